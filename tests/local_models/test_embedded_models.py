@@ -25,12 +25,12 @@ def test_without_a_choice_everything_is_built_in() -> None:
 def test_the_chosen_models_come_first(catalog, capsys) -> None:
     found = speech_models()
     assert (found["stt_model"], found["voices"], found["vad_model"]) == (None, {}, None)
-    for name in ("ears", "voice"):
+    for name in ("tiny", "voice"):
         download_model(local_model(name), ModelStore())
         installed_model.choose(local_model(name))
     folder = ModelStore().folder
     assert speech_models() == {
-        "stt_model": folder / "ears",
+        "stt_model": folder / "tiny",
         "stt_tokens_per_second": 6.5,
         "voices": {"emma": folder / "voice" / "v.onnx"},
         "vad_model": None,
@@ -38,7 +38,7 @@ def test_the_chosen_models_come_first(catalog, capsys) -> None:
     }
     (folder / "voice" / "v.onnx").unlink()
     assert speech_models()["voices"] == {}
-    assert "voicechat: voice is not downloaded any more" in capsys.readouterr().err
+    assert "voicechat: voice is no longer downloaded" in capsys.readouterr().err
 
 
 async def test_a_downloaded_voice_speaks_by_default(catalog, server) -> None:

@@ -135,7 +135,7 @@ def test_a_choice_is_remembered_and_forgotten(catalog) -> None:
     assert (chosen.folder, chosen.family, chosen.voices) == (folder, "hibari", ("emma",))
     assert installed_model.installed_models("tts") == [chosen]
     assert installed_model.chosen_model("stt") is None
-    installed_model.forget_choice("ears")
+    installed_model.forget_choice("tiny")
     assert installed_model.chosen_model("tts") == chosen
     installed_model.forget_choice()
     assert installed_model.chosen_model("tts") is None
@@ -148,7 +148,7 @@ def test_a_chosen_model_that_is_gone_is_reported(catalog) -> None:
     said: list[str] = []
     assert installed_model.chosen_model("tts", said.append) is None
     (sentence,) = said
-    assert sentence.startswith("voice is not downloaded any more; the built-in model is used.")
+    assert sentence.startswith("voice is no longer downloaded; the built-in model is used.")
     assert sentence.endswith(" type: voicechat models pull voice")
 
 

@@ -19,7 +19,7 @@ from voicechat.local_models.model_download import download_model
 pytestmark = pytest.mark.usefixtures("catalog")
 
 
-def pull(store, model_id: str = "ears", mirror: str | None = None, **more) -> Path:
+def pull(store, model_id: str = "tiny", mirror: str | None = None, **more) -> Path:
     return download_model(local_model(model_id), store, mirror, pause=lambda _: None, **more)
 
 
@@ -38,8 +38,8 @@ def test_the_files_arrive_checked_in_one_step(store, server) -> None:
     progress: list[tuple[int, int]] = []
     folder = pull(store, report=lambda present, total: progress.append((present, total)))
     assert contents(folder) == WHOLE
-    assert folder == store.folder / "ears"
-    assert leftovers(store) == ["ears"]
+    assert folder == store.folder / "tiny"
+    assert leftovers(store) == ["tiny"]
     total = len(ENCODER) + 5
     assert progress[-1] == (total, total)
     assert {each for _, each in progress} == {total}
@@ -55,14 +55,14 @@ def test_an_installed_model_is_not_downloaded_again(store, server) -> None:
 
 def test_a_damaged_model_is_replaced(store, server) -> None:
     (pull(store) / "words.bin").write_bytes(b"wor")
-    assert not store.is_downloaded(local_model("ears"))
+    assert not store.is_downloaded(local_model("tiny"))
     assert contents(pull(store)) == WHOLE
 
 
 def test_a_link_is_replaced_and_removed_without_the_folder_it_leads_to(
     store, server, tmp_path
 ) -> None:
-    model = local_model("ears")
+    model = local_model("tiny")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "letter").write_text("keep")
@@ -81,7 +81,7 @@ def test_a_link_is_replaced_and_removed_without_the_folder_it_leads_to(
 def test_cut_connections_continue_where_they_broke(store, server) -> None:
     server.cuts = [100_000, 50_000, 0]
     assert contents(pull(store)) == WHOLE
-    ranges = [wanted for path, wanted in server.requests if path == "/ears/encoder.ort"]
+    ranges = [wanted for path, wanted in server.requests if path == "/tiny/encoder.ort"]
     assert ranges == ["", "bytes=100000-", "bytes=150000-", "bytes=150000-"]
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_range_is_not_appended(store, server) -> None:
 def test_a_busy_server_is_asked_again(store, server) -> None:
     pauses: list[float] = []
     server.statuses = [503, 429, 500]
-    folder = download_model(local_model("ears"), store, pause=pauses.append)
+    folder = download_model(local_model("tiny"), store, pause=pauses.append)
     assert contents(folder) == WHOLE
     assert pauses == [1, 2, 4]
 
@@ -118,31 +118,31 @@ def test_a_server_that_always_cuts_is_given_up(store, server) -> None:
         pull(store)
     assert len(server.requests) == file_download.ATTEMPTS
     assert "--mirror URL" in caught.value.hint
-    assert not store.is_downloaded(local_model("ears"))
+    assert not store.is_downloaded(local_model("tiny"))
     server.cuts = []
     server.requests.clear()
     assert contents(pull(store)) == WHOLE
-    assert server.requests[0] == ("/ears/encoder.ort", f"bytes={8_000}-")
+    assert server.requests[0] == ("/tiny/encoder.ort", f"bytes={8_000}-")
 
 
 @pytest.mark.parametrize("partial", [b"x" * 1_000, ENCODER[:-1] + b"x", ENCODER + b"x"])
 def test_a_damaged_partial_file_is_downloaded_again(store, server, partial) -> None:
-    folder = store.partial(local_model("ears"))
+    folder = store.partial(local_model("tiny"))
     folder.mkdir(parents=True)
     (folder / "encoder.ort.part").write_bytes(partial)
     assert contents(pull(store)) == WHOLE
 
 
 def test_a_complete_partial_file_needs_no_request(store, server) -> None:
-    folder = store.partial(local_model("ears"))
+    folder = store.partial(local_model("tiny"))
     folder.mkdir(parents=True)
     (folder / "encoder.ort.part").write_bytes(ENCODER)
     assert contents(pull(store)) == WHOLE
-    assert [path for path, _ in server.requests] == ["/ears/words.bin"]
+    assert [path for path, _ in server.requests] == ["/tiny/words.bin"]
 
 
 def test_stray_files_are_not_installed(store, server) -> None:
-    folder = store.partial(local_model("ears"))
+    folder = store.partial(local_model("tiny"))
     folder.mkdir(parents=True)
     (folder / "other.part").write_bytes(b"stray")
     assert contents(pull(store)) == WHOLE
@@ -159,7 +159,7 @@ def test_stray_files_are_not_installed(store, server) -> None:
     ids=["sum", "short", "long", "endless"],
 )
 def test_another_file_is_refused(store, server, sent, sends_length, difference) -> None:
-    server.files["/ears/encoder.ort"] = sent
+    server.files["/tiny/encoder.ort"] = sent
     server.sends_length = sends_length
     with pytest.raises(ConnectError, match=difference) as caught:
         pull(store)
@@ -174,18 +174,18 @@ def test_the_page_of_a_login_portal_keeps_the_partial_file(store, server) -> Non
     with pytest.raises(ConnectError):
         pull(store)
     server.cuts = []
-    server.files["/ears/encoder.ort"] = b"<html>Please log in.</html>"
+    server.files["/tiny/encoder.ort"] = b"<html>Please log in.</html>"
     server.has_ranges = False
     with pytest.raises(ConnectError, match="its size is not"):
         pull(store)
-    server.files["/ears/encoder.ort"] = ENCODER
+    server.files["/tiny/encoder.ort"] = ENCODER
     server.has_ranges = True
     assert contents(pull(store)) == WHOLE
-    assert server.requests[-2] == ("/ears/encoder.ort", "bytes=100000-")
+    assert server.requests[-2] == ("/tiny/encoder.ort", "bytes=100000-")
 
 
 def test_a_missing_file(store, server) -> None:
-    del server.files["/ears/words.bin"]
+    del server.files["/tiny/words.bin"]
     with pytest.raises(ConnectError) as caught:
         pull(store)
     assert str(caught.value) == (
@@ -194,13 +194,13 @@ def test_a_missing_file(store, server) -> None:
 
 
 def test_a_redirect_is_followed(store, server) -> None:
-    server.files["/cdn"] = server.files.pop("/ears/encoder.ort")
-    server.redirects = {"/ears/encoder.ort": "/cdn"}
+    server.files["/cdn"] = server.files.pop("/tiny/encoder.ort")
+    server.redirects = {"/tiny/encoder.ort": "/cdn"}
     assert contents(pull(store)) == WHOLE
 
 
 def test_a_redirect_in_a_circle_is_given_up(store, server) -> None:
-    server.redirects = {"/ears/encoder.ort": "/ears/encoder.ort"}
+    server.redirects = {"/tiny/encoder.ort": "/tiny/encoder.ort"}
     with pytest.raises(ConnectError, match="Exceeded maximum allowed redirects"):
         pull(store)
     assert len(server.requests) == 6
@@ -217,8 +217,8 @@ def test_offline_gives_one_sentence_at_once(store) -> None:
 
 def test_a_mirror_has_the_files_by_id(store, server) -> None:
     server.files = {
-        "/m/ears/encoder.ort": ENCODER,
-        "/m/ears/words.bin": b"words",
+        "/m/tiny/encoder.ort": ENCODER,
+        "/m/tiny/words.bin": b"words",
         "/m/wheel/encoder.ort": ENCODER,
     }
     assert contents(pull(store, mirror=f"{server.url}/m/")) == WHOLE
@@ -245,14 +245,14 @@ def test_a_small_disk_is_noticed_before_the_download(store, server, monkeypatch)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 100_000))
     with pytest.raises(VoicechatError) as caught:
         pull(store)
-    assert "ears needs 0.3 MB on the disk, and only 0.1 MB are free." in str(caught.value)
+    assert "tiny needs 0.3 MB on the disk, and only 0.1 MB are free." in str(caught.value)
     assert server.requests == []
     assert leftovers(store) == []
 
 
 def test_a_folder_that_cannot_be_written_gives_one_sentence(store) -> None:
     store.folder.write_bytes(b"a file")
-    with pytest.raises(VoicechatError, match=r"ears cannot be stored in .*models: File exists\."):
+    with pytest.raises(VoicechatError, match=r"tiny cannot be stored in .*models: File exists\."):
         pull(store)
 
 
@@ -269,7 +269,7 @@ def test_two_pulls_at_once(store, server) -> None:
     first.start()
     assert half.wait(30)
     try:
-        for second in (pull, lambda store: store.remove(local_model("ears"))):
+        for second in (pull, lambda store: store.remove(local_model("tiny"))):
             with pytest.raises(UsageError, match="Another voicechat is downloading or removing"):
                 second(store)
     finally:

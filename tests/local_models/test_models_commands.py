@@ -57,23 +57,23 @@ def state(run, model_id: str) -> tuple[str, bool]:
 
 def test_a_model_is_pulled_used_and_removed(run, server) -> None:
     assert state(run, "voice") == ("not downloaded", False)
-    code, out, err = run("pull", "voice", "ears")
+    code, out, err = run("pull", "voice", "tiny")
     assert (code, out) == (0, "")
     folder = ModelStore().folder
     assert [line for line in err.splitlines() if " MB of " not in line] == [
         "voicechat: Downloading voice: 0.1 MB, license: MIT.",
         f"voicechat: Downloaded voice to {folder / 'voice'}",
         "voicechat: To use it, type: voicechat models use voice",
-        "voicechat: Downloading ears: 0.3 MB, license: MIT.",
-        f"voicechat: Downloaded ears to {folder / 'ears'}",
-        "voicechat: To use it, type: voicechat models use ears",
+        "voicechat: Downloading tiny: 0.3 MB, license: MIT.",
+        f"voicechat: Downloaded tiny to {folder / 'tiny'}",
+        "voicechat: To use it, type: voicechat models use tiny",
     ]
     assert state(run, "voice") == ("downloaded", False)
     assert "voice is already here, in " in run("pull", "voice")[2]
-    code, out, err = run("use", "voice", "ears")
+    code, out, err = run("use", "voice", "tiny")
     assert (code, out) == (0, "")
     assert "The embedded voice uses voice from the next start on." in err
-    assert state(run, "voice") == state(run, "ears") == ("downloaded", True)
+    assert state(run, "voice") == state(run, "tiny") == ("downloaded", True)
     assert run("use", "built-in")[0] == 0
     assert state(run, "voice") == ("downloaded", False)
     run("use", "voice")
@@ -88,7 +88,7 @@ def test_a_model_is_pulled_used_and_removed(run, server) -> None:
 def test_the_list_fits_in_80_columns(run, monkeypatch) -> None:
     run("pull", "voice")
     text = run("list")[1]
-    assert "Speech recognition:\n    ears   en  0.3 MB    MIT\n" in text
+    assert "Speech recognition:\n    tiny   en  0.3 MB    MIT\n" in text
     assert "Voices:\n    voice  en  0.1 MB  downloaded  MIT\n" in text
     monkeypatch.undo()
     assert all(len(line) <= 80 for line in run("list")[1].splitlines())
@@ -100,13 +100,13 @@ def test_the_list_fits_in_80_columns(run, monkeypatch) -> None:
         (["pull", "voise"], 2, "There is no local model 'voise'. Did you mean voice?"),
         (["pull", "voice", "\x1b[2J"], 2, "There is no local model '\\x1b[2J'."),
         (["pull"], 2, "See voicechat models pull --help."),
-        (["use", "ears"], 2, "ears is not downloaded. Type: voicechat models pull ears"),
-        (["remove", "ears"], 2, "ears is not downloaded. To list the models, type: voicechat"),
+        (["use", "tiny"], 2, "tiny is not downloaded. Type: voicechat models pull tiny"),
+        (["remove", "tiny"], 2, "tiny is not downloaded. To list the models, type: voicechat"),
         (["remove", "built-in"], 2, "There is no local model 'built-in'."),
         (["--json", "list"], 2, "Options of 'list' must follow its name."),
         (["dance"], 2, "No such command 'dance'."),
-        (["pull", "ears", "--mirror", "here"], 2, "--mirror must be an address like https://"),
-        (["pull", "ears", "--mirror", "http://u:p@h"], 2, "--mirror must not hold a key or a"),
+        (["pull", "tiny", "--mirror", "here"], 2, "--mirror must be an address like https://"),
+        (["pull", "tiny", "--mirror", "http://u:p@h"], 2, "--mirror must not hold a key or a"),
     ],
     ids=str,
 )
@@ -147,14 +147,14 @@ def test_a_mirror_from_a_flag_a_variable_or_the_settings(
 
 
 def test_nothing_is_downloaded_unasked(run, server) -> None:
-    for arguments in (["list"], ["list", "--json"], ["use", "ears"], ["remove", "ears"], []):
+    for arguments in (["list"], ["list", "--json"], ["use", "tiny"], ["remove", "tiny"], []):
         run(*arguments)
     assert server.requests == []
 
 
 def test_a_killed_pull_is_continued(catalog, server) -> None:
     server.hold = threading.Event()
-    killed = process(catalog, "pull", "ears")
+    killed = process(catalog, "pull", "tiny")
     assert killed.stderr is not None
     lines = iter(killed.stderr.readline, "")
     assert any(line == "voicechat: 0.1 MB of 0.3 MB\n" for line in lines)
@@ -163,31 +163,31 @@ def test_a_killed_pull_is_continued(catalog, server) -> None:
     server.hold.set()
     server.requests.clear()
     server.hold = None
-    resumed = process(catalog, "pull", "ears")
+    resumed = process(catalog, "pull", "tiny")
     assert resumed.communicate(timeout=50)[0] == ""
     assert resumed.returncode == 0
     path, wanted = server.requests[0]
-    assert path == "/ears/encoder.ort"
+    assert path == "/tiny/encoder.ort"
     assert 0 < int(wanted.removeprefix("bytes=").removesuffix("-")) <= len(ENCODER) // 2
-    assert (ModelStore().folder / "ears" / "encoder.ort").read_bytes() == ENCODER
+    assert (ModelStore().folder / "tiny" / "encoder.ort").read_bytes() == ENCODER
 
 
 def test_two_programs_pull_at_once(catalog, server) -> None:
     server.hold = threading.Event()
-    first = process(catalog, "pull", "ears")
+    first = process(catalog, "pull", "tiny")
     assert first.stderr is not None
     lines = iter(first.stderr.readline, "")
     assert any(line == "voicechat: 0.1 MB of 0.3 MB\n" for line in lines)
-    second = process(catalog, "pull", "ears")
+    second = process(catalog, "pull", "tiny")
     _, err = second.communicate(timeout=50)
     assert second.returncode == 2
     assert err.splitlines()[-1] == (
-        "voicechat: Another voicechat is downloading or removing ears. Try again later."
+        "voicechat: Another voicechat is downloading or removing tiny. Try again later."
     )
     server.hold.set()
     assert first.communicate(timeout=50)[0] == ""
     assert first.returncode == 0
-    assert (ModelStore().folder / "ears" / "encoder.ort").read_bytes() == ENCODER
+    assert (ModelStore().folder / "tiny" / "encoder.ort").read_bytes() == ENCODER
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -195,7 +195,7 @@ def test_a_terminal_shows_a_bar_and_control_c_keeps_the_partial_file(catalog, se
     import pexpect
 
     server.hold = threading.Event()
-    words = ["-c", RUN, str(catalog), "models", "pull", "ears"]
+    words = ["-c", RUN, str(catalog), "models", "pull", "tiny"]
     child = pexpect.spawn(
         sys.executable, words, dimensions=(24, 80), encoding="utf-8", timeout=50,
         env={**os.environ, "TERM": "xterm-256color"},
@@ -210,6 +210,6 @@ def test_a_terminal_shows_a_bar_and_control_c_keeps_the_partial_file(catalog, se
     server.hold.set()
     server.hold = None
     server.requests.clear()
-    resumed = process(catalog, "pull", "ears")
+    resumed = process(catalog, "pull", "tiny")
     assert resumed.communicate(timeout=50)[0] == ""
     assert server.requests[0][1].startswith("bytes=1")

@@ -59,55 +59,55 @@ async def converse(connection: Any, speech: bytes = tone(800)) -> tuple[str, str
 
 async def test_each_piece_may_run_on_a_server_of_its_own() -> None:
     said: list[str] = []
-    async with wyoming_server() as ears, wyoming_server() as mouth, http_stub() as chat:
-        ears.texts = ["tell me a story"]
+    async with wyoming_server() as stt, wyoming_server() as tts, http_stub() as chat:
+        stt.texts = ["tell me a story"]
         chat.models = b'{"data": [{"id": "qwen3"}]}'
         chat.chunks = [chat_words("Once upon a time.")]
         async with serving(
             said,
-            stt=RemoteEngine(ears.url, language="en"),
-            tts=RemoteEngine(mouth.url, voice="joe"),
+            stt=RemoteEngine(stt.url, language="en"),
+            tts=RemoteEngine(tts.url, voice="joe"),
             chat_url=chat.url,
         ) as connection:
             heard, reply, samples = await converse(connection)
     assert (heard, reply) == ("tell me a story", "Once upon a time.")
     # The voice sends one second at 22,050 Hz.
     assert abs(samples - 24_000) < 50
-    assert mouth.of_type("synthesize")[0].data["voice"] == {"name": "joe"}
+    assert tts.of_type("synthesize")[0].data["voice"] == {"name": "joe"}
     assert said == []
 
 
 async def test_openai_compatible_recognizer_and_voice() -> None:
     said: list[str] = []
-    async with http_stub() as ears, http_stub() as mouth:
-        ears.chunks = [b'{"text": "what is two plus two"}']
-        mouth.headers = {"Content-Type": "audio/pcm"}
-        mouth.chunks = [bytes(48_000)]
+    async with http_stub() as stt, http_stub() as tts:
+        stt.chunks = [b'{"text": "what is two plus two"}']
+        tts.headers = {"Content-Type": "audio/pcm"}
+        tts.chunks = [bytes(48_000)]
         key = Secret("sk-1")
         async with serving(
-            said, stt=RemoteEngine(ears.url, key=key), tts=RemoteEngine(mouth.url, key=key)
+            said, stt=RemoteEngine(stt.url, key=key), tts=RemoteEngine(tts.url, key=key)
         ) as connection:
             heard, reply, samples = await converse(connection)
     assert (heard, samples) == ("what is two plus two", 24_000)
     assert "4" in reply or "four" in reply.lower()
-    assert len(ears.posts) == 1
-    assert ears.posts[0].headers["authorization"] == "Bearer sk-1"
+    assert len(stt.posts) == 1
+    assert stt.posts[0].headers["authorization"] == "Bearer sk-1"
     assert said == []
 
 
 async def test_dead_servers_are_named_and_the_built_in_engines_take_over() -> None:
     said: list[str] = []
-    async with wyoming_server() as ears, http_stub() as mouth:
+    async with wyoming_server() as stt, http_stub() as tts:
         pass
-    await ears.stop()
-    async with serving(said, stt=RemoteEngine(ears.url), tts=RemoteEngine(mouth.url)) as connection:
+    await stt.stop()
+    async with serving(said, stt=RemoteEngine(stt.url), tts=RemoteEngine(tts.url)) as connection:
         heard, _, samples = await converse(connection, spoken("What time is it?", "user").tobytes())
     assert heard.lower().startswith("what time is it")
     assert samples > 4_800
     ending = "does not answer; the built-in one takes over. Check that it is running."
     assert sorted(said) == [
-        f"The speech recognizer at {ears.url} {ending}",
-        f"The voice at {mouth.url} {ending}",
+        f"The speech recognizer at {stt.url} {ending}",
+        f"The voice at {tts.url} {ending}",
     ]
 
 

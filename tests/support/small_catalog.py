@@ -69,12 +69,12 @@ def zipped(members: Mapping[str, bytes]) -> bytes:
 
 def fill(catalog: Path, server: FileServer) -> None:
     """Add the models that most tests use: two plain files, a voice, and a wheel."""
-    server.files = {"/ears/encoder.ort": ENCODER, "/ears/words.bin": b"words", "/v.onnx": VOICE}
+    server.files = {"/tiny/encoder.ort": ENCODER, "/tiny/words.bin": b"words", "/v.onnx": VOICE}
     write_model(
         catalog,
-        "ears",
+        "tiny",
         {"encoder.ort": ENCODER, "words.bin": b"words"},
-        {name: f"{server.url}/ears/{name}" for name in ("encoder.ort", "words.bin")},
+        {name: f"{server.url}/tiny/{name}" for name in ("encoder.ort", "words.bin")},
     )
     write_model(
         catalog,

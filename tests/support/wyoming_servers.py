@@ -55,8 +55,8 @@ class WyomingStub:
 
     @property
     def info(self) -> Info:
-        asr = AsrProgram("ears", SELF, True, None, None, [MODEL], self.streaming)
-        tts = TtsProgram("mouth", SELF, True, None, None, [VOICE], self.streaming)
+        asr = AsrProgram("whisper", SELF, True, None, None, [MODEL], self.streaming)
+        tts = TtsProgram("piper", SELF, True, None, None, [VOICE], self.streaming)
         return Info(asr=[asr] if self.offers_asr else [], tts=[tts] if self.offers_tts else [])
 
     async def start(self) -> None:

@@ -12,7 +12,7 @@ from voicechat.core.settings import SessionSettings, ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The connection ended; nothing of it may be sent or played any more."""
+    """The connection ended; nothing of it may be sent or played."""
 
     reason: str = ""
     unacceptable: bool = False

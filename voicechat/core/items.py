@@ -47,7 +47,7 @@ class ToolState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """True if the state does not change any more."""
+        """True if the state is final."""
         return self in _FINAL
 
 

@@ -10,7 +10,7 @@ code that needs a response sets `request_due`, and `may_request` is true when it
       └──────────────────────────────► CANCELLING ────expired──┘
 
 A provider with turn detection creates responses by itself (IDLE -> RUNNING). A requested response
-that must not be heard any more is cancelled once it is created (`cancel_early`).
+that must no longer be heard is cancelled once it is created (`cancel_early`).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class ResponseSlot:
     seen_at: float = 0.0
     """Time (s) of the last activity of the response or change of state."""
     dead: RecentIds = field(default_factory=RecentIds)
-    """Ids of responses that must not be played or shown any more."""
+    """Ids of responses that must no longer be played or shown."""
     ended: RecentIds = field(default_factory=RecentIds)
     """Ids of responses that ended."""
 

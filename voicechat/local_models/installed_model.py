@@ -85,7 +85,7 @@ def chosen_model(
         if found is not None:
             return found
         notify(
-            f"{chosen} is not downloaded any more; the built-in model is used."
+            f"{chosen} is no longer downloaded; the built-in model is used."
             f" To get it again, type: voicechat models pull {chosen}"
         )
     default = default_model(kind)

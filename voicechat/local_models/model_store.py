@@ -1,4 +1,4 @@
-"""The folder of installed models: where each lies, whether it is complete, and its removal.
+"""The folder of installed models: the location, the completeness and the removal of each.
 
 A model is installed by renaming a complete folder, so a folder with the name of a model holds
 checked files. `.ID.partial` holds an unfinished download, and `.ID.lock` keeps out other programs.

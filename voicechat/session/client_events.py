@@ -52,7 +52,7 @@ class TranscriptEvent:
 
     @property
     def final(self) -> bool:
-        """True if the message is finished and does not change any more."""
+        """True if the message is finished and no longer changes."""
         return self.status is not ItemStatus.IN_PROGRESS
 
 

@@ -38,7 +38,7 @@ class EventQueue:
         self.put(AudioChunk(item_id, pcm, rate))
 
     def drop_audio(self) -> None:
-        """Remove all queued audio, which must not be played any more."""
+        """Remove all queued audio, which must no longer be played."""
         self._waiting = deque(e for e in self._waiting if not isinstance(e, AudioChunk))
 
     def end(self, failure: VoicechatError | None) -> None:

@@ -167,7 +167,7 @@ class ChosenModel:
         self._select(choice)
 
     def confirm(self, codec: Codec | None) -> None:
-        """Confirm that the model works; the previous one cannot be restored any more.
+        """Confirm that the model works; the previous one can no longer be restored.
 
         The codec knows the capabilities of the server by now.
         """

@@ -98,7 +98,7 @@ def _unclear(host: str, models: list[ServedModel]) -> UsageError:
     if not names:
         return UsageError(
             f"{clean(host)} lists no model for conversations.",
-            "Name the language model that it shall use with --model.",
+            "Name the language model to use with --model.",
         )
     more = ", …" if len(names) > _SHOWN else "."
     return UsageError(

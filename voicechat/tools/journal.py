@@ -58,7 +58,7 @@ def journals_folder() -> Path:
 class Journal:
     """The calls of one session. Thread-safe.
 
-    The first call creates the file. Call `close`, which deletes it, when no call runs any more.
+    The first call creates the file. Call `close`, which deletes it, when no more calls run.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

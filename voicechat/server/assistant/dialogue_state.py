@@ -40,7 +40,7 @@ class LastRequest:
 
 
 class DialogueState:
-    """What the assistant keeps for one session.
+    """The state that the assistant keeps for one session.
 
     path: of the notebook; None keeps the notebook in memory.
     """

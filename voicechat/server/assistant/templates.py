@@ -103,7 +103,7 @@ def _atom(token: str) -> Part:
 @dataclass(slots=True)
 class _State:
     steps: list[str | SlotReference | None] = field(default_factory=list)
-    """What leads to each target: a word, a value or nothing. Flat lists keep many states small."""
+    """The step to each target: a word, a value or nothing. Flat lists keep many states small."""
     targets: list[int] = field(default_factory=list)
     final: bool = False
     mark: int | None = None

@@ -30,7 +30,7 @@ _NO_LETTER = re.compile(r"[^a-z0-9' ]")
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Where a text is: its last whole word, the letters of the next, and if those are unknown."""
+    """A place in a text: its last whole word, the letters of the next, and if those are unknown."""
 
     last: str = ""
     letters: str = ""

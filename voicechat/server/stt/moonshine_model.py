@@ -37,7 +37,7 @@ Feed = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the encoder hears in a sound: inputs of the decoder, and the most tokens of its text."""
+    """The encoded sound: inputs of the decoder, and the most tokens of the text."""
 
     feed: Feed
     most: int

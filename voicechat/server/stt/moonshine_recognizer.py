@@ -1,7 +1,7 @@
 """The worker's side of `moonshine_stt.py`: the sound of each open utterance, and its text so far.
 
 The model hears at most 14 s at once. A longer utterance is cut at its quietest moment, and the text
-before the cut does not change any more.
+before the cut no longer changes.
 """
 
 from __future__ import annotations

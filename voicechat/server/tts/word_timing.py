@@ -1,4 +1,4 @@
-"""Where each word of a spoken clause ends in its sound."""
+"""Times of words: the sample at which each word of a spoken clause ends."""
 
 from __future__ import annotations
 
