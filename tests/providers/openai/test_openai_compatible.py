@@ -16,6 +16,7 @@ from voicechat.providers.openai.openai_compatible import (
     ANY_SERVER,
     SERVER_BETA,
     SERVER_GA,
+    adapt,
     recognize,
     unannounced,
 )
@@ -59,11 +60,19 @@ def test_the_announced_session_shows_the_dialect(session, dialect) -> None:
     assert codec.capabilities == dialect.capabilities
 
 
-@pytest.mark.parametrize("session", [None, [], 7, "x", {"audio": 3}, {"modalities": 1}])
+@pytest.mark.parametrize(
+    "session", [None, [], 7, "x", {"audio": 3}, {"modalities": 1}, {"type": []}]
+)
 def test_any_announced_session_is_survived(session) -> None:
     codec, events = created(session)
     assert [type(event) for event in events] == [SessionCreated]
     assert updated(codec, SessionSettings())
+
+
+def test_only_numbers_of_the_announced_silence_are_taken_over() -> None:
+    announced = {"type": "server_vad", "threshold": "loud", "silence_duration_ms": 500}
+    settings = adapt(SessionSettings(), {"turn_detection": announced})
+    assert settings.turn_detection == ServerVad(silence_duration_ms=500)
 
 
 def test_openai_behind_another_address_is_treated_as_openai() -> None:

@@ -46,7 +46,9 @@ def recognize(announced: Message) -> Dialect:
     """
     if number(announced.get("expires_at")):
         return GENERAL
-    is_nested = announced.get("type") in {"realtime", "transcription"} or "audio" in announced
+    is_nested = (
+        as_text(announced.get("type")) in {"realtime", "transcription"} or "audio" in announced
+    )
     return SERVER_BETA if not is_nested and _FLAT & announced.keys() else SERVER_GA
 
 
@@ -80,8 +82,9 @@ def _by_silence(wanted: TurnDetection, announced: Message) -> TurnDetection:
     if not isinstance(wanted, ServerVad) or announced.get("type") != "server_vad":
         return wanted
     # A server that replaces the whole object would otherwise use zero for a missing value.
-    known = {name: value for name, value in silence(wanted).items() if value is None}
-    return replace(wanted, **{name: announced.get(name) for name in known})  # type: ignore[arg-type]
+    missing = (name for name, value in silence(wanted).items() if value is None)
+    known = {name: announced[name] for name in missing if number(announced.get(name))}
+    return replace(wanted, **known)  # type: ignore[arg-type]
 
 
 def unannounced(announced: Message, session: Message) -> Message:
