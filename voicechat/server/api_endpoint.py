@@ -164,6 +164,34 @@ class ApiEndpoint:
         raise ConnectError(f"{self.label} refused ({status}): {reason or 'no reason given.'}")
 
 
+class ApiEngine:
+    """An engine behind an API, and its connections."""
+
+    def __init__(self, api: ApiEndpoint) -> None:
+        self._api = api
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def label(self) -> str:
+        """The beginning of a sentence about this engine."""
+        return self._api.label
+
+    async def check(self) -> None:
+        """Ask for the list of models. Raises `VoicechatError` unless the server answers."""
+        await self._api.check(self._open_client())
+
+    def _open_client(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = self._api.create_client()
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
 async def read_body(response: httpx.Response, most: int = _START_BYTES) -> bytes:
     """Return the body, or its beginning: a little more than `most` bytes."""
     body = b""

@@ -11,15 +11,11 @@ import io
 import json
 import wave
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from voicechat.errors import ConnectError, Secret
-from voicechat.server.api_endpoint import ApiEndpoint, read_body
+from voicechat.server.api_endpoint import ApiEndpoint, ApiEngine, read_body
 from voicechat.server.stt.remote_stt import SpeechSound
 from voicechat.speech.vad import VAD_RATE
-
-if TYPE_CHECKING:
-    import httpx
 
 DEFAULT_MODEL = "whisper-1"
 _CONNECT_SECONDS = 3.0
@@ -28,7 +24,7 @@ _ANSWER_SECONDS = 180.0
 _MAX_BYTES = 1_000_000
 
 
-class TranscriptionEndpoint:
+class TranscriptionEndpoint(ApiEngine):
     """A `RemoteRecognizer` behind `{url}/audio/transcriptions`.
 
     url: the root with its version, such as http://localhost:8000/v1. language: such as `en`; None
@@ -43,29 +39,16 @@ class TranscriptionEndpoint:
         key: Secret | None = None,
     ) -> None:
         root = url.strip().rstrip("/").removesuffix("/audio/transcriptions")
-        self._api = ApiEndpoint(
-            "speech recognizer", root, key, "--stt", "VOICECHAT_STT_KEY", _CONNECT_SECONDS
+        super().__init__(
+            ApiEndpoint(
+                "speech recognizer", root, key, "--stt", "VOICECHAT_STT_KEY", _CONNECT_SECONDS
+            )
         )
         self._fields = {"model": model or DEFAULT_MODEL, "response_format": "json"}
         if language:
             self._fields["language"] = language
         # Where a key is needed, each request may cost money.
         self.uses_pauses = key is None
-        self._client: httpx.AsyncClient | None = None
-
-    @property
-    def label(self) -> str:
-        """The beginning of a sentence about this recognizer."""
-        return self._api.label
-
-    async def check(self) -> None:
-        """Ask for the list of models. Raises `VoicechatError` unless the server answers."""
-        await self._api.check(self._open_client())
-
-    def _open_client(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = self._api.create_client()
-        return self._client
 
     async def recognize(self, sound: SpeechSound, on_text: Callable[[str], None]) -> str:
         """Return the text of the sound, after its end. Cancel it to hang up.
@@ -91,12 +74,6 @@ class TranscriptionEndpoint:
                 f"{self.label} sent something that is not a transcription.", "Check --stt."
             )
         return text
-
-    async def close(self) -> None:
-        """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
 
 
 def _wav(pcm: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import Secret, SessionLost
-from voicechat.server.api_endpoint import ApiEndpoint
+from voicechat.server.api_endpoint import ApiEndpoint, ApiEngine
 from voicechat.server.tts.remote_sound import (
     MonoConverter,
     SoundFormat,
@@ -38,7 +38,7 @@ _MOST_AFTER_SOUND = 256 * 1024
 _PCM_TYPE = re.compile(r"audio/(?:pcm|x-pcm)\b(?:.*\brate=(\d{4,6}))?", re.IGNORECASE)
 
 
-class SpeechEndpoint:
+class SpeechEndpoint(ApiEngine):
     """A `RemoteVoice` behind `{url}/audio/speech`.
 
     url: the root with its version, such as http://localhost:8000/v1. rate: sample rate in Hz of
@@ -56,25 +56,12 @@ class SpeechEndpoint:
         key: Secret | None = None,
     ) -> None:
         root = url.strip().rstrip("/").removesuffix("/audio/speech")
-        self._api = ApiEndpoint("voice", root, key, "--tts", "VOICECHAT_TTS_KEY", _CONNECT_SECONDS)
+        super().__init__(
+            ApiEndpoint("voice", root, key, "--tts", "VOICECHAT_TTS_KEY", _CONNECT_SECONDS)
+        )
         self._model = model or DEFAULT_MODEL
         self._voice = voice or DEFAULT_VOICE
         self._rate = rate
-        self._client: httpx.AsyncClient | None = None
-
-    @property
-    def label(self) -> str:
-        """The beginning of a sentence about this voice."""
-        return self._api.label
-
-    async def check(self) -> None:
-        """Ask for the list of models. Raises `VoicechatError` unless the server answers."""
-        await self._api.check(self._open_client())
-
-    def _open_client(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = self._api.create_client()
-        return self._client
 
     async def synthesize(self, text: str, speed: float) -> AsyncGenerator[Samples, None]:
         """Yield the speech. Close the iterator to hang up. Raises `VoicechatError`."""
@@ -128,9 +115,3 @@ class SpeechEndpoint:
             return None
         rate = int(found[1]) if found[1] else _PCM_RATE
         return MonoConverter(SoundFormat(rate), self._rate, self.label)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
