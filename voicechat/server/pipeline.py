@@ -106,7 +106,8 @@ class Pipeline:
         self._history = bytearray()
         """Sound at 16 kHz from before a possible start of speech."""
         self._utterance: _Turn | None = None
-        self._noises: set[str] = set()
+        self._noise: str | None = None
+        """Id of the latest item with speech too short for a word."""
         self._spoken_over: StoredItem | None = None
         """The reply that the user's speech may have stopped."""
         self._stopped_by_echo: dict[str, StoredItem] = {}
@@ -250,7 +251,7 @@ class Pipeline:
 
     def _on_speech_end(self, change: SpeechEnd) -> None:
         if change.spoken_ms < _NOISE_MS and self.protocol.speech is not None:
-            self._noises.add(self.protocol.speech)
+            self._noise = self.protocol.speech
         self._history.clear()
         self._do_all(self.protocol.speech_stopped(change.at_ms, change.until_ms))
 
@@ -405,7 +406,7 @@ class Pipeline:
         """Return True if the response would answer a noise without any recognized word."""
         conversation = self.protocol.conversation
         last = conversation.last_id
-        entry = conversation.find(last) if last in self._noises else None
+        entry = conversation.find(last) if last and last == self._noise else None
         return entry is not None and reply.plan.words is None and not entry.text()
 
     # ----------------------------------------------------------------- idle timeout
