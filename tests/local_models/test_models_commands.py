@@ -94,6 +94,13 @@ def test_the_list_fits_in_80_columns(run, monkeypatch) -> None:
     assert all(len(line) <= 80 for line in run("list")[1].splitlines())
 
 
+def test_a_built_in_model_is_not_removed(run, monkeypatch) -> None:
+    monkeypatch.undo()
+    code, out, err = run("remove", "hibari-heart")
+    assert (code, out) == (2, "")
+    assert "hibari-heart is built in and cannot be removed. To choose another model" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

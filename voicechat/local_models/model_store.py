@@ -76,6 +76,11 @@ class ModelStore:
         Raises `UsageError` when there is nothing to delete or it cannot be deleted.
         """
         folders = [each for each in (self.path(model), self.partial(model)) if each.is_dir()]
+        if not folders and built_in_folder(model) is not None:
+            raise UsageError(
+                f"{model.id} is built in and cannot be removed.",
+                "To choose another model, type: voicechat models use ID",
+            )
         if not folders:
             raise UsageError(
                 f"{model.id} is not downloaded.", "To list the models, type: voicechat models list"
