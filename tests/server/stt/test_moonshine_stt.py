@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -102,6 +103,18 @@ async def test_known_pairs_of_words_are_preferred(stt: MoonshineStt) -> None:
     known = KnownRequests(lambda text: plain(text) == "flip a coin", lambda: pairs)
     await known.load()
     assert plain(await heard(MoonshineStt(stt._worker, known), pcm)) == "flip a coin"
+
+
+async def test_the_requests_are_prepared_without_a_start_of_the_engine(stt: MoonshineStt) -> None:
+    made = threading.Event()
+
+    def pairs() -> list[tuple[str, str]]:
+        made.set()
+        return []
+
+    fallback = MoonshineStt(stt._worker, KnownRequests(lambda text: False, pairs))
+    fallback.utterance(lambda partial: None).drop()
+    assert await asyncio.to_thread(made.wait, 5)
 
 
 async def test_a_pause_in_the_middle_does_not_end_the_text(stt: MoonshineStt) -> None:

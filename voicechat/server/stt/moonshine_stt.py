@@ -63,11 +63,15 @@ class MoonshineStt:
     async def open(self) -> None:
         """Start the worker. Raises `ServerError` on failure."""
         await self._worker.start()
+        self._prepare()
+
+    def _prepare(self) -> None:
         if self._requests is not None and self._preparing is None:
             self._preparing = asyncio.create_task(self._requests.load())
 
     def utterance(self, on_partial: Callable[[Partial], None]) -> MoonshineUtterance:
         """Begin an utterance. `on_partial` is called on the loop with each new text."""
+        self._prepare()
         return MoonshineUtterance(
             self._worker, self._turns, next(self._numbers), on_partial, self._requests
         )
