@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from on_terminal import ended
@@ -34,7 +35,7 @@ async def test_speech_is_transcribed_to_the_last_word(start, card: VirtualCard) 
     assert terminal.code() == 0
     lines = [line.strip() for line in terminal.text.splitlines() if line.strip()]
     assert len(lines) == 3, lines
-    assert "seven plus five" in lines[1]
-    assert "times seven" in lines[2]
+    assert re.search("(seven|7) plus (five|5)", lines[1])
+    assert re.search("times (seven|7)", lines[2])
     assert not ended(family)
     assert terminal.is_sane()

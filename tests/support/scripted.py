@@ -73,7 +73,9 @@ class ScriptedStt:
     async def open(self) -> None:
         pass
 
-    def utterance(self, on_partial: Callable[[Partial], None]) -> ScriptedUtterance:
+    def utterance(
+        self, on_partial: Callable[[Partial], None], *, dictation: bool = False
+    ) -> ScriptedUtterance:
         self.running += 1
         return ScriptedUtterance(self, on_partial)
 

@@ -61,8 +61,13 @@ class SpeechToText(Protocol):
         """Load and warm up the engine. Raises `VoicechatError` on failure."""
         ...
 
-    def utterance(self, on_partial: Callable[[Partial], None]) -> SttUtterance:
-        """Begin an utterance. `on_partial` is called on the event loop with each new text."""
+    def utterance(
+        self, on_partial: Callable[[Partial], None], *, dictation: bool = False
+    ) -> SttUtterance:
+        """Begin an utterance. `on_partial` is called on the event loop with each new text.
+
+        dictation: the text is for reading; do not expect requests of the assistant in it.
+        """
         ...
 
     async def close(self) -> None:

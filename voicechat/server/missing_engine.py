@@ -31,7 +31,9 @@ class MissingStt:
     async def open(self) -> None:
         """Open nothing."""
 
-    def utterance(self, on_partial: Callable[[Partial], None]) -> MissingUtterance:
+    def utterance(
+        self, on_partial: Callable[[Partial], None], *, dictation: bool = False
+    ) -> MissingUtterance:
         """Begin an utterance whose text is not available."""
         return MissingUtterance()
 

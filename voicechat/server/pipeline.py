@@ -211,9 +211,12 @@ class Pipeline:
             if start:
                 await asyncio.sleep(0)
 
+    def _new_turn(self, on_partial: Callable[[Partial], None]) -> _Turn:
+        return _Turn(self._engines.stt, on_partial, dictation=self.protocol.transcription_only)
+
     def _feed(self, pcm: bytes) -> None:
         if self._utterance is None:
-            self._utterance = _Turn(self._engines.stt, self._partial)
+            self._utterance = self._new_turn(self._partial)
         self._utterance.feed(pcm)
 
     def _detect(self, pcm: bytes) -> None:
@@ -324,7 +327,7 @@ class Pipeline:
 
     def _separate_utterance(self, sound: bytes, form: Format) -> _Turn:
         """Return an utterance of sound that did not come through the microphone path."""
-        utterance = _Turn(self._engines.stt, lambda partial: None)
+        utterance = self._new_turn(lambda partial: None)
         resampler = Resampler(form.rate, VAD_RATE)
         utterance.speech.feed(resampler.convert(form.decode(sound)).tobytes())
         utterance.speech.feed(resampler.finish().tobytes())
@@ -430,8 +433,10 @@ class Pipeline:
 class _Turn:
     """The speech of one turn, and how much of its text the client has."""
 
-    def __init__(self, stt: SpeechToText, on_partial: Callable[[Partial], None]) -> None:
-        self.speech: SttUtterance = stt.utterance(on_partial)
+    def __init__(
+        self, stt: SpeechToText, on_partial: Callable[[Partial], None], *, dictation: bool
+    ) -> None:
+        self.speech: SttUtterance = stt.utterance(on_partial, dictation=dictation)
         self.text = ""
         self.is_request = False
         """True if the text so far is a whole request."""

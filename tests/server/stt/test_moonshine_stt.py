@@ -219,3 +219,19 @@ async def test_a_missing_model_is_reported_at_the_start() -> None:
     )
     with pytest.raises(ServerError, match="The speech engine: the start failed"):
         await MoonshineStt(worker).open()
+
+
+async def test_dictation_takes_the_most_likely_text_and_commits_early(stt: MoonshineStt) -> None:
+    pcm = said("Tell me a joke about a very small penguin.")
+    likely = await heard(stt, pcm)
+    choosy = MoonshineStt(stt._worker, KnownRequests(lambda text: text != likely, list))
+    partials: list[Partial] = []
+    utterance = choosy.utterance(partials.append, dictation=True)
+    for at in range(0, len(pcm), RATE):
+        utterance.feed(pcm[at : at + RATE])
+        utterance.settle()
+        assert utterance._settling is not None
+        await utterance._settling
+        utterance.resume()
+    assert plain(await utterance.finish()) == plain(likely)
+    assert any(partial.committed for partial in partials)

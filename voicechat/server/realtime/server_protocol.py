@@ -96,7 +96,7 @@ class ServerProtocol:
         self._response_due = False
         self._announcements: deque[str] = deque(maxlen=16)
         self._buffer = InputBuffer()
-        self._transcription_only = transcription
+        self.transcription_only = transcription
         self._check_session = (
             client_shapes.TRANSCRIPTION_UPDATE
             if transcription
@@ -164,7 +164,7 @@ class ServerProtocol:
         return [SessionConfigured(), *self._next()]
 
     def _session_echo(self) -> Json:
-        return transcription_session(self.session) if self._transcription_only else self.session
+        return transcription_session(self.session) if self.transcription_only else self.session
 
     def expire(self) -> None:
         """Report that the session reached its maximum duration; the caller closes it."""
@@ -186,7 +186,7 @@ class ServerProtocol:
     def _append(self, event: Json) -> Actions:
         sound = sound_bytes(event["audio"], "audio")
         sound, overflow = self._buffer.append(sound, bounded=self.turn_detection is None)
-        if self._transcription_only and self.turn_detection is None and sound:
+        if self.transcription_only and self.turn_detection is None and sound:
             # Transcript deltas arrive during the turn, so the item needs its id now.
             self.speech = self.speech or new_id("item")
         if overflow:
@@ -263,12 +263,12 @@ class ServerProtocol:
         self._commit(until_ms)
         self._response_due = (self.turn_detection or {}).get(
             "create_response", True
-        ) and not self._transcription_only
+        ) and not self.transcription_only
         return [AudioCommitted(item_id), *self._next()]
 
     def idle(self, since_ms: float) -> Actions:
         """Report the idle timeout: commit an empty item and start a response."""
-        if self._transcription_only or self.active is not None or self.speech is not None:
+        if self.transcription_only or self.active is not None or self.speech is not None:
             return []
         item_id = new_id("item")
         self._emit(
@@ -481,7 +481,7 @@ class ServerProtocol:
 
     def _next(self) -> Actions:
         """In a pause, start what waits: first a due response, then an announcement."""
-        if self._transcription_only or self.active is not None or self.speech is not None:
+        if self.transcription_only or self.active is not None or self.speech is not None:
             return []
         if self._response_due:
             return self._start(plan(self.session, {}, None))

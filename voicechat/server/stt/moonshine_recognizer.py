@@ -30,8 +30,6 @@ _UNLIKELY = 5.0
 """Difference of log probabilities."""
 _SHORT = 0.7
 """An alternative has at least this share of the letters: a shorter one leaves out sound."""
-_OPEN_WORDS = 10
-"""Words at the end of a partial text that more sound may still change."""
 _NOTE = "\N{EIGHTH NOTE}"
 _OLD_SPELLING = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
 """The model learned from old books too."""
@@ -50,6 +48,7 @@ class _Utterance:
     fixed: int = 0
     """Tokens at the start that two results agree on."""
     features: Features | None = None
+    open_words: int = 0
 
     def rest(self) -> Sound:
         """Return the sound from `start` on."""
@@ -68,12 +67,13 @@ class MoonshineRecognizer:
         self._model.transcribe(self._model.encode(np.zeros(VAD_RATE, np.float32)))
 
     def decode(
-        self, job: Job, number: int, offset: int, pcm: bytes, ended: bool
+        self, job: Job, number: int, offset: int, pcm: bytes, ended: bool, open_words: int
     ) -> tuple[str, str, bool]:
         """Add sound to an utterance and recognize it.
 
         number: identifies the utterance; an unknown number opens one.
         offset: bytes sent before. pcm: PCM16 mono at 16 kHz. ended: the user pauses.
+        open_words: words at the end of a partial text that more sound may change.
         Returns the text, the part of it that will not change, and True if sound is left to
         recognize. Raises ValueError if sound before `offset` is missing.
         """
@@ -88,6 +88,7 @@ class MoonshineRecognizer:
             utterance.size += len(sound)
         if utterance.size - utterance.start < _SHORTEST:
             return " ".join(utterance.settled), "", False
+        utterance.open_words = open_words
         left = self._recognize(job, utterance, ended=ended)
         text, committed = self._texts(utterance)
         return text, committed, left
@@ -137,16 +138,17 @@ class MoonshineRecognizer:
             utterance.start += len(part) - _SILENCE
             utterance.tokens, utterance.fixed = [], 0
         else:
-            utterance.fixed = max(utterance.fixed, self._stable(utterance.tokens, tokens))
+            utterance.fixed = max(utterance.fixed, self._stable(utterance, tokens))
             utterance.tokens = tokens
         return left
 
-    def _stable(self, before: list[int], now: list[int]) -> int:
+    def _stable(self, utterance: _Utterance, now: list[int]) -> int:
         """Return how many tokens two results agree on, without the last words."""
+        before, kept = utterance.tokens, utterance.open_words
         pairs = zip(before, now, strict=False)
         agreed = next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(before), len(now)))
         starts = [at for at in range(len(now)) if self._model.begins_word(now[at])]
-        end = starts[-_OPEN_WORDS] if len(starts) > _OPEN_WORDS else 0
+        end = starts[-kept] if len(starts) > kept else 0
         whole = [at for at in (*starts, len(now)) if at <= min(agreed, end)]
         return whole[-1] if whole else 0
 

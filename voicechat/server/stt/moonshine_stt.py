@@ -29,6 +29,8 @@ _LONGEST = 300 * VAD_RATE * 2
 _PIECE = 30 * VAD_RATE * 2
 """Most bytes of sound in one job: more than one decode takes, and less than the worker may leave
 unread."""
+_OPEN_WORDS, _OPEN_WORDS_OF_REQUESTS = 2, 10
+"""Words at the end of a partial text that may change. A request that is chosen may differ early."""
 _DECODE_S = 15.0
 _TRIES = 3
 _PAUSED, _GROWING = 0, 1
@@ -69,11 +71,17 @@ class MoonshineStt:
         if self._requests is not None and self._preparing is None:
             self._preparing = asyncio.create_task(self._requests.load())
 
-    def utterance(self, on_partial: Callable[[Partial], None]) -> MoonshineUtterance:
-        """Begin an utterance. `on_partial` is called on the loop with each new text."""
+    def utterance(
+        self, on_partial: Callable[[Partial], None], *, dictation: bool = False
+    ) -> MoonshineUtterance:
+        """Begin an utterance. `on_partial` is called on the loop with each new text.
+
+        dictation: take the most likely text, and commit words early.
+        """
         self._prepare()
+        requests = None if dictation else self._requests
         return MoonshineUtterance(
-            self._worker, self._turns, next(self._numbers), on_partial, self._requests
+            self._worker, self._turns, next(self._numbers), on_partial, requests
         )
 
     async def close(self) -> None:
@@ -123,6 +131,7 @@ class MoonshineUtterance:
     ) -> None:
         self._worker = worker
         self._requests = requests
+        self._open_words = _OPEN_WORDS if requests is None else _OPEN_WORDS_OF_REQUESTS
         self._turns = turns
         self._number = number
         self._on_partial = on_partial
@@ -218,7 +227,13 @@ class MoonshineUtterance:
             new = bytes(self._sound[before : self._sent])
             try:
                 text, committed, left = await self._worker.call(
-                    "stt.decode", self._number, before, new, ended, deadline=_DECODE_S
+                    "stt.decode",
+                    self._number,
+                    before,
+                    new,
+                    ended,
+                    self._open_words,
+                    deadline=_DECODE_S,
                 )
                 return text, committed, left or self._sent < end
             except JobFailed:

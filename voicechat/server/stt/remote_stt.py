@@ -130,11 +130,13 @@ class RemoteStt:
         if not await self.outage.open():
             await self.builtin.open()
 
-    def utterance(self, on_partial: Callable[[Partial], None]) -> SttUtterance:
+    def utterance(
+        self, on_partial: Callable[[Partial], None], *, dictation: bool = False
+    ) -> SttUtterance:
         """Begin an utterance. `on_partial` is called on the event loop with each new text."""
         if not self.outage.usable:
-            return self.builtin.utterance(on_partial)
-        return RemoteUtterance(self, on_partial)
+            return self.builtin.utterance(on_partial, dictation=dictation)
+        return RemoteUtterance(self, on_partial, dictation=dictation)
 
     async def close(self) -> None:
         """Stop both engines."""
@@ -145,7 +147,10 @@ class RemoteStt:
 class RemoteUtterance:
     """The speech of one turn: at most five minutes, the sound after that is dropped."""
 
-    def __init__(self, stt: RemoteStt, on_partial: Callable[[Partial], None]) -> None:
+    def __init__(
+        self, stt: RemoteStt, on_partial: Callable[[Partial], None], *, dictation: bool
+    ) -> None:
+        self._dictation = dictation
         self._stt = stt
         self._on_partial = on_partial
         self._pcm = bytearray()
@@ -180,7 +185,7 @@ class RemoteUtterance:
             _log.error("a request to the recognizer failed", exc_info=error)
             error = SessionLost(f"{self._stt.recognizer.label} sent an invalid answer.")
         self._stt.outage.failed(error)
-        self._builtin = self._stt.builtin.utterance(self._on_partial)
+        self._builtin = self._stt.builtin.utterance(self._on_partial, dictation=self._dictation)
         self._builtin.feed(bytes(self._pcm))
         if self._sound.ended:
             self._builtin.settle()
