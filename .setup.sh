@@ -58,12 +58,12 @@ if command -v apt-get >/dev/null; then
     if [ -n "$packages" ] && ! install; then
         say "Sound needs libraries that only an administrator can install. Type:"
         say "    sudo apt-get install -y --no-install-recommends$packages"
-        say "Going on without them, in text."
+        say "Continuing without sound. You can type."
     fi
 elif [ "$(uname)" = Linux ] && ! ldconfig -p 2>/dev/null | grep -q libportaudio; then
     say "Sound needs PortAudio and ALSA's PulseAudio plug-in from your distribution, for example"
     say "    sudo dnf install portaudio alsa-plugins-pulseaudio"
-    say "Going on without them, in text."
+    say "Continuing without sound. You can type."
 fi
 
 # ------------------------------------------------------------------ the virtual environment
@@ -88,7 +88,7 @@ if [ "$purpose" = test ]; then
         npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 --prefix .venv/mcp-servers \
             @modelcontextprotocol/server-everything@2026.8.31 \
             @modelcontextprotocol/server-filesystem@2026.8.31 >/dev/null 2>&1 ||
-            say "The reference servers of MCP cannot be had; their tests will be skipped."
+            say "The reference servers of MCP cannot be installed. Their tests are skipped."
     fi
 elif ! $locked --no-build-isolation --editable '.[mcp]'; then
     # Speech needs wheels for glibc 2.34 or newer, macOS 15 on Arm, or 64-bit Windows.
@@ -105,4 +105,8 @@ for line in project["dependencies"] + project["optional-dependencies"]["mcp"]:
     $locked --requirement .venv/needed.txt
     $locked --no-build-isolation --no-deps --editable .
 fi
+# Only the model files of this package are used: its libraries are 63 MB that are never loaded.
+for library in .venv/lib/python*/site-packages/moonshine_voice/libmoonshine.* .venv/lib/python*/site-packages/moonshine_voice.libs; do
+    rm -rf "$library"
+done
 printf '%s\n' "$wanted" >"$stamp"
