@@ -24,7 +24,7 @@ for name in "${PYTHON:-python3}" python3.13 python3.12 python3.11 python3.14; do
     fi
 done
 if [ -z "$python" ]; then
-    say "Python 3.11 or newer is needed; none was found. PYTHON=/path/to/python3 make $purpose names one."
+    say "Python 3.11 or newer is needed; none was found. To choose one, type: PYTHON=/path/to/python3 make $purpose"
     exit 1
 fi
 
@@ -90,9 +90,9 @@ if [ "$purpose" = test ]; then
             @modelcontextprotocol/server-filesystem@2026.8.31 >/dev/null 2>&1 ||
             say "The reference servers of MCP cannot be installed. Their tests are skipped."
     fi
-elif ! $locked --no-build-isolation --editable '.[mcp]'; then
+elif ! $locked --no-compile --no-build-isolation --editable '.[mcp]'; then
     # Speech needs wheels for glibc 2.34 or newer, macOS 15 on Arm, or 64-bit Windows.
-    say "Speech recognition or the voice cannot be installed on this system. Going on in text."
+    say "Speech recognition or the voice cannot be installed on this system. You can type."
     needed=$(.venv/bin/python -c '
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
@@ -102,9 +102,22 @@ for line in project["dependencies"] + project["optional-dependencies"]["mcp"]:
         print(line)
 ')
     printf '%s\n' "$needed" >.venv/needed.txt
-    $locked --requirement .venv/needed.txt
+    $locked --no-compile --requirement .venv/needed.txt
     $locked --no-build-isolation --no-deps --editable .
 fi
+# Compile the modules that a start loads: all of them take 66 MB.
+env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c '
+from contextlib import suppress
+from importlib import import_module
+for name in (
+    "voicechat.cli.talk", "voicechat.tui.app", "voicechat.session.client", "voicechat.audio.process",
+    "voicechat.tools.mcp.mcp_servers", "voicechat.server.app", "voicechat.server.engine_worker_main",
+    "voicechat.server.assistant.offline_assistant", "voicechat.server.stt.moonshine_recognizer",
+    "voicechat.server.tts.hibari_synthesizer", "onnxruntime", "hibari.g2p", "hibari.dsp", "pint",
+):
+    with suppress(ImportError, OSError):
+        import_module(name)
+' >/dev/null 2>&1 || true
 # Only the model files of this package are used: its libraries are 63 MB that are never loaded.
 for library in .venv/lib/python*/site-packages/moonshine_voice/libmoonshine.* .venv/lib/python*/site-packages/moonshine_voice.libs; do
     rm -rf "$library"
