@@ -87,7 +87,9 @@ async def test_spoken_turn_is_endpointed_transcribed_and_answered() -> None:
     reported = "".join(e["delta"] for e in events if "transcription.delta" in e["type"])
     assert reported == "what time is it"
     # The STT engine got the padding, the speech and the silence at the end of the turn.
-    assert abs(backend.stt.heard[0] / 32 - (300 + 800 + 200)) < 120
+    # An incomplete text would have waited for 700 ms. The text is judged in a task of its own, so a
+    # burst of sound may pass it.
+    assert abs(backend.stt.heard[0] / 32 - (300 + 800 + 200)) < 300
 
 
 async def test_tool_call_and_its_result() -> None:
