@@ -106,6 +106,29 @@ async def test_the_reply_goes_on_after_an_echo() -> None:
     assert "response.output_audio.delta" in kinds(events)
 
 
+async def test_a_reply_that_its_echo_stops_again_and_again_is_given_up() -> None:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="any") as connection,
+    ):
+        events = await _interrupted(backend, connection, "there was a", 300)
+        for _ in range(2):
+            item = next(
+                e["item"]["id"] for e in events if e["type"] == "response.output_item.added"
+            )
+            rest = _transcript(events).split()
+            backend.stt.texts = [" ".join(rest[:2])]
+            await append(connection, tone(400))
+            await events_until(connection, "input_audio_buffer.speech_started")
+            await connection.conversation.item.truncate(
+                item_id=item, content_index=0, audio_end_ms=200
+            )
+            await append(connection, silence(900))
+            events = await events_until(connection, "response.done")
+    assert not any(e["type"] == "response.output_audio.delta" for e in events)
+    assert events[-1]["response"]["status"] == "completed"
+
+
 async def test_a_turn_of_the_user_is_answered() -> None:
     async with (
         scripted_server() as backend,

@@ -55,6 +55,8 @@ _NOISE_MS = 400.0
 _HISTORY_MS = 1_000.0
 """Sound kept before a possible start of speech, in addition to the prefix padding."""
 
+_MOST_ECHOES = 2
+"""Echoes in a row after which a reply is given up: each one would stop it again."""
 _RECOGNITION_S = 60.0
 """Time limit for the text of an utterance."""
 
@@ -112,6 +114,8 @@ class Pipeline:
         """The reply that the user's speech may have stopped."""
         self._stopped_by_echo: dict[str, StoredItem] = {}
         """The reply that each echo stopped, by the id of the echo's item."""
+        self._echoes = 0
+        """Echoes since the last turn of the user."""
         self.idle_timer: asyncio.TimerHandle | None = None
         """Runs while nothing is spoken, if the session has an idle timeout."""
         self._configure()
@@ -358,10 +362,13 @@ class Pipeline:
         """Return True if the turn is an echo, and note the reply that it stopped."""
         reply, self._spoken_over = self._spoken_over, None
         if reply is None or reply.heard_ms is None:
+            self._echoes = 0
             return False
         request = await self._engines.assistant.ends_turn(text)
         if not self_echo.is_echo(text, reply.timed_words(), reply.heard_ms, request=request):
+            self._echoes = 0
             return False
+        self._echoes += 1
         self._stopped_by_echo[item_id] = reply
         return True
 
@@ -373,7 +380,7 @@ class Pipeline:
             if self._texts:
                 await asyncio.wait(list(self._texts.values()))
             self._continue_after_echo(reply)
-            if not self._is_noise(reply):
+            if not self._is_noise(reply) and reply.plan.words != "":
                 await self._response_audio(reply).run()
             if reply.full:
                 status, reason = "incomplete", "max_output_tokens"
@@ -403,7 +410,8 @@ class Pipeline:
         """Say the rest of the reply that an echo stopped, instead of an answer to the echo."""
         stopped = self._stopped_by_echo.pop(self.protocol.conversation.last_id or "", None)
         if stopped is not None and reply.plan.words is None:
-            reply.plan = replace(reply.plan, words=stopped.unheard())
+            words = stopped.unheard() if self._echoes <= _MOST_ECHOES else ""
+            reply.plan = replace(reply.plan, words=words)
 
     def _is_noise(self, reply: ServerResponse) -> bool:
         """Return True if the response would answer a noise without any recognized word."""
