@@ -1,12 +1,14 @@
 """Comparison of parsed meanings with the corpus."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from voicechat.server.assistant import intents
 from voicechat.server.assistant.measurements import Measure
+from voicechat.server.assistant.numerals import cardinal_words
 from voicechat.skills import arithmetic
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -45,7 +47,8 @@ def same(wanted: Any, found: Any) -> bool:
 
 def american(text: str) -> str:
     """Normalize spellings that sound the same."""
-    return text.replace("mum", "mom")
+    text = text.replace("mum", "mom")
+    return re.sub(r"\d{1,6}", lambda number: cardinal_words(int(number[0])), text)
 
 
 ALIASES = {"grocery": "shopping", "groceries": "shopping"}
