@@ -273,7 +273,8 @@ async def test_the_oldest_audio_is_dropped_and_control_frames_never():
                 received.append(await client.recv())
 
     async with server(listen) as port, connected(port) as connection:
-        blocks = [f"{number:04d}".ljust(1300, ".") for number in range(100)]
+        size = websocket.SOUND_QUEUED // 25
+        blocks = [f"{number:04d}".ljust(size, ".") for number in range(100)]
         for block in blocks[:50]:
             connection.send_audio(block)
         commit = asyncio.create_task(connection.send(["commit"]))
@@ -289,6 +290,23 @@ async def test_the_oldest_audio_is_dropped_and_control_frames_never():
     assert kept[-1] == blocks[-1]
     assert len(kept) + connection.dropped_audio == 100
     assert connection.dropped_audio >= 50
+
+
+async def test_a_short_pause_of_the_event_loop_loses_no_speech():
+    second = [f"{number:04d}".ljust(1300, ".") for number in range(50)]
+    received = []
+
+    async def listen(client):
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                received.append(await client.recv())
+
+    async with server(listen) as port, connected(port) as connection:
+        for block in second * 2:  # what waited is sent in one go
+            connection.send_audio(block)
+        await connection.send(["end"])
+        await connection.close()
+    assert received == [*second, *second, "end"]
 
 
 async def test_slow_networks_lose_nothing():

@@ -44,8 +44,12 @@ LIVENESS_SECONDS = 7.5
 DEAD_PATH_SECONDS = 5
 LARGEST_FRAME = 16 << 20
 """Largest incoming frame, in bytes."""
-SOUND_QUEUED = 32 << 10
-"""Characters of queued audio frames: half a second of PCM16 at 24 kHz in base64."""
+SOUND_QUEUED = 256 << 10
+"""Characters of queued audio frames: four seconds of PCM16 at 24 kHz in base64.
+
+A peer that accepts nothing for `SEND_SECONDS` is lost, so a shorter pause of the peer or of the
+event loop drops no speech.
+"""
 _LARGE_FRAME = 128 << 10
 """Characters from which a frame may take long on a slow network, such as a picture."""
 _UNSENT_IN_KERNEL = 16 << 10
