@@ -6,10 +6,11 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from voicechat.errors import ServerError
+from voicechat.skills import wall_clock
 from voicechat.skills.undo_stack import Record, Undo, no_record
 from voicechat.skills.wording import joined, lasting, spoken_clock
 
@@ -96,7 +97,7 @@ class Timers:
         check_duration(seconds)
         if len(self._running) >= _MAX_TIMERS:
             raise ServerError("There are too many timers already. Cancel one first.")
-        timer = Timer(kind, self._now() + timedelta(seconds=seconds), seconds, name, text)
+        timer = Timer(kind, wall_clock.later(self._now(), seconds), seconds, name, text)
         self._running.append(timer)
         self._wait(timer)
         record(Undo(lambda: self._undo_start(timer)))

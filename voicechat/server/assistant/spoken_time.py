@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from voicechat.server.assistant.numerals import number, whole
+from voicechat.skills.wall_clock import next_wall_clock
 
 Words = Sequence[str]
 
@@ -119,13 +120,8 @@ class ClockTime:
 
     def after(self, now: datetime, day: int | None = None) -> datetime:
         """Return the next such time after `now`, or the one `day` days from today."""
-        base = now.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
-        if day:
-            return base + timedelta(days=day)
-        step = timedelta(hours=24 if self.exact else 12)
-        while base <= now:
-            base += step
-        return base
+        hours = {self.hour} if day or self.exact else {self.hour, (self.hour + 12) % 24}
+        return next_wall_clock(now, hours, self.minute, days=day or 0)
 
 
 _FIXED = {"noon": (12, 0), "midday": (12, 0), "midnight": (0, 0)}

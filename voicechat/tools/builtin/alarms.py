@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from voicechat.errors import ServerError
 from voicechat.skills.timers import (
@@ -15,6 +15,7 @@ from voicechat.skills.timers import (
     check_duration,
     started,
 )
+from voicechat.skills.wall_clock import at_wall_clock, next_wall_clock
 from voicechat.skills.wording import lasting, sentence, spoken_clock
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
@@ -114,13 +115,12 @@ def _moment(text: str, tomorrow: bool) -> datetime:
     except ValueError:
         named = None
     if named is not None and len(text.strip()) > 8:
-        moment = named.astimezone() if named.tzinfo else named.replace(tzinfo=now.tzinfo)
+        moment = named.astimezone() if named.tzinfo else at_wall_clock(named, now)
         if not 0 < (moment - now).total_seconds() <= LONGEST_S:
             raise ToolError("That moment has passed, or is more than a year away.")
         return moment
     hour, minute = _parse_clock(text)
-    moment = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    return moment + timedelta(days=1) if tomorrow or moment <= now else moment
+    return next_wall_clock(now, [hour], minute, days=int(tomorrow))
 
 
 def _parse_clock(text: str) -> tuple[int, int]:
