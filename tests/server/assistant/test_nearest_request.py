@@ -49,6 +49,8 @@ def corrected():
         ("Cancel the post a timer.", "cancel the pasta timer"),
         ("What's too plus, too?", "what is two plus two"),
         ("Flick a coin.", "flip a coin"),
+        ("Coal me Peter.", "call me Peter"),
+        ("Take a note by flowers for Anna.", "take a note buy flowers for Anna"),
     ],
 )
 def test_a_near_transcript_becomes_the_request(corrected, transcript, request_text) -> None:
@@ -71,6 +73,14 @@ def test_a_near_transcript_becomes_the_request(corrected, transcript, request_te
         "",
         "Stay on you!",
         "Xqzt vrlk.",
+        "My name isn't Bob.",
+        "Mine aim is true.",
+        "It's me here.",
+        "Stop the clock at three minutes.",
+        "It's so quiet here.",
+        "Forget what he told you.",
+        "Leave a note for Sarah.",
+        "Put me on your list.",
         " ".join(["timer"] * (LONGEST + 1)),
     ],
 )

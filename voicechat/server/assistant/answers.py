@@ -169,7 +169,9 @@ ANSWERS: Mapping[str, Answer] = {
     "control_unavailable": lambda on: on.text("answer"),
     "again": lambda on: on.last_answer or "I haven't said anything yet.",
     "incomplete": lambda on: on.text("question"),
-    "undo": lambda on: "Say undo alone, and then the next request.",
+    "undo": lambda on: (
+        "Okay." if "recent" in on.values else "Say undo alone, and then the next request."
+    ),
     "continue": lambda on: on.unheard or "There is nothing to continue.",
     **_NOTEBOOK_ANSWERS,
     **date_answers.ANSWERS,

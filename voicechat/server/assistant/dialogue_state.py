@@ -52,6 +52,8 @@ class DialogueState:
         self.last: LastRequest | None = None
         self.corrected = ""
         """The corrected request to run after the client has undone the wrong one."""
+        self.offered = ""
+        """The request that the assistant asked about, and that "yes" runs."""
         self._replies: deque[str] = deque(maxlen=_MOST_REPLIES)
 
     def record(self, change: Undo | ToolChange | None) -> None:

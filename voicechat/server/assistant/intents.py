@@ -163,6 +163,8 @@ def parse(text: str) -> Meaning | None:
         del values["at"]
     if template.spelled and not plausibility.is_name(str(values[template.spelled])):
         return None
+    if not plausibility.is_statement(template.intent, values, text):
+        return None
     open_ended = any(spans[name][1] == len(sentence.plain) for name in free)
     return Meaning(template.intent, values, open_ended, spans, frozenset(free))
 

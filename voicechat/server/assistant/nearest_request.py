@@ -6,7 +6,7 @@ similar, at any number of places. A beam search prefers words that follow each o
 templates; the whole result must parse as a request. The transcript stays as it is when the sounds
 differ too much, or when a request with another meaning sounds almost as similar.
 
-A number never becomes another number.
+A number never becomes another number, and words such as "not" and "stop" stay.
 """
 
 from __future__ import annotations
@@ -78,6 +78,17 @@ _HOMOPHONES, _HOMOPHONE = ("two", "four"), 0.01
 """Numbers that are written for "to" and "for", and the cost below which two sounds are equal."""
 
 _HYPHENATED = re.compile(r"\bto-(day|morrow|night)\b", re.IGNORECASE)
+
+_KEPT = frozenset({"not", "no", "never", "stop", "start", "begin", "on", "off", "up", "down"})
+"""Words that turn the meaning around, so that no replacement may add or remove one."""
+_FILLERS = frozenset(
+    {"ah", "buddy", "cheers", "computer", "er", "friend", "hmm", "mate", "oh", "pal", "sir"}
+)
+"""Words that requests can do without, so that no replacement makes one."""
+_VERBATIM = frozenset({"name_set", "note_add", "remember"})
+"""Intents in whose free text only homophones are replaced."""
+_NEVER = frozenset({"forget_all"})
+"""Intents that a replacement never gives, because they are hard to take back."""
 
 _USUAL = frozenset(
     {"and", "my", "the", "to", "do", "shopping", "grocery", "timer", "alarm", "reminder"}
@@ -242,7 +253,9 @@ class _Search:
         for hypothesis in self._hypotheses(sentence.plain, phones):
             text = _written(sentence, hypothesis.edges)
             meaning = intents.parse(text)
-            if meaning is not None and self._is_plausible(hypothesis, meaning, text):
+            if meaning is None or meaning.intent in _NEVER:
+                continue
+            if self._is_plausible(hypothesis, meaning, text):
                 found.setdefault(f"{meaning.intent} {dict(meaning.values)}", (hypothesis, text))
         ranked = list(found.values())
         if not ranked:
@@ -261,14 +274,18 @@ class _Search:
         free = [value for value in values if value in text]
         words = [word for value in free for word in value.lower().split()]
         unusual = not self._usual.issuperset(words)
-        if len(words) > _MOST_FREE * len(text.split()) or (
+        mostly_free = len(words) > _MOST_FREE * len(text.split())
+        if (mostly_free and found.cost >= _HOMOPHONE) or (
             unusual and meaning.intent in intents.CHANGING and found.cost > _SURE
         ):
             return False
-        replaced = [edge.words for edge in found.edges if edge.start < edge.end and not edge.kept]
+        replaced = [edge for edge in found.edges if edge.start < edge.end and not edge.kept]
+        usual = frozenset[str]() if meaning.intent in _VERBATIM else self._usual
         return bool(replaced) and not any(
-            f" {' '.join(words)} " in f" {value} " and not self._usual.issuperset(words)
-            for words in replaced
+            f" {' '.join(edge.words)} " in f" {value} ".lower()
+            and (edge.cost >= _HOMOPHONE or any(map(_is_number, edge.words)))
+            and not usual.issuperset(edge.words)
+            for edge in replaced
             for value in free
         )
 
@@ -281,7 +298,9 @@ class _Search:
             edges += [
                 edge
                 for edge in self._sounds.near(phones[at : at + _SPAN], at)
-                if edge.words != tuple(words[at : edge.end]) and _keeps_numbers(words, edge)
+                if edge.words != tuple(words[at : edge.end])
+                and _keeps_numbers(words, edge)
+                and _KEPT.intersection(edge.words) == _KEPT.intersection(words[at : edge.end])
             ]
             best = sorted(beams[at])[:_BEAM]
             for edge in edges:
@@ -349,7 +368,7 @@ class _Vocabulary:
 
 def _is_compared(word: str) -> bool:
     """Return True unless the word has signs or is a filler like "uh"."""
-    return word.isalpha() and sentence_words.read(word).plain == [word]
+    return word.isalpha() and word not in _FILLERS and sentence_words.read(word).plain == [word]
 
 
 def _has_unusual_list(meaning: Meaning) -> bool:
@@ -359,10 +378,10 @@ def _has_unusual_list(meaning: Meaning) -> bool:
 
 @cache
 def _usual_free_text() -> frozenset[str]:
-    """Return the words that the templates suggest for names and entries of lists."""
+    """Return the words that the templates suggest for timers, lists and their entries."""
     path = files("voicechat.server.assistant") / "phrases" / "vocabulary.toml"
     vocabulary = tomllib.loads(path.read_text("utf-8"))
-    texts = (vocabulary[kind] for kind in ("items", "labels", "list_names", "names"))
+    texts = (vocabulary[kind] for kind in ("items", "labels", "list_names"))
     return frozenset(" ".join(texts).replace("|", " ").split()) | _USUAL
 
 

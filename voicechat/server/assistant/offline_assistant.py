@@ -28,6 +28,7 @@ from voicechat.errors import VoicechatError
 from voicechat.server.assistant import (
     clarification,
     clauses,
+    confirmation,
     conversation_messages,
     corrections,
     instruction_following,
@@ -139,7 +140,9 @@ class OfflineAssistant:
             text, state.corrected = state.corrected, ""
         elif not (words := conversation_messages.new_system_messages(messages)):
             words, text = "", _chosen_timer(request, state) or _question(request)
-            async for output in self._turn(request, state, text):
+            accepted = confirmation.accepted(state, text)
+            turn = self._respond(request, state, accepted, sure=True) if accepted else None
+            async for output in turn or self._turn(request, state, text):
                 yield output
             return
         if text:
@@ -160,7 +163,7 @@ class OfflineAssistant:
             text = await self._nearest_request(request, state, text)
             text = _objection(request, state, text) or text
         meaning = intents.parse(text)
-        if correction or (meaning is not None and meaning.intent == "undo"):
+        if correction or undoing.undoes(meaning, state):
             words, call = "", None
             if refused := skill_permissions.refusal("undo", self._forbidden_tools):
                 words, correction = refused, ""
@@ -195,9 +198,9 @@ class OfflineAssistant:
         return nearest if same_tool else text
 
     async def _respond(
-        self, request: AssistantRequest, state: DialogueState, text: str
+        self, request: AssistantRequest, state: DialogueState, text: str, sure: bool = False
     ) -> AsyncGenerator[AssistantOutput, None]:
-        """Do what the complete request asks."""
+        """Do what the complete request asks. sure: the user said yes to it."""
         said, _ = conversation_messages.user_texts(request.messages)
         meanings = intents.parse_all(text)
         meaning = meanings[0] if len(meanings) == 1 else None
@@ -210,6 +213,9 @@ class OfflineAssistant:
         calls: list[SelectedTool] = []
         refusals = [plausibility.refusal(one.intent, one.values) for one in meanings]
         words = words or " ".join(filter(None, refusals))
+        if not words and not sure:
+            words = confirmation.question(meanings, self._now())
+            state.offered = text if words else ""
         if not words or request.tool_choice not in ("auto", "none"):
             calls, meanings = self._calls(request, text, meanings)
             questions = [call.question for call in calls if call.question]

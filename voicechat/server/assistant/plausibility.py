@@ -30,6 +30,7 @@ class _Rule:
     last: frozenset[str]
     only: frozenset[str]
     numbers: bool
+    possessive: bool
     longest: int
 
     def __call__(self, words: Words) -> bool:
@@ -37,6 +38,8 @@ class _Rule:
         if len(words) > self.longest or words[0] in self.first or words[-1] in self.last:
             return False
         if not self.numbers and any(_is_number(word) for word in words):
+            return False
+        if not self.possessive and any(word.endswith("'s") for word in words):
             return False
         return self.never.isdisjoint(words) and not self.only.issuperset(words)
 
@@ -53,7 +56,7 @@ def _document() -> Mapping[str, Mapping[str, Mapping[str, object]]]:
 
 @cache
 def rule(kind: str) -> Callable[[Words], bool]:
-    """Return the check for one kind of free text: label, person, item, text or replacement."""
+    """Return the check for one kind of free text, such as label, person or item."""
     document = _document()
     table = document["slots"][kind]
 
@@ -68,6 +71,7 @@ def rule(kind: str) -> Callable[[Words], bool]:
         words("last"),
         words("only"),
         bool(table.get("numbers", True)),
+        bool(table.get("possessive", True)),
         int(str(table.get("longest", 100))),
     )
 
@@ -81,6 +85,33 @@ def _names() -> frozenset[str]:
 def is_name(text: str) -> bool:
     """Return True if this is spelled as a name: with capitals, or a well-known first name."""
     return all(word[:1].isupper() or word in _names() for word in text.split())
+
+
+_ADJECTIVE = re.compile(r".+(?:able|ed|ful|ible|ic|ing|ish|ive|less|ous)")
+
+
+def is_likely_name(text: str) -> bool:
+    """Return True for a well-known first name, or one word without the ending of an adjective."""
+    first, *more = text.lower().split()
+    return first in _names() or not (more or _ADJECTIVE.fullmatch(first))
+
+
+_STATEMENTS = frozenset({"name_set", "note_add", "remember"})
+_STATING = frozenset({"remember", "call", "my", "note", "i", "do", "never", "write", "this"})
+
+
+def is_statement(intent: str, values: Mapping[str, object], text: str) -> bool:
+    """Return True unless a text that looks like a statement asks or tells something else.
+
+    "Remember that time in Vegas?" asks. In a text with capitals, "my name is heard everywhere"
+    gives no name.
+    """
+    if intent not in _STATEMENTS:
+        return True
+    if text.rstrip().endswith("?") and text.lower().split()[0] in _STATING:
+        return False
+    name = str(values.get("name", ""))
+    return not (" " in name and text[:1].isupper() and name.islower() and not is_name(name))
 
 
 def _has_digit(words: Words) -> bool:

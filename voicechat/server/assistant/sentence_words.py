@@ -18,7 +18,7 @@ _WORD = re.compile(
 )
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "`": "'", "−": "-", "–": "-", "—": " "})
 _HALF_OF_DAY = re.compile(r"\b([ap])\.\s?m\b\.?", re.IGNORECASE)
-_HESITATIONS = ("um", "uh", "uhm", "erm", "umm", "uhh")
+_HESITATIONS = ("um", "uh", "uhm", "er", "erm", "umm", "uhh")
 _HESITATION = re.compile(rf"\b(?:{'|'.join(_HESITATIONS)})\b[,.…]*\s*", re.IGNORECASE)
 _SYMBOLS = {
     "×": ["times"], "÷": ["/"], "²": ["squared"], "³": ["cubed"], "√": ["root"],

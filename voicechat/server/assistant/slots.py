@@ -106,6 +106,9 @@ def _is_own(words: Words) -> bool:
     return len(words) > 2 and words[0] in ("my", "our", "i", "we")
 
 
+_SHORT_SAYING = 3
+
+
 def _is_saying(words: Words) -> bool:
     """Check for words to repeat, rather than a request ("say something in latin")."""
     vague = words[0] in (
@@ -119,7 +122,9 @@ def _is_saying(words: Words) -> bool:
         "a",
         "if",
     )
-    return not vague and "in" not in words[-2:-1]
+    # A recognizer writes "repeat the act" for "repeat that".
+    short = words[0] == "the" and len(words) <= _SHORT_SAYING
+    return not vague and not short and "in" not in words[-2:-1]
 
 
 _DOZENS = ("a dozen", "half a dozen", "two dozen", "a score", "a gross")
@@ -174,6 +179,9 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "item": _free(lambda random: _write_items(random, vocabulary["items"]), 12, item),
         "task": _free(some("tasks"), 30, plain),
         "fact": _free(some("facts"), 40, plain),
+        "statement": _free(some("facts"), 40, lambda words: len(words) > 1 and plain(words)),
+        "note": _free(some("facts"), 40, plausibility.rule("note")),
+        "deed": _free(some("tasks"), 40, plausibility.rule("deed")),
         "own_fact": _free(lambda random: random.choice(own), 40, _is_own),
         "saying": _free(some("phrases"), 60, _is_saying),
         "text": _free(some("phrases"), 60),

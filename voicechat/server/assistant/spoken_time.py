@@ -71,6 +71,8 @@ def _pieces(words: list[str]) -> Fraction | None:
             return None if tail is None else total + tail
         unit = UNITS[words[end]]
         amount = _amount(words[:end])
+        if words[:end] in (["a"], ["an"]) and words[end].endswith("s"):
+            return None  # "a minutes" lacks its number.
         if amount is None or unit >= smallest:
             return None
         total, smallest, words = total + amount * unit, unit, words[end + 1 :]

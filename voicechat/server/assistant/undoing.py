@@ -8,6 +8,7 @@ from voicechat.errors import VoicechatError
 from voicechat.server.assistant import corrections, intents, tool_selection
 from voicechat.server.assistant.conversation_messages import user_texts
 from voicechat.server.assistant.dialogue_state import DialogueState, ToolChange
+from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.tool_selection import SelectedTool
 from voicechat.server.engine_protocols import AssistantRequest, Call
 from voicechat.skills.undo_stack import NOTHING_TO_UNDO, undone
@@ -40,6 +41,13 @@ def request_after_undo(text: str) -> str:
         if meaning is not None and meaning.intent == "undo" and intents.parse_all(tail):
             return tail
     return ""
+
+
+def undoes(meaning: Meaning | None, state: DialogueState) -> bool:
+    """Return True if the user wants to undo. Some phrases mean it only just after a change."""
+    if meaning is None or meaning.intent != "undo":
+        return False
+    return "recent" not in meaning.values or state.last is None or state.last.changes > 0
 
 
 def is_likely(state: DialogueState) -> bool:

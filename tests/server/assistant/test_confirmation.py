@@ -1,0 +1,92 @@
+"""Sentences that only may be requests: the assistant asks first, and open speech changes nothing."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from assistant_talk import SkillTalk, ToolTalk
+
+from voicechat.server.assistant import confirmation, intents
+
+OPEN_SPEECH = Path(__file__).with_name("heard_open_speech.txt").read_text("utf-8").splitlines()
+"""Sentences of people who talk to each other, as a recognizer prints them, errors included."""
+NOW = datetime(2026, 3, 6, 15, 20, tzinfo=UTC)
+CHANGING = intents.CHANGING - {"goodbye", "stop"}
+
+
+@pytest.fixture(params=[SkillTalk, ToolTalk])
+def talk(request, tmp_path):
+    return request.param(tmp_path)
+
+
+def actions(text: str) -> list[str]:
+    """Return the changes that the text makes at once."""
+    meanings = [one for one in intents.parse_all(text) if "recent" not in one.values]
+    asked = confirmation.question(meanings, NOW)
+    return [one.intent for one in meanings if one.intent in CHANGING and not asked]
+
+
+def test_open_speech_changes_nothing_at_once():
+    assert len(OPEN_SPEECH) > 500
+    assert [(text, actions(text)) for text in OPEN_SPEECH if actions(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "done"),
+    [
+        ("Give me a minute.", "Shall I set a timer for 1 minute?", "Okay, 1 minute, starting now."),
+        (
+            "ten minutes from now",
+            "Shall I set a timer for 10 minutes?",
+            "Okay, 10 minutes, starting now.",
+        ),
+        ("I'm Serious.", "Shall I call you Serious?", "Nice to meet you, Serious."),
+        ("I'm Team Coke.", "Shall I call you Team Coke?", "Nice to meet you, Team Coke."),
+        (
+            "Don't forget that we have dinner at eight.",
+            "Shall I remember that you have dinner at eight?",
+            "I'll remember that you have dinner at eight.",
+        ),
+    ],
+)
+async def test_a_yes_does_what_the_assistant_asks_about(talk, text, question, done):
+    assert await talk(text) == question
+    assert await talk("Yes, please.") == done
+    assert await talk("yes") != done
+
+
+async def test_a_time_is_asked_about_with_its_day(tmp_path):
+    talk = SkillTalk(tmp_path)
+    question = "Shall I set an alarm for 6:00 AM tomorrow?"
+    assert await talk("I have to get up at six tomorrow.") == question
+    assert await talk("sure") == "Your alarm is set, at 6:00 AM tomorrow."
+
+
+@pytest.mark.parametrize(
+    "text", ["No.", "never mind", "what time is it", "Yes, that was a nice day."]
+)
+async def test_another_answer_does_nothing(talk, text):
+    await talk("Give me five minutes.")
+    await talk(text)
+    assert await talk("yes") != "Okay, 5 minutes, starting now."
+    assert await talk("what timers are running") == "There is no timer running."
+
+
+async def test_a_question_can_be_corrected(talk):
+    await talk("Give me five minutes.")
+    assert await talk("No, I meant ten.") == "Shall I set a timer for 10 minutes?"
+    assert await talk("yes") == "Okay, 10 minutes, starting now."
+
+
+@pytest.mark.parametrize("text", ["I'm Antoine.", "I'm Ada Lovelace."])
+async def test_a_likely_name_is_not_asked_about(talk, text):
+    assert (await talk(text)).startswith("Nice to meet you, A")
+
+
+async def test_a_remark_undoes_only_a_change_that_was_just_made(talk):
+    await talk("add milk to my shopping list")
+    await talk("what time is it")
+    assert await talk("That was a mistake.") == "Okay."
+    assert await talk("what is on my shopping list") == "Your shopping list has one item: milk."
+    await talk("add eggs to my shopping list")
+    assert await talk("That was a mistake.") == "I took eggs off your shopping list again."
