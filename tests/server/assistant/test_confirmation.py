@@ -1,4 +1,4 @@
-"""Sentences that only may be requests: the assistant asks first, and open speech changes nothing."""
+"""Sentences that may be requests: the assistant asks first, and open speech changes nothing."""
 
 from datetime import UTC, datetime
 from pathlib import Path
