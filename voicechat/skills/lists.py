@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 from voicechat.errors import ServerError
 from voicechat.skills.notebook import Notebook
@@ -17,8 +18,12 @@ Lists = Mapping[str, Sequence[str]]
 _DEFAULT = "shopping"
 _ALIASES = {"grocery": "shopping", "groceries": "shopping", "task": "to do", "tasks": "to do",
             "todo": "to do", "to-do": "to do"}  # fmt: skip
-_SPLIT = re.compile(r"\s*[,\n]\s*(?:and\s+)?|\s+and\s+")
+_SPLIT = re.compile(r"\s*[,\n]\s*(?:and\b\s*)?|[ \t]+and\b[,\s]\s*")
 _ARTICLES = re.compile(r"^(?:some|the|more|also|a few)\s+(?=\w)", re.IGNORECASE)
+_WHOLE = ("half and half", "mac and cheese", "macaroni and cheese", "fish and chips")
+_JOINT = "\u00a0"
+_SIMILAR = 0.75
+"""Similarity of an entry to what a recognizer understood: "spread" is "bread"."""
 _MOST_LISTS = 100
 _LONGEST_NAME = 40
 
@@ -30,8 +35,10 @@ def _known(name: str) -> str:
 
 def items(text: str) -> list[str]:
     """Split "milk, eggs and bread" into its items."""
+    for whole in _WHOLE:
+        text = re.sub(whole, whole.replace(" ", _JOINT), text, flags=re.IGNORECASE)
     pieces = (_ARTICLES.sub("", piece.strip()) for piece in _SPLIT.split(text))
-    return [piece for piece in pieces if piece]
+    return [piece.replace(_JOINT, " ") for piece in pieces if piece]
 
 
 def _list_for(name: str, lists: Lists) -> str:
@@ -70,6 +77,21 @@ def read(notebook: Notebook, list_name: str = "") -> str:
     return f"Your {name} list has {count}: {joined(kept)}."
 
 
+def has(notebook: Notebook, text: str, list_name: str = "") -> str:
+    """Tell whether the items in the text are on a list."""
+    pages = notebook.read()
+    name = _list_for(list_name, pages.lists)
+    kept = pages.lists.get(name, [])
+    missing = [wanted for wanted in items(text) if _found(wanted, kept) is None]
+    if not missing:
+        return sentence(f"yes, {text} {_is(items(text))} on your {name} list")
+    return sentence(f"no, {joined(missing)} {_is(missing)} not on your {name} list")
+
+
+def _is(things: Sequence[str]) -> str:
+    return "are" if len(things) > 1 or things[0].endswith("s") else "is"
+
+
 def remove(notebook: Notebook, text: str, list_name: str = "") -> str:
     """Remove the items in the text from a list."""
     with notebook.edit() as pages:
@@ -96,12 +118,13 @@ def _home(text: str, list_name: str, lists: Lists) -> str:
 
 
 def _found(wanted: str, kept: Sequence[str]) -> str | None:
-    """Return the entry with the same words, in the singular or the plural."""
+    """Return the entry with the same words, in the singular or the plural, or nearly the same."""
 
     def key(text: str) -> str:
         return text.casefold().removesuffix("s")
 
-    return next((item for item in kept if key(item) == key(wanted)), None)
+    exact = next((item for item in kept if key(item) == key(wanted)), None)
+    return exact or next(iter(get_close_matches(wanted, kept, 1, _SIMILAR)), None)
 
 
 def clear(notebook: Notebook, list_name: str = "") -> str:

@@ -160,6 +160,28 @@ class Timers:
             if timer.waiting is not None:
                 timer.waiting.cancel()
 
+    def change(self, timer: Timer, ends: datetime, record: Record = no_record) -> None:
+        """Move the moment at which a timer rings. record: called with the inverse.
+
+        Raises `ServerError` if that moment has passed or is more than a year away.
+        """
+        check_duration((ends - self._now()).total_seconds())
+        before = timer.ends, timer.seconds
+        self._move(timer, ends, timer.seconds + (ends - timer.ends).total_seconds())
+        record(Undo(lambda: self._undo_change(timer, *before)))
+
+    def _undo_change(self, timer: Timer, ends: datetime, seconds: float) -> str:
+        if timer not in self._running:
+            return f"Your {timer.title} is no longer running."
+        self._move(timer, ends, seconds)
+        return f"Your {timer.title} is as before, with {lasting(self.left(timer))} left."
+
+    def _move(self, timer: Timer, ends: datetime, seconds: float) -> None:
+        if timer.waiting is not None:
+            timer.waiting.cancel()
+        timer.ends, timer.seconds = ends, seconds
+        self._wait(timer)
+
     def _rung(self, timer: Timer) -> None:
         if timer in self._running:
             self._running.remove(timer)
@@ -185,6 +207,15 @@ def check_duration(seconds: float) -> None:
         raise ServerError("A timer needs a time above zero.")
     if seconds > LONGEST_S:
         raise ServerError("That is too long; I keep timers for up to a year.")
+
+
+def changed(timer: Timer, left: float) -> str:
+    """Return the sentence that confirms a changed timer. left: seconds until it rings."""
+    if timer.kind == "timer":
+        return f"Okay, {lasting(left)} left."
+    days = (timer.ends.date() - wall_clock.later(timer.ends, -left).date()).days
+    day = {0: "", 1: " tomorrow"}.get(days, f" on {timer.ends:%A}")
+    return f"Your {timer.kind} is now at {spoken_clock(timer.ends)}{day}."
 
 
 def started(seconds: float, name: str) -> str:

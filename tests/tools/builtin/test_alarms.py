@@ -184,3 +184,43 @@ async def test_a_timer_that_has_rung_is_not_undone(timers: ToolsWithClock) -> No
     await timers("cancel_timer")
     timers.advance(10)
     assert "time is over" in await timers("undo_last_change")
+
+
+async def test_a_timer_is_changed_by_a_time_or_by_seconds(timers: ToolsWithClock) -> None:
+    await timers("set_alarm", time="14:00")
+    assert await timers("change_timer", name="alarm", time="15:30") == (
+        "Your alarm is now at 3:30 PM."
+    )
+    assert await timers("change_timer", time="09:00", tomorrow=True) == (
+        "Your alarm is now at 9:00 AM tomorrow."
+    )
+    assert await timers("undo_last_change") == (
+        "Your 3:30 PM alarm is as before, with 3 hours and 30 minutes left."
+    )
+    await timers("set_timer", seconds=60, name="tea")
+    assert await timers("change_timer", name="tea", add_seconds=30) == (
+        "Okay, 1 minute and 30 seconds left."
+    )
+    timers.advance(60)
+    assert timers.announced == []
+    timers.advance(30)
+    assert timers.announced == ["Ding ding! Your tea timer is done."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"name": "rice", "add_seconds": 5}, "There is no such timer."),
+        ({}, "Give the new time, or the seconds to add."),
+        ({"time": "noonish"}, "is not a time of day"),
+        ({"add_seconds": -600}, "A timer needs a time above zero."),
+        ({"add_seconds": 1e300}, ""),
+    ],
+)
+async def test_an_impossible_change_says_why(
+    timers: ToolsWithClock, arguments: dict[str, object], problem: str
+) -> None:
+    await timers("set_timer", seconds=60)
+    answer = json.loads(await timers("change_timer", **arguments))
+    assert problem in answer["error"]
+    assert answer["error"]

@@ -128,7 +128,8 @@ def test_only_harmless_tools_run_without_asking() -> None:
     bare = {tool.spec.name: tool.spec.permission for tool in builtin(ToolContext())}
     auto = {name for name, permission in bare.items() if permission is Permission.AUTO}
     assert auto == {
-        "current_time", "set_timer", "set_alarm", "set_reminder", "list_timers", "cancel_timer",
+        "current_time", "set_timer", "set_alarm", "set_reminder", "change_timer", "list_timers",
+        "cancel_timer",
         "calculate", "convert_units", "add_note", "read_notes", "delete_note", "add_to_list",
         "read_list", "remove_from_list", "clear_list", "undo_last_change",
     }  # fmt: skip

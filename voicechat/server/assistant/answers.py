@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from voicechat.server.assistant import date_answers, small_talk, timer_answers
 from voicechat.server.assistant.answer_context import Answer, AnswerContext, to_listener
-from voicechat.server.assistant.measurements import Measure, convert
+from voicechat.server.assistant.measurements import Measure, convert, other_scale
 from voicechat.server.assistant.numerals import in_dozens
 from voicechat.skills import arithmetic, lists
 from voicechat.skills.units import conversion_sentence, spoken
@@ -32,6 +32,7 @@ _EMPTY_WORDS = frozenset(
 def _convert(context: AnswerContext) -> str:
     amount, target = context.values.get("amount"), context.text("to")
     assert isinstance(amount, Measure)
+    amount = other_scale(amount, target)
     value = convert(amount, target)
     if value is None:
         return f"I can't convert {spoken(amount.parts[0][1])} to {spoken(target)}."
@@ -42,6 +43,26 @@ def _quantity(context: AnswerContext) -> str:
     words = context.text("dozens")
     value = in_dozens(words.split())
     return sentence(f"{words.removesuffix(' of')} is {readable(value or 0)}")
+
+
+def _amount(context: AnswerContext) -> str:
+    """Tell an amount with a name, such as a marathon, in two units."""
+    amount = context.values.get("amount")
+    assert isinstance(amount, Measure)
+    value, unit = amount.parts[0]
+    shown = f"{readable(value)} {spoken(unit, value)}"
+    other = _COUNTERPARTS.get(unit)
+    also = None if other is None else convert(amount, other)
+    if other is None or also is None:
+        return sentence(f"{amount} is {shown}")
+    return sentence(f"{amount} is {shown}, or about {readable(round(also, 1))} {spoken(other, 2)}")
+
+
+_COUNTERPARTS: Mapping[str, str] = {
+    "kilometer": "mile",
+    "meter_per_second": "mile_per_hour",
+    "degree_Celsius": "degree_Fahrenheit",
+}
 
 
 def _count(context: AnswerContext) -> str:
@@ -56,6 +77,14 @@ def _count(context: AnswerContext) -> str:
 
 
 # ------------------------------------------------------------------ chance
+
+
+def _coin(context: AnswerContext) -> str:
+    count = context.whole("count", 1)
+    if not 1 <= count <= _MAX_DICE:
+        return f"I can flip up to {_MAX_DICE} coins."
+    flips = [context.random.choice(("heads", "tails")) for _ in range(count)]
+    return sentence(joined(flips))
 
 
 def _dice(context: AnswerContext) -> str:
@@ -139,6 +168,7 @@ def _forget(context: AnswerContext) -> str:
 _NOTEBOOK_ANSWERS: Mapping[str, Answer] = {
     "list_add": lambda on: lists.add(on.notebook, on.text("item"), on.text("list")),
     "list_read": lambda on: lists.read(on.notebook, on.text("list")),
+    "list_has": lambda on: lists.has(on.notebook, on.text("item"), on.text("list")),
     "list_remove": lambda on: lists.remove(on.notebook, on.text("item"), on.text("list")),
     "list_clear": lambda on: lists.clear(on.notebook, on.text("list")),
     "lists": lambda on: lists.names(on.notebook),
@@ -157,8 +187,9 @@ ANSWERS: Mapping[str, Answer] = {
     "calculate": lambda on: arithmetic.answer(on.text("sum")),
     "convert": _convert,
     "quantity": _quantity,
+    "amount": _amount,
     "count": _count,
-    "coin": lambda on: on.random.choice(("Heads.", "Tails.")),
+    "coin": _coin,
     "dice": _dice,
     "random": _random,
     "choose": lambda on: sentence(f"I say {on.random.choice(options(on.text('options')))}"),
@@ -180,5 +211,5 @@ ANSWERS: Mapping[str, Answer] = {
 }
 """The answer function of each intent."""
 
-BLOCKING = frozenset({"convert", "greet", *_NOTEBOOK_ANSWERS})
+BLOCKING = frozenset({"amount", "convert", "greet", *_NOTEBOOK_ANSWERS})
 """Intents whose answers read the disk or load a library; they run on a thread."""

@@ -129,8 +129,37 @@ def day(words: Words, today: date) -> date | None:
     found = spoken_time.day(words, today)
     if found is None:
         named = _named(words, today)
-        found = named[1] if named else None
+        found = named[1] if named else _of_month(words, today)
     return found
+
+
+def month(words: Words, today: date) -> tuple[int, int] | None:
+    """Parse a month, such as "February", "next month" or "june 2030"; return the year and month."""
+    text = " ".join(words)
+    if text in ("this month", "next month", "last month"):
+        step = {"this": 0, "next": 1, "last": -1}[words[0]]
+        year, index = divmod(today.year * 12 + today.month - 1 + step, 12)
+        return year, index + 1
+    if not words or words[0] not in MONTHS:
+        return None
+    number = MONTHS.index(words[0]) + 1
+    if len(words) > 1:
+        named = year_of(words[1:])
+        return None if named is None else (named, number)
+    return today.year + (number < today.month), number
+
+
+def _of_month(words: Words, today: date) -> date | None:
+    """Parse "the 15th": the next day with this number, today included."""
+    words = words[1:] if words[:1] == ["on"] else words
+    if words[:1] != ["the"] or len(words) < 2 or words[1] in ("first", "second", "third"):
+        return None
+    number = ordinal(words[1:])
+    if number is None or not 1 <= number <= 31:
+        return None
+    months = range(today.year * 12 + today.month - 1, today.year * 12 + today.month + 3)
+    days = (_on(index % 12 + 1, number)(index // 12) for index in months)
+    return next((day for day in days if day is not None and day >= today), None)
 
 
 def name(words: Words, today: date) -> str:
@@ -146,7 +175,7 @@ def _named(words: Words, today: date) -> tuple[str, date] | None:
         return "The weekend", today + timedelta(days=(5 - today.weekday()) % 7)
     step, words = _relative_year(words)
     for cut in (len(words), *range(len(words) - 1, max(len(words) - 6, 0), -1)):
-        year = _year(words[cut:]) if cut < len(words) else None
+        year = year_of(words[cut:]) if cut < len(words) else None
         if cut < len(words) and year is None:
             continue
         found = _in_year(words[:cut])
@@ -200,7 +229,7 @@ def _in_year(words: Words) -> tuple[str, InYear] | None:
     return None
 
 
-def _year(words: Words) -> int | None:
+def year_of(words: Words) -> int | None:
     """Parse "1976", "nineteen seventy six" or "two thousand and ten"."""
     words = [word for word in words if word not in ("in", "of")]
     if len(words) == 1 and not re.fullmatch(r"\d{4}", words[0]):

@@ -23,8 +23,13 @@ _YES = re.compile(
 )
 
 
-def question(meanings: Sequence[Meaning], now: datetime) -> str:
-    """Return the question to ask before the actions; empty if the request is clear."""
+def question(meanings: Sequence[Meaning], now: datetime, before: Meaning | None = None) -> str:
+    """Return the question to ask before the actions; empty if the request is clear.
+
+    before: the request before. After one about a list, the user adds to the list.
+    """
+    if before is not None and before.intent.startswith("list_"):
+        meanings = [one for one in meanings if one.intent != "list_add"]
     return " ".join(filter(None, (_question(one, now) for one in meanings)))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from calendar import isleap, monthrange
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from voicechat.server.assistant import calendar_days
 from voicechat.server.assistant.answer_context import Answer, AnswerContext
 from voicechat.server.assistant.spoken_time import DAYS, MONTHS, ClockTime
+from voicechat.skills import wall_clock
 from voicechat.skills.wording import clock_sentence, lasting, sentence, spoken_clock
 
 _DAYS_IN = {"week": 7, "month": 30.4369, "year": 365.2425}
@@ -102,9 +104,64 @@ def _counted(count: int, unit: str) -> str:
     return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
+def _month_days(context: AnswerContext) -> str:
+    today = context.now().date()
+    year, month = calendar_days.month(context.text("month").split(), today) or (0, 0)
+    name, count = MONTHS[month - 1].capitalize(), monthrange(year, month)[1]
+    shown = f"{name} {year}" if month == 2 else name
+    return f"{shown} has {count} days."
+
+
+def _leap_year(context: AnswerContext) -> str:
+    year = context.whole("year", context.now().year)
+    if isleap(year):
+        return f"{year} is a leap year."
+    following = next(later for later in range(year + 1, year + 9) if isleap(later))
+    return f"{year} is not a leap year. The next one is {following}."
+
+
+def _time_shift(context: AnswerContext) -> str:
+    """Tell the time after or before a duration."""
+    now = context.now()
+    back = "past" in context.values
+    try:
+        moment = wall_clock.later(now, context.whole("seconds", 0) * (-1 if back else 1))
+    except (OverflowError, ValueError):
+        return "That is too far away."
+    day = "" if moment.date() == now.date() else f" on {_spoken_date(moment.date())}"
+    return f"It {'was' if back else 'will be'} {spoken_clock(moment)}{day}."
+
+
+def _zone_difference(context: AnswerContext) -> str:
+    places = [context.values.get(name) for name in ("first", "second")]
+    here = context.now()
+    found = [(str(one[0]), str(one[1])) for one in places if isinstance(one, tuple)]
+    try:
+        offsets = [_offset(here, ZoneInfo(zone)) for _, zone in found]
+    except (ZoneInfoNotFoundError, OSError):
+        return "This machine has no time zones, so I can't tell the difference."
+    names = [name for name, _ in found]
+    if len(found) == 1:
+        names, offsets = [*names, "here"], [*offsets, here.utcoffset() or timedelta()]
+    apart = abs(offsets[0] - offsets[1])
+    relation = "ahead of" if offsets[0] > offsets[1] else "behind"
+    if not apart:
+        return sentence(f"{names[0]} has the same time as {names[1]}")
+    return sentence(f"{names[0]} is {lasting(apart.total_seconds())} {relation} {names[1]}")
+
+
+def _offset(now: datetime, zone: ZoneInfo) -> timedelta:
+    return now.astimezone(zone).utcoffset() or timedelta()
+
+
 ANSWERS: Mapping[str, Answer] = {
     "time": _time,
     "date": _date,
     "day": _day,
     "until": _until,
+    "month_days": _month_days,
+    "leap_year": _leap_year,
+    "week_number": lambda on: f"It's week {on.now().isocalendar().week}.",
+    "time_shift": _time_shift,
+    "zone_difference": _zone_difference,
 }

@@ -36,6 +36,7 @@ CHANGING = frozenset(
         "alarm_set", "control", "control_approved", "forget_all", "goodbye", "list_add",
         "list_clear", "list_remove", "name_set",
         "note_add", "note_clear", "note_remove", "remember", "remind", "stop", "timer_cancel",
+        "timer_change",
         "timer_set", "undo",
     }
 )  # fmt: skip
@@ -226,7 +227,7 @@ def changes(text: str) -> bool:
 def _makes_sense(meaning: Meaning) -> bool:
     """Reject a conversion between different kinds of units, such as feet to minutes."""
     amount, target = meaning.values.get("amount"), meaning.values.get("to")
-    return not isinstance(amount, Measure) or alike(amount, str(target))
+    return not isinstance(amount, Measure) or target is None or alike(amount, str(target))
 
 
 @cache

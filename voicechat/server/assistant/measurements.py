@@ -115,8 +115,20 @@ def _with_small(amount: Fraction, words: Sequence[str], cut: int) -> Measure | N
     return None if small is None else Measure(((amount, large), (small, _SMALLER[large])))
 
 
+_OTHER_SCALE = {"degree_Celsius": "degree_Fahrenheit", "degree_Fahrenheit": "degree_Celsius"}
+
+
+def other_scale(amount: Measure, target: str) -> Measure:
+    """Return the temperature that "98.6 degrees in Celsius" means, in the other scale."""
+    value, name = amount.parts[0]
+    if name != "degree" or target not in _OTHER_SCALE:
+        return amount
+    return Measure(((value, _OTHER_SCALE[target]),))
+
+
 def alike(amount: Measure, target: str) -> bool:
     """Return True if the measurement and the unit are of the same kind."""
+    amount = other_scale(amount, target)
     return all(_KIND_OF[name] == _KIND_OF[target] for _, name in amount.parts)
 
 

@@ -205,6 +205,7 @@ class OfflineAssistant:
         meanings = intents.parse_all(text)
         meaning = meanings[0] if len(meanings) == 1 else None
         just_changed = state.last is not None and state.last.changes > 0
+        before = state.last.meaning if state.last is not None else None
         if state.last is not None and meaning is not None and meaning.intent == "objection":
             state.last.said = said
         else:
@@ -214,7 +215,7 @@ class OfflineAssistant:
         refusals = [plausibility.refusal(one.intent, one.values) for one in meanings]
         words = words or " ".join(filter(None, refusals))
         if not words and not sure:
-            words = confirmation.question(meanings, self._now())
+            words = confirmation.question(meanings, self._now(), before)
             state.offered = text if words else ""
         if not words or request.tool_choice not in ("auto", "none"):
             calls, meanings = self._calls(request, text, meanings)

@@ -49,15 +49,33 @@ def _canceled(values: Values) -> Values:
         length = lasting(value_of(values["seconds"]))
         found["name"] = f"{length.replace('s and', ' and').removesuffix('s')} timer"
     if "at" in values:
-        hour, _, minute = str(values["at"]).partition(":")
-        found["name"] = f"{int(hour) % 12 or 12}:{minute} alarm"
+        found["name"] = f"{spoken_hour(str(values['at']))} alarm"
     return found
+
+
+def spoken_hour(clock: str) -> str:
+    """Return a 24-hour time as a part of a title, without AM or PM: "6:30"."""
+    hour, _, minute = clock.partition(":")
+    return f"{int(hour) % 12 or 12}:{minute}"
 
 
 def _titled(values: Values) -> str:
     """Return the title to find a timer by; a name alone means a timer."""
     kind, name = str(values.get("kind", "")), str(values.get("name", ""))
     return name if name and kind == "timer" else f"{name} {kind}".strip()
+
+
+def _changed(values: Values) -> Values:
+    """Return the name of the timer, and its new time or the seconds to add."""
+    found = {key: values[key] for key in ("at", "tomorrow") if key in values}
+    if "add" in values:
+        sign = -1 if "earlier" in values else 1
+        found["add"] = sign * int(value_of(values["add"]))
+    if "old" in values:
+        found["name"] = f"{spoken_hour(str(values['old']))} alarm"
+    elif title := _titled(values):
+        found["name"] = title
+    return found
 
 
 def _left(values: Values) -> Values:
@@ -91,6 +109,7 @@ def _converted(values: Values) -> Values:
 
 _BY_INTENT: Mapping[str, Callable[[Values], Values]] = {
     "timer_cancel": _canceled,
+    "timer_change": _changed,
     "timer_left": _left,
     "timer_list": _listed,
     "remind": _reminded,

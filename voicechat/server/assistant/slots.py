@@ -140,24 +140,87 @@ def _day(words: Words) -> str | None:
     return " ".join(words) if calendar_days.day(words, date(2000, 1, 1)) is not None else None
 
 
+def _times(words: Words) -> int | None:
+    """Parse "twice" or "three times"."""
+    if len(words) == 1:
+        return {"once": 1, "twice": 2}.get(words[0])
+    return numerals.whole(words[:-1]) if words[-1] == "times" else None
+
+
+def _more(words: Words) -> int | None:
+    """Parse "five more minutes"."""
+    if "more" not in words[1:]:
+        return None
+    return spoken_time.duration([word for word in words if word != "more"])
+
+
+def _month(words: Words) -> str | None:
+    """Accept words for a month. The answer computes its days later."""
+    return " ".join(words) if calendar_days.month(words, date(2000, 1, 1)) is not None else None
+
+
+def _is_month(word: str) -> bool:
+    return word in spoken_time.MONTHS or word in ("this", "next", "last")
+
+
+def _named_measure(words: Words) -> measurements.Measure | None:
+    found = measurements.measure(words)
+    return found if found is not None and found.name else None
+
+
+_QUANTITY_WORDS = (
+    "and some more a an of few bag bags bottle bottles box boxes can cans carton cartons dozen "
+    "loaf loaves pack packs packet packets jar jars"
+)
+_QUANTITIES = frozenset(_QUANTITY_WORDS.split())
+
+
+class _Groceries:
+    """Checks for known things to buy, with numbers and quantities: "milk and two cans of tuna"."""
+
+    def __init__(self, items: Sequence[str]) -> None:
+        words = {word for item in items for word in item.split()}
+        self._known = words | {word.removesuffix("s") for word in words} | {w + "s" for w in words}
+        self._known -= _QUANTITIES | _ACTIONS
+
+    def __call__(self, words: Words) -> bool:
+        """Return True if each word names a thing, or a number or quantity before it."""
+        rest = [word for word in words if word not in _QUANTITIES and not numerals.may_start(word)]
+        return bool(rest) and self._known.issuperset(rest) and words[-1] == rest[-1]
+
+
+_ACTION_WORDS = (
+    "call the bill rent clean wash walk do send finish book fix door letter report car plant water "
+    "flight ticket"
+)
+_ACTIONS = frozenset(_ACTION_WORDS.split())
+"""Words of entries that are no groceries."""
+
+
 def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
     """Return every slot by name. `vocabulary` holds sample words for free text."""
 
-    def some(name: str) -> Callable[[Random], str]:
-        return lambda random: random.choice(vocabulary[name])
+    def some(
+        name: str, fits: Callable[[Words], bool] = lambda words: True
+    ) -> Callable[[Random], str]:
+        samples = [text for text in vocabulary[name] if fits(text.split())]
+        return lambda random: random.choice(samples)
 
     written = _Units()
     own = [fact for fact in vocabulary["facts"] if fact.startswith(("my ", "i "))]
     label, person = plausibility.rule("label"), plausibility.rule("person")
     plain, item = plausibility.rule("text"), plausibility.rule("item")
+    deed, groceries = plausibility.rule("deed"), _Groceries(vocabulary["items"])
     return {
         "dozens": _checked(_dozens, lambda random: random.choice(_DOZENS), 4, numerals.may_start),
         "number": _checked(numerals.number, _write_number, 9, numerals.may_start),
+        "times": _checked(_times, lambda random: random.choice(("twice", "three times")), 4),
         "count": _checked(numerals.whole, _write_count, 5, numerals.may_start),
         "sum": _checked(
             spoken_arithmetic.expression, spoken_arithmetic.sample, 60, spoken_arithmetic.may_begin
         ),
         "duration": _checked(spoken_time.duration, _write_duration, 9, _may_begin_duration),
+        "more": _checked(_more, lambda random: "five more minutes", 6, numerals.may_start),
         "clock": _checked(spoken_time.clock, _write_clock, 10, _may_begin_clock),
         "dated_clock": _checked(
             spoken_time.clock,
@@ -166,6 +229,10 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
             _is_day_word,
         ),
         "day": _checked(_day, _write_day, 9, calendar_days.may_begin),
+        "month": _checked(_month, lambda random: random.choice(spoken_time.MONTHS), 4, _is_month),
+        "year": _checked(calendar_days.year_of, _write_year, 4),
+        "named_measure": _checked(_named_measure, lambda random: "a marathon", 5),
+        "groceries": _free(some("items", groceries), 9, groceries),
         "unit": _checked(units.unit, written.unit, 3),
         "measure": _checked(measurements.measure, written.measure, 9, measurements.may_begin),
         "place": _checked(time_zones.zone, lambda random: random.choice(time_zones.NAMES), 5),
@@ -181,7 +248,7 @@ def build(vocabulary: Mapping[str, list[str]]) -> dict[str, Slot]:
         "fact": _free(some("facts"), 40, plain),
         "statement": _free(some("facts"), 40, lambda words: len(words) > 1 and plain(words)),
         "note": _free(some("facts"), 40, plausibility.rule("note")),
-        "deed": _free(some("tasks"), 40, plausibility.rule("deed")),
+        "deed": _free(some("tasks", deed), 40, deed),
         "own_fact": _free(lambda random: random.choice(own), 40, _is_own),
         "saying": _free(some("phrases"), 60, _is_saying),
         "text": _free(some("phrases"), 60),
@@ -207,6 +274,10 @@ def _is_day_word(word: str) -> bool:
 
 def _may_begin_clock(word: str) -> bool:
     return numerals.may_start(word) or word in _CLOCK_WORDS | _DAY_WORDS
+
+
+def _write_year(random: Random) -> str:
+    return f"twenty {cardinal_words(random.randint(10, 50))}"
 
 
 def _write_number(random: Random) -> str:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from voicechat.server.assistant.answer_context import Answer, AnswerContext, to_listener, value_of
 from voicechat.server.assistant.spoken_time import ClockTime
-from voicechat.skills.timers import Timer, canceled, started
+from voicechat.skills import wall_clock
+from voicechat.skills.timers import Timer, canceled, changed, started
 from voicechat.skills.wording import lasting, sentence, spoken_clock
 
 
@@ -77,6 +78,26 @@ def _cancel(context: AnswerContext) -> str:
     return canceled(chosen)
 
 
+def _change(context: AnswerContext) -> str:
+    kind = context.text("kind")
+    name = f"{context.text('name')} {kind}".strip()
+    chosen, old = context.timers.running(name), context.values.get("old")
+    if old is not None:
+        chosen = [timer for timer in chosen if _rings_at(timer, old)]
+    if not chosen:
+        return f"I have no such {kind or 'timer'}. {context.timers.describe()}"
+    if len(chosen) > 1:
+        return f"Which one? {context.timers.describe(kind)}"
+    if "add" in context.values:
+        sign = -1 if "earlier" in context.values else 1
+        ends = wall_clock.later(chosen[0].ends, sign * value_of(context.values["add"]))
+    else:
+        seconds, _ = _until(context)
+        ends = wall_clock.later(context.now(), seconds)
+    context.timers.change(chosen[0], ends, context.record)
+    return changed(chosen[0], context.timers.left(chosen[0]))
+
+
 def _left(context: AnswerContext) -> str:
     kind = context.text("kind")
     if not context.timers.running():
@@ -104,6 +125,7 @@ ANSWERS: Mapping[str, Answer] = {
     "remind": _remind,
     "alarm_set": _alarm,
     "timer_cancel": _cancel,
+    "timer_change": _change,
     "timer_left": _left,
     "timer_list": _list,
 }

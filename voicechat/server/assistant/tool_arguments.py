@@ -28,6 +28,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sum": ("expression", "formula", "calculation", "query", "input", "sum"),
     "name": ("name", "label", "title"),
     "at": ("time", "at", "when", "clock"),
+    "add": ("add_seconds",),
     "tomorrow": ("tomorrow", "next_day"),
     "all": ("all", "every", "everything"),
     "list": ("list", "list_name", "name"),

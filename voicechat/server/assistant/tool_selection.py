@@ -26,7 +26,8 @@ _VERBS: Mapping[str, frozenset[str]] = {
         "read": "get read show tell fetch list what what's which find search look lookup check see "
         "give query display is are how when where who current",
         "write": "set add create make put write save start new insert append turn switch play send "
-        "update change edit open post run book order schedule copy",
+        "edit open post run book order schedule copy",
+        "change": "change move update reschedule",
         "end": "cancel stop delete remove clear end close kill erase forget off",
     }.items()
 }
@@ -65,6 +66,7 @@ _SUBJECTS: Mapping[str, tuple[str, str]] = {
     "alarm_set": ("alarm", "write"),
     "remind": ("reminder remind", "write"),
     "timer_cancel": ("timer alarm", "end"),
+    "timer_change": ("timer alarm", "change"),
     "timer_left": ("timer timers alarm", "read"),
     "timer_list": ("timer timers alarm", "read"),
     "calculate": ("calculate calculator calculation arithmetic math compute evaluate sum", ""),
@@ -75,6 +77,7 @@ _SUBJECTS: Mapping[str, tuple[str, str]] = {
     "note_remove": ("note notes", "end"),
     "list_add": ("list lists", "write"),
     "list_read": ("list lists", "read"),
+    "list_has": ("list lists", "read"),
     "list_remove": ("list lists", "end"),
     "list_clear": ("list lists", "end"),
     "coin": ("coin", ""),

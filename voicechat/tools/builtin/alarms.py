@@ -12,10 +12,11 @@ from voicechat.skills.timers import (
     Later,
     Timers,
     canceled,
+    changed,
     check_duration,
     started,
 )
-from voicechat.skills.wall_clock import at_wall_clock, next_wall_clock
+from voicechat.skills.wall_clock import at_wall_clock, later, next_wall_clock
 from voicechat.skills.wording import lasting, sentence, spoken_clock
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
@@ -62,6 +63,29 @@ class TimerTools:
             when = f"in {lasting(seconds)}"
         self._start("reminder", seconds, text=text)
         return sentence(f"Okay, {when} I'll remind you: {text}")
+
+    async def change_timer(
+        self, name: str = "", time: str = "", tomorrow: bool = False, add_seconds: float = 0
+    ) -> str:
+        """Change when a timer, alarm or reminder rings. name: which, as listed, or its kind.
+
+        Give either time, like 07:30 (tomorrow: that time on the next day), or add_seconds, which is
+        below zero for an earlier moment.
+        """
+        chosen = self._timers.running(name)
+        if not chosen:
+            raise ToolError(f"There is no such timer. {self._timers.describe()}")
+        if len(chosen) > 1:
+            return f"Which one? {self._timers.describe(name)}"
+        timer = chosen[0]
+        if not time and not add_seconds:
+            raise ToolError("Give the new time, or the seconds to add.")
+        try:
+            ends = _moment(time, tomorrow) if time else later(timer.ends, add_seconds)
+            self._timers.change(timer, ends, self._record)
+        except (ServerError, OverflowError) as error:
+            raise ToolError(str(error)) from None
+        return changed(timer, self._timers.left(timer))
 
     async def list_timers(self, name: str = "") -> str:
         """List the timers, alarms and reminders that are running, and how long each has left.
@@ -146,6 +170,6 @@ def tools(context: ToolContext, later: Later | None = None) -> tuple[Tool, ...]:
     timers = TimerTools(context, later)
     functions = (
         timers.set_timer, timers.set_alarm, timers.set_reminder,
-        timers.list_timers, timers.cancel_timer,
+        timers.change_timer, timers.list_timers, timers.cancel_timer,
     )  # fmt: skip
     return tuple(tool(permission="auto")(function) for function in functions)
