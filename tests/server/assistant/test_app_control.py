@@ -134,6 +134,18 @@ def test_an_app_without_the_tool_gets_an_honest_answer():
 
 
 @pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("start over", "May I start a new conversation? Allow it on the screen."),
+        ("unmute", "May I unmute the microphone? Allow it on the screen."),
+        ("louder", ""),
+    ],
+)
+def test_a_change_that_the_user_must_allow_is_asked_for_aloud(text, answer):
+    assert asyncio.run(reply(text, OFFERS)).split() == answer.split()
+
+
+@pytest.mark.parametrize(
     ("text", "start"),
     [
         ("use another microphone", "Tell me which one:"),

@@ -41,6 +41,14 @@ def _question(meaning: Meaning, now: datetime) -> str:
     return f"Shall I {unsure.format_map(_Spoken(meaning.values, now))}?"
 
 
+def permission(meaning: Meaning | None) -> str:
+    """Return the sentence for a change of the app that the user must allow; empty for others."""
+    if meaning is None or meaning.intent != "control_approved":
+        return ""
+    what = re.sub(r" (?:of|in) this app$| from here$", "", str(meaning.values["what"]))
+    return f"May I {what}? Allow it on the screen."
+
+
 def accepted(state: DialogueState, text: str) -> str:
     """Return the request that the text says yes to; empty if there is none."""
     offered, state.offered = state.offered, ""

@@ -112,6 +112,48 @@ def corrected(
     return None
 
 
+_REPAIR = re.compile(
+    r"\b(?:,? no wait|,? wait no|, no|, wait|, sorry|, actually|,? i mean|,? i meant|,? or rather|"
+    r", make that|, correction)\b,? ",
+    re.IGNORECASE,
+)
+"""Words within a sentence that replace what was said before them."""
+_MOST_DROPPED = 4
+"""Maximum number of words before a repair that it replaces."""
+
+
+def repaired(text: str) -> str:
+    """Return a request without what its speaker took back: "for ten, no, fifteen minutes".
+
+    Other texts stay.
+    """
+    parts = _REPAIR.split(text)
+    if not 2 <= len(parts) <= _MOST_DROPPED:
+        return text
+    result = parts[0]
+    for tail in parts[1:]:
+        again = _repair(result, tail)
+        if again is None:
+            return text
+        result = again
+    return result
+
+
+def _repair(head: str, tail: str) -> str | None:
+    meaning = intents.parse(head)
+    if meaning is not None and meaning.intent in intents.CHANGING:
+        if intents.is_complete(tail):
+            return tail
+        if found := corrected(f"no, {tail}", head, meaning):
+            return found
+    words = head.split()
+    for count in range(1, min(_MOST_DROPPED, len(words) - 1) + 1):
+        candidate = " ".join((*words[:-count], tail))
+        if intents.is_complete(candidate):
+            return candidate
+    return None
+
+
 def objects(text: str) -> bool:
     """Return True if the text begins with "no"."""
     return sentence_words.read(text).plain[:1] in (["no"], ["nope"], ["nah"])

@@ -14,7 +14,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from random import Random
 
@@ -27,6 +27,8 @@ from voicechat.server.assistant.templates import Network, Part, Slot, parse_temp
 INCOMPLETE = "incomplete"
 """The intent of a request that lacks a value; the answer is a question for it."""
 _MAX_REQUESTS = 5
+_KEPT_MEANINGS = 64
+"""Number of texts whose meanings are kept; one turn parses its text several times."""
 _SAMPLES = 30_000
 _COURTESY_SHARE = 0.04
 """Share of the sample sentences that begin or end with a courtesy like "please"."""
@@ -138,6 +140,7 @@ def warm() -> None:
     parse("what time is it")
 
 
+@lru_cache(_KEPT_MEANINGS)
 def parse(text: str) -> Meaning | None:
     """Return the intent of the sentence; None unless all of it is one known request."""
     sentence = sentence_words.read(text)

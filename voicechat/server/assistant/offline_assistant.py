@@ -139,7 +139,7 @@ class OfflineAssistant:
             words = _results_in_words(results, state)
             text, state.corrected = state.corrected, ""
         elif not (words := conversation_messages.new_system_messages(messages)):
-            words, text = "", _chosen_timer(request, state) or _question(request)
+            words, text = "", _chosen_timer(request, state) or _question(request, state)
             accepted = confirmation.accepted(state, text)
             turn = self._respond(request, state, accepted, sure=True) if accepted else None
             async for output in turn or self._turn(request, state, text):
@@ -157,6 +157,7 @@ class OfflineAssistant:
     ) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the user: undo, correct the last request, or do what the text asks."""
         state.corrected = ""
+        text = corrections.repaired(text)
         after_undo = undoing.request_after_undo(text)
         correction = after_undo or undoing.correction(request, state, text)
         if not correction:
@@ -222,6 +223,7 @@ class OfflineAssistant:
             questions = [call.question for call in calls if call.question]
             words = words or " ".join(questions)
             calls = [call for call in calls if not call.question]
+            words = words or (confirmation.permission(meaning) if calls else "")
         if words or meanings or not calls:
             words = words or await self._answer(request, state, text, meanings, just_changed)
             for output in _as_output(words, state):
@@ -350,20 +352,21 @@ def _objection(request: AssistantRequest, state: DialogueState, text: str) -> st
     return "" if tool_selection.names_one(text, request.tools) else "no"
 
 
-def _question(request: AssistantRequest) -> str:
+def _question(request: AssistantRequest, state: DialogueState) -> str:
     """Return the current request. Join an answer to a clarification question to that request."""
     spoken = conversation_messages.spoken(request.messages)
     if not spoken or spoken[-1].role != "user":
         return ""
     text = spoken[-1].text.strip()
     asked = len(spoken) > 2 and clarification.is_question(spoken[-2].text)
-    if not asked or intents.is_complete(text) or tool_selection.names_one(text, request.tools):
+    if not asked or intents.parse(text) or tool_selection.names_one(text, request.tools):
         return text
-    asked_for = spoken[-3].text.rstrip(" .?!")
-    for link in ("", "for ", "at ", "in "):
-        joined = f"{asked_for} {link}{text[:1].lower() + text[1:]}"
-        if intents.is_complete(joined):
-            return joined
+    asked_for = _asked_for(state, spoken[-3].text)
+    links = ("", "for ", "at ", "in ")
+    candidates = [f"{asked_for} {link}{text[:1].lower() + text[1:]}" for link in links]
+    for fits in (intents.is_complete, intents.parse):
+        if found := next(filter(fits, candidates), ""):
+            return found
     joined = f"{asked_for} for {text.removeprefix('for ')}"
     chosen = tool_selection.choose(
         joined, intents.parse(joined), request.tools, request.tool_choice
@@ -371,6 +374,13 @@ def _question(request: AssistantRequest) -> str:
     if chosen is None or not chosen.question:
         return joined
     return text
+
+
+def _asked_for(state: DialogueState, text: str) -> str:
+    """Return the request that the question was about. text: the turn before the question."""
+    last = state.last
+    request = last.meaning.values.get("request") if last is not None and last.meaning else None
+    return str(request or (last.text if last is not None else text)).rstrip(" .?!")
 
 
 def offline_assistant(

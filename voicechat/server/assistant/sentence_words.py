@@ -108,10 +108,22 @@ def read(text: str) -> SentenceWords:
     plain: list[str] = []
     places: list[tuple[int, int]] = []
     for found in _WORD.finditer(text):
+        if _is_repeated(found, text):
+            continue
         names = _names(found[0].lower(), text, found, calculating)
         plain += names
         places += [found.span()] * len(names)
     return SentenceWords(plain, places, text)
+
+
+_REPEATED = re.compile(r"\b(a|an|at|for|in|my|set|the|to) $", re.IGNORECASE)
+"""The word before, if speakers and recognizers often repeat it."""
+
+
+def _is_repeated(found: re.Match[str], text: str) -> bool:
+    """Return True for the second of two equal words: "for for ten minutes"."""
+    before = _REPEATED.search(text, max(0, found.start() - 4), found.start())
+    return before is not None and before[1].lower() == found[0].lower()
 
 
 def _names(token: str, text: str, found: re.Match[str], calculating: bool) -> list[str]:
