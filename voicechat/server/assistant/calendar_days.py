@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 
 from voicechat.server.assistant import spoken_time
 from voicechat.server.assistant.numerals import ordinal, whole
@@ -114,6 +115,7 @@ _OPENERS = frozenset(
 )
 
 
+@lru_cache(1024)
 def may_begin(word: str) -> bool:
     """Return True if `day` can parse something that starts with this word."""
     return (

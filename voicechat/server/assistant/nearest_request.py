@@ -59,8 +59,13 @@ _MOST_FREE = 0.5
 _SPAN, _CHOICES, _BEAM, _PARSED = 3, 10, 30, 60
 _LIKELY_WORDS = 3
 """Maximum number of words of a transcript that is compared with likely requests."""
-_LIKELY_PER_PHONEME = 0.2
+LIKELY_PER_PHONEME = 0.2
 """Maximum cost per phoneme of a likely request."""
+_SHORT = ("louder", "quieter", "slower", "faster", "repeat that", "cancel")
+"""Requests of few sounds, which change nothing that the user would miss."""
+_SHORT_WORDS = 2
+_SURE_PER_PHONEME = 0.11
+"""Maximum cost per phoneme of a short request: "slow her" is near, "letter" is not."""
 _WEAK_FORMS = {"and": "ənd"}
 """Usual pronunciations of words that are unstressed within a sentence."""
 
@@ -179,6 +184,10 @@ class NearestRequest:
         text = _HYPHENATED.sub(r"to\1", text)
         sentence = sentence_words.read(text)
         meanings = intents.parse_all(text)
+        if not meanings and len(sentence.plain) <= _SHORT_WORDS:
+            short = await self.likely(text, _SHORT, _SURE_PER_PHONEME)
+            if short != text:
+                return short
         if not 1 < len(sentence.plain) <= LONGEST or not all(map(_has_unusual_list, meanings)):
             return text
         self.warm()
@@ -194,10 +203,13 @@ class NearestRequest:
         most = _MOST_LIST_NAME if meanings else MOST_PER_PHONEME * sum(map(len, phones))
         return await asyncio.to_thread(search.nearest, sentence, phones, most) or text
 
-    async def likely(self, text: str, requests: Sequence[str]) -> str:
+    async def likely(
+        self, text: str, requests: Sequence[str], most: float = LIKELY_PER_PHONEME
+    ) -> str:
         """Return the one of a few likely requests that a short text sounds like, or the text.
 
-        The sounds may differ more than for `correct`: "and do that" is "undo that".
+        most: maximum cost per phoneme. The default is more than for `correct`: "and do that" is
+        "undo that".
         """
         plain = sentence_words.read(text).plain
         if not 0 < len(plain) <= _LIKELY_WORDS or intents.parse_all(text):
@@ -217,7 +229,7 @@ class NearestRequest:
         fits = [
             edge
             for edge in _Vocabulary(entries).near([heard], 0)
-            if edge.cost <= _LIKELY_PER_PHONEME * len(entries[edge.words])
+            if edge.cost <= most * len(entries[edge.words])
         ]
         return min(fits, key=lambda edge: edge.cost).words[0] if fits else text
 
@@ -255,6 +267,8 @@ class _Search:
             meaning = intents.parse(text)
             if meaning is None or meaning.intent in _NEVER:
                 continue
+            if len(found) > 1:
+                break
             if self._is_plausible(hypothesis, meaning, text):
                 found.setdefault(f"{meaning.intent} {dict(meaning.values)}", (hypothesis, text))
         ranked = list(found.values())

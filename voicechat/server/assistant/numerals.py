@@ -7,9 +7,10 @@ only writes; text2num does not read fractions, mixed numbers and ordinals exactl
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import cache
 
 Words = Sequence[str]
 
@@ -104,15 +105,19 @@ def ordinal(words: Words) -> int | None:
     *front, last = words
     if match := re.fullmatch(r"(\d+)(st|nd|rd|th)", last):
         return int(match[1]) if not front else None
-    for value in _RANKS:
-        if last == _ordinal_word(value):
-            if not front:
-                return value
-            leading = _cardinal(front)
-            before = -1 if leading is None else int(leading)
-            fits = before > 0 and (before % 100 == 0 or (before % 10 == 0 and value < 10))
-            return before + value if fits else None
-    return None
+    value = _ranks().get(last)
+    if value is None or not front:
+        return value
+    leading = _cardinal(front)
+    before = -1 if leading is None else int(leading)
+    fits = before > 0 and (before % 100 == 0 or (before % 10 == 0 and value < 10))
+    return before + value if fits else None
+
+
+@cache
+def _ranks() -> Mapping[str, int]:
+    """Return the numbers with an ordinal word of their own, by that word."""
+    return {_ordinal_word(value): value for value in _RANKS}
 
 
 _DOZENS = {"dozen": 12, "score": 20, "gross": 144, "couple": 2, "pair": 2}
