@@ -34,17 +34,21 @@ def test_open_speech_changes_nothing_at_once():
 @pytest.mark.parametrize(
     ("text", "question", "done"),
     [
-        ("Give me a minute.", "Shall I set a timer for 1 minute?", "Okay, 1 minute, starting now."),
+        (
+            "Give me a minute.",
+            "Should I set a timer for 1 minute?",
+            "Okay, 1 minute, starting now.",
+        ),
         (
             "ten minutes from now",
-            "Shall I set a timer for 10 minutes?",
+            "Should I set a timer for 10 minutes?",
             "Okay, 10 minutes, starting now.",
         ),
-        ("I'm Serious.", "Shall I call you Serious?", "Nice to meet you, Serious."),
-        ("I'm Team Coke.", "Shall I call you Team Coke?", "Nice to meet you, Team Coke."),
+        ("I'm Serious.", "Should I call you Serious?", "Nice to meet you, Serious."),
+        ("I'm Team Coke.", "Should I call you Team Coke?", "Nice to meet you, Team Coke."),
         (
             "Don't forget that we have dinner at eight.",
-            "Shall I remember that you have dinner at eight?",
+            "Should I remember that you have dinner at eight?",
             "I'll remember that you have dinner at eight.",
         ),
     ],
@@ -57,7 +61,7 @@ async def test_a_yes_does_what_the_assistant_asks_about(talk, text, question, do
 
 async def test_a_time_is_asked_about_with_its_day(tmp_path):
     talk = SkillTalk(tmp_path)
-    question = "Shall I set an alarm for 6:00 AM tomorrow?"
+    question = "Should I set an alarm for 6:00 AM tomorrow?"
     assert await talk("I have to get up at six tomorrow.") == question
     assert await talk("sure") == "Your alarm is set, at 6:00 AM tomorrow."
 
@@ -74,7 +78,7 @@ async def test_another_answer_does_nothing(talk, text):
 
 async def test_a_question_can_be_corrected(talk):
     await talk("Give me five minutes.")
-    assert await talk("No, I meant ten.") == "Shall I set a timer for 10 minutes?"
+    assert await talk("No, I meant ten.") == "Should I set a timer for 10 minutes?"
     assert await talk("yes") == "Okay, 10 minutes, starting now."
 
 

@@ -70,12 +70,12 @@ async def test_a_request_is_answered(tmp_path, text, answer):
 
 
 async def test_groceries_without_a_list_are_asked_about_once(talk):
-    question = "Shall I add milk and two cans of beans to your shopping list?"
+    question = "Should I add milk and two cans of beans to your shopping list?"
     assert await talk("Add milk and two cans of beans.") == question
     assert await talk("Yes.") == "I added milk and two cans of beans to your shopping list."
     assert await talk("Add bread.") == "I added bread to your shopping list."
     await talk("what time is it")
-    assert await talk("We're out of eggs.") == "Shall I add eggs to your shopping list?"
+    assert await talk("We're out of eggs.") == "Should I add eggs to your shopping list?"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Questions before an action that the user may not have asked for: "Shall I call you Serious?".
+"""Questions before an action that the user may not have asked for: "Should I call you Serious?".
 
 Some sentences are requests only if the user talks to the assistant, such as "give me a minute". The
-templates mark them with `unsure`, which completes "Shall I ...?" with the values in braces.
+templates mark them with `unsure`, which completes "Should I ...?" with the values in braces.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _question(meaning: Meaning, now: datetime) -> str:
     name = meaning.values.get("name") if meaning.intent == "name_set" else None
     if not unsure or (name is not None and plausibility.is_likely_name(str(name))):
         return ""
-    return f"Shall I {unsure.format_map(_Spoken(meaning.values, now))}?"
+    return f"Should I {unsure.format_map(_Spoken(meaning.values, now))}?"
 
 
 def permission(meaning: Meaning | None) -> str:
