@@ -14,7 +14,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import synthetic_voices
 from figures import Figure, Table
-from meanings import right
+from meanings import changes_at_once, right
 
-from voicechat.server.assistant import confirmation, intents, sentence_words
+from voicechat.server.assistant import intents, sentence_words
 from voicechat.server.assistant.nearest_request import NearestRequest
 from voicechat.server.engine_startup import create_engines
 from voicechat.server.serve_options import ServeOptions
@@ -39,8 +38,6 @@ ROOMS = (None, 20.0, 10.0)
 QUIET_DB = 50.0
 OPEN = ("open_questions", "open_talk")
 """Corpora of sentences that are no requests."""
-CHANGING = intents.CHANGING - {"goodbye", "stop"}
-"""Requests that do harm when no user makes them: the others only speak, or end speech."""
 TARGETS = {"clean": 96, "20 dB": 94, "10 dB": 85}
 """Right commands in %."""
 LEAD, TAIL = 0.25, 0.35
@@ -146,13 +143,6 @@ def word_errors(said: list[str], heard: list[str]) -> int:
     return row[-1]
 
 
-def acts(text: str) -> bool:
-    """Return True if the assistant changes something at once, without a question."""
-    changing = [one for one in intents.parse_all(text) if one.intent in CHANGING]
-    at_once = [one for one in changing if "recent" not in one.values]
-    return bool(at_once) and not confirmation.question(at_once, datetime.now(UTC))
-
-
 def means(text: str, entry: dict) -> bool:
     """Return True if the text parses to the intent and values of the corpus."""
     return intents.parse(text) is None if entry.get("intent") is None else right(text, entry)
@@ -187,7 +177,7 @@ async def accuracy(
             taken = await listener.request(heard)
             right, wanted = means(taken, entry), entry["intent"]
             meaning = None if right else intents.parse(taken)
-            actions += not right and acts(taken)
+            actions += not right and bool(changes_at_once(taken))
             said = sentence_words.read(entry["text"]).plain
             for key in ("all", who, "clean" if noise is None else f"{noise:.0f} dB"):
                 tally = tallies[key]

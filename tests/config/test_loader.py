@@ -78,7 +78,7 @@ def test_engines_of_the_embedded_voice(settings: Path) -> None:
     settings.write_text(
         'chat_url = "http://top/v1"\n[embedded]\nstt = "wyoming://localhost:10300"\n'
         'tts = "https://x/v1"\ntts_voice = "heart"\nchat = "http://table/v1"\n'
-        '[profiles.work.embedded]\nstt = "https://work/v1"\n',
+        '[profiles.work.embedded]\nstt = "https://other/v1"\n',
         encoding="utf-8",
     )
     options = load({"tts_model": "kokoro"}, {"VOICECHAT_STT_LANGUAGE": "en"}, settings)
@@ -91,7 +91,7 @@ def test_engines_of_the_embedded_voice(settings: Path) -> None:
     assert options.chat_url == "http://table/v1"
     assert options.origin("chat_url") == f"{settings}:6: embedded.chat"
     work = load({"profile": "work"}, {}, settings)
-    assert (work.stt, work.tts) == ("https://work/v1", "https://x/v1")
+    assert (work.stt, work.tts) == ("https://other/v1", "https://x/v1")
     assert work.origin("stt") == f"{settings}:8: embedded.stt"
 
 

@@ -3,14 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from voicechat.server.assistant import intents
+from voicechat.server.assistant import confirmation, intents
 from voicechat.server.assistant.measurements import Measure
 from voicechat.server.assistant.numerals import cardinal_words
 from voicechat.skills import arithmetic
 
+_NOW = datetime(2026, 3, 6, 15, 20, tzinfo=UTC)
 CORPUS = Path(__file__).with_name("corpus")
 
 
@@ -63,6 +65,18 @@ def right(text: str, entry: Mapping[str, Any]) -> bool:
     if "list" in found:
         found["list"] = ALIASES.get(found["list"], found["list"])
     return all(same(value, found.get(name)) for name, value in entry["values"].items())
+
+
+_HARMLESS = {"goodbye", "stop"}
+"""Changes that only speak, or end speech."""
+
+
+def changes_at_once(text: str) -> list[str]:
+    """Return the intents with which the assistant changes something, without a question."""
+    meanings = [one for one in intents.parse_all(text) if "recent" not in one.values]
+    if confirmation.question(meanings, _NOW):
+        return []
+    return [one.intent for one in meanings if one.intent in intents.CHANGING - _HARMLESS]
 
 
 def fits(entry: Mapping[str, Any]) -> bool:

@@ -264,15 +264,20 @@ async def test_audio_for_a_stuck_network_is_bounded_and_counted():
         assert sum(map(len, waiting)) <= websocket.SOUND_QUEUED + len(block)
 
 
-async def test_the_oldest_audio_is_dropped_and_control_frames_never():
-    received = []
+def collect_in(received):
+    """Return a server's side that adds what it receives to a list."""
 
     async def listen(client):
         with contextlib.suppress(ConnectionClosed):
             while True:
                 received.append(await client.recv())
 
-    async with server(listen) as port, connected(port) as connection:
+    return listen
+
+
+async def test_the_oldest_audio_is_dropped_and_control_frames_never():
+    received = []
+    async with server(collect_in(received)) as port, connected(port) as connection:
         size = websocket.SOUND_QUEUED // 25
         blocks = [f"{number:04d}".ljust(size, ".") for number in range(100)]
         for block in blocks[:50]:
@@ -295,13 +300,7 @@ async def test_the_oldest_audio_is_dropped_and_control_frames_never():
 async def test_a_short_pause_of_the_event_loop_loses_no_speech():
     second = [f"{number:04d}".ljust(1300, ".") for number in range(50)]
     received = []
-
-    async def listen(client):
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                received.append(await client.recv())
-
-    async with server(listen) as port, connected(port) as connection:
+    async with server(collect_in(received)) as port, connected(port) as connection:
         for block in second * 2:  # what waited is sent in one go
             connection.send_audio(block)
         await connection.send(["end"])

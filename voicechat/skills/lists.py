@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from voicechat.errors import ServerError
 from voicechat.skills.notebook import Notebook
@@ -22,8 +21,6 @@ _SPLIT = re.compile(r"\s*[,\n]\s*(?:and\b\s*)?|[ \t]+and\b[,\s]\s*")
 _ARTICLES = re.compile(r"^(?:some|the|more|also|a few)\s+(?=\w)", re.IGNORECASE)
 _WHOLE = ("half and half", "mac and cheese", "macaroni and cheese", "fish and chips")
 _JOINT = "\u00a0"
-_SIMILAR = 0.75
-"""Similarity of an entry to what a recognizer understood: "spread" is "bread"."""
 _MOST_LISTS = 100
 _LONGEST_NAME = 40
 
@@ -118,13 +115,12 @@ def _home(text: str, list_name: str, lists: Lists) -> str:
 
 
 def _found(wanted: str, kept: Sequence[str]) -> str | None:
-    """Return the entry with the same words, in the singular or the plural, or nearly the same."""
+    """Return the entry with the same words, in the singular or the plural."""
 
     def key(text: str) -> str:
         return text.casefold().removesuffix("s")
 
-    exact = next((item for item in kept if key(item) == key(wanted)), None)
-    return exact or next(iter(get_close_matches(wanted, kept, 1, _SIMILAR)), None)
+    return next((item for item in kept if key(item) == key(wanted)), None)
 
 
 def clear(notebook: Notebook, list_name: str = "") -> str:

@@ -1,17 +1,13 @@
 """Sentences that may be requests: the assistant asks first, and open speech changes nothing."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from assistant_talk import SkillTalk, ToolTalk
-
-from voicechat.server.assistant import confirmation, intents
+from meanings import changes_at_once
 
 OPEN_SPEECH = Path(__file__).with_name("heard_open_speech.txt").read_text("utf-8").splitlines()
 """Sentences of people who talk to each other, as a recognizer prints them, errors included."""
-NOW = datetime(2026, 3, 6, 15, 20, tzinfo=UTC)
-CHANGING = intents.CHANGING - {"goodbye", "stop"}
 
 
 @pytest.fixture(params=[SkillTalk, ToolTalk])
@@ -19,16 +15,9 @@ def talk(request, tmp_path):
     return request.param(tmp_path)
 
 
-def actions(text: str) -> list[str]:
-    """Return the changes that the text makes at once."""
-    meanings = [one for one in intents.parse_all(text) if "recent" not in one.values]
-    asked = confirmation.question(meanings, NOW)
-    return [one.intent for one in meanings if one.intent in CHANGING and not asked]
-
-
 def test_open_speech_changes_nothing_at_once():
     assert len(OPEN_SPEECH) > 500
-    assert [(text, actions(text)) for text in OPEN_SPEECH if actions(text)] == []
+    assert [(text, changes_at_once(text)) for text in OPEN_SPEECH if changes_at_once(text)] == []
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_a_value_that_is_taken_back_within_the_sentence_is_not_used(text, reques
         "What is two plus two, I mean, is it four?",
         "Sorry, what did you say?",
         "no, no, no, no, no, no",
+        "Remember that I said no, wait for me.",
+        "Write down call Bob, actually, call Alice.",
     ],
 )
 def test_other_texts_are_not_repaired(text):

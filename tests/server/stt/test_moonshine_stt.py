@@ -15,7 +15,12 @@ from user_speech import spoken
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial
 from voicechat.server.engine_worker import Worker
-from voicechat.server.stt.moonshine_stt import KnownRequests, MoonshineStt, bundled_model
+from voicechat.server.stt.moonshine_stt import (
+    KnownRequests,
+    MoonshineStt,
+    MoonshineUtterance,
+    bundled_model,
+)
 
 RATE = 16_000
 
@@ -57,6 +62,16 @@ def plain(text: str) -> str:
     return text.lower().strip(".,?!")
 
 
+async def feed_with_pauses(utterance: MoonshineUtterance, pcm: bytes) -> None:
+    """Feed the sound, and wait for the text after each half second."""
+    for at in range(0, len(pcm), RATE):
+        utterance.feed(pcm[at : at + RATE])
+        utterance.settle()
+        assert utterance._settling is not None
+        await utterance._settling
+        utterance.resume()
+
+
 async def test_a_request_is_recognized(stt: MoonshineStt) -> None:
     assert plain(await heard(stt, said("What time is it?"))) == "what time is it"
 
@@ -65,12 +80,7 @@ async def test_the_text_grows_and_its_committed_part_stays(stt: MoonshineStt) ->
     partials: list[Partial] = []
     pcm = said("Please remind me to buy milk and bread on the way home from work tomorrow.")
     utterance = stt.utterance(partials.append)
-    for at in range(0, len(pcm), RATE):
-        utterance.feed(pcm[at : at + RATE])
-        utterance.settle()
-        assert utterance._settling is not None
-        await utterance._settling
-        utterance.resume()
+    await feed_with_pauses(utterance, pcm)
     text = await utterance.finish()
     committed = [partial.committed for partial in partials]
     assert "buy milk" in text
@@ -227,11 +237,6 @@ async def test_dictation_takes_the_most_likely_text_and_commits_early(stt: Moons
     choosy = MoonshineStt(stt._worker, KnownRequests(lambda text: text != likely, list))
     partials: list[Partial] = []
     utterance = choosy.utterance(partials.append, dictation=True)
-    for at in range(0, len(pcm), RATE):
-        utterance.feed(pcm[at : at + RATE])
-        utterance.settle()
-        assert utterance._settling is not None
-        await utterance._settling
-        utterance.resume()
+    await feed_with_pauses(utterance, pcm)
     assert plain(await utterance.finish()) == plain(likely)
     assert any(partial.committed for partial in partials)

@@ -125,10 +125,10 @@ _MOST_DROPPED = 4
 def repaired(text: str) -> str:
     """Return a request without what its speaker took back: "for ten, no, fifteen minutes".
 
-    Other texts stay.
+    Other texts stay, and so does free text to keep, such as that of a note.
     """
     parts = _REPAIR.split(text)
-    if not 2 <= len(parts) <= _MOST_DROPPED:
+    if not 2 <= len(parts) <= _MOST_DROPPED or _keeps_words(text):
         return text
     result = parts[0]
     for tail in parts[1:]:
@@ -137,6 +137,12 @@ def repaired(text: str) -> str:
             return text
         result = again
     return result
+
+
+def _keeps_words(text: str) -> bool:
+    """Return True for a request that ends in words to keep; entries of a list are not."""
+    meaning = intents.parse(text)
+    return meaning is not None and meaning.open_ended and meaning.intent != "list_add"
 
 
 def _repair(head: str, tail: str) -> str | None:
