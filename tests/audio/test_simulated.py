@@ -59,14 +59,16 @@ def storm(seed: int, seconds: float) -> list[Stall]:
     return [Stall(at, chance.uniform(0.03, 0.15)) for at in begins if at < seconds]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
-    "voice",
+    ("voice", "seed"),
     [
-        pytest.param(formant_voice(), id="formants"),
+        pytest.param(formant_voice(), 1, id="formants-1"),
+        pytest.param(formant_voice(), 2, id="formants-2"),
+        pytest.param(None, 1, id="built-in-1"),
         pytest.param(
             None,
-            id="built-in",
+            2,
+            id="built-in-2",
             marks=pytest.mark.xfail(reason="after a drop-out its echo is taken for a user"),
         ),
     ],

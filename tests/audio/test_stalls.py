@@ -98,8 +98,7 @@ def test_capture_continues_while_the_speaker_is_stalled(
     blocks = [np.frombuffer(each.pcm, np.int16) for each in card.of(MicBlock)[before:]]
     loud = np.abs(np.concatenate(blocks)[RATE // 2 :]).reshape(-1, RATE // 100).max(axis=1) > 1_000
     assert loud.mean() > 0.99
-    assert opened
-    assert opened[-1] < begin + 0.5
+    assert not opened, "only the silent side is reopened"
 
 
 def test_without_a_running_speaker_a_stop_and_later_items_end_at_once(

@@ -22,8 +22,7 @@ from sound_measures import LONG_TEXT
 from user_speech import LEVEL, spoken
 
 from voicechat.audio import engine
-from voicechat.audio.devices import device_list
-from voicechat.audio.devices import streams as card_module
+from voicechat.audio.devices import device_list, stream_supervisor, streams
 from voicechat.audio.messages import AudioEvent, AudioSettings
 from voicechat.core.effects import EndItem, Play, ResumePlayback
 from voicechat.core.inputs import LocalSpeech, PlaybackFinished
@@ -93,10 +92,11 @@ class SimulatedCard:
         """Sound at the microphone, 10 ms each."""
         self.spoken: list[Sound] = []
         """Sound of the speaker, about 10 ms each at 24 kHz."""
-        for module in (card_module, engine):
+        for module in (streams, stream_supervisor, engine):
             clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
             patch.setattr(module, "time", clock)
-        patch.setattr(engine, "BackgroundCall", lambda work: _AtOnce(work, self.now))
+        for module in (stream_supervisor, engine):
+            patch.setattr(module, "BackgroundCall", lambda work: _AtOnce(work, self.now))
         patch.setattr(device_list, "library", lambda: self._library())
 
     # ----------------------------------------------------------------- the test's side

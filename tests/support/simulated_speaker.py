@@ -16,6 +16,7 @@ import pytest
 from simulated_card import Room, SimulatedCard, Sound, Stall
 
 from voicechat.audio import engine
+from voicechat.audio.devices import stream_supervisor
 
 
 class SimulatedSpeaker(SimulatedCard):
@@ -35,7 +36,8 @@ class SimulatedSpeaker(SimulatedCard):
         self.cuts: list[int] = []
         self._lags = deque(lags)
         self._working: list[_Lagging] = []
-        patch.setattr(engine, "BackgroundCall", self._work)
+        for module in (stream_supervisor, engine):
+            patch.setattr(module, "BackgroundCall", self._work)
         self.open(listen=False, output_rate=rate, latency_ms=latency_ms, barge_in="off")
         self.run(0.02)
 
@@ -52,7 +54,7 @@ class SimulatedSpeaker(SimulatedCard):
     def move(self, device_rate: int) -> None:
         """Switch the system's default device."""
         self.device_rate = device_rate
-        self.engine._must_reopen = True
+        self.engine._streams.reopen(frozenset(("output",)))
 
     @property
     def sound(self) -> Sound:

@@ -48,6 +48,10 @@ set-default-sink spk
 set-default-source mic
 """
 
+_SUSPENDS = """\
+load-module module-suspend-on-idle timeout=0
+"""
+
 _ALSA = """\
 pcm.!default {{
   type asym
@@ -89,8 +93,14 @@ class Recording:
 class VirtualCard:
     """A context manager; `environment` is what a program under test needs to see the card."""
 
-    def __init__(self, rate: int = RATE) -> None:
+    def __init__(self, rate: int = RATE, *, cold: bool = False) -> None:
+        """Prepare a card.
+
+        cold: its devices are suspended until a program uses them, and its microphone then takes up
+        to two seconds until its first sound.
+        """
         self.rate = rate
+        self._script = _DAEMON.replace(" norewinds=1", "") + _SUSPENDS if cold else _DAEMON
         self._folder = Path(tempfile.mkdtemp(prefix="card-"))
         self._socket = self._folder / "native"
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -127,7 +137,7 @@ class VirtualCard:
     def start(self) -> None:
         """Start the daemon with the priority it has on desktops; return when it answers."""
         script = self._folder / "card.pa"
-        script.write_text(_DAEMON.format(socket=self._socket, rate=self.rate))
+        script.write_text(self._script.format(socket=self._socket, rate=self.rate))
         self.route()
         (self._folder / "cookie").write_bytes(os.urandom(256))
         (self._folder / "client.conf").write_text("autospawn = no\n")
@@ -263,7 +273,7 @@ class VirtualCard:
     def plug(self, *names: str) -> None:
         """Reload at `rate` what `unplug` removed, or all of it."""
         for name in names or ("hw", "spk", "mic_in", "mic", "spk_mon"):
-            for line in _DAEMON.format(socket=self._socket, rate=self.rate).splitlines():
+            for line in self._script.format(socket=self._socket, rate=self.rate).splitlines():
                 if f"_name={name} " in line:
                     self.pactl("load-module", *line.split()[1:])
 

@@ -15,10 +15,11 @@ from typing import Final
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture, VoiceActivity
-from voicechat.audio.devices import device_list
 from voicechat.audio.devices.buffer_sizing import BufferSizing
-from voicechat.audio.devices.default_device_watch import DefaultDeviceWatch, DeviceSwitch
-from voicechat.audio.devices.streams import BackgroundCall, OutputStream, SoundCard
+from voicechat.audio.devices.card import SoundCard
+from voicechat.audio.devices.device_list import Kind
+from voicechat.audio.devices.stream_supervisor import HANG_S, StreamSupervisor
+from voicechat.audio.devices.streams import BackgroundCall
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -26,10 +27,8 @@ from voicechat.audio.messages import (
     Cue,
     Levels,
     Mute,
-    Opened,
     Problem,
     Quit,
-    Switched,
     Underrun,
     Volume,
 )
@@ -43,25 +42,15 @@ REPORT_S: Final = 1 / 10
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
 _QUIET_S: Final = 0.030
 """Speech is suspected after four frames of 10 ms, so the first three may come together."""
-_STALE_S: Final = 3.0
 _QUIET_DB: Final = -45.0
-GAP_S: Final = 0.5
-"""A stream without a callback for this long is dead, whatever PortAudio reports."""
-HANG_S: Final = 1.5
-"""A device call that takes longer hangs; only a new process helps then."""
 _LARGE_BUFFER_S: Final = 0.1
 """A device with a larger buffer is silenced by discarding the buffer."""
-_RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
-_STALLED_S: Final = 1.5
-"""A stream that still does not run this long after it was reopened counts as missing."""
-_SETTLED_S: Final = GAP_S + 0.1
-"""Seconds until it is certain which new streams run: each first fills its buffer."""
 _LOST_SPEAKER_S: Final = 3.0
 """A lost speaker may return for this long before its queued sound is dropped."""
 
 
 class Engine:
-    """The audio engine; see the module. `hung` is set when the process must be replaced."""
+    """The audio engine; see the module."""
 
     def __init__(self, settings: AudioSettings, emit: Callable[[AudioEvent], None]) -> None:
         self._settings: Final = settings
@@ -72,29 +61,15 @@ class Engine:
         self._barge_in = BargeIn(settings.barge_in)
         self._capture = Capture(settings, self._barge_in.above_floor_db)
         self._playout_tap = PlayoutTap(settings.output_rate)
-        self._device_watch = DefaultDeviceWatch(settings)
-        self._switches: dict[device_list.Kind, DeviceSwitch] = {}
-        self._must_reopen = False
-        self._devices_changed = False
-        self._card: SoundCard | None = None
         self._buffer_sizing = BufferSizing()
-        self._opening: BackgroundCall[SoundCard] | None = BackgroundCall(self._open)
+        self._streams = StreamSupervisor(settings, self._buffer_sizing.size, self, emit)
         self._aborting: BackgroundCall[float] | None = None
         self._deferred: list[AudioCommand] = []
-        self._failures = 0
-        self._retry_at = 0.0
         self._drop_at = 0.0
-        self._opened_at = 0.0
-        self._stalled_at = 0.0
-        self._stalled: frozenset[device_list.Kind] = frozenset()
         self._devices = (("", 0), ("", 0))
-        self._last_opened: Opened | None = None
         self._reported_at = 0.0
-        self._ticked_at = time.monotonic()
         self._underruns = (0, 0.0)
         self._earlier_drops = (0, 0.0)
-        self._last_problem = ""
-        self.hung = False
         self.finished = False
 
     # ----------------------------------------------------------------- commands
@@ -125,49 +100,51 @@ class Engine:
             case Quit():
                 self.finished = True
 
+    @property
+    def hung(self) -> bool:
+        """True when the process must be replaced."""
+        return self._streams.hung
+
     def tick(self, now: float) -> None:
         """Do everything that is due at `now` (monotonic s)."""
-        self._check_streams(now)
+        self._streams.tick(now)
         self._drop_lost_speaker(now)
         self._playback.feed()
         self._cue(now)
         report = now - self._reported_at >= REPORT_S
-        if self._card is not None:
-            voices = self._capture.listen(self._card, now, wait=not report)
-            for voice in voices:
-                if voice.sure or voice.seems or not self._barge_in.can_skip:
-                    self._judge_voice(voice, now)
-            for captured in self._capture.deliver() if voices else ():
-                self._emit(captured)
+        voices = self._capture.listen(self._streams.card, now, wait=not report)
+        for voice in voices:
+            if voice.sure or voice.seems or not self._barge_in.can_skip:
+                self._judge_voice(voice, now)
+        for captured in self._capture.deliver() if voices else ():
+            self._emit(captured)
         for played in self._playout_tap.blocks(now):
             self._emit(played)
         self._finish_stop(now)
         for event in self._playback.events(now, progress=report):
             self._emit(event)
         if report:
-            self._follow_default(now)
+            self._streams.follow_default(now)
             self._report(now)
+        self._size_buffers(now)
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next `tick` is due: about when the next block arrives."""
-        if self._opening is not None or self._aborting is not None or self._playback.stopping:
+        opening = self._streams.opening is not None
+        if opening or self._aborting is not None or self._playback.stopping:
             return _SHORT_TICK_S
-        microphone = self._card.microphone if self._card else None
+        microphone = self._streams.card.microphone
         if microphone is None:
             return _TICK_S
         longest = _QUIET_S if self._capture.can_batch else _TICK_S
-        wait = max(self._buffer_sizing.size.block_ms / 1000, longest)
+        wait = max(microphone.block_ms / 1000, longest)
         due = microphone.last_callback_at + wait + _AFTER_BLOCK_S
         return min(longest, max(_AFTER_BLOCK_S, due - now))
 
     def close(self) -> None:
         """Close the streams in the background, waiting at most half a second."""
         self._playback.close()
-        card, self._card = self._card, None
-        if card is not None:
-            closing = BackgroundCall(card.close)
-            while not closing.done and time.monotonic() - closing.began < 0.5:
-                time.sleep(0.005)
+        self._streams.close()
 
     # ----------------------------------------------------------------- the speaker
 
@@ -176,13 +153,8 @@ class Engine:
         self._playback.stop(time.monotonic())
         self._discard_large_buffer()
 
-    @property
-    def _speaker(self) -> OutputStream | None:
-        """The open speaker, unless it has stalled."""
-        return self._card.speaker if self._card and "output" not in self._stalled else None
-
     def _discard_large_buffer(self) -> None:
-        speaker = self._speaker
+        speaker = self._streams.speaker
         if speaker is not None and speaker.latency > _LARGE_BUFFER_S and self._aborting is None:
             self._aborting = BackgroundCall(speaker.abort)
 
@@ -207,7 +179,7 @@ class Engine:
 
     def _cue(self, now: float) -> None:
         """Play the next cue once the previous one has ended."""
-        speaker = self._card.speaker if self._card else None
+        speaker = self._streams.card.speaker
         while (
             speaker is not None and not speaker.queue.cue_playing and (name := self._cues.next(now))
         ):
@@ -238,86 +210,19 @@ class Engine:
             case BargeInStep.ENDED:
                 self._emit(LocalSpeechEnded())
 
-    # ----------------------------------------------------------------- the card
+    # ----------------------------------------------------------------- the streams
 
-    def _open(self) -> SoundCard:
-        return SoundCard(self._settings, self._buffer_sizing.size)
+    def streams_closing(self, card: SoundCard, now: float) -> None:
+        """Keep the totals of a speaker that closes; see `StreamUser`."""
+        speaker = card.speaker
+        if speaker is not None:
+            self._drop_at = now if self._streams.speaker is None else now + _LOST_SPEAKER_S
+            drops, drops_ms = self._earlier_drops
+            dropped = speaker.underflows
+            self._earlier_drops = (drops + dropped, drops_ms + dropped * speaker.block_ms)
 
-    def _reopen(self, old: SoundCard | None) -> SoundCard:
-        if old is not None:
-            old.close()
-        device_list.refresh()
-        return self._open()
-
-    def _check_streams(self, now: float) -> None:
-        """Use newly opened streams, and reopen dead ones."""
-        pause = now - self._ticked_at
-        self._ticked_at = now
-        if self._opening is not None:
-            if self._opening.done:
-                self._finish_opening(self._opening, now)
-            elif now - self._opening.began > HANG_S:
-                self._emit(
-                    Opened(
-                        None, None, problem=device_list.SERVER_HANGS, hint=device_list.RESTART_HINT
-                    )
-                )
-                self.hung = True
-            return
-        if pause > GAP_S / 2:
-            self._reset_after_pause(now, pause)
-        elif (
-            (self._card is not None and self._needs_reopening(self._card, now))
-            or self._changes_buffer_size(now)
-            or self._must_reopen
-            or self._retry_due(now)
-        ):
-            self._begin_reopening(now)
-
-    def _follow_default(self, now: float) -> None:
-        """Follow the system's default device, and notice new devices.
-
-        During the first opening, changes wait: it may have used the devices before them.
-        """
-        self._switches |= {switch.kind: switch for switch in self._device_watch.switches()}
-        if self._opening is None or self._last_opened is not None:
-            for switch in self._switches.values():
-                self._follow(switch)
-            self._switches.clear()
-        if self._device_watch.devices_changed():
-            self._retry_at = min(self._retry_at, now)
-            self._devices_changed = True
-
-    def _follow(self, switch: DeviceSwitch) -> None:
-        is_input = switch.kind == "input"
-        card, opened = self._card, self._last_opened
-        side = card and (card.microphone if is_input else card.speaker)
-        if card is None and opened is not None:
-            in_use = opened.input_name if is_input else opened.output_name
-        else:
-            in_use = side.name if side and not side.is_direct else None
-        if in_use in (None, switch.title):
-            return
-        if side:
-            side.name = switch.title
-        if switch.title:
-            self._emit(Switched(switch.kind, switch.title))
-        self._capture.realign()
-        self._must_reopen |= switch.reopen
-
-    def _finish_opening(self, opening: BackgroundCall[SoundCard], now: float) -> None:
-        self._opening = None
-        if opening.result is None:
-            problem = getattr(opening.error, "problem", str(opening.error))
-            hint = getattr(opening.error, "hint", "")
-            self._card = None
-            self._report_opened(Opened(None, None, problem=problem, hint=hint))
-        else:
-            self._use_card(opening.result, now)
-
-    def _use_card(self, card: SoundCard, now: float) -> None:
-        self._card, self._opened_at = card, now
-        self._device_watch.restart()
+    def streams_opened(self, card: SoundCard, kinds: frozenset[Kind], now: float) -> None:
+        """Use newly opened streams; see `StreamUser`."""
         speaker, microphone = card.speaker, card.microphone
         devices_now = (
             (microphone.name, microphone.rate) if microphone else ("", 16_000),
@@ -327,147 +232,63 @@ class Engine:
         if devices_now != self._devices:
             self._devices = devices_now
             self._capture.reconfigure(devices_now[0][1], devices_now[1][1])
-        self._end_stop(self._playback.stopped(now, now))
         for text, hint in self._capture.unavailable():
             self._emit(Problem(text, hint))
-        if not card.complete:
-            self._stalled = frozenset()
-        if "output" not in self._stalled:
+        if "output" in kinds:
+            self._end_stop(self._playback.stopped(now, now))
             self._attach(now)
-        self._report_card(card)
+
+    def speaker_changed(self, now: float) -> None:
+        """Continue on the open speaker, or drop the sound that a missing one holds."""
+        if self._streams.speaker is None:
+            self._drop_at = now
+            self._streams.reopen(frozenset(("output",)))
+        self._attach(now)
 
     def _attach(self, now: float) -> None:
-        speaker = self._speaker
+        speaker = self._streams.speaker
         if speaker is not None:
             self._playback.attach(speaker.queue, now)
             self._playout_tap.attach(speaker.monitor, speaker.rate)
 
-    def _report_card(self, card: SoundCard) -> None:
-        """Report which devices work, and why the others do not."""
-        speaker = self._speaker
-        microphone = None if "input" in self._stalled else card.microphone
-        problem, hint = (
-            card.stall_problem(self._stalled) if self._stalled else (card.problem, card.hint)
-        )
-        self._report_opened(
-            Opened(
-                microphone.name if microphone else None,
-                speaker.name if speaker else None,
-                speaker.latency * 1000 if speaker else 0.0,
-                problem,
-                hint,
-                self._capture.canceller.name,
-            )
-        )
+    def streams_moved(self) -> None:
+        """Align both sides again; see `StreamUser`."""
+        self._capture.realign()
 
-    def _needs_reopening(self, card: SoundCard, now: float) -> bool:
-        """Return True if the card must be reopened because a callback has stopped."""
-        silent = card.silent_for(GAP_S, now)
-        if not silent:
-            self._confirm_running(card, now)
-            return False
-        if not self._stalled_at:
-            self._stalled_at = now
-            stopped = card.subject(card.silent_for(GAP_S / 2, now))
-            self._report_problem(f"{stopped} stopped; it is being reopened.", "")
-        elif now - self._opened_at < _SETTLED_S:
-            return False
-        elif silent != self._stalled and now - self._stalled_at >= _STALLED_S:
-            return self._mark_stalled(card, silent, now)
-        return now >= self._retry_at and not (silent == self._stalled and self._is_audible())
+    def is_playing(self) -> bool:
+        """Return True if an open speaker is heard; see `StreamUser`."""
+        return self._streams.speaker is not None and self._playback.sounding
 
-    def _mark_stalled(
-        self, card: SoundCard, silent: frozenset[device_list.Kind], now: float
-    ) -> bool:
-        """Continue without the stalled sides; return True if that takes reopening."""
-        before, self._stalled = self._stalled, silent
-        self._report_card(card)
-        if "output" in before - silent:
-            self._attach(now)
-        return "output" in silent - before
+    def is_hearing(self) -> bool:
+        """Return True if an open microphone hears more than silence; see `StreamUser`."""
+        return self._streams.card.microphone is not None and self._capture.peak > _QUIET_DB
 
-    def _confirm_running(self, card: SoundCard, now: float) -> None:
-        """Record that all streams run; a lasting recovery resets the failure count."""
-        if card.oldest_callback_at() - self._opened_at <= GAP_S:
-            return
-        self._stalled_at = 0.0
-        if card.complete:
-            self._failures, self._last_problem = 0, ""
-        if self._stalled:
-            running, self._stalled = self._stalled, frozenset()
-            if "output" in running:
-                self._attach(now)
-            self._report_card(card)
+    def echo_canceller(self) -> str:
+        """Return the name of the echo canceller; see `StreamUser`."""
+        return self._capture.canceller.name
 
-    def _changes_buffer_size(self, now: float) -> bool:
-        """Return True if the card must be reopened with another block size."""
-        speaker = self._speaker
-        if speaker is None or self._playback.stopping:
-            return False
-        busy = speaker.queue.cue_playing or not self._playback.idle
-        return self._buffer_sizing.changes(speaker, busy, not self._mic_is_active(), now)
+    def _size_buffers(self, now: float) -> None:
+        """Reopen the speaker if it needs another buffer size.
 
-    def _retry_due(self, now: float) -> bool:
-        """Return True if it is time to look for a missing device. Never while that is audible."""
-        card = self._card
-        if card is not None and card.complete:
-            return False
-        return now >= self._retry_at and not self._is_audible()
-
-    def _is_audible(self) -> bool:
-        """True if reopening the streams would be audible.
-
-        A room is seldom silent, so after a device change only playback counts.
+        So is a microphone that loses sound during playback, whose echo would not be cancelled. At
+        any other time it goes on: reopening could cost a word.
         """
-        audible = self._speaker is not None and self._playback.sounding
-        return audible or (self._mic_is_active() and not self._devices_changed)
-
-    def _mic_is_active(self) -> bool:
-        """True if an open microphone hears more than silence."""
-        return (
-            self._card is not None
-            and self._card.microphone is not None
-            and self._capture.peak > _QUIET_DB
-        )
-
-    def _begin_reopening(self, now: float) -> None:
-        card, self._card = self._card, None
-        self._must_reopen = self._devices_changed = False
-        if card is not None and card.speaker is not None:
-            self._drop_at = now if "output" in self._stalled else now + _LOST_SPEAKER_S
-            drops, drops_ms = self._earlier_drops
-            dropped = card.speaker.underflows
-            self._earlier_drops = (drops + dropped, drops_ms + dropped * card.speaker.block_ms)
-        self._failures += 1
-        self._retry_at = now + GAP_S + _RETRIES_S[min(self._failures, len(_RETRIES_S)) - 1]
-        self._opening = BackgroundCall(lambda: self._reopen(card))
+        streams = self._streams
+        speaker, microphone = streams.speaker, streams.card.microphone
+        if speaker is None or self._playback.stopping or streams.opening is not None:
+            return
+        busy = speaker.queue.cue_playing or not self._playback.idle
+        if self._buffer_sizing.changes(speaker, busy, not self.is_hearing(), now):
+            streams.size = self._buffer_sizing.size
+            loses = microphone is not None and microphone.ring.drops > 0
+            streams.reopen(frozenset(("output", "input") if busy and loses else ("output",)))
 
     def _drop_lost_speaker(self, now: float) -> None:
         """Without a speaker for three seconds, drop queued sound and finish ended items."""
-        gone = self._opening is None and self._speaker is None
+        gone = self._streams.opening is None and self._streams.speaker is None
         if gone and now >= self._drop_at:
             for event in self._playback.detach():
                 self._emit(event)
-
-    def _reset_after_pause(self, now: float, pause: float) -> None:
-        """Excuse a pause of the loop itself: callbacks may be fine, and old sound is dropped."""
-        if pause > _STALE_S and self._card is not None and self._card.microphone is not None:
-            self._card.microphone.ring.discard()
-        for side in (self._card.speaker, self._card.microphone) if self._card else ():
-            if side is not None:
-                side.last_callback_at = now
-        self._opened_at = now
-
-    def _report_opened(self, opened: Opened) -> None:
-        """Report opened devices, but not the same problem twice."""
-        last, self._last_opened = self._last_opened, opened
-        if last is None or opened.problem != last.problem or not opened.problem:
-            self._emit(opened)
-
-    def _report_problem(self, text: str, hint: str) -> None:
-        if text != self._last_problem:
-            self._last_problem = text
-            self._emit(Problem(text, hint))
 
     # ----------------------------------------------------------------- reports
 
@@ -486,7 +307,7 @@ class Engine:
     def _totals(self) -> tuple[int, float]:
         gaps, lost = self._playback.totals()
         dropped, dropped_ms = self._earlier_drops
-        speaker = self._card.speaker if self._card else None
+        speaker = self._streams.card.speaker
         if speaker is not None:
             dropped += speaker.underflows
             dropped_ms += speaker.underflows * speaker.block_ms

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Final
 
+from voicechat.audio.devices.thread_priority import use_real_time
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -382,8 +383,7 @@ def _detach() -> None:
     ignore_interrupts()
     with contextlib.suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    use_real_time()
     die_with_parent()
 
 

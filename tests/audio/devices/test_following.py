@@ -159,7 +159,7 @@ def test_a_device_that_goes_away_before_the_first_look_is_noticed(
     events: list[AudioEvent] = []
     engine = Engine(AudioSettings(output_device=name, barge_in="off"), events.append)
     try:
-        opening = engine._opening
+        opening = engine._streams.opening
         assert opening is not None
         poll(lambda: opening.done)
         desktop.unplug("kitchen")

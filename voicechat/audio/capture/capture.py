@@ -20,7 +20,8 @@ from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.audio.capture.voice_activity import RATE, EndOfSpeech, VoiceGate
-from voicechat.audio.devices.streams import SampleRing, SoundCard
+from voicechat.audio.devices.card import SoundCard
+from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
@@ -199,9 +200,11 @@ class Capture:
 
     def take_far_end(self, reference: SampleRing) -> None:
         """Take what was handed to the speaker since the last call."""
-        self._reference = reference
         count = reference.available // self._far_step
         if count and (played := reference.read(count * self._far_step)) is not None:
+            if reference is not self._reference:
+                self._reference = reference
+                self._far.realign()
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
             self._far.put(self._far_resampler.convert(played))

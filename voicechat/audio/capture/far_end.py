@@ -172,7 +172,7 @@ class FarEnd:
         self._misaligned_checks = 0
         self._retries = _MAX_RETRIES
         self._min_waiting = _MAX_WAITING
-        self._drops = 0
+        self._drops: int | None = None
         self._count = 0
 
     def put(self, samples: Samples) -> None:
@@ -211,7 +211,7 @@ class FarEnd:
         if speaker is None or not self._aligned:
             return False
         drops = microphone.drops + speaker.drops
-        dropped, self._drops = drops != self._drops, drops
+        dropped, self._drops = self._drops not in (None, drops), drops
         if dropped:
             self._near_start.clear()
             self._far_start.clear()

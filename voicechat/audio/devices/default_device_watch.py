@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from voicechat.audio.devices import device_list, pulse
 from voicechat.audio.devices.device_list import Kind
+from voicechat.audio.devices.thread_priority import use_ordinary
 from voicechat.audio.messages import AudioSettings
 from voicechat.system.child_process import module_command, start_blocking
 
@@ -77,6 +78,11 @@ class DefaultDeviceWatch:
         with the opened streams. A child process names devices differently, so it reports none.
         """
         return [switch for kind in _SIDES if (switch := self._switch(kind))]
+
+    @property
+    def needs_refresh(self) -> bool:
+        """True if a new device is found only after `device_list.refresh`."""
+        return self._source is None or self._source.reopens or self._source.devices() is None
 
     def restart(self) -> None:
         """Report where each side is again, for newly opened streams."""
@@ -178,6 +184,7 @@ class _ChildSource:
             self._child.kill()
 
     def _read_child(self) -> None:
+        use_ordinary()
         # The child ends with its standard input.
         with contextlib.suppress(OSError), start_blocking(self._command) as self._child:
             child = self._child

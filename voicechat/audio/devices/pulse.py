@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final, Literal
 
+from voicechat.audio.devices.thread_priority import use_ordinary
+
 _NO_AUTOSPAWN: Final = 1
 _READY: Final = 4
 _FAILED: Final = (5, 6)
@@ -90,6 +92,7 @@ class SoundServer:
         return self.nodes
 
     def _run(self) -> None:
+        use_ordinary()
         while True:
             _Connection(self._pulse, self._update).run()
             self.nodes = None

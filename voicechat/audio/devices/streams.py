@@ -6,6 +6,7 @@ Opening, closing and aborting go through the sound server, which may never answe
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from voicechat.audio.devices import device_list
+from voicechat.audio.devices.thread_priority import use_ordinary, use_real_time
 from voicechat.audio.messages import AudioSettings
 from voicechat.audio.playback.playback_queue import PlaybackQueue
 from voicechat.speech.pcm import Samples
@@ -35,6 +37,14 @@ _WATCHED_S: Final = 3.0
 _MAX_SOUND_S: Final = 4.5
 """No device takes or gives this much sound within `_WATCHED_S`, its buffer included."""
 _ALIVE_S: Final = 0.1
+FIRST_CALLBACK_S: Final = 4.0
+"""A cold device may take this long until its first callback."""
+GAP_S: Final = 0.5
+"""A running stream without a callback for this long is silent, whatever PortAudio reports."""
+_MAX_GAP_S: Final = 2.0
+_GAP_FACTOR: Final = 2.5
+_PREFILL_S: Final = 0.1
+"""A speaker that is opened fills its buffer for this long, whether its device runs or not."""
 _MAX_FADE_S: Final = 0.3
 """A fade is heard after the buffered sound; longest wait for it."""
 _MIXED_S: Final = 0.008
@@ -53,6 +63,7 @@ class BackgroundCall(Generic[T]):
         threading.Thread(target=self._run, name="device call", daemon=True).start()
 
     def _run(self) -> None:
+        use_ordinary()
         try:
             self.result = self._work()
         except BaseException as error:
@@ -162,7 +173,53 @@ class StreamClock:
             raise device_list.library().CallbackStop
 
 
-class OutputStream:
+class CallbackClock:
+    """Times of a stream's callbacks, by which it is judged to run or to be silent."""
+
+    def __init__(self) -> None:
+        self.opened_at = math.inf
+        """Monotonic time when opening ended."""
+        self.last_callback_at = time.monotonic()
+        """Monotonic time of the last callback; before the first one, of the start of opening."""
+        self._longest_gap = 0.0
+        self._has_called = False
+
+    def called(self, now: float) -> None:
+        """Record a callback. Callback side."""
+        if not self._has_called:
+            self._has_called = True
+            use_real_time()
+        elif self.runs:
+            self._longest_gap = max(self._longest_gap, now - self.last_callback_at)
+        self.last_callback_at = now
+
+    def excuse(self, now: float) -> None:
+        """Restart the wait for a callback, because the whole program paused."""
+        if not self.runs:
+            self.opened_at = now
+        self.last_callback_at = now
+
+    @property
+    def runs(self) -> bool:
+        """True once the device has asked for or delivered sound."""
+        return self._has_called
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds without a callback after which the stream is silent.
+
+        It grows with the gaps that this device has had before.
+        """
+        if not self.runs:
+            return FIRST_CALLBACK_S
+        return min(_MAX_GAP_S, max(GAP_S, _GAP_FACTOR * self._longest_gap))
+
+    def silence(self, now: float) -> float:
+        """Return the time without a callback as a fraction of `patience_s`."""
+        return (now - self.last_callback_at) / self.patience_s
+
+
+class OutputStream(CallbackClock):
     """An open output stream with its playback queue.
 
     `reference` is a ring of everything handed to the device; `monitor` is the same at the time it
@@ -171,11 +228,11 @@ class OutputStream:
 
     def __init__(self, settings: AudioSettings, size: BufferSize) -> None:
         """Open the device; raises NoSound."""
+        super().__init__()
         device = device_list.find("output", settings.output_device)
         self.name = device_list.title(device, "output")
         self.is_direct: Final = device_list.is_direct(device)
         self.block_ms: Final = size.block_ms
-        self.last_callback_at = time.monotonic()
         self.latency = 0.0
         """Seconds from the latest callback until its sound is heard."""
         self.underflows = 0
@@ -193,6 +250,12 @@ class OutputStream:
             self._prepare,
         )
         self.latency = max(self.latency, float(self._stream.latency))
+        self.opened_at = time.monotonic()
+
+    @property
+    def runs(self) -> bool:
+        """True once the device has asked for sound beyond its first buffer."""
+        return self.last_callback_at > self.opened_at + _PREFILL_S
 
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
         stream_clock = self.clock = StreamClock(rate)
@@ -215,7 +278,7 @@ class OutputStream:
                 monitor.write(mono, now + self.latency + frames / rate)
             if channels > 1:
                 view.reshape(frames, channels)[:] = mono.copy()[:, None]
-            self.last_callback_at = now
+            self.called(now)
             self._calls += 1
             if self._calls > _SETTLING_CALLS:
                 is_dry = bool(status.output_underflow) or ahead < block_s
@@ -246,18 +309,20 @@ class OutputStream:
         self._stream.close()
 
 
-class InputStream:
+class InputStream(CallbackClock):
     """An open input stream with its ring."""
 
     def __init__(self, settings: AudioSettings, block_ms: int) -> None:
         """Open the device; raises NoSound."""
+        super().__init__()
+        self.block_ms: Final = block_ms
         device = device_list.find("input", settings.input_device)
         self.name = device_list.title(device, "input")
         self.is_direct: Final = device_list.is_direct(device)
-        self.last_callback_at = time.monotonic()
         self._stream, self.rate = device_list.open_stream(
             "input", device, (16_000,), block_ms, settings.latency_ms, self._prepare
         )
+        self.opened_at = time.monotonic()
 
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
         stream_clock = self.clock = StreamClock(rate)
@@ -272,7 +337,7 @@ class InputStream:
             ring.write(view[::channels], min(last, now), now)
             if status.input_overflow:
                 ring.drops += 1
-            self.last_callback_at = now
+            self.called(now)
 
         return listen
 
@@ -280,66 +345,3 @@ class InputStream:
         """Close the stream at once. May hang."""
         self._stream.abort()
         self._stream.close()
-
-
-class SoundCard:
-    """The streams that could be opened, and why the others could not."""
-
-    def __init__(self, settings: AudioSettings, size: BufferSize) -> None:
-        self.speaker: OutputStream | None = None
-        self.microphone: InputStream | None = None
-        problems: list[device_list.NoSound] = []
-        try:
-            self.speaker = OutputStream(settings, size)
-        except device_list.NoSound as problem:
-            problems.append(problem)
-        try:
-            if settings.listen:
-                self.microphone = InputStream(settings, size.block_ms)
-        except device_list.NoSound as problem:
-            problems.append(problem)
-        self.complete: Final = not problems
-        """True if everything requested was opened."""
-        self.problem = problems[0].problem if problems else ""
-        self.hint = problems[0].hint if problems else ""
-        if len(problems) == 2 and problems[0].problem != problems[1].problem:
-            self.problem = "Neither the microphone nor the speaker can be used."
-
-    @property
-    def _sides(self) -> dict[device_list.Kind, OutputStream | InputStream]:
-        sides: dict[device_list.Kind, OutputStream | InputStream | None] = {
-            "input": self.microphone,
-            "output": self.speaker,
-        }
-        return {kind: side for kind, side in sides.items() if side is not None}
-
-    def silent_for(self, seconds: float, now: float) -> frozenset[device_list.Kind]:
-        """Return the sides without a callback for `seconds`."""
-        return frozenset(k for k, s in self._sides.items() if now - s.last_callback_at >= seconds)
-
-    def oldest_callback_at(self) -> float:
-        """Return the time of the least recent side's last callback; 0.0 without streams."""
-        return min((side.last_callback_at for side in self._sides.values()), default=0.0)
-
-    def subject(self, kinds: frozenset[device_list.Kind]) -> str:
-        """Return a subject for a sentence about these sides."""
-        if len(kinds) != 1:
-            return "The sound device"
-        (kind,) = kinds
-        return f"The {device_list.NOUNS[kind]} {self._sides[kind].name}"
-
-    def stall_problem(self, kinds: frozenset[device_list.Kind]) -> tuple[str, str]:
-        """Return why open sides do not work: what happened, and what to do."""
-        if any(self._sides[kind].clock.too_fast for kind in kinds):
-            return (
-                f"{self.subject(kinds)} is a dummy device without a clock.",
-                device_list.REAL_DEVICE_HINT,
-            )
-        return f"{self.subject(kinds)} does not respond.", device_list.RECONNECT_HINT
-
-    def close(self) -> None:
-        """Close both streams. May hang."""
-        for stream in (self.speaker, self.microphone):
-            if stream is not None:
-                stream.close()
-        self.speaker = self.microphone = None
