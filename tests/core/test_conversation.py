@@ -507,6 +507,20 @@ def test_audio_captured_while_reconnecting_is_sent_later() -> None:
     assert len(commands[-1].pcm) == len(SECOND) * 10, "the last ten seconds"
 
 
+def test_audio_captured_before_the_first_connection_is_sent_later() -> None:
+    driver = ConversationDriver(hands_free=True)
+    assert driver.feed(inputs.MicBlock(SECOND)) == []
+    commands = driver.sent(driver.feed(events.SessionCreated("s")))
+    assert commands[-1] == AppendAudio(SECOND)
+
+
+def test_a_closed_microphone_keeps_no_audio_for_the_first_connection() -> None:
+    driver = ConversationDriver(hands_free=False)
+    assert driver.feed(inputs.MicBlock(SECOND)) == []
+    commands = driver.sent(driver.feed(events.SessionCreated("s")))
+    assert not any(isinstance(command, AppendAudio) for command in commands)
+
+
 def test_a_resumed_session_is_seeded_with_new_items_only() -> None:
     driver = online(speaker=False)
     driver.feed(inputs.Typed("first"), events.ResponseCreated("r"))

@@ -307,6 +307,26 @@ async def test_turns_and_states_are_printed_as_lines(standard_input) -> None:
     )
 
 
+async def test_the_user_is_called_once_the_microphone_delivers(standard_input) -> None:
+    standard_input(b"hello\n")
+    session = ScriptedSession(with_sound=True, hands_free=True)
+    session.microphone = None
+    seen: list[str] = []
+    out = io.StringIO()
+
+    def opened() -> None:
+        seen.extend(out.getvalue().splitlines())
+        session.microphone = "a microphone"
+        session.tell(SoundChanged("a microphone", "a speaker"))
+
+    session.floor = Floor.LISTENING
+    session.tell(FloorChanged(Floor.LISTENING))
+    asyncio.get_running_loop().call_later(0.05, opened)
+    assert await app.run_client(app.Chat(session, out)) == 0  # type: ignore[arg-type]
+    assert seen == []
+    assert out.getvalue().splitlines()[:2] == ["Listening.", "Ready. Type a message, or /help."]
+
+
 async def test_lines_typed_at_a_terminal_are_not_repeated(standard_input) -> None:
     standard_input(b"hello\n")
     _, lines = await run_chat(ScriptedSession(), echo=False)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from following import follow
 from scripted import scripted_server
 from session_driver import SessionDriver, options, running_session
 
+from voicechat.audio import messages as sound
 from voicechat.config.options import Options
-from voicechat.core import effects
+from voicechat.core import commands, effects, inputs
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, KeyMissing, VoicechatError
 from voicechat.server.engine_protocols import Call, Say
@@ -27,6 +31,64 @@ async def test_typed_turns_are_answered_in_order() -> None:
         assert driver.texts(Role.USER) == ["one", "two"]
         assert driver.session.latency_ms is not None
         assert driver.session.floor is effects.Floor.IDLE
+
+
+class SilentLink:
+    """Audio in place of the audio process; `commands` are those it got."""
+
+    def __init__(self) -> None:
+        self.commands: list[object] = []
+        self.opened = asyncio.Event()
+
+    def open(
+        self, settings: sound.AudioSettings, on_event: Callable[[sound.AudioEvent], None]
+    ) -> SilentLink:
+        self.settings, self.report = settings, on_event
+        self.opened.set()
+        return self
+
+    def send(self, command: sound.AudioCommand) -> None:
+        self.commands.append(command)
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("push_to_talk", [False, True])
+async def test_words_spoken_before_the_connection_are_sent(push_to_talk: bool) -> None:
+    async with scripted_server() as backend:
+        chosen = replace(options(backend.app.url), with_sound=True, push_to_talk=push_to_talk)
+        link = SilentLink()
+        session = Session(chosen, open_audio=link.open)
+        driver = SessionDriver(session)
+        sent: list[effects.Send] = []
+        follow(session, sent.append, [effects.Send])
+        running = asyncio.create_task(session.run())
+        await link.opened.wait()
+        second = b"\1\0" * link.settings.input_rate
+        link.report(inputs.MicBlock(second))
+        link.report(sound.Opened("microphone", "speaker"))
+        assert link.commands[0] == effects.CloseMic(push_to_talk)
+        await driver.until(lambda: sound.Cue("ready") in link.commands)
+        session.close()
+        await running
+    heard = [e.command.pcm for e in sent if isinstance(e.command, commands.AppendAudio)]
+    assert heard == ([] if push_to_talk else [second])
+
+
+async def test_the_ready_cue_waits_for_the_microphone() -> None:
+    async with scripted_server() as backend:
+        link = SilentLink()
+        session = Session(replace(options(backend.app.url), with_sound=True), open_audio=link.open)
+        driver = SessionDriver(session)
+        running = asyncio.create_task(session.run())
+        await driver.until(lambda: session.link is Link.ONLINE)
+        assert sound.Cue("ready") not in link.commands
+        link.report(sound.Opened("microphone", "speaker"))
+        link.report(sound.Opened("microphone", "speaker"))
+        assert link.commands.count(sound.Cue("ready")) == 1
+        session.close()
+        await running
 
 
 async def test_a_line_typed_before_the_connection_is_open_is_answered() -> None:

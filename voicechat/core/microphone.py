@@ -22,7 +22,7 @@ At least this much audio must have been sent, too: providers refuse commits unde
 
 
 KEPT_MS = 10_000.0
-"""Milliseconds of audio kept while a lost connection is restored; the oldest is dropped."""
+"""Milliseconds of audio kept while there is no connection; the oldest is dropped."""
 
 
 class MicrophoneInput:
@@ -40,7 +40,6 @@ class MicrophoneInput:
         self._settings = with_tools(settings, settings.tools)
         self._ms_per_byte = settings.input_format.decoded.ms(1)
         self._pressed_at = 0.0
-        self._keeps = False
         self._missed: deque[bytes] = deque()
         self._missed_ms = 0.0
 
@@ -64,25 +63,28 @@ class MicrophoneInput:
         self.sent_ms = 0.0
         self._buffer.do(effects.CloseMic(closed=not self.hands_free))
         missed = b"".join(self._missed)
-        self._missed.clear()
-        self._missed_ms = 0.0
+        self.drop_kept()
         if missed and (command := self.block(inputs.MicBlock(missed))):
             self._buffer.send(command)
 
+    def drop_kept(self) -> None:
+        """Drop the audio that was kept without a connection."""
+        self._missed.clear()
+        self._missed_ms = 0.0
+
     def disconnected(self) -> None:
-        """End a connection: keep audio from now on for the next one."""
+        """End a connection."""
         self.talking = False
-        self._keeps = True
 
     def block(self, event: inputs.MicBlock) -> commands.AppendAudio | None:
         """Process a block of the microphone; return the command that sends it, if it is sent now.
 
-        While a lost connection is restored, hands-free blocks are kept for the next connection.
+        Without a connection, hands-free blocks are kept for the next one.
         """
         if self._buffer.online and (self.hands_free or self.talking):
             self.sent_ms += len(event.pcm) * self._ms_per_byte
             return commands.AppendAudio(event.pcm)
-        if self._keeps and self.hands_free and not self._buffer.online:
+        if self.hands_free and not self._buffer.online:
             self._missed.append(event.pcm)
             self._missed_ms += len(event.pcm) * self._ms_per_byte
             while self._missed_ms > KEPT_MS:

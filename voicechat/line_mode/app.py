@@ -52,6 +52,8 @@ TURN_TIMEOUT_S = 120.0
 """Seconds without an update after which a turn counts as unanswered."""
 
 _CLOSE_TIMEOUT_S = 2.0
+_SOUND_TIMEOUT_S = 10.0
+"""Longest wait for the microphone before the user may start."""
 
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
@@ -323,6 +325,7 @@ class Chat(LineClient):
         self._printed: dict[str, object] = {}
         self._last_line = ""
         self._failed = False
+        self._sound_known = not session.with_sound or session.microphone is not None
         self._muted = session.muted
         self._talking = session.talking
 
@@ -333,6 +336,7 @@ class Chat(LineClient):
         """
         if not await self.wait_until(lambda: self.is_online, TURN_TIMEOUT_S):
             raise ConnectError("Could not connect.")
+        await self._wait_for_sound()
         self._print("Ready. Type a message, or /help.")
         async for line in typed_lines():
             continues = self._run_line(line.strip())
@@ -342,6 +346,12 @@ class Chat(LineClient):
         else:
             await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
         return int(self._failed and self._echo)
+
+    async def _wait_for_sound(self) -> None:
+        """Wait until the microphone delivers, or is known to be missing."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SOUND_TIMEOUT_S):
+                await self.wait_until(lambda: self._sound_known)
 
     # ----------------------------------------------------------------- input
 
@@ -386,19 +396,24 @@ class Chat(LineClient):
                 self._print_mode(muted, talking)
             case Cleared():
                 self._printed.clear()
+            case SoundChanged(microphone) if not self._sound_known:
+                self._sound_known = True
+                if microphone is not None and self.session.floor is effects.Floor.LISTENING:
+                    self._print(_FLOORS[effects.Floor.LISTENING])
         self._print(self._text(update))
 
     def _text(self, update: Update) -> str:
         """The text to print for an update that is complete in itself; empty for others."""
         match update:
             case effects.FloorChanged(floor):
-                return _FLOORS.get(floor, "")
+                listens = floor is effects.Floor.LISTENING
+                return "" if listens and not self._sound_known else _FLOORS.get(floor, "")
             case effects.Notice(text, _, hint, pipe_hint):
                 return f"{text} {(self._echo and pipe_hint) or hint}"
             case LinkChanged(_, text):
                 return text
-            case SoundChanged(_, _, problem, hint):
-                return f"{problem} {hint}" if problem else ""
+            case SoundChanged(_, _, problem, hint) if problem:
+                return f"{problem} {hint}"
             case Report(title, text):
                 return f"{title}: {text}"
             case HelpRequested():

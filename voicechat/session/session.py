@@ -109,6 +109,7 @@ class Session(SessionControls):
         self._open_audio = open_audio
         self._audio: AudioLink | None = None
         self._sound = sound.AudioSettings()
+        self._sound_opened_once = False
         self._conversation = self._new_conversation()
         self._connections = ConnectionLoop(
             self._next_codec,
@@ -273,7 +274,7 @@ class Session(SessionControls):
             self._execute(effect)
         if isinstance(event, events.SessionCreated):
             self._chosen.confirm(self._codec())
-            if self._connections.sessions_created == 1:
+            if self._connections.sessions_created == 1 and self._sound_opened_once:
                 self._play(sound.Cue("ready"))
         self._arm_timer()
 
@@ -326,7 +327,7 @@ class Session(SessionControls):
             return
         self._sound = sound_settings(options, self._conversation.settings)
         self._audio = (self._open_audio or SoundLine)(self._sound, self._receiver.receive)
-        self._play(effects.CloseMic(True))
+        self._play(effects.CloseMic(not self._conversation.hands_free))
 
     async def _match_sound(self) -> None:
         """Reopen the audio if this model has other sample rates."""
@@ -337,6 +338,7 @@ class Session(SessionControls):
         if rates != (self._sound.input_rate, self._sound.output_rate):
             audio, self._audio = self._audio, None
             await audio.close()
+            self._conversation.microphone.drop_kept()  # it has the other rate
             await self._open_sound()
             self._play(sound.Mute(self.muted))
             self._play(sound.Volume(self.volume / 100))
@@ -381,6 +383,9 @@ class Session(SessionControls):
 
     def _sound_opened(self, opened: sound.Opened) -> None:
         self._report_other_devices(opened)
+        if not self._sound_opened_once and self._connections.sessions_created:
+            self._play(sound.Cue("ready"))
+        self._sound_opened_once = True
         self.microphone, self.speaker = opened.input_name, opened.output_name
         self._handle(inputs.SpeakerChanged(self.speaker is not None))
         self._handle(inputs.HandsFree(self.microphone is not None and self._wants_hands_free))
