@@ -18,23 +18,27 @@ def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(
-    ("underflows", "close_calls", "busy", "quiet", "slower"),
+    ("underflows", "close_calls", "busy", "quiet", "steps"),
     [
-        (0, 2, False, True, False),
-        (0, 3, False, True, True),
-        (1, 0, False, True, True),
-        (4, 9, True, True, False),
-        (5, 0, True, True, True),
-        (4, 9, False, False, False),
-        (5, 0, False, False, True),
+        (0, 2, False, True, 0),
+        (0, 3, False, True, 1),
+        (1, 0, False, True, 1),
+        (4, 9, True, True, 0),
+        (5, 0, True, True, 2),
+        (4, 9, False, False, 0),
+        (5, 0, False, False, 2),
     ],
 )
 def test_when_buffers_grow(
-    underflows: int, close_calls: int, busy: bool, quiet: bool, slower: bool
+    underflows: int, close_calls: int, busy: bool, quiet: bool, steps: int
 ) -> None:
     sizing = BufferSizing()
-    assert sizing.changes(speaker(underflows, close_calls), busy, quiet, 1.0) == slower
-    assert sizing.size == BUFFER_SIZES[slower]
+    assert sizing.changes(speaker(underflows, close_calls), busy, quiet, 1.0) == bool(steps)
+    assert sizing.size == BUFFER_SIZES[steps]
+
+
+def test_blocks_stay_short() -> None:
+    assert {size.block_ms for size in BUFFER_SIZES} == {10}
 
 
 def test_the_largest_buffers_are_kept_under_any_load() -> None:

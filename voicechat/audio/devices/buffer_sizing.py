@@ -1,4 +1,4 @@
-"""Block and buffer sizes of the streams: as short as this machine keeps up with.
+"""Buffer sizes of the streams: as short as this machine keeps up with.
 
 A machine that falls behind gets larger buffers. After a calm time shorter ones are tried again;
 each failed trial multiplies the next calm time by four.
@@ -13,7 +13,10 @@ from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 _MAX_CLOSE_CALLS: Final = 3
 """Near misses after which blocks get larger at the next silence."""
 _MAX_UNDERFLOWS: Final = 5
-"""Underruns that are worse than the short gap of reopening in the middle of a sentence."""
+"""Underruns that are worse than the short gap of reopening in the middle of a sentence.
+
+A second gap would be worse still, so the largest buffer follows.
+"""
 _CALM_S: Final = 120.0
 _LONGEST_CALM_S: Final = 4 * 3600.0
 
@@ -49,10 +52,11 @@ class BufferSizing:
         counters = (speaker.underflows, speaker.close_calls)
         if counters != self._counters or not self._calm_since:
             self._counters, self._calm_since = counters, now
-        if self._index + 1 < len(BUFFER_SIZES) and self._behind(speaker, busy or not quiet):
+        heard, larger = busy or not quiet, len(BUFFER_SIZES) - 1 - self._index
+        if larger and self._behind(speaker, heard):
             if self._on_trial:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
-            return self._change(1)
+            return self._change(larger if heard else 1)
         if self._index and quiet and not busy and now - self._calm_since >= self._calm_s:
             return self._change(-1)
         return False

@@ -30,8 +30,11 @@ class BufferSize(NamedTuple):
     buffer_ms: int
 
 
-BUFFER_SIZES: Final = (BufferSize(10, 0), BufferSize(10, 40), BufferSize(20, 80))
-"""From the lowest latency to the one that a busy machine keeps up with."""
+BUFFER_SIZES: Final = (BufferSize(10, 0), BufferSize(10, 40), BufferSize(10, 200))
+"""From the lowest latency to the one that a busy machine keeps up with.
+
+Longer blocks do not help: after an underrun PulseAudio then waits for up to two seconds.
+"""
 _SETTLING_CALLS: Final = 20
 _WATCHED_S: Final = 3.0
 _MAX_SOUND_S: Final = 4.5
