@@ -53,6 +53,20 @@ class VoicechatApp(App[None]):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
+        # CSS classes of every screen by height and width in cells; voicechat.tcss has their effect.
+        self.VERTICAL_BREAKPOINTS = [
+            (0, "-bare"),
+            (4, "-tiny"),
+            (8, "-flat"),
+            (12, "-low"),
+            (20, "-high"),
+        ]
+        self.HORIZONTAL_BREAKPOINTS = [
+            (0, "-thin"),
+            (10, "-narrow"),
+            (60, "-normal"),
+            (100, "-wide"),
+        ]
         self._session = session
         self.failure: VoicechatError | None = None
         """The error that ended the session, or None."""

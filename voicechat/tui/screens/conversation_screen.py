@@ -93,9 +93,6 @@ class ConversationScreen(Screen[None]):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        # CSS classes by height and width in cells; voicechat.tcss defines their effect.
-        self.VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-flat"), (12, "-low"), (20, "-high")]
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-normal"), (100, "-wide")]
         self._session = session
         self._changes = PendingChanges(
             session.subscribe(

@@ -8,6 +8,7 @@ from time import monotonic
 
 from textual import events
 from textual.message import Message
+from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import TextArea
 
@@ -84,6 +85,12 @@ class Composer(TextArea):
         self._sent: deque[str] = deque(maxlen=MAX_RECALLED)
         self._recalled = 0
         """Position of the recalled message from the end; 0 if none is recalled."""
+
+    def render_line(self, y: int) -> Strip:
+        """Render a line; without a placeholder where not even a character fits."""
+        if self.content_size.width < 1:
+            return Strip.blank(0)
+        return super().render_line(y)
 
     # Textual also calls the handlers of the base classes, unless `prevent_default` is called.
 
