@@ -176,7 +176,8 @@ def test_escape_sequences_do_not_reach_the_terminal() -> None:
     terminal.child.send(b"\x11")
     assert terminal.end() == 0
     before_exit = terminal.output.partition(b"the end of it")[0]
-    assert not re.search(rb"\x1b\](?!22;)", terminal.output), "an OSC other than the pointer shape"
+    known = rb"\x1b\](?!22;|11;\?\x07)"
+    assert not re.search(known, terminal.output), "an OSC other than pointer shape and background"
     assert not re.search(rb"\x1bP(?!\+q)|\x1bP\+q544e", terminal.output), "a DCS sequence"
     assert b"\x1b[?1049l" not in before_exit
     assert "\u202e".encode() not in terminal.output

@@ -42,6 +42,11 @@ def is_dumb() -> bool:
     return os.name == "posix" and os.environ.get("TERM", "") in {"", "dumb", "unknown"}
 
 
+def has_job_control() -> bool:
+    """Return True when a shell above this process can continue it after a stop."""
+    return os.name == "posix" and os.getpgrp() != os.getsid(0)
+
+
 def guard() -> None:
     """Fork: return in the guarded child process; the calling process never returns.
 
@@ -74,7 +79,7 @@ def guard() -> None:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         # Restoring from the background must not stop the guardian.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        status = _wait_for_child(child, terminal, watched)
+        status = _wait_for_child(child, terminal, original_settings, watched)
         restore(terminal, original_settings)
         code = _report_exit(status)
     finally:
@@ -97,7 +102,9 @@ if sys.platform != "win32":
         except termios.error:
             return False
 
-    def _wait_for_child(child: int, terminal: int, watched: set[int]) -> int:
+    def _wait_for_child(
+        child: int, terminal: int, original_settings: list[object], watched: set[int]
+    ) -> int:
         """Wait for the child to end; return its `waitpid` status."""
         while True:
             number = signal.sigwait(watched)
@@ -105,11 +112,14 @@ if sys.platform != "win32":
                 _forward_signal(child, number, terminal)
                 continue
             ended, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
-            if ended and not os.WIFSTOPPED(status):
-                return status
-            if ended:
+            if ended and os.WIFSTOPPED(status):
+                restore(terminal, original_settings)
                 os.kill(os.getpid(), signal.SIGSTOP)
-                os.kill(child, signal.SIGCONT)
+                ended, status = os.waitpid(child, os.WCONTINUED | os.WNOHANG)
+                if not ended:
+                    os.kill(child, signal.SIGCONT)
+            if ended and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
+                return status
 
     def _report_exit(status: int) -> int:
         """Return the exit code for the shell, and report an unusual end."""

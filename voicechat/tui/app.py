@@ -10,21 +10,28 @@ import asyncio
 import gc
 import shutil
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, work
+from textual import constants, events, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.driver import Driver
+from textual.geometry import Offset, Size
 from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.errors import VoicechatError
+from voicechat.system.terminal_guard import has_job_control
+from voicechat.tui.key_repeat import NEXT_REPEAT_S, HeldKey, Press
 from voicechat.tui.keys import KEYS, Key, key_of
 from voicechat.tui.safe_text import ControlCharacterFilter
 from voicechat.tui.screens.conversation_screen import ConversationScreen
@@ -39,6 +46,11 @@ MAX_EARLY_KEYS = 1_000
 """Most keys kept while the screen starts; the oldest are dropped."""
 QUIT_WINDOW_S = 3.0
 """Time in seconds within which a second Ctrl+C quits."""
+CLEAR = "\x1b[2J"
+"""The command that clears the terminal."""
+
+_TOGGLES = frozenset(name for key in KEYS if key.is_toggle for name in key.keys.split(","))
+"""Keys whose repeats are dropped while they are held."""
 
 
 class VoicechatApp(App[None]):
@@ -47,7 +59,11 @@ class VoicechatApp(App[None]):
     TITLE = "voicechat"
     CSS_PATH = Path(__file__).with_name("voicechat.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", id="quit", priority=True),
+        *(
+            Binding(key.keys, key.action, key.label or key.action, id=key.action, priority=True)
+            for key in KEYS
+            if key.of_app
+        ),
         Binding("ctrl+c", "quit_on_repeat", id="quit_on_repeat", show=False, system=True),
     ]
 
@@ -74,6 +90,9 @@ class VoicechatApp(App[None]):
         self._session_worker: Worker[None] | None = None
         self._early_keys: deque[events.Event] | None = deque(maxlen=MAX_EARLY_KEYS)
         """Keys pressed before the first frame; None after they were passed on."""
+        self._held_toggles = {name: HeldKey() for name in _TOGGLES}
+        self._toggle_timers: dict[str, Timer] = {}
+        """Run out when the second press of a toggle was not a repeat."""
         for theme in (DARK, LIGHT):
             self.register_theme(theme)
         self.theme = initial_theme()
@@ -90,12 +109,68 @@ class VoicechatApp(App[None]):
         self.call_after_refresh(self._start_session)
         self.call_after_refresh(self._send_early_keys)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver of the terminal."""
+        driver = super().get_driver_class()
+        if sys.platform == "win32" or constants.DRIVER is not None:
+            return driver
+        from voicechat.tui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
+
+    @property
+    def cursor_position(self) -> Offset:
+        """The place of the hidden terminal cursor, where an input method opens its window.
+
+        Textual moves it after an edit only; this is the cursor of the focused widget.
+        """
+        focused = self.focused if self._screen_stack else None
+        if isinstance(focused, TextArea | Input):
+            return focused.cursor_screen_offset
+        return Offset(0, 0)
+
+    @cursor_position.setter
+    def cursor_position(self, position: Offset) -> None:
+        """Ignore a place: the focused widget knows it."""
+
+    # ---------------------------------------------------------------- input
+
     async def on_event(self, event: events.Event) -> None:
-        """Keep keys until the first frame is drawn."""
+        """Keep keys until the first frame is drawn, and drop the repeats of toggles."""
         if self._early_keys is not None and isinstance(event, events.Key | events.Paste):
             self._early_keys.append(event)
         else:
+            await self._pass_on(event)
+
+    async def _pass_on(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not event.is_forwarded and event.key in _TOGGLES:
+            await self._toggle_pressed(event)
+        else:
             await super().on_event(event)
+
+    async def _toggle_pressed(self, event: events.Key) -> None:
+        """Pass on a press of a toggle's key once, however long it is held."""
+        if (timer := self._toggle_timers.pop(event.key, None)) is not None:
+            timer.stop()
+        press = self._held_toggles[event.key].press(event.time)
+        if press is Press.NEW:
+            await super().on_event(event)
+        elif press is Press.UNSURE:
+            self._toggle_timers[event.key] = self.set_timer(
+                NEXT_REPEAT_S, partial(super().on_event, event)
+            )
+
+    async def _send_early_keys(self) -> None:
+        early, self._early_keys = self._early_keys or (), None
+        for event in early:
+            await self._pass_on(self._with_enter(event))
+
+    def _with_enter(self, event: events.Event) -> events.Event:
+        """Return Enter for a line feed, which a terminal sends for Enter before raw mode."""
+        is_line_feed = isinstance(event, events.Key) and event.key == "ctrl+j"
+        return events.Key("enter", "\r") if is_line_feed and not self.is_headless else event
+
+    # ---------------------------------------------------------------- the terminal
 
     def on_resize(self, event: events.Resize) -> None:
         """Correct a size that is out of date.
@@ -109,15 +184,33 @@ class VoicechatApp(App[None]):
         if event.size != size:
             self.post_message(events.Resize(size, size))
 
-    async def _send_early_keys(self) -> None:
-        early, self._early_keys = self._early_keys or (), None
-        for event in early:
-            await super().on_event(self._with_enter(event))
+    def action_redraw(self) -> None:
+        """Draw every cell of the screen again."""
+        if self._driver is not None:
+            self._driver.write(CLEAR)
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
 
-    def _with_enter(self, event: events.Event) -> events.Event:
-        """Return Enter for a line feed, which a terminal sends for Enter before raw mode."""
-        is_line_feed = isinstance(event, events.Key) and event.key == "ctrl+j"
-        return events.Key("enter", "\r") if is_line_feed and not self.is_headless else event
+    @on(Driver.SignalResume)
+    def _resumed(self) -> None:
+        """Draw the screen after a suspension: the terminal shows nothing of it."""
+        self.action_redraw()
+
+    def action_suspend(self) -> None:
+        """Return to the shell, which continues the app with `fg`."""
+        if has_job_control():
+            self.action_suspend_process()
+        else:
+            text = "No shell started voicechat, so it cannot be suspended."
+            self.notify(text, severity="warning", markup=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return False for suspending where the system or the terminal has no way back."""
+        if action == "suspend":
+            return sys.platform != "win32" and (self._driver is None or self._driver.can_suspend)
+        return super().check_action(action, parameters)
+
+    # ---------------------------------------------------------------- the session
 
     def _start_session(self) -> None:
         self._watch_signals()
@@ -196,12 +289,13 @@ class VoicechatApp(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield the commands of the palette: every key's action, and the themes."""
         for key in KEYS:
-            if key.action == "quit" or screen.check_action(key.action, ()):
+            owner = self if key.of_app else screen
+            if owner.check_action(key.action, ()):
                 yield self._command(key, screen)
         yield SystemCommand("Theme", "change the colors", self.action_change_theme)
 
     def _command(self, key: Key, screen: Screen[object]) -> SystemCommand:
-        namespace = "app" if key.action == "quit" else "screen"
+        namespace = "app" if key.of_app else "screen"
 
         async def run_action() -> None:
             await screen.run_action(f"{namespace}.{key.action}")

@@ -3,10 +3,11 @@
 Constraints on the choice of keys: every terminal sends Escape, the function keys, Page Up, Page
 Down, and Ctrl with a letter as one byte. Four of these bytes are other keys (Ctrl+I is Tab,
 Ctrl+M is Enter, Ctrl+[ is Escape, Ctrl+H is Backspace on many terminals). Ctrl+B and Ctrl+A are
-the prefixes of tmux and screen, Ctrl+Z suspends, and Ctrl with A C D E F K U V W X Y edits text.
-This leaves G L N O R T and, by convention, P for the palette and Q to quit. Ctrl+J is a line
-feed, so it inserts a new line. Most actions have a function key and a letter, because a desktop
-may reserve some function keys (F1, F10, F11) and a tmux configuration some letters.
+the prefixes of tmux and screen, and Ctrl with A C D E F K U V W X Y edits text. By convention,
+Ctrl+Z suspends, Ctrl+L draws the screen again, Ctrl+P opens the palette and Ctrl+Q quits. Ctrl+J
+is a line feed, so it inserts a new line. This leaves G N O R T. Most actions have a function key
+and a letter, because a desktop may reserve some function keys (F1, F10, F11) and a tmux
+configuration some letters.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Key:
     """Description for help and README: a phrase without a period."""
     needs_sound: bool = False
     """True if the action requires a sound device."""
+    is_toggle: bool = False
+    """True if the repeats of a held key must not take the action back or repeat it."""
+    of_app: bool = False
+    """True if the action belongs to the app and works on every screen."""
 
 
 KEYS = (
@@ -37,33 +42,50 @@ KEYS = (
         "Talk",
         "start talking; press again to send (push-to-talk)",
         needs_sound=True,
+        is_toggle=True,
     ),
-    Key("mute", "f3,ctrl+o", "Mute", "mute or unmute the microphone", needs_sound=True),
+    Key(
+        "mute",
+        "f3,ctrl+o",
+        "Mute",
+        "mute or unmute the microphone",
+        needs_sound=True,
+        is_toggle=True,
+    ),
     Key(
         "hands_free",
         "f4,ctrl+g",
         "Hands-free",
         "switch between hands-free and push-to-talk",
         needs_sound=True,
+        is_toggle=True,
     ),
-    Key("interrupt", "escape", "Stop", "stop speech, thinking and tools"),
+    Key(
+        "interrupt",
+        "escape",
+        "Stop",
+        "stop speech, thinking and tools; discard what you are saying (push-to-talk)",
+    ),
     Key(
         "decide",
         "f8",
         "Decide",
         "select the tool call that waits; Esc denies it",
     ),
-    Key("new_conversation", "f5,ctrl+n", "New", "start a new conversation"),
+    Key("new_conversation", "f5,ctrl+n", "New", "start a new conversation", is_toggle=True),
     Key("toggle_results", "ctrl+r", "", "expand or collapse tool results"),
     Key("previous_page", "pageup", "", "scroll up and load earlier turns"),
     Key("next_page", "pagedown", "", "scroll down"),
-    Key("help", "f1,ctrl+l", "Help", "show this help"),
-    Key("quit", "ctrl+q", "Quit", "quit (or press Ctrl+C twice)"),
+    Key("redraw", "ctrl+l", "", "draw the screen again", of_app=True),
+    Key("suspend", "ctrl+z", "", "suspend; fg in the shell returns", of_app=True),
+    Key("help", "f1,f12", "Help", "show this help", is_toggle=True),
+    Key("quit", "ctrl+q", "Quit", "quit (or press Ctrl+C twice)", of_app=True),
 )
 
 COMPOSER_KEYS = (
     ("Enter", "send the message; this interrupts the answer"),
     ("Ctrl+J", "new line (or Shift+Enter, Alt+Enter)"),
+    ("Ctrl+_, Ctrl+Y", "undo and redo typing"),
     ("Up, Down", "recall a sent message, while the input is empty"),
     ("Space", "push-to-talk while the input is empty: tap or hold"),
     ("Ctrl+P", "open the command palette, which also has the themes"),

@@ -241,7 +241,7 @@ async def test_text_typed_on_the_card_is_a_message() -> None:
 
 
 async def test_text_pasted_on_the_card_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composer, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(composer, "get_time", lambda: 100.0)
     session = ScriptedSession()
     async with running_app(session) as pilot:
         add_waiting_call(session)
@@ -251,7 +251,7 @@ async def test_text_pasted_on_the_card_is_a_message(monkeypatch: pytest.MonkeyPa
         while not pilot.app.query_one(Composer).text:
             await pilot.pause()
         await pilot.press("enter")
-        assert pilot.app.query_one(Composer).text == "ao\n\n"
+        assert pilot.app.query_one(Composer).text == "ao\n"
         assert decisions(session) == []
         assert session.asked == []
 

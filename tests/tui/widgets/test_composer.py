@@ -13,8 +13,9 @@ from textual.message import Message
 from textual.pilot import Pilot
 
 from voicechat.tui.app import VoicechatApp
+from voicechat.tui.key_repeat import RELEASE_S
 from voicechat.tui.widgets import composer as composer_module
-from voicechat.tui.widgets.composer import Composer, HeldKey
+from voicechat.tui.widgets.composer import Composer
 
 
 class ComposerApp(App[None]):
@@ -35,6 +36,13 @@ class ComposerDriver:
     def posted(self) -> list[Message]:
         posted_types = (Composer.Sent, Composer.TalkKey)
         return [message for message in self._messages if isinstance(message, posted_types)]
+
+    async def press_space(self, time: float) -> None:
+        """Press Space at this time in seconds."""
+        key = events.Key("space", " ")
+        key.time = time
+        self.composer.post_message(key)
+        await self.pilot.pause()
 
 
 @pytest.fixture
@@ -72,16 +80,34 @@ async def test_a_new_line_key_does_not_send(driver: ComposerDriver, key: str) ->
 async def test_enter_after_a_paste_does_not_send(
     driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(composer_module, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(composer_module, "get_time", lambda: 100.0)
     driver.pilot.app.post_message(events.Paste("one\rtwo\nthree"))
     await driver.pilot.pause()
     await driver.pilot.press("enter")
     assert driver.posted() == []
-    monkeypatch.setattr(composer_module, "monotonic", lambda: 101.0)
+    monkeypatch.setattr(composer_module, "get_time", lambda: 101.0)
     await driver.pilot.press("enter")
     [sent] = driver.posted()
     assert isinstance(sent, Composer.Sent)
     assert sent.text.split() == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\n"])
+async def test_a_paste_that_ends_in_a_newline_leaves_no_empty_line(
+    driver: ComposerDriver, end: str
+) -> None:
+    driver.pilot.app.post_message(events.Paste(f"one{end}two{end}"))
+    await driver.pilot.pause()
+    assert driver.composer.text.splitlines()[0] == "one"
+    assert driver.composer.text.endswith("two")
+
+
+async def test_a_paste_replaces_the_selection(driver: ComposerDriver) -> None:
+    await driver.pilot.press(*"abc", "shift+left", "shift+left")
+    driver.pilot.app.post_message(events.Paste("漢字"))
+    await driver.pilot.pause()
+    await driver.pilot.press("x")
+    assert driver.composer.text == "a漢字x"
 
 
 async def test_a_large_paste_does_not_send(driver: ComposerDriver) -> None:
@@ -138,39 +164,43 @@ class RecordedTimer:
         self.is_stopped = True
 
 
-async def test_a_held_space_posts_a_press_and_a_release(
-    driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def recorded_timers(driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch) -> list[RecordedTimer]:
     timers: list[RecordedTimer] = []
     monkeypatch.setattr(
         driver.composer,
         "set_timer",
         lambda *call: timers.append(RecordedTimer(*call)) or timers[-1],
     )
-    clock = iter([10.0, 10.5, 10.53, 10.56, 10.59])
-    monkeypatch.setattr(composer_module, "monotonic", lambda: next(clock))
+    return timers
+
+
+async def test_a_held_space_posts_a_press_and_a_release(
+    driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = recorded_timers(driver, monkeypatch)
     driver.composer.space_talks = True
-    await driver.pilot.press(*["space"] * 5)
+    for time in (10.0, 11.0, 11.03, 11.06, 11.09):
+        await driver.press_space(time)
     assert driver.posted() == [Composer.TalkKey()]
     [timer] = [timer for timer in timers if not timer.is_stopped]
-    assert timer.delay == composer_module.RELEASE_S
+    assert timer.delay == RELEASE_S
     timer.callback()
     await driver.pilot.pause()
     assert driver.posted() == [Composer.TalkKey(), Composer.TalkKey(released=True)]
 
 
-def test_key_repeats_are_not_presses() -> None:
-    key = HeldKey()
-    assert key.press(0.0)
-    assert key.press(2.0)
-    assert not key.held
-    assert not key.press(2.5)
-    assert not key.press(2.53)
-    assert not key.held
-    assert not key.press(2.56)
-    assert key.held
-    assert key.press(9.0)
-    assert not key.held
+async def test_a_second_tap_of_space_posts_a_press_when_no_repeat_follows(
+    driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timers = recorded_timers(driver, monkeypatch)
+    driver.composer.space_talks = True
+    await driver.press_space(10.0)
+    await driver.press_space(10.6)
+    assert driver.posted() == [Composer.TalkKey()]
+    [timer] = timers
+    timer.callback()
+    await driver.pilot.pause()
+    assert driver.posted() == [Composer.TalkKey(), Composer.TalkKey()]
 
 
 async def test_printable_characters_are_typed_and_trigger_no_action() -> None:

@@ -9,6 +9,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -87,7 +88,7 @@ class ConversationScreen(Screen[None]):
             priority=key.action in _PRIORITY_ACTIONS,
         )
         for key in KEYS
-        if key.action != "quit"
+        if not key.of_app
     ]
     AUTO_FOCUS = "#composer"
 
@@ -124,11 +125,16 @@ class ConversationScreen(Screen[None]):
     async def _paint(self) -> None:
         while await self._changes.wait():
             self._changes.collect()
-            if self._changes.only_levels:
-                self._changes.reset()
-                self._show_levels()
-            else:
-                await self.flush()
+            try:
+                if self._changes.only_levels:
+                    self._changes.reset()
+                    self._show_levels()
+                else:
+                    await self.flush()
+            except NoMatches:
+                if self.query(KeyLine):
+                    raise
+                return  # the screen closes: its widgets are already removed
             await asyncio.sleep(FRAME_S)
 
     async def flush(self) -> None:

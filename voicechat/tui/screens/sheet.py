@@ -13,10 +13,10 @@ from textual.widgets import Static
 
 
 class Sheet(ModalScreen[None]):
-    """A modal screen with a title and scrolling text. Esc, Enter, Q, F1 or Ctrl+L closes it."""
+    """A modal screen with a title and scrolling text. Esc, Enter, Q, F1 or F12 closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,ctrl+l,q,enter", "dismiss", "Close", id="close_sheet"),
+        Binding("escape,f1,f12,q,enter", "dismiss", "Close", id="close_sheet"),
     ]
 
     def __init__(self, title: str, text: Content) -> None:

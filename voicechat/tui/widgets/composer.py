@@ -4,55 +4,32 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from time import monotonic
+from typing import ClassVar
 
 from textual import events
+from textual._time import get_time
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import TextArea
 
 from voicechat.core.text import clean
+from voicechat.tui.key_repeat import NEXT_REPEAT_S, RELEASE_S, HeldKey, Press
 
-FIRST_REPEAT_S = 0.7
-"""Time in seconds within which a second press is a key repeat."""
-NEXT_REPEAT_S = 0.2
-"""Most time in seconds between the repeats of a held key."""
-RELEASE_S = 0.4
-"""Time in seconds without a repeat after which a held key counts as released."""
 PASTE_S = 0.25
 """Time in seconds after a paste in which Enter belongs to the pasted text."""
 MAX_RECALLED = 50
 """Most sent messages that can be recalled."""
 
 
-class HeldKey:
-    """Detects taps and holds of a key from its repeats; terminals report no key release.
-
-    A held key repeats first after half a second, then quickly. Times are in seconds.
-    """
-
-    def __init__(self) -> None:
-        self._last = float("-inf")
-        self._repeats = 0
-
-    def press(self, now: float) -> bool:
-        """Record a press; return True if it is a new press, not a repeat."""
-        gap, self._last = now - self._last, now
-        if gap >= FIRST_REPEAT_S:
-            self._repeats = 0
-            return True
-        self._repeats += gap < NEXT_REPEAT_S
-        return False
-
-    @property
-    def held(self) -> bool:
-        """True if the key repeats quickly, as only a held key does."""
-        return self._repeats >= 2
-
-
 class Composer(TextArea):
     """The text input of the conversation screen; posts `Sent` and `TalkKey`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Ctrl+Z, which undoes in `TextArea`, suspends. A terminal may send Ctrl+- for Ctrl+_.
+        Binding("ctrl+underscore,ctrl+minus", "undo", "Undo", id="undo", show=False),
+    ]
 
     NEW_LINE = frozenset({"ctrl+j", "shift+enter", "alt+enter"})
 
@@ -80,7 +57,8 @@ class Composer(TextArea):
         self.space_talks = False
         """True if Space in an empty composer is the talk key."""
         self._space = HeldKey()
-        self._release: Timer | None = None
+        self._space_timer: Timer | None = None
+        """Runs out when a held Space is released, or when a press was not a repeat."""
         self._pasted_at = float("-inf")
         self._sent: deque[str] = deque(maxlen=MAX_RECALLED)
         self._recalled = 0
@@ -98,7 +76,7 @@ class Composer(TextArea):
         if event.key == "space" and self.space_talks and not self.text:
             event.stop()
             event.prevent_default()
-            self._press_space()
+            self._press_space(event.time)
         elif event.key in self.NEW_LINE or (event.key == "enter" and self._pasting):
             event.stop()
             event.prevent_default()
@@ -109,11 +87,13 @@ class Composer(TextArea):
             self.send()
 
     async def _on_paste(self, event: events.Paste) -> None:
-        self._pasted_at = monotonic()
+        event.stop()
+        event.prevent_default()
+        self.insert_input(event.text, pasted=True)
 
     @property
     def _pasting(self) -> bool:
-        return monotonic() - self._pasted_at < PASTE_S
+        return get_time() - self._pasted_at < PASTE_S
 
     def send(self) -> None:
         """Post the cleaned text and clear the composer. Does nothing if the text is blank."""
@@ -136,27 +116,37 @@ class Composer(TextArea):
     def insert_input(self, text: str, *, pasted: bool) -> None:
         """Insert text that the user typed or pasted in another widget, as if it was entered here.
 
-        An Enter that belongs to pasted text does not send it.
+        An Enter that belongs to pasted text does not send it, and line breaks at the end of pasted
+        text are dropped.
         """
         if text == " " and self.space_talks and not self.text:
-            self._press_space()
+            self._press_space(get_time())
             return
         if pasted:
-            self._pasted_at = monotonic()
-        self.insert(text)
+            self._pasted_at = get_time()
+            text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        self.replace(text, *self.selection, maintain_selection_offset=False)
 
     # ---------------------------------------------------------------- talk key
 
-    def _press_space(self) -> None:
-        if self._space.press(monotonic()):
+    def _press_space(self, now: float) -> None:
+        if self._space_timer is not None:
+            self._space_timer.stop()
+            self._space_timer = None
+        press = self._space.press(now)
+        if press is Press.NEW:
             self.post_message(self.TalkKey())
+        elif press is Press.UNSURE:
+            self._space_timer = self.set_timer(NEXT_REPEAT_S, self._space_pressed)
         elif self._space.held:
-            if self._release is not None:
-                self._release.stop()
-            self._release = self.set_timer(RELEASE_S, self._space_released)
+            self._space_timer = self.set_timer(RELEASE_S, self._space_released)
+
+    def _space_pressed(self) -> None:
+        self._space_timer = None
+        self.post_message(self.TalkKey())
 
     def _space_released(self) -> None:
-        self._release = None
+        self._space_timer = None
         self.post_message(self.TalkKey(released=True))
 
     # ---------------------------------------------------------------- recalled messages

@@ -1,0 +1,150 @@
+"""The app on its terminal: suspension, redrawing, held keys and the place of the cursor."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from scripted_session import ScriptedSession
+from textual import events
+from textual.geometry import Offset
+from textual.pilot import Pilot
+
+from voicechat.tui.app import VoicechatApp
+from voicechat.tui.widgets.composer import Composer
+
+DEMO = Path(__file__).parents[1] / "support" / "demo.py"
+
+pty_only = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+
+
+@pty_only
+def test_ctrl_z_suspends_and_fg_draws_the_whole_screen() -> None:
+    import pexpect
+
+    shell = pexpect.spawn(
+        "bash",
+        ["--norc", "--noprofile", "-i"],
+        dimensions=(24, 80),
+        timeout=20,
+        echo=False,
+        env={**os.environ, "TERM": "xterm-256color", "PS1": "prompt> "},
+    )
+    shell.expect_exact("prompt> ")
+    shell.sendline(f"{sys.executable} {DEMO} talk")
+    for _ in range(2):
+        shell.expect_exact("lighthouse")
+        shell.send(b"\x1a")
+        shell.expect_exact("\x1b[?1049l")
+        shell.expect_exact("Stopped")
+        shell.expect_exact("prompt> ")
+        shell.sendline("fg")
+        shell.expect_exact("\x1b[2J")
+    shell.expect_exact("lighthouse")
+    shell.send(b"\x0c")
+    shell.expect_exact("\x1b[2J")
+    shell.expect_exact("lighthouse")
+    shell.send(b"\x11")
+    shell.expect_exact("prompt> ")
+    shell.close(force=True)
+
+
+@pty_only
+async def test_ctrl_z_without_a_shell_explains_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicechat.tui.app.has_job_control", lambda: False)
+    async with VoicechatApp(ScriptedSession(with_sound=False)).run_test() as pilot:
+        monkeypatch.setattr(type(pilot.app._driver), "can_suspend", True)
+        await pilot.press("a", "ctrl+z")
+        assert pilot.app.screen.query_one(Composer).text == "a"
+        [notice] = pilot.app._notifications
+        assert notice.message == "No shell started voicechat, so it cannot be suspended."
+
+
+async def test_typing_is_undone_and_redone() -> None:
+    async with VoicechatApp(ScriptedSession(with_sound=False)).run_test() as pilot:
+        composer = pilot.app.screen.query_one(Composer)
+        await pilot.press("a", "ctrl+underscore")
+        assert composer.text == ""
+        await pilot.press("ctrl+y")
+        assert composer.text == "a"
+
+
+# -------------------------------------------------------------------- held keys
+
+
+async def press_at(pilot: Pilot[None], key: str, *times: float) -> None:
+    """Press the key at these times in seconds."""
+    for time in times:
+        event = events.Key(key, None)
+        event.time = time
+        pilot.app.post_message(event)
+    await pilot.pause()
+
+
+HELD = [50.0, 50.66, *(50.69 + 0.03 * number for number in range(20))]
+
+
+@pytest.mark.parametrize("keys", [("f2", "ctrl+t"), ("f3", "ctrl+o"), ("f4", "ctrl+g")])
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_held_toggle_acts_once(keys: tuple[str, str], which: int) -> None:
+    session = ScriptedSession(hands_free=False)
+    async with VoicechatApp(session).run_test() as pilot:
+        await press_at(pilot, keys[which], *HELD)
+        assert len(session.asked) == 1
+        await press_at(pilot, keys[1 - which], 55.0)
+        assert len(session.asked) == 2
+
+
+async def test_a_held_new_conversation_key_starts_one() -> None:
+    session = ScriptedSession()
+    async with VoicechatApp(session).run_test() as pilot:
+        await press_at(pilot, "f5", *HELD)
+        assert session.asked == [("new_conversation",)]
+
+
+async def test_a_second_press_soon_after_the_first_acts_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("voicechat.tui.app.NEXT_REPEAT_S", 0.001)
+    session = ScriptedSession()
+    async with VoicechatApp(session).run_test() as pilot:
+        await press_at(pilot, "f3", 50.0, 50.6)
+        await pilot.pause(0.01)
+        assert session.asked == [("set_muted", True), ("set_muted", False)]
+
+
+async def test_a_held_arrow_key_repeats() -> None:
+    async with VoicechatApp(ScriptedSession(with_sound=False)).run_test() as pilot:
+        composer = pilot.app.screen.query_one(Composer)
+        await pilot.press(*"hello")
+        await press_at(pilot, "left", 50.0, 50.66, 50.69, 50.72)
+        assert composer.cursor_location == (0, 1)
+
+
+# -------------------------------------------------------------------- the cursor
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (20, 9)])
+async def test_the_cursor_is_in_the_composer_from_the_start(size: tuple[int, int]) -> None:
+    async with VoicechatApp(ScriptedSession()).run_test(size=size) as pilot:
+        composer = pilot.app.screen.query_one(Composer)
+        place = composer.content_region.offset
+        assert pilot.app.cursor_position == place
+        await pilot.press("漢", "x")
+        assert pilot.app.cursor_position == composer.content_region.offset + Offset(3, 0)
+        await pilot.press("ctrl+j")
+        assert pilot.app.cursor_position == composer.content_region.offset + Offset(0, 1)
+        await pilot.resize_terminal(60, 18)
+        assert pilot.app.cursor_position == composer.content_region.offset + Offset(0, 1)
+        assert composer.content_region.offset != place
+
+
+async def test_the_cursor_follows_into_the_palette() -> None:
+    async with VoicechatApp(ScriptedSession()).run_test() as pilot:
+        await pilot.press("ctrl+p", "a")
+        assert pilot.app.focused is not None
+        region = pilot.app.focused.content_region
+        assert pilot.app.cursor_position in region
+        assert pilot.app.cursor_position != Offset(0, 0)
