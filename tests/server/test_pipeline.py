@@ -174,6 +174,23 @@ async def test_reply_ends_at_its_token_limit() -> None:
     assert response["usage"]["output_tokens"] < 30
 
 
+@pytest.mark.parametrize("modality", ["text", "audio"])
+async def test_the_transcript_is_what_the_assistant_wrote(modality: str) -> None:
+    lines = "## Sums\n\n- `2**10` is **1,024**.\n```\n__init__\n```".splitlines(True)
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.assistant.answer = lambda request: [Say(line) for line in lines]
+        response = await respond(connection, output_modalities=[modality])
+        [part] = response["output"][0]["content"]
+        assert part["text" if modality == "text" else "transcript"] == "".join(lines)
+        assert backend.assistant.requests[0].spoken is (modality == "audio")
+        spoken = "".join(text for text, _, _ in backend.tts.asked)
+        assert not set("#`*_") & set(spoken)
+        assert ("power of" in spoken) is (modality == "audio")
+
+
 async def test_out_of_band_responses_run_next_to_the_active_one() -> None:
     async with (
         scripted_server() as backend,

@@ -117,6 +117,8 @@ class AssistantRequest:
     """One of auto, none, required, or the name of one tool."""
     session: object = _ONLY_SESSION
     """Identity of the session; the assistant keeps what it remembers in memory for each one."""
+    spoken: bool = True
+    """True if the reply is spoken, False if it is only read."""
 
 
 @dataclass(frozen=True, slots=True)

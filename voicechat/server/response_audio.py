@@ -18,6 +18,7 @@ from voicechat.server.engine_protocols import (
     TextToSpeech,
 )
 from voicechat.server.realtime.server_response import ServerResponse
+from voicechat.server.tts.spoken_text import SpokenText
 from voicechat.speech.pcm import Resampler, Samples
 
 _OUTPUT_SECONDS = 90.0
@@ -84,7 +85,14 @@ class ResponseAudio:
             return _single(Say(plan.words))
         offered = () if plan.tool_choice == "none" else plan.tools
         return self._assistant.reply(
-            AssistantRequest(messages, plan.instructions, offered, plan.tool_choice, self._session)
+            AssistantRequest(
+                messages,
+                plan.instructions,
+                offered,
+                plan.tool_choice,
+                self._session,
+                spoken=plan.spoken,
+            )
         )
 
     async def _call(self, call: Call) -> None:
@@ -98,11 +106,20 @@ class ResponseAudio:
             reply.write(text)
             await self._deliver()
             return
-        spoken = self._tts.speak(text, self._name, reply.plan.speed)
-        async with aclosing(timed(spoken, _WORD_SECONDS)) as pieces:
+        spoken = SpokenText(text)
+        if spoken.plain.strip():
+            await self._speak(spoken)
+        if not reply.full:
+            reply.word(spoken.rest(), 0.0)
+
+    async def _speak(self, spoken: SpokenText) -> None:
+        """Speak the plain form; the transcript gets what the assistant wrote."""
+        reply = self._reply
+        words = self._tts.speak(spoken.plain, self._name, reply.plan.speed)
+        async with aclosing(timed(words, _WORD_SECONDS)) as pieces:
             async for piece in pieces:
                 samples = np.frombuffer(piece.pcm, dtype="<i2").astype(np.int16)
-                reply.word(piece.text, len(samples) * 1000 / self._tts.rate)
+                reply.word(spoken.written(piece.text), len(samples) * 1000 / self._tts.rate)
                 await self._sound(samples)
                 if reply.full:
                     return

@@ -20,6 +20,11 @@ INSTRUCTIONS = (
     "You are a friendly voice assistant in a terminal. Answer briefly, as in speech: one to three"
     " sentences, no lists, no markup. If you did not understand, ask."
 )
+TYPED_INSTRUCTIONS = (
+    "You are a friendly assistant in a terminal. Answer briefly. The terminal renders Markdown."
+    " If you did not understand, ask."
+)
+"""Instructions for replies that are only read."""
 
 
 def session_settings(
@@ -28,7 +33,7 @@ def session_settings(
     """Return the settings to request: the defaults, overridden by the settings file."""
     speaks = options.with_sound or not capabilities.text_output
     defaults = SessionSettings(
-        instructions=options.instructions or INSTRUCTIONS,
+        instructions=options.instructions or (INSTRUCTIONS if speaks else TYPED_INSTRUCTIONS),
         voice=options.voice,
         output="audio" if speaks else "text",
         turn_detection=SemanticVad() if capabilities.semantic_vad else ServerVad(),

@@ -195,14 +195,35 @@ async def test_tool_calls_in_pieces_and_whole():
         assert await answer(assistant) == [Call("x", "add", '{"a": 1}')]
 
 
-async def test_reasoning_is_never_spoken_and_markup_is_dropped():
+MARKDOWN = "## Powers\n\n- `2**10` is 1,024.\n- `__init__` starts.\n\n```python\n# x\nx = 1\n```"
+
+
+async def test_the_reply_is_what_the_model_wrote():
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
+        server.chunks = words(MARKDOWN[:11], MARKDOWN[11:40], MARKDOWN[40:])
+        assert "".join(output.text for output in await answer(assistant)) == MARKDOWN
+
+
+async def test_only_a_spoken_reply_must_be_without_markdown():
+    async with running(model="qwen3") as (server, assistant):
+        await assistant.open()
+        server.chunks = words("Fine.")
+        for spoken in (True, False):
+            await answer(assistant, AssistantRequest(QUESTION.messages, "Be kind.", spoken=spoken))
+        systems = [server.seen[at][2]["messages"][0]["content"] for at in (-2, -1)]
+        assert "without markdown" in systems[0]
+        assert systems[1] == "Be kind."
+
+
+async def test_reasoning_is_never_part_of_the_reply():
     async with running(model="qwen3") as (server, assistant):
         await assistant.open()
         server.chunks = [event(reasoning="hm"), event(reasoning_content="hm")]
         server.chunks += words(
             "<thi", "nk>secret, long ", "thought. </think>\n\n", "It is **blue**."
         )
-        assert await answer(assistant) == [Say("It is blue.")]
+        assert await answer(assistant) == [Say("It is **blue**.")]
         server.chunks = words("<b", "ig> news.")
         assert "".join(thought.text for thought in await answer(assistant)) == "<big> news."
 

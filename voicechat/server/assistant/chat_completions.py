@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +15,15 @@ _SPEECH_INSTRUCTIONS = (
     "Your words are spoken aloud. Answer briefly, in plain sentences, without markdown, "
     "lists, tables, links or emoji."
 )
-_MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^\s*[-*•]\s+", re.MULTILINE)
 _MAX_CALLS = 32
 
 
 def request_body(model: str, request: AssistantRequest) -> dict[str, object]:
     """Return the JSON body of a request for one streamed reply."""
-    system = "\n\n".join(part for part in (_SPEECH_INSTRUCTIONS, request.instructions) if part)
-    messages = [{"role": "system", "content": system}, *_messages(request.messages)]
+    speech = _SPEECH_INSTRUCTIONS if request.spoken else ""
+    system = "\n\n".join(part for part in (speech, request.instructions) if part)
+    opening = [{"role": "system", "content": system}] if system else []
+    messages = [*opening, *_messages(request.messages)]
     body: dict[str, object] = {"model": model, "stream": True, "messages": messages}
     if request.tools and request.tool_choice != "none":
         body["tools"] = [
@@ -162,8 +162,7 @@ class _ThinkFilter:
 
 
 def _as_output(pieces: list[str]) -> list[AssistantOutput]:
-    plain = (_MARKUP.sub("", piece) for piece in pieces)
-    return [Say(piece) for piece in plain if piece.strip()]
+    return [Say(piece) for piece in pieces if piece]
 
 
 def models(content: bytes) -> list[str] | None:
