@@ -192,6 +192,31 @@ def test_a_new_device_is_checked_at_once(
     assert card.run(1.0, lambda: sides(card) == [left, (True, True)])
 
 
+def test_the_default_replaces_a_remembered_device_until_it_appears(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=0))
+
+    def here() -> bool:
+        return card.elapsed >= 5
+
+    source = NewDevice(here)
+    source.reopens = True
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: source)
+    library = device_list.library()
+    room = library.query_devices("input")
+    desk = {**room, "name": "Desk", "index": 1, "max_output_channels": 0}
+    library.query_devices = lambda kind=None: room if kind else [room, desk][: 1 + here()]
+    monkeypatch.setattr(device_list, "library", lambda: library)
+    card.open(barge_in="off", input_device="desk", preferred=("input",))
+    card.run(4)
+    assert [each.input_name for each in card.of(Opened)] == ["Room"]
+    (problem,) = card.of(Problem)
+    assert problem.text == "The microphone 'desk' is absent. Using Room."
+    card.run(3)
+    assert [each.input_name for each in card.of(Opened)] == ["Room", "Desk"]
+
+
 class NewDevice:
     """A source of `DefaultDeviceWatch` in which a device appears."""
 

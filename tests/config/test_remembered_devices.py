@@ -11,7 +11,7 @@ from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
 from voicechat.audio.devices.device_probe import ProbeRequest, ProbeResult
 from voicechat.config.options import Options
-from voicechat.config.remembered_devices import fill_devices, with_devices
+from voicechat.config.remembered_devices import fill_devices, remember, with_devices
 
 
 def unexpected_lookup(kind: str, number: str) -> str | None:
@@ -19,7 +19,9 @@ def unexpected_lookup(kind: str, number: str) -> str | None:
 
 
 def choose(folder: Path, **typed: str) -> tuple[str | None, str | None]:
+    """Choose devices that open; return the devices of the session."""
     options = with_devices(Options(**typed), typed, device_probe.named_device, folder)
+    remember(options, ("input", "output"), folder)
     return options.input_device, options.output_device
 
 
@@ -29,6 +31,23 @@ def test_a_typed_device_is_remembered(tmp_path: Path) -> None:
     assert choose(tmp_path, output_device="Head") == ("USB", "Head")
     assert choose(tmp_path, input_device="default") == (None, "Head")
     assert choose(tmp_path) == (None, "Head")
+
+
+def test_a_device_that_never_opened_is_not_remembered(tmp_path: Path) -> None:
+    choose(tmp_path, input_device="USB")
+    typed = {"input_device": "Ubs", "output_device": "Head"}
+    options = with_devices(Options(**typed), typed, unexpected_lookup, tmp_path)
+    assert (options.input_device, options.remembered_devices) == ("Ubs", ())
+    remember(options, ("output",), tmp_path)
+    assert choose(tmp_path) == ("USB", "Head")
+
+
+def test_a_remembered_device_is_only_preferred(tmp_path: Path) -> None:
+    choose(tmp_path, input_device="USB", output_device="Head")
+    typed = {"output_device": "Desk"}
+    options = with_devices(Options(**typed), typed, unexpected_lookup, tmp_path)
+    assert options.remembered_devices == ("input",)
+    assert fill_devices(Options(input_device="Own"), tmp_path).remembered_devices == ("output",)
 
 
 _CHOOSE = """
@@ -41,7 +60,8 @@ def edit(number):
     kept = remembered_devices.fill_devices(Options(), path)
     assert number == 0 or getattr(kept, name) == f"USB {number - 1}", kept
     typed = {name: f"USB {number}"}
-    remembered_devices.with_devices(Options(**typed), typed, None, path)
+    options = remembered_devices.with_devices(Options(**typed), typed, None, path)
+    remembered_devices.remember(options, ("input", "output"), path)
 """
 
 

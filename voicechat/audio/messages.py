@@ -37,6 +37,8 @@ class AudioSettings:
 
     input_device: str | None = None
     output_device: str | None = None
+    preferred: tuple[Literal["input", "output"], ...] = ()
+    """Sides that use the default device while their named device is absent."""
     listen: bool = True
     """False opens no microphone."""
     input_rate: int = 24_000

@@ -117,10 +117,16 @@ class AudioProcess:
     def _use_devices(self, chosen: UseDevices) -> None:
         """Replace the child by one that opens these devices."""
         with self._changed:
+            before = self._settings
+            unchanged = {
+                "input": before.input_device == chosen.input_device,
+                "output": before.output_device == chosen.output_device,
+            }
             self._settings = replace(
-                self._settings,
+                before,
                 input_device=chosen.input_device,
                 output_device=chosen.output_device,
+                preferred=tuple(kind for kind in before.preferred if unchanged[kind]),
             )
             self._switching = True
             child = self._child

@@ -153,10 +153,13 @@ def _source(
 ) -> AudioSource:
     if request.source is not None:
         return FileSource(request.source, RATE, raw=request.raw)
+    from voicechat.config.remembered_devices import remember
+
     return MicrophoneSource(
         AudioSettings(
             input_device=options.input_device,
             output_device=options.output_device,
+            preferred=options.remembered_devices,
             input_rate=RATE,
             output_rate=RATE,
             echo_cancel=False,
@@ -164,6 +167,7 @@ def _source(
         ),
         printer.print_message,
         f"Listening with {model}. Press Ctrl-C to stop.",
+        lambda: remember(options, ("input",)),
     )
 
 

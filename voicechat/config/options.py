@@ -226,6 +226,12 @@ class Options:
     endpoints: tuple[Endpoint, ...] = ()
     """HTTP endpoints of the user that are offered as tools."""
 
+    remembered_devices: tuple[Literal["input", "output"], ...] = ()
+    """The sides whose device was remembered, not chosen this time."""
+    typed_devices: Mapping[Literal["input", "output"], str] = field(
+        default_factory=dict, hash=False
+    )
+    """Devices to remember once they have opened."""
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where a setting comes from, for a message: `config.toml:3: voice`, `--voice`."""
     warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)

@@ -55,6 +55,7 @@ def sound_settings(options: Options, settings: SessionSettings) -> AudioSettings
     return AudioSettings(
         input_device=options.input_device,
         output_device=options.output_device,
+        preferred=options.remembered_devices,
         input_rate=settings.input_format.rate,
         output_rate=settings.output_format.rate,
         echo_cancel=options.echo_cancel,

@@ -350,14 +350,19 @@ class Session(SessionControls):
         reports the opened device, or that there is none with this name.
         """
         chosen = None if name == "default" else name
+        options = self._options
+        remembered = tuple(each for each in options.remembered_devices if each != kind)
+        typed = {each: part for each, part in options.typed_devices.items() if each != kind}
+        options = replace(options, remembered_devices=remembered, typed_devices=typed)
         if kind == "input":
-            self._options = replace(self._options, input_device=chosen)
+            self._options = replace(options, input_device=chosen)
         else:
-            self._options = replace(self._options, output_device=chosen)
+            self._options = replace(options, output_device=chosen)
         self._sound = replace(
             self._sound,
             input_device=self._options.input_device,
             output_device=self._options.output_device,
+            preferred=remembered,
         )
         self._play(sound.UseDevices(self._sound.input_device, self._sound.output_device))
 
@@ -383,6 +388,7 @@ class Session(SessionControls):
 
     def _sound_opened(self, opened: sound.Opened) -> None:
         self._report_other_devices(opened)
+        self._remember_devices(opened)
         if not self._sound_opened_once and self._connections.sessions_created:
             self._play(sound.Cue("ready"))
         self._sound_opened_once = True
@@ -393,6 +399,15 @@ class Session(SessionControls):
             SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint)
         )
         self._publish_mode()
+
+    def _remember_devices(self, opened: sound.Opened) -> None:
+        """Remember the devices of this command, once they have opened."""
+        sides = (("input", opened.input_name), ("output", opened.output_name))
+        kinds = [kind for kind, name in sides if name is not None]
+        if self._tasks is not None and not self._options.typed_devices.keys().isdisjoint(kinds):
+            from voicechat.config.remembered_devices import remember
+
+            self._tasks.create_task(asyncio.to_thread(remember, self._options, kinds))
 
     def _report_other_devices(self, opened: sound.Opened) -> None:
         """Report a device that is not the one before; the first ones are no news."""

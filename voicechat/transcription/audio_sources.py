@@ -55,18 +55,23 @@ class MicrophoneSource:
     is_live = True
 
     def __init__(
-        self, settings: sound.AudioSettings, notify: Callable[[str], None], ready_message: str = ""
+        self,
+        settings: sound.AudioSettings,
+        notify: Callable[[str], None],
+        ready_message: str = "",
+        on_opened: Callable[[], object] = lambda: None,
     ) -> None:
         """Open the microphone. Call it on the event loop.
 
         `notify` receives sentences for the user, the first of them `ready_message` when the
-        microphone is open.
+        microphone is open; `on_opened` is called then, too.
         """
         from voicechat.session.audio_link import SoundLine
 
         self.dropped = 0
         """Blocks dropped since the last message about it."""
         self._notify, self._ready_message = notify, ready_message
+        self._on_opened = on_opened
         self._block_s = settings.block_ms / 1000
         self._blocks: deque[bytes] = deque(maxlen=BUFFER_MS // settings.block_ms)
         self._changed = asyncio.Event()
@@ -84,6 +89,7 @@ class MicrophoneSource:
                 self._failure = SoundError(problem, event.hint)
             case sound.Opened():
                 self._failure = None
+                self._on_opened()
                 self._notify_ready()
             case sound.Problem(text, hint):
                 self._notify(f"{text} {hint}".strip())

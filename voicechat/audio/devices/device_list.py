@@ -178,6 +178,20 @@ def find(kind: Kind, part: str | None) -> Device:
     return choose(found, kind, part)
 
 
+def find_preferred(kind: Kind, part: str | None, *, is_preference: bool) -> tuple[Device, bool]:
+    """Return the device that `find` finds, and True.
+
+    With `is_preference`, an absent device is replaced by the default one, and False. Raises
+    NoSound if there is none.
+    """
+    try:
+        return find(kind, part), True
+    except NoSound:
+        if part is None or not is_preference:
+            raise
+    return find(kind, None), False
+
+
 def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
     """Return what `find` chooses among these devices, without asking PortAudio.
 

@@ -87,6 +87,7 @@ class StreamSupervisor:
         self._last_opened: Opened | None = None
         self._report_due = False
         self._last_problem = ""
+        self._reported_absent = NO_SIDES
         self._ticked_at = time.monotonic()
         self._opens = self._wanted
         self._slow_s = _SLOW_S
@@ -149,6 +150,7 @@ class StreamSupervisor:
         self._watchdog.forget(self._opens - card.streams.keys())
         self._device_watch.restart()
         self._user.streams_opened(card, self._opens, now)
+        self._report_replaced(card)
         self._report_due = True
 
     def _begin(self, kinds: frozenset[Kind], now: float, *, refresh: bool) -> None:
@@ -185,6 +187,8 @@ class StreamSupervisor:
             self._reopen(kinds, now, stale=stale)
         elif now >= self._retry_at:
             absent = self._wanted - card.streams.keys()
+            if self._devices_changed and self._device_watch.needs_refresh:
+                absent |= self._replaced(card)
             if due := report.silent | absent:
                 # The first attempt with the known list is quick and disturbs nothing. A silent
                 # device is still in the list, unless devices have changed.
@@ -279,6 +283,24 @@ class StreamSupervisor:
         last, self._last_opened = self._last_opened, opened
         if last is None or opened.problem != last.problem or not opened.problem:
             self._emit(opened)
+
+    @staticmethod
+    def _replaced(card: SoundCard) -> frozenset[Kind]:
+        """Return the sides on the default device, because the named one is absent."""
+        return frozenset(kind for kind, each in card.streams.items() if not each.is_chosen)
+
+    def _report_replaced(self, card: SoundCard) -> None:
+        """Report once that the default device replaces a named one."""
+        names = {"input": self._settings.input_device, "output": self._settings.output_device}
+        for kind in self._replaced(card) - self._reported_absent:
+            noun = device_list.NOUNS[kind]
+            self._emit(
+                Problem(
+                    f"The {noun} {names[kind]!r} is absent. Using {card.streams[kind].name}.",
+                    f"Connect it to use it, or forget it with --{kind}-device default.",
+                )
+            )
+        self._reported_absent = self._replaced(card)
 
     def _report_problem(self, text: str) -> None:
         if text != self._last_problem:

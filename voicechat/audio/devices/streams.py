@@ -180,6 +180,8 @@ class CallbackClock:
     """Times of a stream's callbacks, by which it is judged to run or to be silent."""
 
     def __init__(self) -> None:
+        self.is_chosen = True
+        """False if the default device replaces a named one that is absent."""
         self.opened_at = math.inf
         """Monotonic time when opening ended."""
         self.last_callback_at = time.monotonic()
@@ -232,7 +234,9 @@ class OutputStream(CallbackClock):
     def __init__(self, settings: AudioSettings, size: BufferSize) -> None:
         """Open the device; raises NoSound."""
         super().__init__()
-        device = device_list.find("output", settings.output_device)
+        device, self.is_chosen = device_list.find_preferred(
+            "output", settings.output_device, is_preference="output" in settings.preferred
+        )
         self.name = device_list.title(device, "output")
         self.is_direct: Final = device_list.is_direct(device)
         self.block_ms: Final = size.block_ms
@@ -319,7 +323,9 @@ class InputStream(CallbackClock):
         """Open the device; raises NoSound."""
         super().__init__()
         self.block_ms: Final = block_ms
-        device = device_list.find("input", settings.input_device)
+        device, self.is_chosen = device_list.find_preferred(
+            "input", settings.input_device, is_preference="input" in settings.preferred
+        )
         self.name = device_list.title(device, "input")
         self.is_direct: Final = device_list.is_direct(device)
         self._stream, self.rate = device_list.open_stream(
