@@ -145,6 +145,55 @@ def test_a_refusal_has_the_matching_remedy(
     assert hint in refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("kind", "host", "most", "accepted", "opened"),
+    [
+        ("input", "Core Audio", 1, {1, 2}, 1),
+        ("input", "Core Audio", 2, {2}, 2),
+        ("input", "Core Audio", 8, {1, 2, 8}, 8),
+        ("input", "Core Audio", 8, {1, 2}, 1),
+        ("input", "Core Audio", 4, {4}, 4),
+        ("output", "Core Audio", 8, {1, 2, 8}, 1),
+        ("output", "Core Audio", 6, {6}, 6),
+    ],
+)
+def test_the_number_of_channels(
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Kind,
+    host: str,
+    most: int,
+    accepted: set[int],
+    opened: int,
+) -> None:
+    tried: list[int] = []
+
+    def make(*, channels: int, **_: object) -> SimpleNamespace:
+        tried.append(channels)
+        if channels not in accepted:
+            raise OSError("Error: Invalid number of channels")
+        return SimpleNamespace(start=lambda: None)
+
+    sd = SimpleNamespace(PortAudioError=OSError, RawInputStream=make, RawOutputStream=make)
+    monkeypatch.setattr(device_list, "library", lambda: sd)
+    device = Device(0, "Interface", host, most, most, 48_000, True, True)
+    device_list.open_stream(kind, device, (16_000,), 10, 0, lambda rate, channels: print)  # type: ignore[arg-type,return-value]
+    assert tried[-1] == opened
+
+
+def test_a_server_mixes_the_channels_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def make(*, channels: int, **_: object) -> SimpleNamespace:
+        tried.append(channels)
+        return SimpleNamespace(start=lambda: None)
+
+    sd = SimpleNamespace(PortAudioError=OSError, RawInputStream=make)
+    monkeypatch.setattr(device_list, "library", lambda: sd)
+    device = Device(0, "default", "ALSA", 32, 32, 44_100, True, True)
+    device_list.open_stream("input", device, (16_000,), 10, 0, lambda rate, channels: print)  # type: ignore[arg-type,return-value]
+    assert tried == [1]
+
+
 def test_the_route_to_a_node_ends_after_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULSE_SINK", "mine")
     monkeypatch.delenv("PULSE_SOURCE", raising=False)

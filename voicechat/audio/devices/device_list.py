@@ -248,8 +248,7 @@ def open_stream(
     make = sd.RawInputStream if kind == "input" else sd.RawOutputStream
     latency: object = latency_ms / 1000 if latency_ms else "low"
     refusal: Exception | None = None
-    max_channels = device.inputs if kind == "input" else device.outputs
-    for channels in (1, 2)[: max(1, min(2, max_channels))]:
+    for channels in _channel_counts(kind, device):
         for rate in dict.fromkeys((*rates, device.rate, 48_000, 44_100)):
             stream = None
             try:
@@ -271,6 +270,19 @@ def open_stream(
             else:
                 return stream, rate
     raise _refused(kind, device, refusal)
+
+
+def _channel_counts(kind: Kind, device: Device) -> tuple[int, ...]:
+    """Return the numbers of channels to try.
+
+    A microphone with more than two is opened with all of them, because its first channel may have
+    no sound. A sound server mixes them itself.
+    """
+    most = device.inputs if kind == "input" else device.outputs
+    few = (1, 2)[: max(1, min(2, most))]
+    if most <= 2 or device.node or device.name in _SERVER_ALIASES:
+        return few
+    return (most, *few) if kind == "input" else (*few, most)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from voicechat.audio.devices.device_list import (
     title,
 )
 from voicechat.audio.devices.device_probe import LoopbackResult
+from voicechat.audio.devices.loudest_channel import LoudestChannel
 from voicechat.speech.pcm import dbfs, peak_dbfs
 
 _SETTLE_S: Final = 0.3
@@ -48,9 +49,10 @@ class _Recorder:
         recording = self.recording = np.zeros(int(rate * self._seconds), np.int16)
         callback_times = self.callback_times = CallbackTimes(rate)
         self.frames = self.received = 0
+        loudest = LoudestChannel(channels)
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
-            block = np.frombuffer(taken, np.int16)[::channels]
+            block = loudest.take(np.frombuffer(taken, np.int16))
             self.received += frames
             count = min(frames, len(recording) - self.frames)
             recording[self.frames : self.frames + count] = block[:count]

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from voicechat.audio.devices import device_list
+from voicechat.audio.devices.loudest_channel import LoudestChannel
 from voicechat.audio.devices.thread_priority import use_ordinary, use_real_time
 from voicechat.audio.messages import AudioSettings
 from voicechat.audio.playback.playback_queue import PlaybackQueue
@@ -336,6 +337,7 @@ class InputStream(CallbackClock):
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
         stream_clock = self.clock = StreamClock(rate)
         ring = self.ring = SampleRing(rate * 2)
+        loudest = LoudestChannel(channels)
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
@@ -343,7 +345,7 @@ class InputStream(CallbackClock):
             view = np.frombuffer(taken, np.int16)
             age = clock.currentTime - clock.inputBufferAdcTime
             last = now - age + frames / rate if 0.0 < age < 5.0 else now
-            ring.write(view[::channels], min(last, now), now)
+            ring.write(loudest.take(view), min(last, now), now)
             if status.input_overflow:
                 ring.drops += 1
             self.called(now)
