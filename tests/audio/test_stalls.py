@@ -10,7 +10,7 @@ from simulated_card import RATE, Room, SimulatedCard, Stall
 from virtual_audio import tone
 
 from voicechat.audio.devices import default_device_watch, device_list
-from voicechat.audio.messages import Opened, Problem
+from voicechat.audio.messages import DigitalSilence, Opened, Problem
 from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import MicBlock, PlaybackFinished, PlaybackStarted, PlaybackStopped
 
@@ -190,6 +190,28 @@ def test_a_new_device_is_checked_at_once(
     left = (side == "output", side == "input")
     assert sides(card) == [left], "reported once, however often it is retried"
     assert card.run(1.0, lambda: sides(card) == [left, (True, True)])
+
+
+def test_a_microphone_of_zeros_is_reported_within_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = stalled(monkeypatch)
+    card.say(7, np.frombuffer(tone(0.5, 700, RATE), np.int16))
+    assert not card.run(3.9, lambda: bool(card.of(DigitalSilence)))
+    assert card.run(1.1, lambda: bool(card.of(DigitalSilence)))
+    (silence,) = card.of(DigitalSilence)
+    assert not silence.ended
+    assert silence.text == "The microphone Room delivers only silence."
+    assert "mute switch" in silence.hint
+    card.run(3)
+    assert [each.ended for each in card.of(DigitalSilence)] == [False, True]
+
+
+def test_a_quiet_microphone_with_noise_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=0.8))
+    card.open(barge_in="off")
+    card.run(6)
+    assert not card.of(DigitalSilence)
 
 
 def test_the_default_replaces_a_remembered_device_until_it_appears(

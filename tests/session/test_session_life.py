@@ -91,6 +91,20 @@ async def test_the_ready_cue_waits_for_the_microphone() -> None:
         await running
 
 
+async def test_a_silent_microphone_is_reported_once() -> None:
+    link = SilentLink()
+    session = Session(Options(with_sound=True), open_audio=link.open)
+    driver = SessionDriver(session)
+    await session._open_sound()
+    states = []
+    for ended in (False, True, False, True, False):
+        link.report(sound.DigitalSilence(ended, "It is silent.", "Check it."))
+        states.append(session.microphone_is_silent)
+    assert states == [True, False, True, False, True]
+    notices = [each for each in driver.updates if isinstance(each, effects.Notice)]
+    assert [each.level for each in notices] == [effects.Level.WARNING, effects.Level.INFO]
+
+
 async def test_a_line_typed_before_the_connection_is_open_is_answered() -> None:
     async with scripted_server() as backend:
         driver = SessionDriver(Session(options(backend.app.url)))

@@ -46,6 +46,7 @@ class ScriptedSession(Publisher):
         self.pending = self.recording = False
         self.with_sound = with_sound
         self.microphone = "Built-in microphone" if with_sound else None
+        self.microphone_is_silent = False
         self.speaker = "Built-in speaker" if with_sound else None
         self.model = "local/built-in"
         self.voice = "en-gb"

@@ -15,6 +15,7 @@ from typing import Final
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture, VoiceActivity
+from voicechat.audio.devices import device_list
 from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.card import SoundCard
 from voicechat.audio.devices.device_list import Kind
@@ -25,6 +26,7 @@ from voicechat.audio.messages import (
     AudioEvent,
     AudioSettings,
     Cue,
+    DigitalSilence,
     Levels,
     Mute,
     Problem,
@@ -45,6 +47,8 @@ _QUIET_S: Final = 0.030
 _QUIET_DB: Final = -45.0
 _LARGE_BUFFER_S: Final = 0.1
 """A device with a larger buffer is silenced by discarding the buffer."""
+_ZEROS_S: Final = 4.0
+"""Seconds of only zeros after which a microphone counts as silent; real ones have noise."""
 _LOST_SPEAKER_S: Final = 3.0
 """A lost speaker may return for this long before its queued sound is dropped."""
 
@@ -68,6 +72,7 @@ class Engine:
         self._drop_at = 0.0
         self._devices = (("", 0), ("", 0))
         self._reported_at = 0.0
+        self._silent = False
         self._underruns = (0, 0.0)
         self._earlier_drops = (0, 0.0)
         self.finished = False
@@ -125,6 +130,7 @@ class Engine:
             self._emit(event)
         if report:
             self._streams.follow_default(now)
+            self._check_silence()
             self._report(now)
         self._size_buffers(now)
 
@@ -209,6 +215,20 @@ class Engine:
                 self._emit(LocalSpeechEnded())
             case BargeInStep.ENDED:
                 self._emit(LocalSpeechEnded())
+
+    def _check_silence(self) -> None:
+        """Report a microphone that delivers only zeros, and the end of that."""
+        microphone = self._streams.card.microphone
+        silent = microphone is not None and self._capture.zeros_s >= _ZEROS_S
+        if microphone is None or silent == self._silent:
+            return
+        self._silent = silent
+        name = f"The microphone {microphone.name}"
+        if silent:
+            text, hint = f"{name} delivers only silence.", device_list.silence_hint()
+            self._emit(DigitalSilence(False, text, hint))
+        else:
+            self._emit(DigitalSilence(True, f"{name} delivers sound."))
 
     # ----------------------------------------------------------------- the streams
 

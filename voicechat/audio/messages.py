@@ -146,6 +146,15 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitalSilence:
+    """The microphone delivers only zeros, or (`ended`) sound again."""
+
+    ended: bool
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Underrun:
     """Playback ran dry inside an item, or the device dropped sound; totals since the start."""
 
@@ -173,4 +182,4 @@ AudioInput = (
 )
 """Events that are inputs of the conversation."""
 
-AudioEvent = AudioInput | Opened | Switched | Played | Levels | Underrun | Problem
+AudioEvent = AudioInput | Opened | Switched | Played | Levels | DigitalSilence | Underrun | Problem

@@ -110,6 +110,7 @@ class Session(SessionControls):
         self._audio: AudioLink | None = None
         self._sound = sound.AudioSettings()
         self._sound_opened_once = False
+        self._silence_reports: list[bool] = []
         self._conversation = self._new_conversation()
         self._connections = ConnectionLoop(
             self._next_codec,
@@ -379,6 +380,8 @@ class Session(SessionControls):
                 self._sound_opened(event)
             case sound.Switched(kind, name):
                 self._sound_switched(kind, clean(name))
+            case sound.DigitalSilence():
+                self._microphone_silent(event)
             case sound.Problem(text, hint):
                 self._publish_update(effects.Notice(text, effects.Level.WARNING, hint))
             case sound.Played() | sound.Underrun():
@@ -398,6 +401,15 @@ class Session(SessionControls):
         self._publish_update(
             SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint)
         )
+        self._publish_mode()
+
+    def _microphone_silent(self, silence: sound.DigitalSilence) -> None:
+        """Report a silent microphone and its end, once: a noise gate would repeat both."""
+        self.microphone_is_silent = not silence.ended
+        if silence.ended not in self._silence_reports:
+            self._silence_reports.append(silence.ended)
+            level = effects.Level.INFO if silence.ended else effects.Level.WARNING
+            self._publish_update(effects.Notice(clean(silence.text), level, silence.hint))
         self._publish_mode()
 
     def _remember_devices(self, opened: sound.Opened) -> None:

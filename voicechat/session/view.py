@@ -38,6 +38,8 @@ class SessionView(ABC):
     """Voice of the model; empty for its default."""
     microphone: str | None = None
     """Name of the input device; None without one."""
+    microphone_is_silent = False
+    """True while the microphone delivers only zeros: it is switched off, or not allowed."""
     speaker: str | None = None
     """Name of the output device; None without one."""
     themes: tuple[str, ...] = ()

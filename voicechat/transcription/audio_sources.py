@@ -72,6 +72,7 @@ class MicrophoneSource:
         """Blocks dropped since the last message about it."""
         self._notify, self._ready_message = notify, ready_message
         self._on_opened = on_opened
+        self._reported_silence = False
         self._block_s = settings.block_ms / 1000
         self._blocks: deque[bytes] = deque(maxlen=BUFFER_MS // settings.block_ms)
         self._changed = asyncio.Event()
@@ -91,6 +92,9 @@ class MicrophoneSource:
                 self._failure = None
                 self._on_opened()
                 self._notify_ready()
+            case sound.DigitalSilence(False, text, hint) if not self._reported_silence:
+                self._reported_silence = True
+                self._notify(f"{text} {hint}".strip())
             case sound.Problem(text, hint):
                 self._notify(f"{text} {hint}".strip())
             case _:

@@ -444,6 +444,15 @@ async def test_without_color_words_show_every_state(monkeypatch: pytest.MonkeyPa
     assert all(red == green == blue for red, green, blue in colors)
 
 
+def test_the_floor_line_shows_a_silent_microphone() -> None:
+    session = ScriptedSession()
+    assert floor_line(session).plain == "● listening"
+    session.microphone_is_silent = True
+    assert floor_line(session).plain == "● listening  no sound from the microphone"
+    session.muted = True
+    assert "no sound" not in floor_line(session).plain
+
+
 def test_the_floor_line_shows_the_talk_key_only_if_it_works() -> None:
     session = ScriptedSession(hands_free=False)
     assert "Space" in floor_line(session).plain

@@ -93,6 +93,8 @@ class Capture:
         self._ended: list[VoiceEnded] = []
         self._last_at = 0.0
         """Monotonic time in s of the newest sample that was processed."""
+        self.zeros_s = 0.0
+        """Seconds of only zeros that the device has delivered up to now."""
         self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
         self._output_resampler = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
@@ -213,6 +215,7 @@ class Capture:
         """Process the microphone ring; yield the voice activity of each 10 ms."""
         count = microphone.available // self._near_step
         if count and (taken := microphone.read(count * self._near_step)) is not None:
+            self.zeros_s = 0.0 if taken.any() else self.zeros_s + count / 100
             self._near.put(self._near_resampler.convert(taken))
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):

@@ -36,6 +36,7 @@ RECONNECT_HINT: Final = "Connect it again, or choose another device in the sound
 REAL_DEVICE_HINT: Final = (
     "Connect a real device, and choose it in the sound settings or by its name."
 )
+_PERMISSION: Final = "Allow the terminal to use the microphone in Settings > Privacy & Security."
 _CONNECT: Final = "Connect a device, or switch one on in the sound settings."
 
 
@@ -319,7 +320,7 @@ def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
     noun = NOUNS[kind]
     reason = str(refusal).partition(": ")[2] or str(refusal)
     if sys.platform == "darwin" and kind == "input":
-        hint = "Allow the terminal to use the microphone in Settings > Privacy & Security."
+        hint = _PERMISSION
     elif is_busy(reason):
         hint = "Another program uses it exclusively. Close that program, or choose another device."
     else:
@@ -330,6 +331,13 @@ def _refused(kind: Kind, device: Device, refusal: Exception | None) -> NoSound:
 def is_busy(refusal: str) -> bool:
     """Return True if another program uses the device exclusively."""
     return any(word in refusal.lower() for word in _BUSY_WORDS)
+
+
+def silence_hint() -> str:
+    """Return what to do about a microphone that delivers only zeros."""
+    if sys.platform == "darwin":
+        return f"{_PERMISSION} Check its mute switch, too."
+    return "Check its mute switch, the sound settings and the permission for the microphone."
 
 
 def _library_hint() -> str:

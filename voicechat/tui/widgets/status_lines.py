@@ -100,6 +100,9 @@ def floor_line(session: Session, link_text: str = "") -> Content:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
             return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 unmutes", QUIET))
         return Content.assemble((f"{glyph} {word}", style), (" · ⊘ muted", "bold $warning"))
+    if session.floor is Floor.LISTENING and session.microphone_is_silent:
+        silent = ("  no sound from the microphone", "bold $warning")
+        return Content.assemble((f"{glyph} {word}", style), silent)
     hint = _hint(session)
     return Content.assemble((f"{glyph} {word}", style), (f"  {hint}" if hint else "", QUIET))
 
