@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import AfterValidator
 
-from voicechat.tools import registry
+from voicechat.tools import functions, registry
 from voicechat.tools.builtin import builtin
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Registry
@@ -40,6 +44,40 @@ def test_the_schema_comes_from_the_signature() -> None:
         "required": ["grams"],
         "additionalProperties": False,
     }
+
+
+def every_kind(
+    text: str,
+    number: int,
+    amount: float = 0,
+    yes: bool = True,
+    choice: Literal["a", "b"] = "a",
+    fixed: Literal["a"] = "a",
+) -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize("function", [weigh, every_kind, wait])
+def test_the_schema_of_plain_parameters_is_that_of_pydantic(function: Callable[..., Any]) -> None:
+    fields = functions._fields(function, "name")
+    plain = functions._plain_schema(fields)
+    assert plain == functions._schema(functions._model("name", fields))
+
+
+@pytest.mark.parametrize("default", [math.inf, None, ()])
+def test_other_parameters_take_pydantic(default: object) -> None:
+    assert functions._plain_schema({"x": (float, default)}) is None
+    assert functions._plain_schema({"x": (list[str], ...)}) is None
+    assert functions._plain_schema({"x": (Annotated[str, AfterValidator(known)], ...)}) is None
+
+
+def test_the_built_in_tools_do_not_load_pydantic() -> None:
+    code = (
+        "import sys; from voicechat.tools.builtin import builtin;"
+        "from voicechat.tools.tool_context import ToolContext;"
+        "assert builtin(ToolContext()); assert 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 async def test_a_call_returns_its_result() -> None:

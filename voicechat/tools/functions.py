@@ -14,11 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import math
 import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints, overload
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints, overload
 
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
     import pydantic
 
 Function = Callable[..., Any]
+Fields = dict[str, Any]
+"""Type hint and default, or `...`, of each parameter."""
 Word = Literal["auto", "ask", "never"]
+
+_JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Names of functions that every provider accepts. Source: OpenAI API reference, "Function tool"."""
@@ -89,31 +95,26 @@ def _tool(
             f"{name!r} cannot be the name of a tool: use up to 64 letters, digits, _ and -."
             " Set it with name=."
         )
-    model = _model(function, name)
-    schema = {**model.model_json_schema(), "additionalProperties": False}
-    schema.pop("title", None)
-    for each in schema.get("properties", {}).values():
-        each.pop("title", None)
-    schema.setdefault("properties", {})
-    schema.pop("description", None)
+    fields = _fields(function, name)
+    model = cache(lambda: _model(name, fields))
+    schema = _plain_schema(fields) or _schema(model())
     spec = ToolSpec(name, clean(inspect.getdoc(function) or ""), schema, permission)
 
     async def call(arguments: str) -> str:
-        return _text(await _run(function, _checked(model, arguments)))
+        return _text(await _run(function, _checked(model(), arguments)))
 
     return Tool(spec, call, source, deadline)
 
 
-def _model(function: Function, name: str) -> type[pydantic.BaseModel]:
-    import pydantic
-
+def _fields(function: Function, name: str) -> Fields:
+    """Return the type hint and the default, or `...`, of each parameter."""
     try:
         hints = get_type_hints(function, include_extras=True)
     except NameError as error:
         raise TypeError(
             f"A type hint of {name} cannot be read: {error}. Define the type at module level."
         ) from None
-    fields: dict[str, Any] = {}
+    fields: Fields = {}
     for each, parameter in inspect.signature(function).parameters.items():
         if each not in hints:
             raise TypeError(f"The parameter {each!r} of {name} has no type hint.")
@@ -121,6 +122,50 @@ def _model(function: Function, name: str) -> type[pydantic.BaseModel]:
             raise TypeError(f"The parameter {each!r} of {name} must be a named one.")
         required = parameter.default is inspect.Parameter.empty
         fields[each] = (hints[each], ... if required else parameter.default)
+    return fields
+
+
+def _plain_schema(fields: Fields) -> dict[str, Any] | None:
+    """Return the JSON schema of plain parameters, or None when it takes pydantic.
+
+    Importing pydantic takes 12 MB and 0.1 s, so the built-in tools wait for a call to do so.
+    """
+    properties: dict[str, Any] = {}
+    for each, (hint, default) in fields.items():
+        if each.startswith(("_", "model_")) or not (default is ... or _is_plain(default)):
+            return None
+        if isinstance(hint, type) and hint in _JSON_TYPES:
+            properties[each] = {"type": _JSON_TYPES[hint]}
+        elif get_origin(hint) is Literal and all(type(one) is str for one in get_args(hint)):
+            first, *others = get_args(hint)
+            allowed = {"enum": [first, *others]} if others else {"const": first}
+            properties[each] = {**allowed, "type": "string"}
+        else:
+            return None
+        if default is not ...:
+            properties[each]["default"] = default
+    required = [each for each, (_, default) in fields.items() if default is ...]
+    schema = {"properties": properties, "type": "object", "additionalProperties": False}
+    return schema | ({"required": required} if required else {})
+
+
+def _is_plain(default: object) -> bool:
+    if isinstance(default, float):
+        return math.isfinite(default)
+    return type(default) in _JSON_TYPES
+
+
+def _schema(model: type[pydantic.BaseModel]) -> dict[str, Any]:
+    schema = {**model.model_json_schema(), "additionalProperties": False}
+    for each in (schema, *schema.setdefault("properties", {}).values()):
+        each.pop("title", None)
+    schema.pop("description", None)
+    return schema
+
+
+def _model(name: str, fields: Fields) -> type[pydantic.BaseModel]:
+    import pydantic
+
     config = pydantic.ConfigDict(extra="forbid", protected_namespaces=())
     try:
         return pydantic.create_model(name, __config__=config, **fields)
