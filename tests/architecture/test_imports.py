@@ -24,6 +24,7 @@ HEAVY = {
     "sounddevice",
     "hassil",
     "pint",
+    "pydantic",
 }
 VAGUE = {"manager", "handler", "processor", "helper", "helpers", "util", "utils", "info"}
 

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -45,6 +46,16 @@ def commands() -> list[CommandEntry]:
 class _Commands(TyperGroup):
     """Builds a command when it runs; the help needs only the rows."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options. They are texts and switches, which need no conversion.
+
+        To convert them, typer imports pydantic, which doubles the time to start.
+        """
+        options = super().get_params(ctx)
+        for option in options:
+            option.process_value = partial(_process, option)  # type: ignore[method-assign]
+        return options
+
     def list_commands(self, ctx: object) -> list[str]:
         return [entry.name for entry in commands()]
 
@@ -61,6 +72,10 @@ class _Commands(TyperGroup):
     def format_commands(self, ctx: object, formatter: Any) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(entry.name, entry.summary) for entry in commands()])
+
+
+def _process(option: Any, ctx: object, value: object) -> object:
+    return value if option.callback is None else option.callback(ctx, option, value)
 
 
 _STYLE: Any = {
