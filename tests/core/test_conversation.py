@@ -246,6 +246,16 @@ def test_the_interrupt_key_stops_playback_responses_and_tools() -> None:
     assert driver.feed(inputs.ToolFinished("c1", "late")) == []
 
 
+def test_the_interrupt_key_discards_a_spoken_turn() -> None:
+    driver = online(hands_free=False)
+    driver.feed(inputs.Talk(True), inputs.MicBlock(SECOND))
+    effects = driver.feed(inputs.Interrupt())
+    assert driver.sent(effects) == [ClearAudio()]
+    assert CloseMic(closed=True) in effects
+    assert driver.floor is Floor.IDLE
+    assert driver.sent(driver.feed(inputs.Talk(False))) == []
+
+
 def test_interrupting_a_requested_response_cancels_it_once_created() -> None:
     driver = online(hands_free=False)
     driver.feed(inputs.Typed("hello"), inputs.Interrupt())

@@ -259,6 +259,12 @@ class Conversation:
         self._tool_calls.interrupt(self._now)
         self._provider_tools.interrupt(self._now)
 
+    def _interrupt(self) -> None:
+        if self.microphone.talking:
+            self.microphone.drop()
+            self._buffer.do(effects.Notice("Discarded what you said."))
+        self._stop_everything()
+
     def _talk(self, talk: inputs.Talk) -> None:
         if self.microphone.hands_free or not self.online or talk.on is self.microphone.talking:
             return
@@ -408,7 +414,7 @@ _ON: dict[type[Any], _Step] = {
     inputs.Disconnected: _C._disconnected,
     # the user
     inputs.Typed: _C._type,
-    inputs.Interrupt: lambda c, e: c._stop_everything(),
+    inputs.Interrupt: lambda c, e: c._interrupt(),
     inputs.Configure: lambda c, e: c.microphone.configure(e.settings),
     inputs.AskOutOfBand: lambda c, e: c._out_of_band.ask(e, c._now),
     # the transcript

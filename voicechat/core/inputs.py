@@ -83,7 +83,7 @@ class FetchItem:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """The user pressed the interrupt key: stop playback, responses and tools."""
+    """The user pressed the interrupt key: stop playback, responses, tools and a spoken turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ def _usage(session: Session, argument: str) -> str:
 
 
 def _interrupt(session: Session, argument: str) -> str:
-    stops = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
+    busy = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
+    stops = busy or session.talking
     session.interrupt()
     return "Stopped." if stops else "There is nothing to stop."
 

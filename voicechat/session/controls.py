@@ -159,8 +159,12 @@ class SessionControls(SessionView):
             self._images.start(self._tasks, candidates, chosen.capabilities, chosen.name, fallback)
 
     def interrupt(self) -> None:
-        """Stop playback, responses and tools; deny calls that wait for a decision."""
+        """Stop playback, responses and tools; deny calls that wait for a decision.
+
+        Discards a push-to-talk turn that is being spoken.
+        """
         self._handle(inputs.Interrupt())
+        self._publish_mode()
 
     def decide(
         self, call_id: str, arguments: str, decision: inputs.Decision, reason: str = ""

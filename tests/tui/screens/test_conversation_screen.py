@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 from scripted_session import ScriptedSession
 from textual.content import Content
+from textual.events import Paste
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -110,6 +111,75 @@ async def test_the_talk_key_has_no_effect_in_hands_free_mode() -> None:
     async with running_app(session) as pilot:
         await pilot.press("f2", "ctrl+t")
         assert session.asked == []
+
+
+async def test_escape_discards_a_spoken_turn() -> None:
+    session = ScriptedSession(hands_free=False)
+    async with running_app(session) as pilot:
+        await pilot.press("space")
+        await refresh(pilot)
+        await pilot.press("escape")
+        assert session.asked == [("talk", True), ("interrupt",)]
+
+
+def without_microphone() -> ScriptedSession:
+    session = ScriptedSession(hands_free=False)
+    session.microphone = None
+    return session
+
+
+@pytest.mark.parametrize(
+    ("session", "key", "reason"),
+    [
+        (ScriptedSession(), "f2", "F2 is for push-to-talk. In hands-free, just talk"),
+        (ScriptedSession(), "ctrl+t", "Ctrl+T is for push-to-talk"),
+        (without_microphone(), "f2", "F2 needs a microphone. Connect one, or type."),
+        (without_microphone(), "f3", "F3 needs a microphone."),
+        (ScriptedSession(with_sound=False), "f4", "F4 needs sound. Start voicechat without --text"),
+    ],
+)
+async def test_a_sound_key_without_effect_says_what_it_needs(
+    session: ScriptedSession, key: str, reason: str
+) -> None:
+    async with running_app(session) as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+        [notice] = pilot.app._notifications
+        assert notice.message.startswith(reason)
+        assert [call for call in session.asked if call != ("close",)] == []
+
+
+@pytest.mark.parametrize("move_focus", ["click", "tab"])
+async def test_typing_outside_the_composer_is_typed_in_it(move_focus: str) -> None:
+    session = ScriptedSession(with_sound=False)
+    async with running_app(session) as pilot:
+        session.call("look", "{}", ToolState.DONE, output="x" * 50)
+        await refresh(pilot)
+        composer = conversation_screen(pilot).query_one(Composer)
+        if move_focus == "click":
+            await pilot.click("ToolPanel")
+        else:
+            await pilot.press("tab")
+        assert not composer.has_focus
+        await pilot.press("h", "i")
+        assert composer.has_focus
+        assert composer.text == "hi"
+        pilot.app.screen.set_focus(None)
+        pilot.app.post_message(Paste(" there\n"))
+        await pilot.pause()
+        await pilot.press("enter")
+        assert ("type", "hi there") not in session.asked, "Enter within a paste"
+        assert composer.text.startswith("hi there")
+
+
+async def test_an_update_while_the_screen_closes_is_ignored() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        await conversation_screen(pilot).remove_children()
+        session.levels(-20.0, -30.0)
+        session.turn_to(Floor.SPEAKING)
+        await pilot.pause(0.1)
+        assert pilot.app._exception is None
 
 
 async def test_typed_text_is_sent_as_a_message() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -18,7 +18,7 @@ from voicechat.errors import VoicechatError
 from voicechat.line_mode.slash_commands import QUIT, is_command, run_command
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
-from voicechat.tui.keys import KEYS
+from voicechat.tui.keys import KEYS, key_name, key_of
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
@@ -38,6 +38,7 @@ FRAME_S = 1 / 15
 """Time in seconds between two paints; shorter than a spoken word."""
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
+_SOUND_KEYS = {name for key in KEYS if key.needs_sound for name in key.keys.split(",")}
 _PRIORITY_ACTIONS = {"previous_page", "next_page"}
 """Actions whose keys work even if the focused widget binds them."""
 _SEVERITIES = {
@@ -65,6 +66,17 @@ def greeting(session: Session) -> Content:
     else:
         lines += [Content("Enter sends; Esc stops the answer.").stylize(QUIET)]
     return Content("\n").join(lines)
+
+
+def why_no_sound_key(session: Session, key: str) -> str:
+    """Return why this key of a sound action has no effect now, and what to do."""
+    name = key_name(key)
+    if not session.with_sound:
+        return f"{name} needs sound. Start voicechat without --text to talk."
+    if session.microphone is None:
+        return f"{name} needs a microphone. Connect one, or type."
+    switch = key_of("hands_free")
+    return f"{name} is for push-to-talk. In hands-free, just talk, or press {switch} to switch."
 
 
 def _placeholder(session: Session) -> str:
@@ -215,7 +227,7 @@ class ConversationScreen(Screen[None]):
         state = (
             session.microphone is not None,
             session.hands_free,
-            session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING},
+            session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING} or session.talking,
             bool(session.asking),
             session.link is Link.ONLINE,
         )
@@ -230,8 +242,9 @@ class ConversationScreen(Screen[None]):
         if action in _SOUND_ACTIONS:
             return self._check_sound(action)
         if action == "interrupt":
-            busy = {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
-            return True if self._session.floor in busy or self._session.asking else None
+            session = self._session
+            busy = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
+            return True if busy or session.asking or session.talking else None
         if action == "decide":
             return bool(self._session.asking)
         return True
@@ -242,6 +255,30 @@ class ConversationScreen(Screen[None]):
         if action == "talk":
             return can_talk(self._session) or None
         return self._session.microphone is not None or None
+
+    def on_key(self, event: events.Key) -> None:
+        """Type on in the composer, wherever the focus is; explain a key that has no effect now."""
+        active = self.active_bindings.get(event.key)
+        if active is not None and active.enabled:
+            return
+        if event.key in _SOUND_KEYS:
+            self.notify(why_no_sound_key(self._session, event.key), markup=False)
+        elif event.is_printable and event.character is not None:
+            self._type_in_composer(event.character, pasted=False)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Paste into the composer, wherever the focus is."""
+        event.stop()
+        self._type_in_composer(event.text, pasted=True)
+
+    def _type_in_composer(self, text: str, *, pasted: bool) -> None:
+        composer = self.query_one(Composer)
+        composer.focus()
+        composer.insert_input(text, pasted=pasted)
 
     @on(Composer.Sent)
     def _message_sent(self, message: Composer.Sent) -> None:
@@ -323,9 +360,7 @@ class ConversationScreen(Screen[None]):
 
     @on(ApprovalCard.Typed)
     def _typed_on_card(self, message: ApprovalCard.Typed) -> None:
-        composer = self.query_one(Composer)
-        composer.focus()
-        composer.insert_input(message.text, pasted=message.pasted)
+        self._type_in_composer(message.text, pasted=message.pasted)
 
     async def action_previous_page(self) -> None:
         """Scroll the focused approval card or the conversation up by a page."""
