@@ -1,11 +1,16 @@
 """Messages on the pipe between the app and its audio process."""
 
 import io
+import os
+import threading
+import time
 
 import pytest
 
-from voicechat.audio.process import receive, send
+from voicechat.audio.messages import Problem
+from voicechat.audio.process import EventWriter, receive, send
 from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import MicBlock
 
 SENT = [Play("i", b"\0\1" * 100_000), EndItem("i")]
 
@@ -28,3 +33,26 @@ def test_a_truncated_message_is_none(cut: int) -> None:
     pipe = io.BytesIO()
     send(pipe, SENT[0])
     assert receive(io.BytesIO(pipe.getvalue()[:-cut])) is None
+
+
+def test_a_parent_that_does_not_read_is_noticed() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb") as pipe:
+        outbox = EventWriter(pipe)
+        now = time.monotonic()
+        assert not outbox.is_unread(now + 60)
+        block = MicBlock(bytes(1_000_000), now)
+        outbox.put(block)
+        outbox.put(block)
+        outbox.put(Problem("It waits, too."))
+        while outbox._sending_since is None:
+            threading.Event().wait(0.001)
+        assert not outbox.is_unread(outbox._sending_since + 1.9)
+        assert outbox.is_unread(outbox._sending_since + 2.1)
+        outbox.drop_captured()
+        assert receive(source) == block
+        assert receive(source) == Problem("It waits, too."), "what was captured since is dropped"
+        outbox.put(block)
+        assert receive(source) == block
+        assert outbox.idle.wait(5)
+        assert not outbox.is_unread(time.monotonic() + 60)

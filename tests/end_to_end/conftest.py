@@ -5,6 +5,14 @@ from pathlib import Path
 
 import pytest
 from on_terminal import OnTerminal
+from virtual_audio import VirtualCard
+
+
+@pytest.fixture
+def card(card: VirtualCard) -> VirtualCard:
+    """A sound card whose microphone has noise, so that it does not count as switched off."""
+    card.hiss()
+    return card
 
 
 @pytest.fixture

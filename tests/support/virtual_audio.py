@@ -230,19 +230,28 @@ class VirtualCard:
     @contextmanager
     def echo(self, delay_ms: int = 60, gain_db: float = -12.0) -> Iterator[None]:
         """Loop the speaker back to the microphone within this context."""
-        loaded = self.pactl(
-            *("load-module", "module-loopback", "source=spk_mon", "sink=mic_in"),
+        module = self._load_player(
+            *("module-loopback", "source=spk_mon", "sink=mic_in"),
             *(f"latency_msec={delay_ms}", "source_dont_move=1", "sink_dont_move=1"),
             "adjust_time=0",
+            gain_db=gain_db,
         )
-        module = loaded.stdout.strip()
-        for entry in self.pactl("list", "sink-inputs").stdout.split("Sink Input #")[1:]:
-            if f"Owner Module: {module}\n" in entry:
-                self.pactl("set-sink-input-volume", entry.split("\n")[0].strip(), f"{gain_db}dB")
         try:
             yield
         finally:
             self.pactl("unload-module", module, check=False)
+
+    def hiss(self) -> None:
+        """Give the microphone a noise floor of one or two steps, as real ones have."""
+        self._load_player("module-sine", "sink=mic_in", "frequency=97", gain_db=-80)
+
+    def _load_player(self, *module: str, gain_db: float) -> str:
+        """Load a module that plays into a sink, at this gain; return its number."""
+        number = self.pactl("load-module", *module).stdout.strip()
+        for entry in self.pactl("list", "sink-inputs").stdout.split("Sink Input #")[1:]:
+            if f"Owner Module: {number}\n" in entry:
+                self.pactl("set-sink-input-volume", entry.split("\n")[0].strip(), f"{gain_db}dB")
+        return number
 
     # ----------------------------------------------------------------- faults
 

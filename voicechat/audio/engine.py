@@ -38,7 +38,7 @@ from voicechat.audio.playback import cue_sounds
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playout_tap import PlayoutTap
 from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, StopPlayback
-from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, PlaybackStopped
+from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock, PlaybackStopped
 
 REPORT_S: Final = 1 / 10
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
@@ -47,6 +47,14 @@ _QUIET_S: Final = 0.030
 _QUIET_DB: Final = -45.0
 _LARGE_BUFFER_S: Final = 0.1
 """A device with a larger buffer is silenced by discarding the buffer."""
+PARK_S: Final = 5.0
+"""Seconds after which the stream of an unused microphone is closed.
+
+The system's indicator then goes off. Until then, a microphone that is opened delivers its last
+300 ms first; afterward it starts with what it captures.
+"""
+_SILENCE_MS: Final = 100
+"""Length of the blocks of silence while a muted microphone has no stream."""
 _ZEROS_S: Final = 4.0
 """Seconds of only zeros after which a microphone counts as silent; real ones have noise."""
 _LOST_SPEAKER_S: Final = 3.0
@@ -70,9 +78,12 @@ class Engine:
         self._aborting: BackgroundCall[float] | None = None
         self._deferred: list[AudioCommand] = []
         self._drop_at = 0.0
-        self._devices = (("", 0), ("", 0))
+        self._devices = (("", 16_000), ("", 16_000))
         self._reported_at = 0.0
         self._silent = False
+        self.unheard = False
+        """Set while nothing reads the events, because the program is suspended."""
+        self._unused_since = self._silence_at = time.monotonic()
         self._underruns = (0, 0.0)
         self._earlier_drops = (0, 0.0)
         self.finished = False
@@ -102,6 +113,7 @@ class Engine:
                 self._cue(time.monotonic())
             case Mute() | CloseMic():
                 self._capture.apply(command)
+                self._unused_since = time.monotonic()
             case Quit():
                 self.finished = True
 
@@ -112,6 +124,7 @@ class Engine:
 
     def tick(self, now: float) -> None:
         """Do everything that is due at `now` (monotonic s)."""
+        self._park_microphone(now)
         self._streams.tick(now)
         self._drop_lost_speaker(now)
         self._playback.feed()
@@ -141,7 +154,7 @@ class Engine:
             return _SHORT_TICK_S
         microphone = self._streams.card.microphone
         if microphone is None:
-            return _TICK_S
+            return _QUIET_S if self._playback.idle else _TICK_S
         longest = _QUIET_S if self._capture.can_batch else _TICK_S
         wait = max(microphone.block_ms / 1000, longest)
         due = microphone.last_callback_at + wait + _AFTER_BLOCK_S
@@ -195,6 +208,22 @@ class Engine:
 
     # ----------------------------------------------------------------- the microphone
 
+    def _park_microphone(self, now: float) -> None:
+        """Close the stream of a microphone that is unused for `PARK_S`; open it when it is used.
+
+        While it is muted, the provider still receives silence.
+        """
+        used = not self._capture.muted and not self._capture.closed and not self.unheard
+        if used:
+            self._unused_since = now
+        self._streams.use_microphone(used or now - self._unused_since < PARK_S)
+        if not self._streams.microphone_closed or self._capture.closed or self.unheard:
+            self._silence_at = now
+        elif now - self._silence_at >= _SILENCE_MS / 1000:
+            self._silence_at += _SILENCE_MS / 1000
+            zeros = bytes(2 * self._settings.input_rate * _SILENCE_MS // 1000)
+            self._emit(MicBlock(zeros, self._silence_at))
+
     def _judge_voice(self, voice: VoiceActivity, now: float) -> None:
         if not self._capture.canceller.full_duplex:
             return
@@ -234,6 +263,8 @@ class Engine:
 
     def streams_closing(self, card: SoundCard, now: float) -> None:
         """Keep the totals of a speaker that closes; see `StreamUser`."""
+        if card.microphone is not None:
+            self._capture.drop_preroll()
         speaker = card.speaker
         if speaker is not None:
             self._drop_at = now if self._streams.speaker is None else now + _LOST_SPEAKER_S
@@ -245,8 +276,8 @@ class Engine:
         """Use newly opened streams; see `StreamUser`."""
         speaker, microphone = card.speaker, card.microphone
         devices_now = (
-            (microphone.name, microphone.rate) if microphone else ("", 16_000),
-            (speaker.name, speaker.rate) if speaker else ("", 16_000),
+            (microphone.name, microphone.rate) if microphone else self._devices[0],
+            (speaker.name, speaker.rate) if speaker else self._devices[1],
         )
         self._capture.realign()
         if devices_now != self._devices:

@@ -63,7 +63,7 @@ class AudioSettings:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Deliver silence instead of the microphone's sound."""
+    """Deliver silence instead of the microphone's sound; after a while its stream is closed."""
 
     on: bool
 

@@ -50,6 +50,7 @@ REPLACE: Final = 75
 """Exit code: the sound server hangs; start another process."""
 _MAX_COMMANDS: Final = 512
 _MAX_EVENTS: Final = 2000
+_UNREAD_S: Final = 2.0
 _MAX_SOUND_BYTES: Final = 256 * 1024 * 1024
 _RESTARTS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 _STABLE_S: Final = 20.0
@@ -283,6 +284,7 @@ class EventWriter:
         self._pipe = pipe
         self._events: deque[AudioEvent] = deque()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._sending_since: float | None = None
         self.dropped = 0
         self.broken = False
         self.idle = threading.Event()
@@ -296,6 +298,18 @@ class EventWriter:
         if self._wake.empty():
             self._wake.put(None)
 
+    def is_unread(self, now: float) -> bool:
+        """Return True if the parent has read nothing for two seconds, as when it is suspended."""
+        since = self._sending_since
+        return since is not None and now - since > _UNREAD_S
+
+    def drop_captured(self) -> None:
+        """Drop all captured sound that waits."""
+        for event in list(self._events):
+            if isinstance(event, MicBlock):
+                with contextlib.suppress(ValueError):
+                    self._events.remove(event)
+
     def _drop_one(self) -> None:
         for index, event in enumerate(self._events):
             if isinstance(event, MicBlock | Played | Levels | Heard):
@@ -308,7 +322,9 @@ class EventWriter:
             while True:
                 self._wake.get()
                 while self._events:
+                    self._sending_since = time.monotonic()
                     send(self._pipe, self._events.popleft())
+                self._sending_since = None
                 self.idle.set()
                 if self._events:
                     self.idle.clear()
@@ -353,6 +369,9 @@ def _loop(
     gc.freeze()
     while not engine.finished and not outbox.broken:
         _run_commands(engine, inbox)
+        engine.unheard = outbox.is_unread(time.monotonic())
+        if engine.unheard:
+            outbox.drop_captured()
         engine.tick(time.monotonic())
         if engine.hung:
             return REPLACE

@@ -141,6 +141,10 @@ class Capture:
         else:
             self.closed = command.closed
 
+    def drop_preroll(self) -> None:
+        """Drop the sound before the microphone opens, because its stream has a gap there."""
+        self._preroll.clear()
+
     @property
     def converged(self) -> bool:
         """True if the signal has no significant echo."""

@@ -25,6 +25,7 @@ _SLOW_S: Final = 4.0
 """The same for the first opening, and for one side while the other runs: a device may be slow."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _STALE_S: Final = 3.0
+_INPUT: Final[frozenset[Kind]] = frozenset(("input",))
 
 
 class StreamUser(Protocol):
@@ -79,6 +80,8 @@ class StreamSupervisor:
         self._wanted: frozenset[Kind] = frozenset(
             ("output", "input") if settings.listen else ("output",)
         )
+        self._closed_name: str | None = None
+        """Name of the microphone that was closed on request."""
         self._must_reopen = NO_SIDES
         self._list_is_stale = False
         self._devices_changed = False
@@ -100,6 +103,20 @@ class StreamSupervisor:
     def speaker(self) -> OutputStream | None:
         """The open speaker, unless it is missing."""
         return None if "output" in self._watchdog.missing else self.card.speaker
+
+    @property
+    def microphone_closed(self) -> bool:
+        """True while the microphone is closed on request."""
+        return self._closed_name is not None
+
+    def use_microphone(self, on: bool) -> None:
+        """Open the microphone at the next `tick`, or close it; a closed one is not missing."""
+        if not self._settings.listen or on is ("input" in self._wanted):
+            return
+        self._wanted = ALL_SIDES if on else ALL_SIDES - _INPUT
+        microphone = self.card.microphone
+        self._closed_name = microphone.name if microphone is not None and not on else None
+        self._retry_at = 0.0
 
     def reopen(self, kinds: frozenset[Kind]) -> None:
         """Reopen these sides at the next `tick`."""
@@ -151,7 +168,7 @@ class StreamSupervisor:
         self._device_watch.restart()
         self._user.streams_opened(card, self._opens, now)
         self._report_replaced(card)
-        self._report_due = True
+        self._report_due = bool(self._opens)
 
     def _begin(self, kinds: frozenset[Kind], now: float, *, refresh: bool) -> None:
         """Reopen these sides in the background."""
@@ -168,10 +185,22 @@ class StreamSupervisor:
             lambda: open_sides(settings, size, kinds, kept, closing, refresh=refresh)
         )
 
+    def _close(self, kinds: frozenset[Kind], now: float) -> None:
+        """Close sides that are not wanted, in the background."""
+        closing, kept = self.card.without(ALL_SIDES - kinds), self.card.without(kinds)
+        self._user.streams_closing(closing, now)
+        self.card, self._opens, self._slow_s = kept, NO_SIDES, _SLOW_S
+        self._watchdog.forget(kinds)
+        settings, size = self._settings, self.size
+        self.opening = BackgroundCall(lambda: open_sides(settings, size, (), kept, closing))
+
     # ----------------------------------------------------------------- watching
 
     def _watch(self, now: float) -> None:
         card = self.card
+        if unwanted := frozenset(card.streams.keys() - self._wanted):
+            self._close(unwanted, now)
+            return
         report = self._watchdog.observe(card, now)
         if report.stopped:
             self._report_problem(f"{card.subject(report.stopped)} stopped; it is being reopened.")
@@ -273,7 +302,7 @@ class StreamSupervisor:
         microphone = None if "input" in missing else card.microphone
         problem, hint = card.stall_problem(missing) if missing else card.problem()
         opened = Opened(
-            microphone.name if microphone else None,
+            microphone.name if microphone else self._closed_name,
             speaker.name if speaker else None,
             speaker.latency * 1000 if speaker else 0.0,
             problem,
