@@ -99,7 +99,7 @@ def test_replies_play_while_the_microphone_is_closed(card: SimulatedCard) -> Non
 
 def test_the_microphone_is_closed_while_nothing_reads_its_events(card: SimulatedCard) -> None:
     card.engine.unheard = True
-    card.run(PARK_S + 0.5)
+    card.run(0.5)
     assert not is_open(card)
     card.engine.unheard = False
     before = len(card.of(MicBlock))

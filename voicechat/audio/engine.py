@@ -211,12 +211,14 @@ class Engine:
     def _park_microphone(self, now: float) -> None:
         """Close the stream of a microphone that is unused for `PARK_S`; open it when it is used.
 
-        While it is muted, the provider still receives silence.
+        While it is muted, the provider still receives silence. Nothing is captured for a program
+        that is suspended.
         """
         used = not self._capture.muted and not self._capture.closed and not self.unheard
         if used:
             self._unused_since = now
-        self._streams.use_microphone(used or now - self._unused_since < PARK_S)
+        in_grace = not self.unheard and now - self._unused_since < PARK_S
+        self._streams.use_microphone(used or in_grace)
         if not self._streams.microphone_closed or self._capture.closed or self.unheard:
             self._silence_at = now
         elif now - self._silence_at >= _SILENCE_MS / 1000:
