@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated_card import RATE, Room, SimulatedCard
+from simulated_card import RATE, Room, SimulatedCard, Stall
 from virtual_audio import tone
 
 from voicechat.audio.engine import PARK_S
@@ -95,6 +95,34 @@ def test_replies_play_while_the_microphone_is_closed(card: SimulatedCard) -> Non
     card.engine.command(EndItem("a"))
     assert card.run(1.5, lambda: bool(card.of(PlaybackFinished)))
     assert sum(np.abs(block).max() > 5_000 for block in card.spoken[heard:]) >= 95
+
+
+def test_a_missing_microphone_is_looked_for_though_it_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=20), [Stall(0, 30, "microphone")])
+    card.open(barge_in="off")
+    card.engine.command(CloseMic(True))
+    card.run(29)
+    assert card.of(Opened)[-1].input_name is None
+    assert card.run(5, lambda: card.of(Opened)[-1].input_name == "Room")
+    card.run(1)
+    assert not is_open(card)
+    assert card.of(Opened)[-1].input_name == "Room"
+
+
+def test_a_device_that_refuses_to_close_is_reopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=20), [Stall(1, 0.8, "microphone")])
+    card.open(barge_in="off")
+    card.run(1)
+
+    def refuse() -> None:
+        raise OSError("Unanticipated host error")
+
+    card._in.abort = refuse  # type: ignore[union-attr, method-assign]
+    card.run(2)
+    assert card.of(Opened)[-1].input_name == "Room"
+    assert not any(each.problem for each in card.of(Opened))
 
 
 def test_the_microphone_is_closed_while_nothing_reads_its_events(card: SimulatedCard) -> None:

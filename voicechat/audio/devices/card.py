@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -81,7 +82,9 @@ class SoundCard:
     def close(self) -> None:
         """Close the streams. May hang."""
         for stream in self.streams.values():
-            stream.close()
+            # A device that is gone may refuse even that.
+            with contextlib.suppress(Exception):
+                stream.close()
 
 
 def open_sides(

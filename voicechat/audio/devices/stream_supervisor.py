@@ -110,13 +110,18 @@ class StreamSupervisor:
         return self._closed_name is not None
 
     def use_microphone(self, on: bool) -> None:
-        """Open the microphone at the next `tick`, or close it; a closed one is not missing."""
+        """Open the microphone at the next `tick`, or close it; a closed one is not missing.
+
+        One that does not work is not closed: it is retried until it does.
+        """
         if not self._settings.listen or on is ("input" in self._wanted):
             return
-        self._wanted = ALL_SIDES if on else ALL_SIDES - _INPUT
         microphone = self.card.microphone
-        self._closed_name = microphone.name if microphone is not None and not on else None
-        self._retry_at = 0.0
+        if on:
+            self._wanted, self._closed_name = ALL_SIDES, None
+            self._retry_at = 0.0
+        elif microphone is not None and microphone.runs and not self._watchdog.missing & _INPUT:
+            self._wanted, self._closed_name = ALL_SIDES - _INPUT, microphone.name
 
     def reopen(self, kinds: frozenset[Kind]) -> None:
         """Reopen these sides at the next `tick`."""
@@ -168,7 +173,7 @@ class StreamSupervisor:
         self._device_watch.restart()
         self._user.streams_opened(card, self._opens, now)
         self._report_replaced(card)
-        self._report_due = bool(self._opens)
+        self._report_due |= bool(self._opens)
 
     def _begin(self, kinds: frozenset[Kind], now: float, *, refresh: bool) -> None:
         """Reopen these sides in the background."""
