@@ -22,6 +22,7 @@ from voicechat.core.items import (
 )
 from voicechat.session.updates import (
     Cleared,
+    CopyRequested,
     HelpRequested,
     LevelsChanged,
     Link,
@@ -74,6 +75,9 @@ class ScriptedSession(Publisher):
 
     def request_theme(self, name: str) -> None:
         self.tell(ThemeRequested(name))
+
+    def request_copy(self, text: str) -> None:
+        self.tell(CopyRequested(text))
 
     def type(self, text: str) -> None:
         self.asked.append(("type", text))

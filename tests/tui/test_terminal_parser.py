@@ -10,7 +10,8 @@ from textual.color import Color
 from textual.message import Message
 
 from voicechat.tui import terminal_parser
-from voicechat.tui.terminal_parser import BURST_S, BackgroundReported, TerminalParser
+from voicechat.tui.terminal_answers import BackgroundReported
+from voicechat.tui.terminal_parser import BURST_S, TerminalParser
 
 WHITE = "\x1b]11;rgb:ffff/ffff/ffff\x07"
 

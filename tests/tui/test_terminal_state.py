@@ -53,7 +53,7 @@ def test_ctrl_z_suspends_and_fg_draws_the_whole_screen() -> None:
 
 @pty_only
 async def test_ctrl_z_without_a_shell_explains_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicechat.tui.app.has_job_control", lambda: False)
+    monkeypatch.setattr("voicechat.tui.terminal_app.has_job_control", lambda: False)
     async with VoicechatApp(ScriptedSession(with_sound=False)).run_test() as pilot:
         monkeypatch.setattr(type(pilot.app._driver), "can_suspend", True)
         await pilot.press("a", "ctrl+z")
@@ -107,7 +107,7 @@ async def test_a_held_new_conversation_key_starts_one() -> None:
 async def test_a_second_press_soon_after_the_first_acts_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("voicechat.tui.app.NEXT_REPEAT_S", 0.001)
+    monkeypatch.setattr("voicechat.tui.terminal_app.NEXT_REPEAT_S", 0.001)
     session = ScriptedSession()
     async with VoicechatApp(session).run_test() as pilot:
         await press_at(pilot, "f3", 50.0, 50.6)

@@ -32,6 +32,7 @@ def talk(
     noise_suppression: Annotated[bool, flag("noise_suppression")] = False,
     gain_control: Annotated[bool, flag("gain_control")] = False,
     earcons: Annotated[bool, flag("earcons")] = False,
+    theme: Annotated[Text, flag("theme")] = None,
     record: Annotated[Text, flag("record")] = None,
     profile: Annotated[Text, flag("profile")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
@@ -101,7 +102,7 @@ def _show_screen(options: Options) -> int:
     from voicechat.recording.recorded_session import open_session
     from voicechat.tui.app import run
 
-    return run(open_session(options, app_commands))
+    return run(open_session(options, app_commands), options.theme)
 
 
 def prepare_screen() -> None:

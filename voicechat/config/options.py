@@ -154,6 +154,12 @@ class Options:
         default=False, metadata=_about("Play short sounds when the state changes.")
     )
     """States: listening, working, stopped, error."""
+    theme: str | None = field(
+        default=None,
+        metadata=_about(
+            "Colors of the screen: dark, light, auto (as the terminal) or a theme's name.", "NAME"
+        ),
+    )
     stt: str | None = field(
         default=None,
         metadata=_engine(

@@ -7,8 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from voicechat.core.items import Item, Role
 from voicechat.core.settings import SPEED_RANGE, Permission
 from voicechat.errors import UsageError, VoicechatError
+from voicechat.system import clipboard
 
 if TYPE_CHECKING:
     from voicechat.core.settings import ToolSpec
@@ -123,10 +125,36 @@ def theme(session: Session, name: str) -> str:
         raise UsageError("There is no screen, so there is no theme.")
     if not name:
         return f"The themes are {', '.join(session.themes)}."
-    if name.lower() not in session.themes:
-        close = difflib.get_close_matches(name.lower(), session.themes, n=1)
+    session.request_theme(known_theme(session, name))
+    return "The theme is changed."
+
+
+def known_theme(session: Session, name: str) -> str:
+    """Return the name of this theme of the screen. Raises `UsageError` if there is none."""
+    name = name.lower()
+    if name not in session.themes:
+        close = difflib.get_close_matches(name, session.themes, n=1)
         choices = ", ".join(session.themes)
         hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {choices}."
         raise UsageError(f"There is no theme {name[:40]!r}.", hint)
-    session.request_theme(name.lower())
-    return "The theme is changed."
+    return name
+
+
+def copy(session: Session, argument: str) -> str | None:
+    """Copy the last answer to the clipboard."""
+    answers = [
+        entry.text
+        for entry in session.transcript.entries
+        if isinstance(entry, Item) and entry.role is Role.ASSISTANT and entry.text.strip()
+    ]
+    if not answers:
+        raise UsageError("There is no answer to copy.")
+    if session.themes:
+        # The screen can also copy through its terminal.
+        session.request_copy(answers[-1])
+        return None
+    if not clipboard.copy_blocking(answers[-1]):
+        raise UsageError(
+            "No program for the clipboard was found.", "Install wl-clipboard or xclip."
+        )
+    return f"Copied {len(answers[-1]):,} characters."

@@ -137,9 +137,9 @@ COMMANDS: Mapping[str, Command] = {
         by_model=Permission.AUTO,
     ),
     "/theme": Command(
-        "show or change the colors",
+        "list the themes, or change to one",
         setting_commands.theme,
-        "dark|light|other|NAME",
+        "dark|light|auto|other",
         by_model=Permission.AUTO,
     ),
     "/instructions": Command(
@@ -161,6 +161,7 @@ COMMANDS: Mapping[str, Command] = {
         by_model=Permission.AUTO,
         model_result=lambda s: s.ask_out_of_band(SUMMARY),
     ),
+    "/copy": Command("copy the last answer to the clipboard", setting_commands.copy),
     "/forget": Command("delete the last exchange", _delete_last),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
     "/new": Command(

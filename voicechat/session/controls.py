@@ -24,6 +24,7 @@ from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
 from voicechat.session.updates import (
     Cleared,
+    CopyRequested,
     HelpRequested,
     ModeChanged,
     ModelChanged,
@@ -279,6 +280,10 @@ class SessionControls(SessionView):
     def request_theme(self, name: str) -> None:
         """Publish a request for a theme of the screen, one of `themes`."""
         self._publish_update(ThemeRequested(name))
+
+    def request_copy(self, text: str) -> None:
+        """Publish a request to copy this text to the clipboard."""
+        self._publish_update(CopyRequested(text))
 
     # ----------------------------------------------------------------- settings and model
 

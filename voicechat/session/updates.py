@@ -88,6 +88,13 @@ class ThemeRequested:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class CopyRequested:
+    """A command asks the screen to copy this text to the clipboard."""
+
+    text: str
+
+
 Update = (
     effects.EntryChanged
     | effects.EntryRemoved
@@ -106,6 +113,7 @@ Update = (
     | Report
     | HelpRequested
     | ThemeRequested
+    | CopyRequested
 )
 """Everything a screen shows; raw provider events, inputs and audio are not part of it."""
 

@@ -8,52 +8,49 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import shutil
+import os
 import signal
-import sys
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import constants, events, on, work
-from textual.app import App, SystemCommand
+from textual import on, work
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.driver import Driver
-from textual.geometry import Offset, Size
+from textual.color import Color
 from textual.screen import Screen
-from textual.timer import Timer
-from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.errors import VoicechatError
-from voicechat.system.terminal_guard import has_job_control
-from voicechat.tui.key_repeat import NEXT_REPEAT_S, HeldKey, Press
+from voicechat.line_mode.setting_commands import known_theme
 from voicechat.tui.keys import KEYS, Key, key_of
 from voicechat.tui.safe_text import ControlCharacterFilter
 from voicechat.tui.screens.conversation_screen import ConversationScreen
-from voicechat.tui.themes import DARK, LIGHT, initial_theme, theme_names
+from voicechat.tui.terminal_answers import BackgroundReported
+from voicechat.tui.terminal_app import TerminalApp
+from voicechat.tui.themes import (
+    AUTO,
+    DARK,
+    LIGHT,
+    ThemeChosen,
+    initial_theme,
+    theme_for,
+    theme_named,
+    theme_names,
+)
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
 
 CLOSE_TIMEOUT_S = 2.0
 """Time in seconds for the session to close when the user quits."""
-MAX_EARLY_KEYS = 1_000
-"""Most keys kept while the screen starts; the oldest are dropped."""
 QUIT_WINDOW_S = 3.0
 """Time in seconds within which a second Ctrl+C quits."""
-CLEAR = "\x1b[2J"
-"""The command that clears the terminal."""
-
-_TOGGLES = frozenset(name for key in KEYS if key.is_toggle for name in key.keys.split(","))
-"""Keys whose repeats are dropped while they are held."""
 
 
-class VoicechatApp(App[None]):
+class VoicechatApp(TerminalApp):
     """The app that runs a session and shows it."""
 
     TITLE = "voicechat"
@@ -67,36 +64,30 @@ class VoicechatApp(App[None]):
         Binding("ctrl+c", "quit_on_repeat", id="quit_on_repeat", show=False, system=True),
     ]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self,
+        session: Session,
+        theme: str = AUTO,
+        remember_theme: Callable[[str], None] = lambda name: None,
+    ) -> None:
         super().__init__()
-        # CSS classes of every screen by height and width in cells; voicechat.tcss has their effect.
-        self.VERTICAL_BREAKPOINTS = [
-            (0, "-bare"),
-            (4, "-tiny"),
-            (8, "-flat"),
-            (12, "-low"),
-            (20, "-high"),
-        ]
-        self.HORIZONTAL_BREAKPOINTS = [
-            (0, "-thin"),
-            (10, "-narrow"),
-            (60, "-normal"),
-            (100, "-wide"),
-        ]
         self._session = session
         self.failure: VoicechatError | None = None
         """The error that ended the session, or None."""
         self._last_ctrl_c = float("-inf")
         self._session_worker: Worker[None] | None = None
-        self._early_keys: deque[events.Event] | None = deque(maxlen=MAX_EARLY_KEYS)
-        """Keys pressed before the first frame; None after they were passed on."""
-        self._held_toggles = {name: HeldKey() for name in _TOGGLES}
-        self._toggle_timers: dict[str, Timer] = {}
-        """Run out when the second press of a toggle was not a repeat."""
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        self.theme = initial_theme()
+        for own_theme in (DARK, LIGHT):
+            self.register_theme(own_theme)
         session.themes = theme_names(self.available_themes)
+        self._remember_theme = remember_theme
+        self._background: Color | None = None
+        """The background color of the terminal, as far as it is known."""
+        theme = theme.lower()
+        known = {*session.themes, *self.available_themes}
+        self._follows_background = theme == AUTO or theme not in known
+        self.theme = theme_named(AUTO if self._follows_background else theme, is_dark=True)
+        self._shows_chosen_theme = True
+        """False while the theme changes without a choice of the user."""
         session.unmute_hint = f"Press {key_of('mute')} to unmute."
         self._filters.append(ControlCharacterFilter())
 
@@ -107,108 +98,35 @@ class VoicechatApp(App[None]):
     def on_mount(self) -> None:
         """Start the session after the first frame is drawn."""
         self.call_after_refresh(self._start_session)
-        self.call_after_refresh(self._send_early_keys)
 
-    def get_driver_class(self) -> type[Driver]:
-        """Return the driver of the terminal."""
-        driver = super().get_driver_class()
-        if sys.platform == "win32" or constants.DRIVER is not None:
-            return driver
-        from voicechat.tui.terminal_driver import TerminalDriver
+    # ---------------------------------------------------------------- theme
 
-        return TerminalDriver
+    @on(BackgroundReported)
+    def _background_reported(self, message: BackgroundReported) -> None:
+        """Use the theme for the background of the terminal, unless the user chose one."""
+        self._background = message.color
+        if self._follows_background:
+            self._follow_background()
 
-    @property
-    def cursor_position(self) -> Offset:
-        """The place of the hidden terminal cursor, where an input method opens its window.
+    def _follow_background(self) -> None:
+        self._follows_background = True
+        self._shows_chosen_theme = False
+        self.theme = theme_for(self._background) if self._background else initial_theme()
+        self._shows_chosen_theme = True
 
-        Textual moves it after an edit only; this is the cursor of the focused widget.
-        """
-        focused = self.focused if self._screen_stack else None
-        if isinstance(focused, TextArea | Input):
-            return focused.cursor_screen_offset
-        return Offset(0, 0)
-
-    @cursor_position.setter
-    def cursor_position(self, position: Offset) -> None:
-        """Ignore a place: the focused widget knows it."""
-
-    # ---------------------------------------------------------------- input
-
-    async def on_event(self, event: events.Event) -> None:
-        """Keep keys until the first frame is drawn, and drop the repeats of toggles."""
-        if self._early_keys is not None and isinstance(event, events.Key | events.Paste):
-            self._early_keys.append(event)
+    @on(ThemeChosen)
+    def _theme_chosen(self, message: ThemeChosen) -> None:
+        if message.name == AUTO:
+            self._follow_background()
+            self._remember_theme(AUTO)
         else:
-            await self._pass_on(event)
+            self.theme = theme_named(message.name, self.current_theme.dark)
 
-    async def _pass_on(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key in _TOGGLES:
-            await self._toggle_pressed(event)
-        else:
-            await super().on_event(event)
-
-    async def _toggle_pressed(self, event: events.Key) -> None:
-        """Pass on a press of a toggle's key once, however long it is held."""
-        if (timer := self._toggle_timers.pop(event.key, None)) is not None:
-            timer.stop()
-        press = self._held_toggles[event.key].press(event.time)
-        if press is Press.NEW:
-            await super().on_event(event)
-        elif press is Press.UNSURE:
-            self._toggle_timers[event.key] = self.set_timer(
-                NEXT_REPEAT_S, partial(super().on_event, event)
-            )
-
-    async def _send_early_keys(self) -> None:
-        early, self._early_keys = self._early_keys or (), None
-        for event in early:
-            await self._pass_on(self._with_enter(event))
-
-    def _with_enter(self, event: events.Event) -> events.Event:
-        """Return Enter for a line feed, which a terminal sends for Enter before raw mode."""
-        is_line_feed = isinstance(event, events.Key) and event.key == "ctrl+j"
-        return events.Key("enter", "\r") if is_line_feed and not self.is_headless else event
-
-    # ---------------------------------------------------------------- the terminal
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Correct a size that is out of date.
-
-        Textual reads the size in a signal handler, which the next signal can interrupt, so that the
-        older of two sizes arrives last.
-        """
-        if self.is_headless or self.is_web:
-            return
-        size = Size(*shutil.get_terminal_size())
-        if event.size != size:
-            self.post_message(events.Resize(size, size))
-
-    def action_redraw(self) -> None:
-        """Draw every cell of the screen again."""
-        if self._driver is not None:
-            self._driver.write(CLEAR)
-        for screen in self.screen_stack:
-            screen.refresh(layout=True)
-
-    @on(Driver.SignalResume)
-    def _resumed(self) -> None:
-        """Draw the screen after a suspension: the terminal shows nothing of it."""
-        self.action_redraw()
-
-    def action_suspend(self) -> None:
-        """Return to the shell, which continues the app with `fg`."""
-        if has_job_control():
-            self.action_suspend_process()
-        else:
-            text = "No shell started voicechat, so it cannot be suspended."
-            self.notify(text, severity="warning", markup=False)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Return False for suspending where the system or the terminal has no way back."""
-        if action == "suspend":
-            return sys.platform != "win32" and (self._driver is None or self._driver.can_suspend)
-        return super().check_action(action, parameters)
+    def watch_theme(self, name: str) -> None:
+        """Remember a theme that the user chose, in the palette or with a command."""
+        if self.is_running and self._shows_chosen_theme:
+            self._follows_background = False
+            self._remember_theme(name)
 
     # ---------------------------------------------------------------- the session
 
@@ -304,9 +222,18 @@ class VoicechatApp(App[None]):
         return SystemCommand(name, key.description, run_action)
 
 
-def run(session: Session) -> int:
-    """Show the session until the user quits. Returns and raises as `run_app`."""
-    return run_app(VoicechatApp(session))
+def run(session: Session, theme: str | None = None) -> int:
+    """Show the session until the user quits. Returns and raises as `run_app`.
+
+    theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
+    """
+    from voicechat.config import remembered_theme
+
+    kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
+    app = VoicechatApp(session, theme or kept, remembered_theme.write)
+    if theme is not None:
+        known_theme(session, theme)
+    return run_app(app)
 
 
 def run_app(app: VoicechatApp) -> int:

@@ -15,6 +15,7 @@ from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
 from voicechat.session.event_stream import Subscription
 from voicechat.session.updates import (
     Cleared,
+    CopyRequested,
     HelpRequested,
     LevelsChanged,
     LinkChanged,
@@ -57,6 +58,8 @@ class PendingChanges:
         self.help_requested = False
         self.theme = ""
         """Name of the requested theme; empty without a request."""
+        self.copied = ""
+        """Text to copy to the clipboard; empty without a request."""
         self.only_levels = True
         """True if only the levels changed."""
 
@@ -107,6 +110,9 @@ class PendingChanges:
     def _theme(self, update: ThemeRequested) -> None:
         self.theme = update.name
 
+    def _copy(self, update: CopyRequested) -> None:
+        self.copied = update.text
+
     _APPLY: ClassVar[dict[type, Callable[..., None]]] = {
         EntryChanged: _entry,
         EntryRemoved: _entry,
@@ -118,4 +124,5 @@ class PendingChanges:
         Report: _report,
         HelpRequested: _help,
         ThemeRequested: _theme,
+        CopyRequested: _copy,
     }

@@ -11,7 +11,8 @@ import re
 from rich.cells import cell_len, split_graphemes
 from textual.drivers import linux_driver
 
-from voicechat.tui.terminal_parser import ASK_BACKGROUND, TerminalParser
+from voicechat.tui.terminal_answers import ASK_BACKGROUND
+from voicechat.tui.terminal_parser import TerminalParser
 
 # `LinuxDriver` has no other place to set its parser.
 linux_driver.XTermParser = TerminalParser  # type: ignore[attr-defined]

@@ -17,6 +17,8 @@ from textual.events import Paste
 from textual.keys import Keys
 from textual.message import Message
 
+from voicechat.tui.terminal_answers import BackgroundReported
+
 BURST_S = 0.03
 """Most time in seconds between two reads of one paste; fingers are slower."""
 PARTIAL_S = 0.1
@@ -33,18 +35,6 @@ _OTHER_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Without the kitty protocol, Alt+Enter is Escape and a line break; Ctrl+J inserts a new line.
 ANSI_SEQUENCES_KEYS["\x1b\r"] = (Keys.ControlJ,)  # type: ignore[index]
 ANSI_SEQUENCES_KEYS["\x1b\n"] = (Keys.ControlJ,)  # type: ignore[index]
-
-
-class BackgroundReported(Message):
-    """The terminal's answer to `ASK_BACKGROUND`."""
-
-    def __init__(self, color: Color) -> None:
-        super().__init__()
-        self.color = color
-
-
-ASK_BACKGROUND = "\x1b]11;?\x07"
-"""The question for the background color (OSC 11)."""
 
 
 class TerminalParser(XTermParser):

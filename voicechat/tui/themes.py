@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from textual.color import Color
+from textual.message import Message
 from textual.theme import Theme
 
 DARK = Theme(
@@ -64,31 +66,48 @@ LIGHT = Theme(
 )
 
 
+AUTO = "auto"
+"""The theme that follows the background of the terminal."""
+
 _SPOKEN_NAMES = {"dark": DARK.name, "light": LIGHT.name}
 _OTHER = "other"
 
 
+class ThemeChosen(Message):
+    """The user chose the theme of this name, one of `theme_names`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 def theme_names(registered: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that `theme_named` takes: dark, light, other, and the registered ones."""
+    """Return the names that `theme_named` takes: dark, light, auto, other, the registered ones."""
     own = set(_SPOKEN_NAMES.values())
-    return (*_SPOKEN_NAMES, _OTHER, *sorted(set(registered) - own))
+    return (*_SPOKEN_NAMES, AUTO, _OTHER, *sorted(set(registered) - own))
 
 
 def theme_named(name: str, is_dark: bool) -> str:
-    """Return the registered theme of this name; "other" is a light one if `is_dark`."""
+    """Return the registered theme of this name; "other" is a light one if `is_dark`.
+
+    "auto" is the theme for the background that the environment names, if any.
+    """
+    if name == AUTO:
+        return initial_theme()
     if name == _OTHER:
         name = "light" if is_dark else "dark"
     return _SPOKEN_NAMES.get(name, name)
 
 
-def initial_theme() -> str:
-    """Return the theme to start with: TEXTUAL_THEME if set, else one for the background.
+def theme_for(background: Color) -> str:
+    """Return the theme for a background color."""
+    return LIGHT.name if background.brightness > 0.5 else DARK.name
 
-    Reads the background from COLORFGBG: "foreground;background" in the 16 ANSI colors, of which 7
-    and 15 are light.
+
+def initial_theme() -> str:
+    """Return a theme for the background in COLORFGBG, or the dark one.
+
+    COLORFGBG is "foreground;background" in the 16 ANSI colors, of which 7 and 15 are light.
     """
-    chosen = os.environ.get("TEXTUAL_THEME")
-    if chosen:
-        return chosen
     background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
     return LIGHT.name if background in {"7", "15"} else DARK.name

@@ -23,7 +23,7 @@ from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
-from voicechat.tui.themes import theme_named
+from voicechat.tui.themes import ThemeChosen
 from voicechat.tui.widgets.approval_card import ApprovalCard
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.entry_text import QUIET
@@ -144,7 +144,7 @@ class ConversationScreen(Screen[None]):
                 else:
                     await self.flush()
             except NoMatches:
-                if self.query(KeyLine):
+                if self.query(FloorLine):
                     raise
                 return  # the screen closes: its widgets are already removed
             await asyncio.sleep(FRAME_S)
@@ -158,6 +158,7 @@ class ConversationScreen(Screen[None]):
             notices, sound = tuple(changes.notices), changes.sound
             reports = tuple(changes.reports)
             help_requested, theme = changes.help_requested, changes.theme
+            copied = changes.copied
             changes.reset()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
@@ -176,7 +177,9 @@ class ConversationScreen(Screen[None]):
                 await self._show_card()
                 self.refresh_state()
         if theme:
-            self._select_theme(theme)
+            self.post_message(ThemeChosen(theme))
+        if copied:
+            self.app.copy_to_clipboard(copied)
 
     async def _show_card(self) -> None:
         for card in self.query(ApprovalCard):
@@ -202,10 +205,6 @@ class ConversationScreen(Screen[None]):
             timeout=timeout,
             markup=False,
         )
-
-    def _select_theme(self, name: str) -> None:
-        """Show the theme of this name, one of `theme_names`."""
-        self.app.theme = theme_named(name, self.app.current_theme.dark)
 
     def _show_sound(self, sound: SoundChanged) -> None:
         self.show_problem(sound.problem, sound.hint)
@@ -259,7 +258,7 @@ class ConversationScreen(Screen[None]):
     def on_key(self, event: events.Key) -> None:
         """Type on in the composer, wherever the focus is; explain a key that has no effect now."""
         active = self.active_bindings.get(event.key)
-        if active is not None and active.enabled:
+        if (active is not None and active.enabled) or not self.query(Composer):
             return
         if event.key in _SOUND_KEYS:
             self.notify(why_no_sound_key(self._session, event.key), markup=False)
@@ -276,9 +275,9 @@ class ConversationScreen(Screen[None]):
         self._type_in_composer(event.text, pasted=True)
 
     def _type_in_composer(self, text: str, *, pasted: bool) -> None:
-        composer = self.query_one(Composer)
-        composer.focus()
-        composer.insert_input(text, pasted=pasted)
+        for composer in self.query(Composer):
+            composer.focus()
+            composer.insert_input(text, pasted=pasted)
 
     @on(Composer.Sent)
     def _message_sent(self, message: Composer.Sent) -> None:

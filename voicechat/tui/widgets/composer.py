@@ -13,9 +13,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import TextArea
+from textual.widgets.text_area import Selection
 
 from voicechat.core.text import clean
 from voicechat.tui.key_repeat import NEXT_REPEAT_S, RELEASE_S, HeldKey, Press
+from voicechat.tui.word_selection import WORD
 
 PASTE_S = 0.25
 """Time in seconds after a paste in which Enter belongs to the pasted text."""
@@ -90,6 +92,20 @@ class Composer(TextArea):
         event.stop()
         event.prevent_default()
         self.insert_input(event.text, pasted=True)
+
+    async def _on_click(self, event: events.Click) -> None:
+        """Select a word with a double click, and the line with a triple click."""
+        if event.chain not in {2, 3}:
+            return
+        event.stop()
+        event.prevent_default()
+        row, column = self.get_target_document_location(event)
+        line = self.document[row]
+        start, end = 0, len(line)
+        if event.chain == 2:
+            words = (word.span() for word in WORD.finditer(line))
+            start, end = next((s for s in words if s[0] <= column < s[1]), (column, column))
+        self.selection = Selection((row, start), (row, end))
 
     @property
     def _pasting(self) -> bool:
