@@ -35,6 +35,7 @@ from voicechat.session.updates import (
     SoundChanged,
 )
 from voicechat.session.view import SessionView
+from voicechat.system import exit_deadline
 
 MUTED = "Muted. Type /unmute to unmute."
 
@@ -272,7 +273,10 @@ async def test_a_line_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch
         await run_filter(ScriptedSession())
 
 
-async def test_a_signal_ends_the_filter_with_its_exit_code(standard_input) -> None:
+async def test_a_signal_ends_the_filter_with_its_exit_code(
+    standard_input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exit_deadline, "end_within", lambda *_: None)
     session = ScriptedSession()
     loop = asyncio.get_running_loop()
     loop.call_later(0.05, os.kill, os.getpid(), signal.SIGTERM)

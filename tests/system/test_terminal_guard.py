@@ -7,8 +7,11 @@ import pty
 import signal
 import sys
 import termios
+import threading
 import time
+import tty
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pexpect
@@ -16,15 +19,22 @@ import psutil
 import pytest
 from on_terminal import new_terminal_settings
 
+from voicechat.system import terminal_guard
+
 APP = """
 import os, sys, termios, tty
-from voicechat.system.terminal_guard import guard
-print("guardian", os.getpid(), flush=True)
-guard()
+from voicechat.system import terminal_guard
 mode = sys.argv[1]
+if mode == "blocked":
+    import signal
+    terminal_guard.END_S = 0.2
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+print("guardian", os.getpid(), flush=True)
+terminal_guard.guard()
 tty.setraw(0, termios.TCSANOW)
 os.write(1, b"\\x1b[?1049h\\x1b[?1003h\\x1b[?25lapp %d.\\r\\n" % os.getpid())
-if mode == "wait":
+if mode in {"wait", "blocked"}:
     import time
     time.sleep(600)
 elif mode == "raise":
@@ -43,12 +53,12 @@ elif mode == "stop":
 class Run:
     """The app under its guardian, as a child of a shell on a new terminal."""
 
-    def __init__(self, folder: Path, mode: str, shell: bool = False) -> None:
+    def __init__(self, folder: Path, mode: str, shell: str = "") -> None:
         script = folder / "app.py"
         script.write_text(APP, encoding="utf-8")
         words = [sys.executable, str(script), mode]
         if shell:
-            words = ["sh", "-c", f"{' '.join(words)}; exec sleep 600"]
+            words = ["sh", "-c", shell.format(" ".join(words))]
         self.original_settings = new_terminal_settings()
         self.child = pexpect.spawn(words[0], words[1:], timeout=20)
         self.child.expect(rb"guardian (\d+)")
@@ -71,7 +81,7 @@ class Run:
 def spawn(tmp_path: Path) -> Iterator[object]:
     runs: list[Run] = []
 
-    def make(mode: str, shell: bool = False) -> Run:
+    def make(mode: str, shell: str = "") -> Run:
         runs.append(Run(tmp_path, mode, shell))
         return runs[-1]
 
@@ -116,8 +126,16 @@ def test_a_terminated_guardian_ends_the_app(spawn, name: str) -> None:
     assert not psutil.pid_exists(run.app)
 
 
+def test_an_app_that_ignores_the_signal_is_killed(spawn) -> None:
+    run = spawn("blocked")
+    os.kill(run.guardian, signal.SIGTERM)
+    assert run.end() == 128 + signal.SIGTERM
+    assert run.is_restored()
+    assert b"was killed" not in run.output
+
+
 def test_a_killed_guardian_ends_the_app(spawn) -> None:
-    run = spawn("wait", shell=True)
+    run = spawn("wait", shell="{}; exec sleep 600")
     os.kill(run.guardian, signal.SIGKILL)
     assert wait_for(lambda: not psutil.pid_exists(run.app) or _is_zombie(run.app))
     assert wait_for(run.is_restored)
@@ -136,8 +154,13 @@ def test_an_exception_and_an_exit_code_pass_through(spawn) -> None:
     assert spawn("clean").end() == 42
 
 
-def test_closing_the_terminal_ends_both_processes(spawn) -> None:
-    run = spawn("wait")
+@pytest.mark.parametrize(
+    ("mode", "shell"),
+    [("wait", ""), ("blocked", ""), ("wait", "setsid {}; exit"), ("blocked", "setsid {}; exit")],
+    ids=["idle", "blocked", "idle-without-hangup-signal", "blocked-without-hangup-signal"],
+)
+def test_closing_the_terminal_ends_both_processes(spawn, mode: str, shell: str) -> None:
+    run = spawn(mode, shell)
     processes = [psutil.Process(run.app), psutil.Process(run.guardian)]
     run.child.ptyproc.fileobj.close()
     run.child.ptyproc.closed = run.child.closed = True
@@ -166,16 +189,37 @@ def test_stopping_gives_the_shell_one_job(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_to_an_unchanged_terminal() -> None:
-    from voicechat.system.terminal_guard import restore
-
     controller, terminal = pty.openpty()
     try:
         original_settings = termios.tcgetattr(terminal)
-        restore(terminal, original_settings)
+        terminal_guard.restore(terminal, original_settings)
         os.set_blocking(controller, False)
         with pytest.raises(BlockingIOError):
             os.read(controller, 100)
     finally:
         os.close(controller)
         os.close(terminal)
-    restore(terminal, original_settings)  # a closed terminal is not an error
+    terminal_guard.restore(terminal, original_settings)  # a closed terminal is not an error
+
+
+def test_a_terminal_that_takes_no_output_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal_guard, "_WRITE_S", 0.01)
+    controller, terminal = pty.openpty()
+    original_settings = termios.tcgetattr(terminal)
+    try:
+        tty.setraw(terminal)
+        os.set_blocking(terminal, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(terminal, b"unread" * 1000)
+        os.set_blocking(terminal, True)
+        call = threading.Thread(
+            target=terminal_guard.restore, args=(terminal, original_settings), daemon=True
+        )
+        call.start()
+        call.join(10)
+        assert not call.is_alive()
+        assert termios.tcgetattr(terminal) == original_settings
+    finally:
+        os.close(controller)
+        os.close(terminal)

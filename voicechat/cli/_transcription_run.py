@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
@@ -27,6 +27,7 @@ from voicechat.core.transcript_order import Passage
 from voicechat.errors import Secret
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec, unsupported
+from voicechat.system import exit_deadline
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.audio_sources import AudioSource, FileSource, MicrophoneSource
 from voicechat.transcription.transcriber import Transcriber
@@ -103,7 +104,8 @@ async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
         deadline = LAST_WORDS_S if number == signal.SIGINT else SHUTDOWN_S
         asyncio.get_running_loop().call_later(deadline, transcribing.cancel)
 
-    _on_signals(on_signal)
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    exit_deadline.on_signals(names, on_signal, LAST_WORDS_S + exit_deadline.END_S)
     try:
         await transcribing
     except asyncio.CancelledError:
@@ -115,21 +117,6 @@ async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
         printer.show("")
     # Ctrl-C is the normal way to stop.
     return 128 + signals[0] if signals and signals[0] != signal.SIGINT else 0
-
-
-def _on_signals(on_signal: Callable[[int], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is None:
-            continue
-        try:
-            loop.add_signal_handler(number, on_signal, number)
-        except (NotImplementedError, RuntimeError):
-            with suppress(ValueError):  # not the main thread
-                signal.signal(
-                    number, lambda number, _: loop.call_soon_threadsafe(on_signal, number)
-                )
 
 
 def _settings(options: Options, request: TranscribeRequest, model: str | None) -> SessionSettings:

@@ -9,7 +9,6 @@ prints a recording in the same way.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -44,6 +43,7 @@ from voicechat.session.updates import (
     SoundChanged,
     Update,
 )
+from voicechat.system import exit_deadline
 
 MAX_UPDATES = 20_000
 """Maximum number of updates that wait for a slow reader; then the oldest are dropped."""
@@ -89,12 +89,7 @@ async def run_client(client: LineClient) -> int:
         ended_by.append(number)
         client_run.cancel()
 
-    loop = asyncio.get_running_loop()
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                number = getattr(signal, name)
-                loop.add_signal_handler(number, on_signal, number)
+    exit_deadline.on_signals(("SIGTERM", "SIGHUP"), on_signal)
     try:
         await asyncio.wait(
             {session_run, client_run, receiving}, return_when=asyncio.FIRST_COMPLETED

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from voicechat.system.child_main import die_with_parent, when_closed
+from voicechat.system.exit_deadline import end_within
 
 
 @contextmanager
 def stop_requested(parent_watch: bool) -> Iterator[asyncio.Event]:
-    """Yield an event that SIGTERM and SIGINT set.
+    """Yield an event that SIGTERM and SIGINT set. The process ends soon after it in any case.
 
     parent_watch: also set it when the parent process ends.
     """
@@ -20,21 +21,19 @@ def stop_requested(parent_watch: bool) -> Iterator[asyncio.Event]:
     stop = asyncio.Event()
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = {number: signal.getsignal(number) for number in numbers}
+
+    def stop_soon(number: int) -> None:
+        end_within(number)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+
     for number in numbers:
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        signal.signal(number, lambda number, _: stop_soon(number))
     if parent_watch:
-        _watch_parent(loop, stop)
+        die_with_parent(signal.SIGTERM)
+        when_closed(0, lambda: stop_soon(signal.SIGTERM))
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    def stop_soon() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(stop.set)
-
-    die_with_parent(signal.SIGTERM)
-    when_closed(0, stop_soon)

@@ -7,7 +7,9 @@ and this fork must keep the terminal and the process group.)
 
     the child ends or is killed   the parent restores the terminal, exits with the child's code
                                   (128 + signal when it was killed)
-    the parent gets a signal      it passes the signal on and continues to wait
+    the parent gets a signal      it passes the signal on and continues to wait; a child that a
+                                  signal should end is killed after `END_S`
+    the terminal closes           the same as SIGHUP
     the parent is killed          the child sees its pipe close, restores and ends
     the child stops (Ctrl-Z)      the parent stops too, so that the shell sees one job
 
@@ -17,8 +19,10 @@ Without `os.fork` and `termios`, `guard()` does nothing.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+import threading
 
 from voicechat.system.child_main import when_closed
 
@@ -33,8 +37,15 @@ _RESTORE = (
     b"\x1b[?7h\x1b[?25h\x1b[0m\x1b[?1049l\x1b[?25h"  # wrap, cursor, colors, main screen
 )
 _FORWARDED_SIGNALS = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGTSTP", "SIGUSR1", "SIGUSR2")
+_ENDING_SIGNALS = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT")
 _ORDINARY_SIGNALS = {"SIGTERM", "SIGHUP", "SIGINT", "SIGPIPE"}
 """Signals that end a program without an explanation."""
+
+END_S = 5.0
+"""Seconds for the app to end after a signal that should end it, whatever its threads do."""
+
+_WRITE_S = 1.0
+"""Seconds to wait for a terminal that takes no output."""
 
 
 def is_dumb() -> bool:
@@ -60,7 +71,7 @@ def guard() -> None:
         original_settings = termios.tcgetattr(terminal)
     except termios.error:
         return
-    watched = {getattr(signal, name) for name in (*_FORWARDED_SIGNALS, "SIGCHLD")}
+    watched = {getattr(signal, name) for name in (*_FORWARDED_SIGNALS, "SIGCHLD", "SIGALRM")}
     lifeline, lifeline_write = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -79,6 +90,7 @@ def guard() -> None:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         # Restoring from the background must not stop the guardian.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        threading.Thread(target=_watch_terminal, args=(terminal,), daemon=True).start()
         status = _wait_for_child(child, terminal, original_settings, watched)
         restore(terminal, original_settings)
         code = _report_exit(status)
@@ -96,6 +108,13 @@ if sys.platform != "win32":
         except ProcessLookupError:
             return
 
+    def _watch_terminal(terminal: int) -> None:
+        """Send SIGHUP when the terminal closes: a shell that disowned the app sends none."""
+        poll = select.poll()
+        poll.register(terminal, 0)
+        if any(event & select.POLLHUP for _, event in poll.poll()):
+            os.kill(os.getpid(), signal.SIGHUP)
+
     def _sends_signals(terminal: int) -> bool:
         try:
             return bool(termios.tcgetattr(terminal)[3] & termios.ISIG)
@@ -105,11 +124,21 @@ if sys.platform != "win32":
     def _wait_for_child(
         child: int, terminal: int, original_settings: list[object], watched: set[int]
     ) -> int:
-        """Wait for the child to end; return its `waitpid` status."""
+        """Wait for the child to end; return its `waitpid` status.
+
+        A child that is killed because it did not end has the status of the signal that it got.
+        """
+        ending = 0
         while True:
             number = signal.sigwait(watched)
+            if number == signal.SIGALRM:
+                os.kill(child, signal.SIGKILL)
+                continue
             if number != signal.SIGCHLD:
                 _forward_signal(child, number, terminal)
+                if not ending and signal.Signals(number).name in _ENDING_SIGNALS:
+                    ending = number
+                    signal.setitimer(signal.ITIMER_REAL, END_S)
                 continue
             ended, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
             if ended and os.WIFSTOPPED(status):
@@ -119,7 +148,8 @@ if sys.platform != "win32":
                 if not ended:
                     os.kill(child, signal.SIGCONT)
             if ended and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
-                return status
+                is_killed = ending and status == signal.SIGKILL
+                return ending if is_killed else status
 
     def _report_exit(status: int) -> int:
         """Return the exit code for the shell, and report an unusual end."""
@@ -144,7 +174,8 @@ if sys.platform != "win32":
                 return
             termios.tcflow(terminal, termios.TCOON)
             termios.tcsetattr(terminal, termios.TCSANOW, original_settings)  # type: ignore[arg-type]
-            os.write(terminal, _RESTORE)
+            if select.select((), (terminal,), (), _WRITE_S)[1]:
+                os.write(terminal, _RESTORE)
             termios.tcflush(terminal, termios.TCIFLUSH)
         except (OSError, termios.error):
             return  # the terminal itself is gone

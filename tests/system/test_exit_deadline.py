@@ -1,0 +1,56 @@
+"""A signal ends the process within a deadline, whatever its threads do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import asyncio, os, re, signal, sys, threading, time
+from voicechat.system import exit_deadline
+
+def holds_the_interpreter(number):
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+def leaves_a_thread(number):
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    stopped.set()
+
+async def main():
+    global stopped
+    stopped = asyncio.Event()
+    act = globals().get(sys.argv[1]) or (lambda number: None)
+    exit_deadline.on_signals(("SIGTERM", "SIGNONE"), act, seconds=0.1)
+    print("ready", flush=True)
+    if sys.argv[1] == "blocks_the_loop":
+        time.sleep(600)
+    await stopped.wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ("blocks_the_loop", 128 + signal.SIGTERM),
+        ("leaves_a_thread", 128 + signal.SIGTERM),
+        ("holds_the_interpreter", 1),
+    ],
+)
+def test_a_blocked_process_ends(how: str, code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, how], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == code
+        finally:
+            process.kill()
