@@ -28,7 +28,7 @@ from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
-from voicechat.system import standard_streams
+from voicechat.system import home_folder, standard_streams
 
 
 def commands() -> list[CommandEntry]:
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Every failure ends as one sentence on standard error.
     """
-    with standard_streams.guarded():
+    with standard_streams.guarded(), home_folder.ensured():
         return _exit_code(
             lambda: _app()(args=arguments, prog_name="voicechat", standalone_mode=False)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,10 +74,12 @@ def talk(
 
 
 def _talk(flags: dict[str, object], *, plain: bool) -> int:
-    from voicechat.config import loader, remembered_devices
+    from voicechat.config import loader, remembered_devices, unkept_files
     from voicechat.system import terminal_guard
 
     options = remembered_devices.with_devices(loader.load(flags), flags, device_name)
+    if unkept := unkept_files.warning():
+        options = replace(options, warnings=(*options.warnings, unkept))
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if plain or (on_terminal and terminal_guard.is_dumb()):
         if not plain:

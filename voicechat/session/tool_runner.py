@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
 from voicechat.core.tool_calls import CHANGED, LOST
-from voicechat.tools.journal import Journal
+from voicechat.system.home_folder import unwritable
+from voicechat.tools.journal import Journal, journals_folder
 from voicechat.tools.registry import Outcome, Tool
 
 if TYPE_CHECKING:
@@ -85,14 +86,14 @@ class ToolRunner:
         try:
             return await asyncio.to_thread(begin, call.call_id, call.name, call.arguments)
         except OSError as error:
-            if not self._complained:
+            if not self._complained and not unwritable(journals_folder().parent):
                 self._complained = True
                 why = (error.strerror or str(error)).lower()
                 self._notify(
                     effects.Notice(
                         f"Cannot write the tool journal: {why}.",
                         effects.Level.WARNING,
-                        "They run, but after a crash their results are unknown.",
+                        "Tools run, but after a crash their results are unknown.",
                     )
                 )
             return True

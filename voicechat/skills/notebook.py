@@ -1,7 +1,8 @@
 """The notebook: lists, notes, a name and facts that are kept between runs, in one JSON file.
 
 Built-in tools and the offline assistant share it, in several processes at once. Only the user can
-read the file; it is never sent anywhere.
+read the file; it is never sent anywhere. When it cannot be written, the notebook continues in
+memory, until the program ends.
 """
 
 from __future__ import annotations
@@ -52,6 +53,12 @@ class Notebook:
         self._record = record
         self._in_memory = NotebookPages()
         self._memory_lock = threading.Lock()
+        self._unkept = ""
+
+    def take_warning(self) -> str:
+        """Return, once, the sentence that the notebook continues in memory; empty otherwise."""
+        unkept, self._unkept = self._unkept, ""
+        return unkept
 
     def read(self) -> NotebookPages:
         """Return the contents; empty when there is no file.
@@ -70,7 +77,7 @@ class Notebook:
         """Lock the file and yield its contents; on exit, write them whole or not at all.
 
         Records the inverse of the change. Raises `ServerError` when the file is locked too long,
-        damaged, or cannot be read or written, and `NotebookFull` when a limit is reached.
+        damaged or cannot be read, and `NotebookFull` when a limit is reached.
         """
         with self._lock():
             pages = self._load_or_rename()
@@ -94,16 +101,23 @@ class Notebook:
             if self._path is not None:
                 try:
                     held.enter_context(locked(self._path, self._wait_s))
-                except OSError as error:
+                except TimeoutError as error:
                     raise _failed("write", error) from error
+                except OSError as error:
+                    self._continue_in_memory(self._load(), error)
             yield
+
+    def _continue_in_memory(self, pages: NotebookPages, error: OSError) -> None:
+        self._path, self._in_memory = None, pages
+        reason = (error.strerror or str(error)).lower()
+        self._unkept = f"I can't write my notebook ({reason}), so I forget it when voicechat ends."
 
     def _load(self) -> NotebookPages:
         if self._path is None:
             return deepcopy(self._in_memory)
         try:
             return _parse(json.loads(self._path.read_text("utf-8")))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return NotebookPages()
         except OSError as error:
             raise _failed("read", error) from error
@@ -134,7 +148,7 @@ class Notebook:
         try:
             write_private(self._path, content.encode())
         except OSError as error:
-            raise _failed("write", error) from error
+            self._continue_in_memory(pages, error)
 
 
 class _Damaged(Exception):

@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,19 @@ def module_environment(omit: Callable[[str], bool] = is_secret) -> dict[str, str
     import path.
     """
     kept = {name: value for name, value in os.environ.items() if not omit(name)}
-    found = [each for each in kept.get("PYTHONPATH", "").split(os.pathsep) if each]
-    with contextlib.suppress(OSError):  # the working directory was deleted
-        here = Path.cwd().resolve()
-        found = [each for each in found if Path(each).resolve() != here]
+    found = without_working_directory(kept.get("PYTHONPATH", "").split(os.pathsep))
     kept["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *found])
     return kept
+
+
+def without_working_directory(folders: Iterable[str]) -> list[str]:
+    """Return these import folders without the working directory, which may be deleted."""
+    found = [each for each in folders if each]
+    try:
+        here = Path.cwd().resolve()
+    except OSError:
+        return [each for each in found if Path(each).is_absolute()]
+    return [each for each in found if Path(each).resolve() != here]
 
 
 def own_session() -> dict[str, Any]:

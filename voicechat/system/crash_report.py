@@ -12,6 +12,7 @@ import re
 import tempfile
 import time
 import traceback
+from pathlib import Path
 
 from voicechat import __version__
 
@@ -27,11 +28,23 @@ _LONGEST_MESSAGE = 300
 
 def save_report(error: BaseException) -> str:
     """Write a report that only the user can read; return the sentence to show."""
-    what = f"Something unexpected went wrong ({type(error).__name__})."
+    what = f"Something unexpected went wrong ({_names(error)})."
     try:
         return f"{what} The report, without your conversation or keys, is in {_store(error)}."
     except OSError:
         return f"{what} The report could not be written."
+
+
+def _names(error: BaseException) -> str:
+    """Return the type of an error, or the types of the errors in a group."""
+    found, waiting = [], [error]
+    while waiting:
+        each = waiting.pop(0)
+        if isinstance(each, BaseExceptionGroup):
+            waiting[:0] = each.exceptions
+        else:
+            found.append(type(each).__name__)
+    return ", ".join(dict.fromkeys(found))
 
 
 def redacted(text: str) -> str:
@@ -75,11 +88,19 @@ def _store(error: BaseException) -> str:
     from platformdirs import user_state_path
 
     folder = user_state_path("voicechat", appauthor=False)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = report(error)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _write(text, folder)
+    except OSError:
+        return _write(text, None)  # the folder for temporary files
+
+
+def _write(text: str, folder: Path | None) -> str:
     # mkstemp makes a file that only its owner can read.
     descriptor, path = tempfile.mkstemp(
         prefix=f"crash-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".txt", dir=folder
     )
     with open(descriptor, "w", encoding="utf-8", errors="replace") as stream:
-        stream.write(report(error))
+        stream.write(text)
     return path

@@ -2,12 +2,14 @@
 
 `guarded` replaces the streams of `sys`. A failed write to standard output then raises a
 `VoicechatError`, so that no command needs its own check. A failed write to standard error is
-dropped, because there is no other place for a message.
+dropped, because there is no other place for a message. A character that the encoding lacks is
+written as an escape, like "\\u2192".
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +40,9 @@ def guarded() -> Iterator[None]:
     """Replace the streams of `sys` until the block ends."""
     originals = sys.stdin, sys.stdout, sys.stderr
     _open_descriptors()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
     output = _GuardedStream(sys.stdout, _refuse)
     sys.stdout = cast("TextIO", output)

@@ -293,7 +293,8 @@ class OfflineAssistant:
             if meaning.intent not in BLOCKING:
                 return answer(context)
             async with asyncio.timeout(_BLOCKING_S):
-                return await asyncio.to_thread(answer, context)
+                said = await asyncio.to_thread(answer, context)
+            return f"{said} {state.notebook.take_warning()}".rstrip()
         except VoicechatError as error:
             return error.message
         except TimeoutError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from voicechat.core.settings import Permission
@@ -29,7 +30,11 @@ class Folders:
     """The folders that the user named."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = tuple(Path(os.path.realpath(folder.expanduser())) for folder in folders)
+        found = []
+        for folder in folders:
+            with suppress(OSError):  # the working directory was deleted
+                found.append(Path(os.path.realpath(folder.expanduser())))
+        self._folders = tuple(found)
 
     def read_file(self, path: str, start: int = 0) -> str:
         """Read a text file of the user's. path: its name or path. start: from which byte on."""

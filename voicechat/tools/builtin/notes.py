@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from voicechat.errors import VoicechatError
@@ -31,47 +30,39 @@ class Notes:
 
     def add_note(self, text: str) -> str:
         """Keep a note for the user. text: the note."""
-        with _as_tool_error():
-            return lists.add_note(self._notebook, _checked(text))
+        return self._do(lists.add_note, _checked(text))
 
     def read_notes(self) -> str:
         """Read the notes that are kept, the newest last."""
-        with _as_tool_error():
-            return lists.read_notes(self._notebook)
+        return self._do(lists.read_notes)
 
     def delete_note(self, text: str = "") -> str:
         """Delete a note. text: words that are in it; empty: the newest note."""
-        with _as_tool_error():
-            return lists.drop_note(self._notebook, text)
+        return self._do(lists.drop_note, text)
 
     def add_to_list(self, items: str, list_name: str = "") -> str:
         """Add to a list. items: what, with commas between. list_name: like shopping or to do."""
-        with _as_tool_error():
-            return lists.add(self._notebook, _checked(items), list_name)
+        return self._do(lists.add, _checked(items), list_name)
 
     def read_list(self, list_name: str = "") -> str:
         """Read what is on a list. list_name: like shopping or to do."""
-        with _as_tool_error():
-            return lists.read(self._notebook, list_name)
+        return self._do(lists.read, list_name)
 
     def remove_from_list(self, items: str, list_name: str = "") -> str:
         """Take things off a list. items: what, with commas between. list_name: like shopping."""
-        with _as_tool_error():
-            return lists.remove(self._notebook, _checked(items), list_name)
+        return self._do(lists.remove, _checked(items), list_name)
 
     def clear_list(self, list_name: str = "") -> str:
         """Empty a list. list_name: like shopping or to do."""
-        with _as_tool_error():
-            return lists.clear(self._notebook, list_name)
+        return self._do(lists.clear, list_name)
 
-
-@contextmanager
-def _as_tool_error() -> Iterator[None]:
-    """Turn errors of the notebook into `ToolError`."""
-    try:
-        yield
-    except VoicechatError as problem:
-        raise ToolError(problem.message) from None
+    def _do(self, act: Callable[..., str], *arguments: str) -> str:
+        """Act on the notebook; turn its errors into `ToolError`."""
+        try:
+            said = act(self._notebook, *arguments)
+        except VoicechatError as problem:
+            raise ToolError(problem.message) from None
+        return f"{said} {self._notebook.take_warning()}".rstrip()
 
 
 def _checked(text: str) -> str:

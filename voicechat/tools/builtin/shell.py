@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from voicechat.tools import child_programs
 from voicechat.tools.functions import tool
@@ -26,7 +25,7 @@ async def run_command(command: str) -> str:
     It gets no input and may take a minute; whatever it leaves running is killed.
     """
     result = await child_programs.run(
-        _shell(command), child_programs.plain_environment(), Path.cwd(), limit=MAX_BYTES
+        _shell(command), child_programs.plain_environment(), limit=MAX_BYTES
     )
     text = result.printed.decode("utf-8", "replace").strip()
     if result.more:

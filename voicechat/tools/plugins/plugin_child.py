@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from voicechat.system.child_main import take_pipes
+from voicechat.system.child_process import without_working_directory
 from voicechat.tools.plugins.code_trust import UntrustedCode, read_own
 from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError
 
@@ -33,9 +34,7 @@ _OWN_FOLDER = str(Path(__file__).parents[2])
 
 def packages() -> Iterator[importlib.metadata.EntryPoint]:
     """Find the entry points of installed packages, without the working directory."""
-    here = Path.cwd().resolve()
-    paths = [each for each in sys.path if each and Path(each).resolve() != here]
-    for package in importlib.metadata.distributions(path=paths):
+    for package in importlib.metadata.distributions(path=without_working_directory(sys.path)):
         yield from (each for each in package.entry_points if each.group == GROUP)
 
 
