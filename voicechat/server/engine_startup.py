@@ -137,7 +137,7 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     if model is not None:
         requests = KnownRequests(intents.is_request, intents.sample_pairs)
         stt = MoonshineStt(worker, None if options.chat_url else requests)
-    return stt, HibariTts(worker, voices) if voices else SilentTts()
+    return stt, HibariTts(worker, voices, notify) if voices else SilentTts()
 
 
 def _with_remote(

@@ -110,7 +110,7 @@ class Worker:
         self._ready = False
         self._last_number = 0
         self._pending: dict[int, Callable[[str, Any], None]] = {}
-        self._starts: deque[float] = deque(maxlen=_RESTARTS + 1)
+        self._starts: deque[float] = deque(maxlen=_RESTARTS)
         self._starting: asyncio.Task[None] | None = None
         self.epoch = 0
         """Incremented by every start. Jobs of an earlier epoch are lost."""
@@ -150,12 +150,12 @@ class Worker:
 
     def _count_start(self) -> None:
         now = time.monotonic()
-        self._starts.append(now)
-        if len(self._starts) > _RESTARTS and now - self._starts[0] < _RESTART_SPAN_S:
+        if len(self._starts) == _RESTARTS and now - self._starts[0] < _RESTART_SPAN_S:
             raise ServerError(
-                f"{self._label} crashed {_RESTARTS} times within a minute and will stay off.",
-                "Start voicechat again.",
+                f"{self._label} crashed {_RESTARTS} times within a minute.",
+                "It starts again after a minute.",
             )
+        self._starts.append(now)
 
     async def _spawn(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()

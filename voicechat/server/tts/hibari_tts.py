@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
+from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import SpokenWords
 from voicechat.server.engine_worker import Worker, WorkerStopped
+from voicechat.server.missing_engine import SilentTts
 from voicechat.server.tts.kokoro_model import is_kokoro
 
 RATE = 24_000
@@ -39,17 +41,25 @@ class HibariTts:
     """`TextToSpeech` on a worker whose part `tts` is a `HibariSynthesizer`.
 
     voices: name -> model file. The first is the default.
+    notify: called with a sentence when the engine fails and the replies become silent.
     """
 
     rate = RATE
 
-    def __init__(self, worker: Worker, voices: Mapping[str, Path]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        voices: Mapping[str, Path],
+        notify: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         self.names = tuple(voices)
         self._deadlines = {
             name: _KOKORO_DEADLINE_S if is_kokoro(file) else _DEADLINE_S
             for name, file in voices.items()
         }
         self._worker = worker
+        self._notify = notify
+        self._is_silent = False
 
     async def open(self) -> None:
         """Start and warm up the worker. Raises `ServerError` on failure."""
@@ -58,7 +68,7 @@ class HibariTts:
     async def speak(
         self, text: str, voice: str | None = None, speed: float = 1.0
     ) -> AsyncGenerator[SpokenWords, None]:
-        """Yield the speech word by word. Raises `ServerError`.
+        """Yield the speech word by word; words without sound when the engine fails.
 
         The joined texts are the given text, with U+FFFD for lone surrogates. An unknown voice
         selects the default. speed: 1.0 is normal; limited to 0.5 to 2.0. When the worker ends
@@ -66,15 +76,36 @@ class HibariTts:
         """
         chosen = voice if voice in self.names else self.names[0]
         held = min(_FASTEST, max(_SLOWEST, speed))
-        for clause in clauses(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)):
+        text, said = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text), 0
+        try:
+            async with aclosing(self._spoken(text, chosen, held)) as pieces:
+                async for piece in pieces:
+                    said += len(piece.text)
+                    yield piece
+            self._is_silent = False
+        except ServerError as error:
+            self._report(error)
+            async for piece in SilentTts().speak(text[said:]):
+                yield piece
+
+    def _report(self, error: ServerError) -> None:
+        """Report the first failure after a success."""
+        if not self._is_silent:
+            self._is_silent = True
+            self._notify(f"{error.message} Replies are only text until it works again.")
+
+    async def _spoken(
+        self, text: str, voice: str, speed: float
+    ) -> AsyncGenerator[SpokenWords, None]:
+        for clause in clauses(text):
             said = 0
             try:
-                async with aclosing(self._clause(clause, chosen, held)) as pieces:
+                async with aclosing(self._clause(clause, voice, speed)) as pieces:
                     async for piece in pieces:
                         said += len(piece.text)
                         yield piece
             except WorkerStopped:
-                async with aclosing(self._clause(clause[said:], chosen, held)) as pieces:
+                async with aclosing(self._clause(clause[said:], voice, speed)) as pieces:
                     async for piece in pieces:
                         yield piece
 
