@@ -87,13 +87,46 @@ async def test_connection_limit_refuses_and_then_accepts_again() -> None:
         ]
         with pytest.raises(InvalidStatus) as refused:
             await connect(backend.app.url, additional_headers=BEARER, proxy=None)
-        assert refused.value.response.status_code == 503
+        answer = refused.value.response
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert b"Try again later" in answer.body
+        assert b"--max-connections" in answer.body
         await sockets[0].close()
         await gone(backend, 1)
         third = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
         assert check(await third.recv())["type"] == "session.created"
         for socket in (sockets[1], third):
             await socket.close()
+
+
+async def test_twenty_clients_are_answered() -> None:
+    async with scripted_server() as backend:
+        sockets = [
+            await connect(backend.app.url, additional_headers=BEARER, proxy=None) for _ in range(20)
+        ]
+        for socket in sockets:
+            await socket.send(frame("response.create"))
+        for socket in sockets:
+            async with asyncio.timeout(20):
+                while check(await socket.recv())["type"] != "response.done":
+                    continue
+            await socket.close()
+
+
+async def test_a_session_without_turn_detection_opens_no_detector() -> None:
+    async with scripted_server() as backend:
+        backend.stt.texts = ["words"]
+        async with connect(backend.app.url, additional_headers=BEARER, proxy=None) as socket:
+            manual = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+            await socket.send(frame("session.update", session=manual))
+            audio = base64.b64encode(tone(200)).decode()
+            await socket.send(frame("input_audio_buffer.append", audio=audio))
+            await socket.send(frame("input_audio_buffer.commit"))
+            async with asyncio.timeout(20):
+                while not check(await socket.recv())["type"].endswith("completed"):
+                    continue
+            (pipeline,) = backend.app.pipelines
+            assert pipeline._detector is None
 
 
 async def gone(backend: ScriptedServer, left: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 from typing import Any
 
@@ -47,3 +48,14 @@ class Faulty:
 
     def environment(self, job: Any) -> list[str]:
         return sorted(os.environ)
+
+
+class Meeting:
+    """An engine whose part answers when two of its jobs run at the same time."""
+
+    def __init__(self) -> None:
+        self.part = self
+        self._barrier = threading.Barrier(2, timeout=20)
+
+    def meet(self, job: Any) -> int:
+        return self._barrier.wait()

@@ -20,6 +20,12 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept other machines; they need the token.")
     ] = False,
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            "--max-connections", metavar="NUMBER", min=1, help="Most clients at the same time."
+        ),
+    ] = 32,
     voice: Annotated[Text, typer.Option(metavar="NAME", help="Voice of new sessions.")] = None,
     stt: Annotated[Text, flag("stt")] = None,
     stt_model: Annotated[Text, flag("stt_model")] = None,
@@ -59,6 +65,7 @@ def serve(
             host=host,
             port=port,
             allow_remote=allow_remote,
+            max_connections=max_connections,
             stt=recognizer,
             tts=speaker,
             chat_url=options.chat_url,

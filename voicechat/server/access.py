@@ -83,7 +83,10 @@ class AccessCheck:
                 HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, Upgrade="websocket"
             )
         if full:
-            message = "All connections of this server are in use."
+            message = (
+                "All connections of this server are in use. Try again later, or start it with a"
+                " larger --max-connections."
+            )
             return refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, "server_overloaded", message, Retry_After="2"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from voicechat.speech.vad import Detector
@@ -18,9 +19,12 @@ class DetectorPool:
         """Create one in advance. Can be called on another thread."""
         self.release(self._make())
 
-    def acquire(self) -> Detector:
-        """Return a detector in its initial state, for one connection."""
-        return self._unused.pop() if self._unused else self._make()
+    async def acquire(self) -> Detector:
+        """Return a detector in its initial state, for one connection.
+
+        A new one is created on another thread, so that other connections do not wait for it.
+        """
+        return self._unused.pop() if self._unused else await asyncio.to_thread(self._make)
 
     def release(self, detector: Detector) -> None:
         """Return a detector to the pool."""

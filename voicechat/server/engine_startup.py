@@ -136,8 +136,8 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     stt: SpeechToText = MissingStt()
     if model is not None:
         requests = KnownRequests(intents.is_request, intents.sample_pairs)
-        stt = MoonshineStt(worker, None if options.chat_url else requests)
-    return stt, HibariTts(worker, voices, notify) if voices else SilentTts()
+        stt = MoonshineStt(worker, None if options.chat_url else requests, options.lanes)
+    return stt, HibariTts(worker, voices, notify, options.lanes) if voices else SilentTts()
 
 
 def _with_remote(

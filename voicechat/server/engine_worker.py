@@ -6,9 +6,9 @@ Messages both ways are frames (`system.frames`), each a msgpack list.
     from the child   [number, kind, value]         kind: ready, item, done, error, event
 
 Jobs of one part of the engine ("part.method") run one after the other in the order they were sent;
-parts run at the same time. The process isolates an engine that holds the interpreter lock or
-crashes. The child ends with its parent: its standard input closes, and on Linux the kernel kills it
-as well.
+parts run at the same time, and so do the lanes of a part ("part#1.method"). The process isolates an
+engine that holds the interpreter lock or crashes. The child ends with its parent: its standard
+input closes, and on Linux the kernel kills it as well.
 """
 
 from __future__ import annotations

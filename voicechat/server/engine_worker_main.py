@@ -4,7 +4,8 @@
 
 A thread reads frames, so that a job can be canceled while it runs. The jobs of one lane run one
 by one: the method "name" runs on the main thread, "part.name" on the thread of that part of the
-engine. Only frames go to standard output; output of libraries goes to standard error.
+engine, "part#1.name" on another thread of the same part. Only frames go to standard output; output
+of libraries goes to standard error.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class _Jobs:
     def _lane(self, part: str) -> _Lane:
         if part not in self._lanes:
             lane = self._lanes[part] = _Lane()
-            engine = getattr(self._engine, part, None)
+            engine = getattr(self._engine, part.partition("#")[0], None)
             threading.Thread(target=self._work, args=(lane, engine), daemon=True).start()
         return self._lanes[part]
 

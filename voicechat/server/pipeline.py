@@ -188,12 +188,21 @@ class Pipeline:
 
     @property
     def _endpointer(self) -> Endpointer:
-        """The endpointer, made with the first sound: a typed session needs no detector."""
+        """The endpointer, which `_listen` opens with the first sound."""
+        assert self._opened_endpointer is not None
+        return self._opened_endpointer
+
+    async def _open_endpointer(self) -> None:
+        """Open the endpointer: a session without turn detection needs no detector."""
         if self._opened_endpointer is None:
-            self._detector = self._engines.detectors.acquire()
+            self._detector = await self._engines.detectors.acquire()
             self._opened_endpointer = Endpointer(self._detector)
             self._opened_endpointer.configure(self._turns or {})
-        return self._opened_endpointer
+
+    def _set_complete(self, complete: bool) -> None:
+        """Tell the endpointer if the text so far is a whole request."""
+        if self._opened_endpointer is not None:
+            self._opened_endpointer.complete = complete
 
     def _reset_endpointer(self) -> None:
         if self._opened_endpointer is not None:
@@ -202,6 +211,8 @@ class Pipeline:
     # ----------------------------------------------------------------- listening
 
     async def _listen(self, sound: InputSound) -> None:
+        if self._turns is not None:
+            await self._open_endpointer()
         step = sound.format.size(_STEP_MS)
         for start in range(0, len(sound.sound), step):
             chunk = sound.sound[start : start + step]
@@ -268,7 +279,8 @@ class Pipeline:
             return
         if partial.text != utterance.text:
             utterance.text = partial.text
-            utterance.is_request = self._endpointer.complete = False
+            utterance.is_request = False
+            self._set_complete(False)
             self._tasks.create_task(self._judge(utterance, partial.text))
         if delta := utterance.delta(partial.committed):
             self.protocol.transcript_delta(item_id, delta)
@@ -282,7 +294,7 @@ class Pipeline:
             return
         if utterance is self._utterance and utterance.text == text:
             utterance.is_request = ends
-            self._endpointer.complete = ends and self._agrees(utterance)
+            self._set_complete(ends and self._agrees(utterance))
 
     def _agrees(self, utterance: _Turn) -> bool:
         return self._engines.turn_end is None or utterance.sounds_ended
@@ -303,7 +315,7 @@ class Pipeline:
         ended = await model.is_end(bytes(utterance.sound))
         if utterance is self._utterance and utterance.was_asked:
             utterance.sounds_ended = ended
-            self._endpointer.complete = ended and utterance.is_request
+            self._set_complete(ended and utterance.is_request)
 
     def _finish_resampling(self) -> None:
         """Feed the rest of the resampler to the utterance, and start a new resampler."""
@@ -322,7 +334,8 @@ class Pipeline:
         if self._turns is None:
             self._finish_resampling()
         utterance, self._utterance = self._utterance, None
-        self._endpointer.speaking = False
+        if self._opened_endpointer is not None:
+            self._opened_endpointer.speaking = False
         if utterance is None:
             entry = self.protocol.conversation.find(item_id)
             sound = bytes(entry.sound) if entry is not None else b""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicechat.errors import Secret
+from voicechat.server.worker_lanes import available_cores
 
 DEFAULT_MODEL = "voicechat-local"
 """The model name of the offline assistant."""
@@ -65,10 +66,17 @@ class ServeOptions:
     """Keep lists, notes and facts in the user's notebook, not in memory for each session."""
     parent_watch: bool = False
     """Stop when stdin closes or the parent process ends."""
-    max_connections: int = 8
+    max_connections: int = 32
+    """Connections at a time; one more is refused with HTTP status 503."""
     session_seconds: float = 86_400.0
     """Maximum age of a session; it then ends with `session_expired`."""
     log_level: str = "warning"
+
+    @property
+    def lanes(self) -> int:
+        """Utterances, and clauses of replies, that the built-in engines process at a time."""
+        # The server of a conversation has one user, who needs the other cores for sound and screen.
+        return 1 if self.parent_watch else available_cores()
 
     @property
     def model(self) -> str:

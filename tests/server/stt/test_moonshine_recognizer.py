@@ -9,7 +9,7 @@ import pytest
 
 from voicechat.server.stt.moonshine_model import read_tokens
 from voicechat.server.stt.moonshine_recognizer import cleaned, quietest
-from voicechat.server.stt.moonshine_stt import _Turns
+from voicechat.server.worker_lanes import WorkerLane
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_tokens_with_long_texts_are_read() -> None:
 
 
 async def test_a_waiter_with_priority_goes_first_and_a_cancelled_one_blocks_nothing() -> None:
-    turns = _Turns()
+    turns = WorkerLane("stt", 0)
     order: list[str] = []
 
     async def take(name: str, priority: int) -> None:

@@ -240,10 +240,16 @@ class NearestRequest:
         for at in range(0, len(words), _AT_ONCE):
             some = words[at : at + _AT_ONCE]
             spoken |= zip(some, await self._phonemes(some), strict=True)
-        usual = [pair for pair, _ in pairs.most_common(_PAIRS) if set(pair) <= spoken.keys()]
-        entries: list[tuple[str, ...]] = [*((word,) for word in words), *usual]
-        sounds = {entry: _phones("".join(spoken[word] for word in entry)) for entry in entries}
-        return _Search(_Vocabulary(sounds), frozenset(pairs))
+        return await asyncio.to_thread(_search, pairs, words, spoken)
+
+
+def _search(
+    pairs: Counter[tuple[str, str]], words: list[str], spoken: Mapping[str, str]
+) -> _Search:
+    usual = [pair for pair, _ in pairs.most_common(_PAIRS) if set(pair) <= spoken.keys()]
+    entries: list[tuple[str, ...]] = [*((word,) for word in words), *usual]
+    sounds = {entry: _phones("".join(spoken[word] for word in entry)) for entry in entries}
+    return _Search(_Vocabulary(sounds), frozenset(pairs))
 
 
 class _Search:

@@ -1,8 +1,8 @@
 """The built-in STT engine: Moonshine in a worker process.
 
 While the user speaks, the growing sound is decoded again and again. At a pause it is decoded at
-once, so that the final text is ready when the pause proves to be the end of the turn. The worker
-decodes one utterance at a time; those at a pause go first.
+once, so that the final text is ready when the pause proves to be the end of the turn. Each lane of
+the worker decodes one utterance at a time; those at a pause go first.
 
 The code in the worker is `moonshine_recognizer.py`.
 """
@@ -10,17 +10,16 @@ The code in the worker is `moonshine_recognizer.py`.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import importlib.util
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial
 from voicechat.server.engine_worker import JobFailed, Worker, WorkerStopped
 from voicechat.server.stt.moonshine_model import FILES
+from voicechat.server.worker_lanes import WorkerLane, WorkerLanes
 from voicechat.speech.vad import VAD_RATE
 
 _STEP_MS, _STEP_SHARE = 300, 0.1
@@ -53,13 +52,16 @@ class MoonshineStt:
 
     requests: what the assistant understands. A text that it understands replaces the most likely
     text that it does not, if the sound supports it nearly as well. None: the most likely text.
+    lanes: the number of utterances that are decoded at the same time.
     """
 
-    def __init__(self, worker: Worker, requests: KnownRequests | None = None) -> None:
+    def __init__(
+        self, worker: Worker, requests: KnownRequests | None = None, lanes: int = 1
+    ) -> None:
         self._worker = worker
         self._requests = requests
         self._preparing: asyncio.Task[None] | None = None
-        self._turns = _Turns()
+        self._lanes = WorkerLanes("stt", lanes)
         self._numbers = itertools.count(1)
 
     async def open(self) -> None:
@@ -81,7 +83,7 @@ class MoonshineStt:
         self._prepare()
         requests = None if dictation else self._requests
         return MoonshineUtterance(
-            self._worker, self._turns, next(self._numbers), on_partial, requests
+            self._worker, self._lanes.acquire(), next(self._numbers), on_partial, requests
         )
 
     async def close(self) -> None:
@@ -111,11 +113,11 @@ class KnownRequests:
         """Make the pairs."""
         self._pairs = await asyncio.to_thread(lambda: list(self._make_pairs()))
 
-    def send(self, worker: Worker) -> None:
+    def send(self, worker: Worker, lane: WorkerLane) -> None:
         """Give the pairs to the worker, unless it has them."""
         if self._pairs and self._epoch != worker.epoch:
             self._epoch = worker.epoch
-            worker.post("stt.expect", self._pairs)
+            worker.post(lane.method("expect"), self._pairs)
 
 
 class MoonshineUtterance:
@@ -124,7 +126,7 @@ class MoonshineUtterance:
     def __init__(
         self,
         worker: Worker,
-        turns: _Turns,
+        lane: WorkerLane,
         number: int,
         on_partial: Callable[[Partial], None],
         requests: KnownRequests | None = None,
@@ -132,7 +134,8 @@ class MoonshineUtterance:
         self._worker = worker
         self._requests = requests
         self._open_words = _OPEN_WORDS if requests is None else _OPEN_WORDS_OF_REQUESTS
-        self._turns = turns
+        self._lane = lane
+        self._is_open = True
         self._number = number
         self._on_partial = on_partial
         self._sound = bytearray()
@@ -185,15 +188,17 @@ class MoonshineUtterance:
             if task is not None:
                 task.cancel()
         self._on_partial = _ignore
+        self._lane.users -= self._is_open
+        self._is_open = False
         if self._sent_to == self._worker.epoch:
-            self._worker.post("stt.drop", self._number)
+            self._worker.post(self._lane.method("drop"), self._number)
 
     async def _decode(self, priority: int) -> Partial:
         """Recognize the sound so far, in its turn, and report the text."""
         end, left = len(self._sound), True
         partial = Partial("")
         while left:
-            async with self._turns.turn(priority):
+            async with self._lane.turn(priority):
                 text, committed, left = await self._ask(end, ended=priority == _PAUSED)
                 if priority == _PAUSED and not left:
                     text = await self._understood(text)
@@ -207,10 +212,10 @@ class MoonshineUtterance:
         known = self._requests
         if not text or known is None or known.is_request(text):
             return text
-        known.send(self._worker)
+        known.send(self._worker, self._lane)
         try:
             others: list[str] = await self._worker.call(
-                "stt.alternatives", self._number, deadline=_DECODE_S
+                self._lane.method("alternatives"), self._number, deadline=_DECODE_S
             )
         except ServerError:
             return text
@@ -227,7 +232,7 @@ class MoonshineUtterance:
             new = bytes(self._sound[before : self._sent])
             try:
                 text, committed, left = await self._worker.call(
-                    "stt.decode",
+                    self._lane.method("decode"),
                     self._number,
                     before,
                     new,
@@ -242,41 +247,6 @@ class MoonshineUtterance:
             except WorkerStopped:
                 pass
         raise ServerError("The speech recognizer failed.", "Say that again.")
-
-
-class _Turns:
-    """A lock whose waiters have priorities: the lowest number first, then the oldest."""
-
-    def __init__(self) -> None:
-        self._held = False
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
-
-    @asynccontextmanager
-    async def turn(self, priority: int) -> AsyncIterator[None]:
-        """Wait for the lock and hold it."""
-        while self._held:
-            waiter = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (priority, next(self._order), waiter))
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
-                    self._wake()
-                raise
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-            self._wake()
-
-    def _wake(self) -> None:
-        while not self._held and self._waiting:
-            _, _, waiter = heapq.heappop(self._waiting)
-            if not waiter.done():
-                waiter.set_result(None)
-                return
 
 
 def _ignore(_partial: Partial) -> None:

@@ -16,6 +16,7 @@ from voicechat.server.engine_protocols import SpokenWords
 from voicechat.server.engine_worker import Worker, WorkerStopped
 from voicechat.server.missing_engine import SilentTts
 from voicechat.server.tts.kokoro_model import is_kokoro
+from voicechat.server.worker_lanes import WorkerLanes
 
 RATE = 24_000
 """Sample rate of the sound, in Hz."""
@@ -42,6 +43,7 @@ class HibariTts:
 
     voices: name -> model file. The first is the default.
     notify: called with a sentence when the engine fails and the replies become silent.
+    lanes: the number of clauses that are spoken at the same time.
     """
 
     rate = RATE
@@ -51,6 +53,7 @@ class HibariTts:
         worker: Worker,
         voices: Mapping[str, Path],
         notify: Callable[[str], None] = lambda sentence: None,
+        lanes: int = 1,
     ) -> None:
         self.names = tuple(voices)
         self._deadlines = {
@@ -58,6 +61,7 @@ class HibariTts:
             for name, file in voices.items()
         }
         self._worker = worker
+        self._lanes = WorkerLanes("tts", lanes)
         self._notify = notify
         self._is_silent = False
 
@@ -113,12 +117,16 @@ class HibariTts:
         self, clause: str, voice: str, speed: float
     ) -> AsyncGenerator[SpokenWords, None]:
         await self._worker.start()
+        lane = self._lanes.acquire()
         stream = self._worker.stream(
-            "tts.speak", clause, voice, speed, deadline=self._deadlines[voice]
+            lane.method("speak"), clause, voice, speed, deadline=self._deadlines[voice]
         )
-        async with aclosing(stream) as pieces:
-            async for words, pcm in pieces:
-                yield SpokenWords(words, pcm)
+        try:
+            async with aclosing(stream) as pieces:
+                async for words, pcm in pieces:
+                    yield SpokenWords(words, pcm)
+        finally:
+            lane.users -= 1
 
     async def pronounce(self, words: list[str]) -> list[str]:
         """Return the phonemes of each word, in the alphabet of the voice. Raises `ServerError`."""
