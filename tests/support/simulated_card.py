@@ -22,7 +22,7 @@ from sound_measures import LONG_TEXT
 from user_speech import LEVEL, spoken
 
 from voicechat.audio import engine
-from voicechat.audio.devices import device_list, stream_supervisor, streams
+from voicechat.audio.devices import device_list, speaker_change, stream_supervisor, streams
 from voicechat.audio.messages import AudioEvent, AudioSettings
 from voicechat.core.effects import EndItem, Play, ResumePlayback
 from voicechat.core.inputs import LocalSpeech, PlaybackFinished
@@ -72,7 +72,9 @@ class SimulatedCard:
         self._began = self.now
         self._stalls = sorted(stalls)
         self._steps = 0
-        self._out: _Out | None = None
+        self._outs: list[_Out] = []
+        self.exclusive = False
+        """True if the speaker takes one stream at a time."""
         self._in: _In | None = None
         self._played: NDArray[np.float32] = np.zeros((seconds + 1) * RATE, np.float32)
         self._played_to = 0
@@ -92,10 +94,10 @@ class SimulatedCard:
         """Sound at the microphone, 10 ms each."""
         self.spoken: list[Sound] = []
         """Sound of the speaker, about 10 ms each at 24 kHz."""
-        for module in (streams, stream_supervisor, engine):
+        for module in (streams, stream_supervisor, speaker_change, engine):
             clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
             patch.setattr(module, "time", clock)
-        for module in (stream_supervisor, engine):
+        for module in (stream_supervisor, speaker_change, engine):
             patch.setattr(module, "BackgroundCall", lambda work: _AtOnce(work, self.now))
         patch.setattr(device_list, "library", lambda: self._library())
 
@@ -151,10 +153,11 @@ class SimulatedCard:
     def _stream(self) -> None:
         self.now += STEP_MS / 1000
         self._steps += 1
-        if self._out is not None:
-            self._hear(self._out.play(self._steps))
+        if self._outs:
+            self._hear(_mixed([out.play(self._steps) for out in self._outs]))
             if not self._stalled("speaker"):
-                self._out.fill()
+                for out in self._outs:
+                    out.fill()
         if self._in is not None:
             self._in.take(self._microphone())
             if not self._stalled("microphone"):
@@ -197,32 +200,50 @@ class SimulatedCard:
         return SimpleNamespace(
             query_hostapis=lambda: [{"name": "Simulated"}],
             query_devices=lambda kind=None: both if kind else [both],
-            RawOutputStream=lambda **how: _Out(self, **how),
+            RawOutputStream=self._output,
             RawInputStream=lambda **how: _In(self, **how),
             PortAudioError=OSError,
             _terminate=lambda: None,
             _initialize=lambda: None,
         )
 
+    def _output(self, **how: Any) -> _Out:
+        if self.exclusive and self._outs:
+            raise OSError("Device unavailable")
+        return _Out(self, **how)
+
     def attach(self, stream: _Stream, on: bool) -> None:
         """Start or stop a stream."""
         if isinstance(stream, _Out):
             if on:
                 stream.played = stream.due(self._steps)
-            self._out = stream if on else None
+            self._outs = [out for out in self._outs if out is not stream] + [stream] * on
         elif isinstance(stream, _In):
             self._in = stream if on else None
+
+
+def _mixed(blocks: list[Sound]) -> Sound:
+    """Return the sum, as a sound server that plays several streams."""
+    frames = max(map(len, blocks))
+    total = np.zeros(frames, np.int32)
+    for block in blocks:
+        total[: len(block)] += block
+    mixed: Sound = total.clip(-32768, 32767).astype(np.int16)
+    return mixed
 
 
 class _AtOnce:
     """A `BackgroundCall` that takes no time."""
 
     done = True
-    error = None
 
     def __init__(self, work: Callable[[], Any], now: float) -> None:
         self.began = now
-        self.result = work()
+        self.result = self.error = None
+        try:
+            self.result = work()
+        except device_list.NoSound as error:
+            self.error = error
 
 
 class _Stream:

@@ -20,7 +20,7 @@ from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.card import SoundCard
 from voicechat.audio.devices.device_list import Kind
 from voicechat.audio.devices.stream_supervisor import HANG_S, StreamSupervisor
-from voicechat.audio.devices.streams import BackgroundCall
+from voicechat.audio.devices.streams import BackgroundCall, OutputStream
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -270,9 +270,23 @@ class Engine:
         speaker = card.speaker
         if speaker is not None:
             self._drop_at = now if self._streams.speaker is None else now + _LOST_SPEAKER_S
-            drops, drops_ms = self._earlier_drops
-            dropped = speaker.underflows
-            self._earlier_drops = (drops + dropped, drops_ms + dropped * speaker.block_ms)
+            self._keep_drops(speaker)
+
+    def _keep_drops(self, speaker: OutputStream) -> None:
+        drops, drops_ms = self._earlier_drops
+        dropped = speaker.underflows
+        self._earlier_drops = (drops + dropped, drops_ms + dropped * speaker.block_ms)
+
+    def continue_on(self, speaker: OutputStream, now: float) -> bool:
+        """Continue on a second speaker without a gap; see `StreamUser`."""
+        old = self._streams.card.speaker
+        if old is None or self._playback.stopping or self._aborting is not None:
+            return False
+        self._keep_drops(old)
+        self._playback.attach(speaker.queue, now, joined=True)
+        self._playout_tap.attach(speaker.monitor, speaker.rate)
+        self._capture.realign()
+        return True
 
     def streams_opened(self, card: SoundCard, kinds: frozenset[Kind], now: float) -> None:
         """Use newly opened streams; see `StreamUser`."""
@@ -328,13 +342,16 @@ class Engine:
         """
         streams = self._streams
         speaker, microphone = streams.speaker, streams.card.microphone
-        if speaker is None or self._playback.stopping or streams.opening is not None:
+        if speaker is None or self._playback.stopping or streams.is_changing:
             return
-        busy = speaker.queue.cue_playing or not self._playback.idle
-        if self._buffer_sizing.changes(speaker, busy, not self.is_hearing(), now):
-            streams.size = self._buffer_sizing.size
-            loses = microphone is not None and microphone.ring.drops > 0
-            streams.reopen(frozenset(("output", "input") if busy and loses else ("output",)))
+        cue, busy = speaker.queue.cue_playing, not self._playback.idle
+        quiet, gapless = not self.is_hearing(), streams.gapless and not cue
+        if self._buffer_sizing.changes(speaker, busy or cue, quiet, now, gapless=gapless):
+            if (busy or cue) and microphone is not None and microphone.ring.drops > 0:
+                streams.size = self._buffer_sizing.size
+                streams.reopen(frozenset(("output", "input")))
+            else:
+                streams.resize_speaker(self._buffer_sizing.size)
 
     def _drop_lost_speaker(self, now: float) -> None:
         """Without a speaker for three seconds, drop queued sound and finish ended items."""

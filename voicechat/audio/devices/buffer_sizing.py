@@ -12,11 +12,13 @@ from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 
 _MAX_CLOSE_CALLS: Final = 3
 """Near misses after which blocks get larger at the next silence."""
-_MAX_UNDERFLOWS: Final = 5
-"""Underruns that are worse than the short gap of reopening in the middle of a sentence.
+_MAX_UNDERFLOWS: Final = 2
+"""Underruns after which buffers get larger in the middle of a sentence.
 
-A second gap would be worse still, so the largest buffer follows.
+More of them would be worse than a high latency, so buffers grow by two steps.
 """
+_MAX_UNDERFLOWS_BEFORE_GAP: Final = 5
+"""The same where the change leaves a gap."""
 _CALM_S: Final = 120.0
 _LONGEST_CALM_S: Final = 4 * 3600.0
 
@@ -43,27 +45,36 @@ class BufferSizing:
         """The current entry of `BUFFER_SIZES`."""
         return BUFFER_SIZES[self._index]
 
-    def changes(self, speaker: StreamCounters, busy: bool, quiet: bool, now: float) -> bool:
-        """Return True if the streams must be reopened with a new `size`.
+    def changes(
+        self,
+        speaker: StreamCounters,
+        busy: bool,
+        quiet: bool,
+        now: float,
+        *,
+        gapless: bool = False,
+    ) -> bool:
+        """Return True if the speaker must be opened with a new `size`.
 
-        `busy`: something plays; `quiet`: the microphone hears nothing. Only severe trouble
-        justifies a gap in either.
+        `busy`: something plays; `quiet`: the microphone hears nothing; `gapless`: a change leaves
+        no gap. Only trouble that is heard justifies a change while something is heard.
         """
         counters = (speaker.underflows, speaker.close_calls)
         if counters != self._counters or not self._calm_since:
             self._counters, self._calm_since = counters, now
         heard, larger = busy or not quiet, len(BUFFER_SIZES) - 1 - self._index
-        if larger and self._behind(speaker, heard):
+        if larger and self._behind(speaker, heard, gapless):
             if self._on_trial:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
-            return self._change(larger if heard else 1)
+            return self._change(min(larger, 2) if heard else 1)
         if self._index and quiet and not busy and now - self._calm_since >= self._calm_s:
             return self._change(-1)
         return False
 
-    def _behind(self, speaker: StreamCounters, heard: bool) -> bool:
+    def _behind(self, speaker: StreamCounters, heard: bool, gapless: bool) -> bool:
         if heard:
-            return speaker.underflows >= _MAX_UNDERFLOWS
+            most = _MAX_UNDERFLOWS if gapless else _MAX_UNDERFLOWS_BEFORE_GAP
+            return speaker.underflows >= most
         return speaker.underflows > 0 or speaker.close_calls >= _MAX_CLOSE_CALLS
 
     def _change(self, step: int) -> bool:

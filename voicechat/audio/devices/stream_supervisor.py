@@ -15,6 +15,7 @@ from voicechat.audio.devices import device_list
 from voicechat.audio.devices.card import ALL_SIDES, SoundCard, open_sides
 from voicechat.audio.devices.default_device_watch import DefaultDeviceWatch, DeviceSwitch
 from voicechat.audio.devices.device_list import Kind
+from voicechat.audio.devices.speaker_change import SpeakerChange
 from voicechat.audio.devices.stream_watchdog import NO_SIDES, StreamWatchdog
 from voicechat.audio.devices.streams import GAP_S, BackgroundCall, BufferSize, OutputStream
 from voicechat.audio.messages import AudioEvent, AudioSettings, Opened, Problem, Switched
@@ -26,6 +27,7 @@ _SLOW_S: Final = 4.0
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _STALE_S: Final = 3.0
 _INPUT: Final[frozenset[Kind]] = frozenset(("input",))
+_SPEAKER: Final[frozenset[Kind]] = frozenset(("output",))
 
 
 class StreamUser(Protocol):
@@ -39,6 +41,9 @@ class StreamUser(Protocol):
 
     def speaker_changed(self, now: float) -> None:
         """The open speaker counts as missing from now on, or no longer."""
+
+    def continue_on(self, speaker: OutputStream, now: float) -> bool:
+        """Play on through a second speaker that runs, without a gap; False if that must wait."""
 
     def streams_moved(self) -> None:
         """The sound server moved a stream to another device."""
@@ -98,6 +103,7 @@ class StreamSupervisor:
             lambda: open_sides(settings, size, self._wanted)
         )
         """The opening of streams that is under way."""
+        self._change = SpeakerChange()
 
     @property
     def speaker(self) -> OutputStream | None:
@@ -127,11 +133,31 @@ class StreamSupervisor:
         """Reopen these sides at the next `tick`."""
         self._must_reopen |= kinds
 
+    @property
+    def is_changing(self) -> bool:
+        """True while streams open, or a speaker replaces another one."""
+        return self.opening is not None or self._change.active
+
+    @property
+    def gapless(self) -> bool:
+        """True unless the device refuses a second stream, so that a change leaves a gap."""
+        return self._change.possible
+
+    def resize_speaker(self, size: BufferSize) -> None:
+        """Replace the speaker by one with this buffer size, without a gap if possible."""
+        self.size = size
+        if self._change.possible:
+            self._change.begin(lambda: OutputStream(self._settings, size))
+        else:
+            self.reopen(_SPEAKER)
+
     def tick(self, now: float) -> None:
         """Use newly opened streams, and reopen those that stopped; `now`: monotonic s."""
         pause, self._ticked_at = now - self._ticked_at, now
         if self.opening is not None:
             self._poll_opening(self.opening, now)
+        elif self._change.active:
+            self._poll_change(now)
         elif pause > GAP_S / 2:
             self._excuse(now, pause)
         else:
@@ -156,10 +182,29 @@ class StreamSupervisor:
             else:
                 self._use_none(opening.error)
         elif now - opening.began > self._slow_s:
-            self._emit(
-                Opened(None, None, problem=device_list.SERVER_HANGS, hint=device_list.RESTART_HINT)
-            )
-            self.hung = True
+            self._give_up()
+
+    def _poll_change(self, now: float) -> None:
+        change, old = self._change, self.card.speaker
+        if change.waits(now) > _SLOW_S:
+            self._give_up()
+        new = change.step(now)
+        if new is None:
+            if not (change.possible or change.active or self._user.is_playing()):
+                self.reopen(_SPEAKER)
+        elif old is None or old.rate != new.rate:
+            change.finish(new)
+        elif self._user.continue_on(new, now):
+            kept = self.card.without(_SPEAKER)
+            self.card = SoundCard((new, *kept.streams.values()), kept.problems)
+            change.finish(old, new.latency)
+            self._report_due = True
+
+    def _give_up(self) -> None:
+        self._emit(
+            Opened(None, None, problem=device_list.SERVER_HANGS, hint=device_list.RESTART_HINT)
+        )
+        self.hung = True
 
     def _use_none(self, error: BaseException | None) -> None:
         problem = getattr(error, "problem", str(error))

@@ -31,7 +31,7 @@ class BufferSize(NamedTuple):
     buffer_ms: int
 
 
-BUFFER_SIZES: Final = (BufferSize(10, 0), BufferSize(10, 40), BufferSize(10, 200))
+BUFFER_SIZES: Final = tuple(BufferSize(10, buffer_ms) for buffer_ms in (0, 40, 200, 400))
 """From the lowest latency to the one that a busy machine keeps up with.
 
 Longer blocks do not help: after an underrun PulseAudio then waits for up to two seconds.
@@ -295,6 +295,11 @@ class OutputStream(CallbackClock):
                 self.close_calls += ahead < 1.4 * block_s
 
         return speak
+
+    @property
+    def settled(self) -> bool:
+        """True when the times that the device reports have become reliable."""
+        return self._calls > _SETTLING_CALLS
 
     def abort(self) -> float:
         """Discard the device's buffer and continue; return when it fell silent. May hang."""

@@ -127,6 +127,9 @@ class Playback:
         self._positions = HeardPositions(rate)
         self.queue: PlaybackQueue | None = None
         """The playback queue of the open speaker."""
+        self._previous: PlaybackQueue | None = None
+        """The queue that plays up to the joint with `queue`, where `queue` begins."""
+        self._joint = 0
         self._resampler = Resampler(rate, rate)
         self._open_item: str | None = None
         self._piece: SoundPiece | None = None
@@ -175,8 +178,9 @@ class Playback:
     def hold(self) -> None:
         """Fade out and keep the position."""
         self._held = True
-        if self.queue is not None:
-            self.queue.hold()
+        for queue in (self._previous, self.queue):
+            if queue is not None:
+                queue.hold()
 
     def resume(self) -> None:
         """Continue from the held position at full level."""
@@ -191,6 +195,8 @@ class Playback:
         self._odd_bytes.clear()
         self._drop_piece()
         self._stop_by = now + _ACK_S
+        if self._previous is not None:
+            self._previous.hold()
         if self.queue is not None:
             self.queue.flush()
 
@@ -246,7 +252,17 @@ class Playback:
     def events(self, now: float, progress: bool) -> Iterator[AudioEvent]:
         """Yield the events of items that started, advanced or finished."""
         if self.queue is not None and not self.stopping:
-            yield from self._positions.heard(self.queue.heard(now), now, progress)
+            yield from self._positions.heard(self._heard(self.queue, now), now, progress)
+
+    def _heard(self, queue: PlaybackQueue, now: float) -> int:
+        """Return the heard position, negative before the joint of two queues."""
+        position = queue.heard(now)
+        if self._previous is not None:
+            before = self._previous.heard(now) - self._joint
+            if before < 0 and not position:
+                return before
+            self._previous = None
+        return position
 
     @property
     def prebuffer_ms(self) -> float:
@@ -273,14 +289,20 @@ class Playback:
 
     # ----------------------------------------------------------------- devices come and go
 
-    def attach(self, queue: PlaybackQueue, now: float) -> None:
-        """Continue on another playback queue, with the sound that the old one had not played."""
-        old = self.queue
+    def attach(self, queue: PlaybackQueue, now: float, *, joined: bool = False) -> None:
+        """Continue on another playback queue, with the sound that the old one had not played.
+
+        joined: the old queue still plays, at the same rate, until the other one continues.
+        """
+        old, self._previous = self.queue, None
         origin, rest = 0, np.empty(0, np.int16)
         if old is not None:
-            origin = max(old.heard(now), old.flushed_to)
+            origin = max(old.join(queue) if joined else old.heard(now), old.flushed_to)
             rest = old.unplayed(origin)
             self._keep_totals(old)
+            if joined:
+                old.end_at(origin)
+                self._previous, self._joint = old, origin
         self._positions.rebase(origin, queue.rate)
         if old is not None and old.rate != queue.rate:
             resampler = Resampler(old.rate, queue.rate)

@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 from voicechat.audio.playback.loss_concealment import LossConcealment
 from voicechat.speech.pcm import Samples, fade_in
 
+_OVERLAP_S: Final = 0.004
+"""Overlap of two queues, because the times that devices report are a little inexact."""
+_MIN_BLOCKS: Final = 3
+"""Blocks of 10 ms that a callback may render while the loop ends a queue."""
+
 
 class PlaybackQueue:
     """Queued sound for the speaker callback, with exact playout positions.
@@ -69,6 +74,8 @@ class PlaybackQueue:
         self._flush_done = 0
         self._cue = self._cue_requested
         self._cue_at = 0
+        self.next_at = 0.0
+        """Time at which the next rendered frame is heard."""
         self.flushed_at = 0
         """Position after the last frame handed over before the latest flush."""
         self.gaps = 0
@@ -189,6 +196,20 @@ class PlaybackQueue:
         copy: Samples = self._ring[indexes]
         return copy
 
+    def join(self, following: PlaybackQueue) -> int:
+        """Return the position at which another queue of the same rate continues without a gap.
+
+        Both queues must be rendered to running devices.
+        """
+        if self._dry:
+            return self._read
+        frames = int((following.next_at - self.next_at + _OVERLAP_S) * self.rate)
+        return min(self._written, self._read + max(frames, _MIN_BLOCKS * self.rate // 100))
+
+    def end_at(self, position: int) -> None:
+        """Fade out at this position, because another queue continues there."""
+        self._written, self.closed = position, True
+
     # ----------------------------------------------------------------- the callback's side
 
     def render(self, out: Samples, dac: float) -> None:
@@ -201,6 +222,7 @@ class PlaybackQueue:
         if not self._tail.finished:
             self._add_tail(out[take:])
         self._keep_rendered(out)
+        self.next_at = dac + len(out) / self.rate
         if self.cue_playing:
             self._add_cue(out)
 
@@ -221,7 +243,7 @@ class PlaybackQueue:
         if rise and not self._starts(len(out)):
             self._play_tail(out)
             return 0
-        take = min(len(out), self._written - self._read)
+        take = max(0, min(len(out), self._written - self._read))
         self._copy(out, take)
         self._read += take
         self._apply_gain(out, take, rise)
