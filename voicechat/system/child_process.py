@@ -8,7 +8,6 @@ runs below `process_supervisor.py`, which kills everything that it started.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
@@ -16,7 +15,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio  # loaded by the coroutines only: the audio process has no use for it
 
 GRACE_S = (0.5, 0.3, 0.2)
 """Seconds to end after the closing of standard input, after `terminate`, after `kill`."""
@@ -114,17 +116,19 @@ async def start(
     command: Sequence[str],
     env: Mapping[str, str],
     cwd: Path | None = None,
-    stderr: int = asyncio.subprocess.PIPE,
+    stderr: int = subprocess.PIPE,
     limit: int = _PIECE,
 ) -> asyncio.subprocess.Process:
     """Start a child with pipes for input and output.
 
     limit: bytes of one line of output. Raises OSError or ValueError.
     """
+    import asyncio
+
     return await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=stderr,
         env=dict(env),
         cwd=cwd,
@@ -152,6 +156,8 @@ async def stop_supervised(child: asyncio.subprocess.Process, patient: bool = Fal
 
     patient: the program first has 0.6 s to end by itself after its standard input closes.
     """
+    import asyncio
+
     ending = asyncio.ensure_future(_end_supervised(child, patient))
     try:
         await asyncio.shield(ending)
@@ -174,7 +180,9 @@ async def _end_supervised(child: asyncio.subprocess.Process, patient: bool) -> N
 
 
 async def _kill_tree_on_windows(child: asyncio.subprocess.Process) -> None:
-    nothing = asyncio.subprocess.DEVNULL
+    import asyncio
+
+    nothing = subprocess.DEVNULL
     killer = await asyncio.create_subprocess_exec(
         "taskkill", "/F", "/T", "/PID", str(child.pid), stdout=nothing, stderr=nothing
     )
@@ -183,6 +191,8 @@ async def _kill_tree_on_windows(child: asyncio.subprocess.Process) -> None:
 
 async def ended(child: asyncio.subprocess.Process, seconds: float) -> bool:
     """Wait for the child to end; False when it has not ended after that many seconds."""
+    import asyncio
+
     try:
         async with asyncio.timeout(seconds):
             await child.wait()
@@ -210,11 +220,13 @@ async def run_with_input(
     Without `keep_output` the output is discarded, and a process that it leaves running may stay.
     Raises OSError when it cannot start, TimeoutError after `deadline` seconds; it is killed then.
     """
-    nothing = asyncio.subprocess.DEVNULL
+    import asyncio
+
+    nothing = subprocess.DEVNULL
     child = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE if keep_output else nothing,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE if keep_output else nothing,
         stderr=nothing,
         env=dict(env),
         **own_session(),

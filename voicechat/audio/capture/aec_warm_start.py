@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import webrtcvad
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
@@ -27,6 +26,7 @@ from voicechat.audio.capture.linear_aec import (
 )
 from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, decibels
+from voicechat.speech.webrtc_vad import Vad
 
 FramePair = tuple[Samples, Samples]
 """10 ms of the microphone and of the speaker, int16 of shape (160,) each."""
@@ -101,7 +101,7 @@ class WarmOnsetDetector(OnsetDetector):
         frames = [*past, *waited]
         self._warm_filter = _WarmFilter(delay, _gain(delay, frames))
         super().__init__(self._warm_filter)
-        self._vad_warm = webrtcvad.Vad(3)
+        self._vad_warm = Vad(3)
         self._waiting = len(waited)
         self._age = 0
         self._excess_db = 0.0

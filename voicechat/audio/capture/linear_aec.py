@@ -16,13 +16,13 @@ import math
 from typing import Final
 
 import numpy as np
-import webrtcvad
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.clock_drift import ClockDrift
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.pcm import FULL_SCALE, Samples, dbfs, decibels, rms
+from voicechat.speech.webrtc_vad import Vad
 
 _PARTITIONS: Final = 24
 """Partitions of 10 ms: the longest delay plus the tail of the echo."""
@@ -178,7 +178,7 @@ class OnsetDetector:
         self._filter = linear_filter or LinearFilter()
         self.drift: Final = self._filter.drift
         """Estimate of the difference between the two clocks."""
-        self._vad = webrtcvad.Vad(3)
+        self._vad = Vad(3)
         self._echo_db = _MIN_ECHO_DB
         self.leak_db = 0.0
         """Learned level of the residual echo relative to the echo, in dB."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-import webrtcvad
-
 from voicechat.speech.pcm import Samples, dbfs
+from voicechat.speech.webrtc_vad import Vad
 
 RATE: Final = 16_000
 FRAME: Final = 160
@@ -44,7 +43,7 @@ class VoiceGate:
     """VAD decision per frame: voiced, and louder than the room."""
 
     def __init__(self, above_floor_db: float = 9.0) -> None:
-        self._vad = webrtcvad.Vad(3)
+        self._vad = Vad(3)
         self.above_floor_db = above_floor_db
         self.floor_db = -60.0
         self.level = -100.0
