@@ -94,6 +94,8 @@ async def test_a_double_click_selects_a_word_and_a_triple_click_the_entry(
         assert copied == ["twenty-one"]
         await pilot.click(line, offset=at, times=3)
         assert pilot.app.screen.get_selected_text() == "It is twenty-one past two."
+        await pilot.click(line, offset=Offset(60, 0), times=2)
+        assert pilot.app.screen.get_selected_text() is None
 
 
 async def test_a_double_click_selects_a_word_in_the_composer() -> None:

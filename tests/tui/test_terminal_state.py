@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -88,7 +89,10 @@ HELD = [50.0, 50.66, *(50.69 + 0.03 * number for number in range(20))]
 
 @pytest.mark.parametrize("keys", [("f2", "ctrl+t"), ("f3", "ctrl+o"), ("f4", "ctrl+g")])
 @pytest.mark.parametrize("which", [0, 1])
-async def test_a_held_toggle_acts_once(keys: tuple[str, str], which: int) -> None:
+async def test_a_held_toggle_acts_once(
+    keys: tuple[str, str], which: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicechat.tui.terminal_app.NEXT_REPEAT_S", 60.0)
     session = ScriptedSession(hands_free=False)
     async with VoicechatApp(session).run_test() as pilot:
         await press_at(pilot, keys[which], *HELD)
@@ -97,7 +101,8 @@ async def test_a_held_toggle_acts_once(keys: tuple[str, str], which: int) -> Non
         assert len(session.asked) == 2
 
 
-async def test_a_held_new_conversation_key_starts_one() -> None:
+async def test_a_held_new_conversation_key_starts_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicechat.tui.terminal_app.NEXT_REPEAT_S", 60.0)
     session = ScriptedSession()
     async with VoicechatApp(session).run_test() as pilot:
         await press_at(pilot, "f5", *HELD)
@@ -111,7 +116,9 @@ async def test_a_second_press_soon_after_the_first_acts_too(
     session = ScriptedSession()
     async with VoicechatApp(session).run_test() as pilot:
         await press_at(pilot, "f3", 50.0, 50.6)
-        await pilot.pause(0.01)
+        async with asyncio.timeout(10):
+            while len(session.asked) < 2:
+                await pilot.pause()
         assert session.asked == [("set_muted", True), ("set_muted", False)]
 
 
@@ -137,6 +144,10 @@ async def test_the_cursor_is_in_the_composer_from_the_start(size: tuple[int, int
         await pilot.press("ctrl+j")
         assert pilot.app.cursor_position == composer.content_region.offset + Offset(0, 1)
         await pilot.resize_terminal(60, 18)
+        async with asyncio.timeout(10):
+            while pilot.app.screen._compositor.size != (60, 18):
+                await pilot.pause()
+        await pilot.pause()
         assert pilot.app.cursor_position == composer.content_region.offset + Offset(0, 1)
         assert composer.content_region.offset != place
 

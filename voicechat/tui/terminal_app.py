@@ -165,17 +165,17 @@ class TerminalApp(App[None]):
 
         The widget has already selected its whole text, or that of its neighbors.
         """
-        if event.chain not in {2, 3}:
-            return
         screen = self.screen
-        widget, offset = screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
-        if widget is None or offset is None or not screen.selections:
+        if event.chain not in {2, 3} or not screen.selections:
             return
-        selection: Selection | None = SELECT_ALL
-        if event.chain == 2:
+        widget, offset = screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
+        selection: Selection | None = None
+        if widget is not None and event.chain == 3:
+            selection = SELECT_ALL
+        elif widget is not None and offset is not None:
             selected = widget.get_selection(SELECT_ALL)
             selection = word_at(selected[0] if selected else "", offset)
-        screen.selections = {widget: selection} if selection else {}
+        screen.selections = {widget: selection} if widget and selection else {}
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy the text through the terminal and, if there is one, with a program; say so.

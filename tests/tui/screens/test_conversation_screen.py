@@ -167,9 +167,7 @@ async def test_typing_outside_the_composer_is_typed_in_it(move_focus: str) -> No
         pilot.app.screen.set_focus(None)
         pilot.app.post_message(Paste(" there\n"))
         await pilot.pause()
-        await pilot.press("enter")
-        assert ("type", "hi there") not in session.asked, "Enter within a paste"
-        assert composer.text.startswith("hi there")
+        assert composer.text == "hi there"
 
 
 async def test_an_update_while_the_screen_closes_is_ignored() -> None:
