@@ -176,6 +176,7 @@ def test_stopping_gives_the_shell_one_job(tmp_path: Path) -> None:
     shell.sendline(f"PS1=prompt'> '; {sys.executable} {script} stop")
     shell.expect(rb"app (\d+)\.")
     app = int(shell.match[1])
+    shell.expect_exact("\x1b[?1049l")
     shell.expect(rb"Stopped")
     shell.expect("prompt> ")
     shell.sendline("fg")

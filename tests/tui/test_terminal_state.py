@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from scripted_session import ScriptedSession
 from textual import events
@@ -35,10 +37,14 @@ def test_ctrl_z_suspends_and_fg_draws_the_whole_screen() -> None:
     )
     shell.expect_exact("prompt> ")
     shell.sendline(f"{sys.executable} {DEMO} talk")
-    for _ in range(2):
+    for stop_as_the_user in (True, False):
         shell.expect_exact("lighthouse")
-        shell.send(b"\x1a")
-        shell.expect_exact("\x1b[?1049l")
+        if stop_as_the_user:
+            shell.send(b"\x1a")
+            shell.expect_exact("\x1b[?1049l")
+        else:
+            [app] = psutil.Process(shell.pid).children()
+            app.send_signal(signal.SIGSTOP)
         shell.expect_exact("Stopped")
         shell.expect_exact("prompt> ")
         shell.sendline("fg")
