@@ -6,6 +6,7 @@ text in its column after emoji that the terminal draws at another width.
 
 from __future__ import annotations
 
+import os
 import re
 
 from rich.cells import cell_len, split_graphemes
@@ -36,7 +37,9 @@ class TerminalDriver(linux_driver.LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal, and ask for the color of its background."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        if self.input_tty and self._writer_thread is not None:
+        # The Linux console would draw the question; with `bg`, there is no writer thread.
+        is_console = os.environ.get("TERM") == "linux"
+        if self.input_tty and self._writer_thread is not None and not is_console:
             self.write(ASK_BACKGROUND)
 
     def write(self, data: str) -> None:
