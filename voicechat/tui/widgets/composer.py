@@ -30,7 +30,9 @@ class Composer(TextArea):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # Ctrl+Z, which undoes in `TextArea`, suspends. A terminal may send Ctrl+- for Ctrl+_.
-        Binding("ctrl+underscore,ctrl+minus,ctrl+shift+minus", "undo", "Undo", id="undo", show=False),
+        Binding(
+            "ctrl+underscore,ctrl+minus,ctrl+shift+minus", "undo", "Undo", id="undo", show=False
+        ),
     ]
 
     NEW_LINE = frozenset({"ctrl+j", "shift+enter", "alt+enter"})
