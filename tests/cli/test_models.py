@@ -67,5 +67,6 @@ def test_the_command(flags, monkeypatch, tmp_path, capsys) -> None:
     assert err == ""
     assert "xai/grok-voice-latest" in out
     assert "planted" not in out
+    assert ("voicechat models list" in out) is not bool(flags)
     if flags:
         assert {each["provider"] for each in json.loads(out)} == set(PROVIDERS)

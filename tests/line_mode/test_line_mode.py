@@ -117,6 +117,20 @@ class ScriptedSession(Publisher):
         self.tell(HelpRequested())
 
 
+class SlowSession(ScriptedSession):
+    """A session that answers after a number of steps of the event loop; -1: never."""
+
+    def __init__(self, steps: int = 50) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def _reply(self, text: str, done: int = 0) -> None:
+        if done == self.steps:
+            super()._reply(text)
+        elif not self._closing.is_set():
+            asyncio.get_running_loop().call_soon(self._reply, text, done + 1)
+
+
 @pytest.fixture
 def standard_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
     """A function that writes bytes to the standard input of the program and closes it."""
@@ -329,6 +343,31 @@ async def test_the_user_is_called_once_the_microphone_delivers(standard_input) -
     assert await app.run_client(app.Chat(session, out)) == 0  # type: ignore[arg-type]
     assert seen == []
     assert out.getvalue().splitlines()[:2] == ["Listening.", "Ready. Type a message, or /help."]
+
+
+async def test_each_line_of_a_pipe_is_answered_before_the_next(standard_input) -> None:
+    standard_input(b"one\ntwo\n/help\nthree\n/quit\n")
+    _, lines = await run_chat(SlowSession())
+    kept = [line for line in lines if line.startswith(("You", "Assistant"))]
+    assert kept == [
+        "You: one",
+        "Assistant: ONE",
+        "You: two",
+        "Assistant: TWO",
+        "You: three",
+        "Assistant: THREE",
+    ]
+
+
+async def test_a_line_of_a_pipe_without_an_answer_is_reported(
+    standard_input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "TURN_TIMEOUT_S", 0.01)
+    standard_input(b"one\n")
+    session = SlowSession(steps=-1)
+    session.link = Link.ONLINE
+    _, lines = await run_chat(session)
+    assert lines[-1] == "A line got no answer."
 
 
 async def test_lines_typed_at_a_terminal_are_not_repeated(standard_input) -> None:

@@ -8,10 +8,12 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
+from scripted import Loud, ScriptedAssistant, ScriptedStt, ScriptedTts
 
 from voicechat.errors import ServerError
+from voicechat.server.detector_pool import DetectorPool
 from voicechat.server.engine_protocols import AssistantRequest, Message, Say
-from voicechat.server.engine_startup import create_engines
+from voicechat.server.engine_startup import EngineSet, create_engines
 from voicechat.server.serve_options import ServeOptions
 
 SEARCH = importlib.util.find_spec
@@ -80,3 +82,12 @@ def test_a_downloaded_model_replaces_the_package(
     notices: list[str] = []
     create_engines(ServeOptions(stt_model=tmp_path), notices.append)
     assert notices == []
+
+
+@pytest.mark.parametrize(("speech", "first"), [(True, "engines"), (False, "assistant")])
+async def test_the_progress_names_only_what_is_loaded(speech: bool, first: str) -> None:
+    parts: list[str] = []
+    engines = EngineSet(ScriptedStt(), ScriptedAssistant(), ScriptedTts(), DetectorPool(Loud))
+    await engines.open(lambda part, done: parts.append(part), speech=speech)
+    assert parts[0] == first
+    assert any("speech" in part for part in parts) is speech

@@ -17,6 +17,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 COMMAND = CommandEntry(10, "models", "List models, voices and keys; download local models.", app)
 
+_HINT = "voicechat models list shows the local models of the embedded voice."
+
 BUILT_IN = "built-in"
 """The name that `use` takes to return to the built-in models."""
 
@@ -41,7 +43,7 @@ def models(context: typer.Context, as_json: Annotated[bool, JSON] = False) -> in
             )
         return 0
     providers = list_providers(loader.load())
-    typer.echo(models_as_json(providers) if as_json else models_as_text(providers))
+    typer.echo(models_as_json(providers) if as_json else f"{models_as_text(providers)}\n\n{_HINT}")
     return 0
 
 

@@ -305,6 +305,10 @@ _EMPTY_LINE_HELP = (
 )
 
 
+_IMMEDIATE = {"", "/interrupt"}
+"""Lines of a pipe that do not wait for the answer to the line before: they stop it."""
+
+
 class Chat(LineClient):
     """A conversation in which each turn and each change of state is printed as a line."""
 
@@ -334,12 +338,14 @@ class Chat(LineClient):
         await self._wait_for_sound()
         self._print("Ready. Type a message, or /help.")
         async for line in typed_lines():
+            if self._echo and line.strip() not in _IMMEDIATE:
+                await self._wait_for_answer()
             continues = self._run_line(line.strip())
             self.handle_updates()
             if not continues:
                 break
         else:
-            await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
+            await self._wait_for_answer()
         return int(self._failed and self._echo)
 
     async def _wait_for_sound(self) -> None:
@@ -347,6 +353,14 @@ class Chat(LineClient):
         with suppress(TimeoutError):
             async with asyncio.timeout(_SOUND_TIMEOUT_S):
                 await self.wait_until(lambda: self._sound_known)
+
+    async def _wait_for_answer(self) -> None:
+        """Wait for the answer to the lines before: a pipe writes the next line at once."""
+        if not await self.wait_until(self._is_answered, TURN_TIMEOUT_S):
+            self._print("A line got no answer.")
+
+    def _is_answered(self) -> bool:
+        return self.is_idle() or self.session.floor is effects.Floor.HEARING
 
     # ----------------------------------------------------------------- input
 
@@ -401,8 +415,11 @@ class Chat(LineClient):
         """The text to print for an update that is complete in itself; empty for others."""
         match update:
             case effects.FloorChanged(floor):
-                listens = floor is effects.Floor.LISTENING
-                return "" if listens and not self._sound_known else _FLOORS.get(floor, "")
+                if floor is effects.Floor.LISTENING and not self._sound_known:
+                    return ""
+                if floor is effects.Floor.SPEAKING and not self.session.with_sound:
+                    return ""
+                return _FLOORS.get(floor, "")
             case effects.Notice(text, _, hint, pipe_hint):
                 return f"{text} {(self._echo and pipe_hint) or hint}"
             case LinkChanged(_, text):

@@ -66,7 +66,7 @@ class EngineSet:
             done += 1
             progress(name, done / len(opening))
 
-        progress("engines", 0.0)
+        progress("engines" if speech else "assistant", 0.0)
         results = await asyncio.gather(
             *(warm(name, opened) for name, opened in opening.items()), return_exceptions=True
         )
