@@ -333,7 +333,7 @@ async def test_the_keys_of_the_replay_screen(recorded_chat: tuple[SessionDriver,
     app = ReplayApp(replay)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await wait_until_over(pilot, replay)
-        texts = "\n".join(line.entry_text.body.plain for line in screen.query(EntryLine))
+        texts = "\n".join(line.entry_text.plain for line in screen.query(EntryLine))
         assert "Heard héllo <b>\U0001f600." in texts
         assert "The recording has ended." in str(screen.query_one("#floor", Static).render())
         assert "Esc quits" in str(screen.query_one("#time", Static).render())

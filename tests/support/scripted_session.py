@@ -55,6 +55,9 @@ class ScriptedSession(Publisher):
         self.usage = Usage()
         self.shown_cost = ""
         self.near_limit: RateLimit | None = None
+        self.limits: tuple[RateLimit, ...] = ()
+        self.voices: tuple[str, ...] = ()
+        self.themes: tuple[str, ...] = ()
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
         self._over = asyncio.Event()

@@ -14,6 +14,7 @@ from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.entry_widgets import EntryLine
+from voicechat.tui.widgets.notice_line import NoticeLine
 from voicechat.tui.word_selection import word_at
 
 
@@ -38,7 +39,7 @@ async def flush(pilot: Pilot[None]) -> None:
 
 
 def notices(pilot: Pilot[None]) -> list[str]:
-    return [notice.message for notice in pilot.app._notifications]
+    return [notice.text for notice in pilot.app.screen.query_one(NoticeLine).notices]
 
 
 async def test_copying_says_so_and_uses_the_program_too(copied: list[str]) -> None:

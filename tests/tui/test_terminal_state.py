@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.widgets.composer import Composer
+from voicechat.tui.widgets.notice_line import NoticeLine
 
 DEMO = Path(__file__).parents[1] / "support" / "demo.py"
 
@@ -65,8 +66,8 @@ async def test_ctrl_z_without_a_shell_explains_itself(monkeypatch: pytest.Monkey
         monkeypatch.setattr(type(pilot.app._driver), "can_suspend", True)
         await pilot.press("a", "ctrl+z")
         assert pilot.app.screen.query_one(Composer).text == "a"
-        [notice] = pilot.app._notifications
-        assert notice.message == "No shell started voicechat, so it cannot be suspended."
+        [notice] = pilot.app.screen.query_one(NoticeLine).notices
+        assert notice.text == "No shell started voicechat, so it cannot be suspended."
 
 
 async def test_typing_is_undone_and_redone() -> None:

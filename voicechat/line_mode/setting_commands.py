@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 
 _MAX_VOICE_NAME = 100
+_MAX_CHOICES = 20
+"""Most names in a hint."""
+
+
+def nearest(name: str, choices: Sequence[str]) -> str:
+    """Return a hint with the choices that are most like the name, or with the first choices."""
+    written = {choice.lower(): choice for choice in choices}
+    close = [written[each] for each in difflib.get_close_matches(name.lower(), written, n=3)]
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    more = ", …" if len(choices) > _MAX_CHOICES else ""
+    return f"Choose one of: {', '.join(choices[:_MAX_CHOICES])}{more}."
 
 
 def voice(session: Session, name: str) -> str:
@@ -32,9 +44,7 @@ def voice(session: Session, name: str) -> str:
     if not name.isprintable() or len(name) > _MAX_VOICE_NAME:
         raise UsageError("/voice takes the name of a voice.")
     if voices and name not in voices and not name.startswith("voice_"):
-        close = difflib.get_close_matches(name, voices, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(voices)}."
-        raise UsageError(f"{session.model} has no voice {name[:40]!r}.", hint)
+        raise UsageError(f"{session.model} has no voice {name[:40]!r}.", nearest(name, voices))
     notes = session.change(voice=name)
     return _changed(f"The voice is {name}.", notes)
 
@@ -133,10 +143,7 @@ def known_theme(session: Session, name: str) -> str:
     """Return the name of this theme of the screen. Raises `UsageError` if there is none."""
     name = name.lower()
     if name not in session.themes:
-        close = difflib.get_close_matches(name, session.themes, n=1)
-        choices = ", ".join(session.themes)
-        hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {choices}."
-        raise UsageError(f"There is no theme {name[:40]!r}.", hint)
+        raise UsageError(f"There is no theme {name[:40]!r}.", nearest(name, session.themes))
     return name
 
 

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 from voicechat.core.effects import Floor
 from voicechat.core.settings import Permission
 from voicechat.errors import UsageError
-from voicechat.line_mode import approval_commands, setting_commands, sound_commands
+from voicechat.line_mode import (
+    approval_commands,
+    command_choices,
+    setting_commands,
+    sound_commands,
+)
+from voicechat.line_mode.command_choices import Choices
 from voicechat.session.controls import SUMMARY
 from voicechat.session.view import MAX_VOLUME
 from voicechat.tools.tool_context import AppCommand
@@ -43,6 +49,10 @@ class Command:
     `ASK` for what the user would miss and for what opens the microphone. `NEVER` for what reads
     files and for approvals: a web page could ask the model for them.
     """
+    available: Callable[[Session], bool] = command_choices.always
+    """True while the command makes sense; the palette and the completion offer only those."""
+    choices: Choices = command_choices.no_values
+    """Values that complete the argument."""
     model_result: str | Callable[[Session], Awaitable[str]] = "Done."
     """Result for the model when `run` returns no text; a function replaces `run`."""
 
@@ -73,74 +83,120 @@ HELP = "/help"
 QUIT = ("/quit", "/exit")
 
 COMMANDS: Mapping[str, Command] = {
-    "/interrupt": Command("stop speech, thinking and tools", _interrupt),
-    "/image": Command(
-        "send a picture", lambda s, path: s.show(path), "PATH [words]", starts_turn=True
+    "/interrupt": Command(
+        "stop speech, thinking and tools", _interrupt, available=command_choices.is_busy
     ),
-    "/mute": Command("mute the microphone", sound_commands.mute, by_model=Permission.AUTO),
+    "/image": Command(
+        "send a picture",
+        lambda s, path: s.show(path),
+        "PATH [words]",
+        starts_turn=True,
+        choices=command_choices.image_files,
+    ),
+    "/mute": Command(
+        "mute the microphone",
+        sound_commands.mute,
+        by_model=Permission.AUTO,
+        available=command_choices.can_mute,
+    ),
     "/unmute": Command(
         "unmute the microphone",
         sound_commands.unmute,
         by_model=Permission.ASK,
+        available=command_choices.can_unmute,
     ),
     "/volume": Command(
         "show or set the volume",
         sound_commands.volume,
         f"0-{MAX_VOLUME}|up|down",
         by_model=Permission.AUTO,
+        available=command_choices.has_sound,
+        choices=command_choices.fixed("up", "down", "50", "100", "150"),
     ),
     "/microphone": Command(
         "show or switch the microphone",
         sound_commands.microphone,
         "NAME|default",
         by_model=Permission.ASK,
+        available=command_choices.has_sound,
+        choices=command_choices.fixed("default"),
     ),
     "/speaker": Command(
         "show or switch the speaker",
         sound_commands.speaker,
         "NAME|default",
         by_model=Permission.ASK,
+        available=command_choices.has_sound,
+        choices=command_choices.fixed("default"),
     ),
     "/levels": Command(
-        "show microphone and speaker levels", sound_commands.levels, by_model=Permission.AUTO
+        "show microphone and speaker levels",
+        sound_commands.levels,
+        by_model=Permission.AUTO,
+        available=command_choices.has_sound,
     ),
     "/hands-free": Command(
-        "end turns automatically", sound_commands.hands_free, by_model=Permission.ASK
+        "end turns automatically",
+        sound_commands.hands_free,
+        by_model=Permission.ASK,
+        available=command_choices.can_go_hands_free,
     ),
     "/push-to-talk": Command(
         "talk between two presses of a key",
         sound_commands.push_to_talk,
         by_model=Permission.AUTO,
+        available=command_choices.can_push_to_talk,
     ),
     "/allow": Command(
-        "run the waiting tool call", approval_commands.allow, "NUMBER [session]", needs_user=True
+        "run the waiting tool call",
+        approval_commands.allow,
+        "NUMBER [session]",
+        needs_user=True,
+        available=command_choices.is_asking,
+        choices=command_choices.waiting_calls,
     ),
     "/always": Command(
-        "always allow this tool", approval_commands.always, "NUMBER", needs_user=True
+        "always allow this tool",
+        approval_commands.always,
+        "NUMBER",
+        needs_user=True,
+        available=command_choices.is_asking,
+        choices=command_choices.waiting_calls,
     ),
     "/deny": Command(
         "deny it, with an optional reason",
         approval_commands.deny,
         "NUMBER [words]",
         needs_user=True,
+        available=command_choices.is_asking,
+        choices=command_choices.waiting_calls,
     ),
     "/let": Command(
         "allow an MCP server to start", approval_commands.allow_mcp_server, "NAME", needs_user=True
     ),
     "/voice": Command(
-        "show or change the voice", setting_commands.voice, "NAME|next", by_model=Permission.AUTO
+        "show or change the voice",
+        setting_commands.voice,
+        "NAME|next",
+        by_model=Permission.AUTO,
+        available=command_choices.has_sound,
+        choices=command_choices.voices,
     ),
     "/speed": Command(
         "show or change the speaking speed",
         setting_commands.speed,
         "NUMBER|faster|slower",
         by_model=Permission.AUTO,
+        available=command_choices.has_sound,
+        choices=command_choices.fixed("faster", "slower", "1"),
     ),
     "/theme": Command(
         "list the themes, or change to one",
         setting_commands.theme,
         "dark|light|auto|other",
         by_model=Permission.AUTO,
+        available=command_choices.has_screen,
+        choices=command_choices.themes,
     ),
     "/instructions": Command(
         "show or change the instructions",
@@ -149,7 +205,11 @@ COMMANDS: Mapping[str, Command] = {
         by_model=Permission.ASK,
     ),
     "/model": Command(
-        "switch to another model", setting_commands.model, "PROVIDER/MODEL", by_model=Permission.ASK
+        "switch to another model",
+        setting_commands.model,
+        "PROVIDER/MODEL",
+        by_model=Permission.ASK,
+        choices=command_choices.models,
     ),
     "/tools": Command(
         "list the tools of the model", setting_commands.tools, by_model=Permission.AUTO
@@ -160,14 +220,22 @@ COMMANDS: Mapping[str, Command] = {
         starts_turn=True,
         by_model=Permission.AUTO,
         model_result=lambda s: s.ask_out_of_band(SUMMARY),
+        available=command_choices.has_entries,
     ),
-    "/copy": Command("copy the last answer to the clipboard", setting_commands.copy),
-    "/forget": Command("delete the last exchange", _delete_last),
+    "/copy": Command(
+        "copy the last answer to the clipboard",
+        setting_commands.copy,
+        available=command_choices.has_entries,
+    ),
+    "/forget": Command(
+        "delete the last exchange", _delete_last, available=command_choices.has_entries
+    ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
     "/new": Command(
         "start a new conversation",
         _without_argument(lambda s: s.new_conversation()),
         by_model=Permission.ASK,
+        available=command_choices.has_entries,
     ),
     HELP: Command(
         "show the commands",
@@ -181,7 +249,7 @@ COMMANDS: Mapping[str, Command] = {
 }
 """The commands. A reader of typed lines handles those in `QUIT` itself."""
 
-_COMMAND = re.compile(r"/[a-z-]+(?:\s|$)", re.IGNORECASE)
+_COMMAND = re.compile(r"/[a-z-]*(?:\s|$)", re.IGNORECASE)
 
 
 def find_command(line: str) -> Command | None:
@@ -190,7 +258,10 @@ def find_command(line: str) -> Command | None:
 
 
 def is_command(line: str) -> bool:
-    """Return True when the line begins like a command, known or not; a path does not."""
+    """Return True when the line begins like a command, known or not; a path does not.
+
+    A slash alone is the start of a command, too.
+    """
     return _COMMAND.match(line) is not None
 
 
@@ -202,6 +273,8 @@ def run_command(session: Session, line: str, *, by_user: bool = True) -> str | N
     user when the line comes from a pipe.
     """
     name, _, argument = line.strip().partition(" ")
+    if name == "/":
+        raise UsageError("A slash alone is not a command.", f"{HELP} lists the commands.")
     command = COMMANDS.get(name)
     if command is None:
         names = [each.removeprefix("/") for each in COMMANDS]

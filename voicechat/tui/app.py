@@ -20,14 +20,17 @@ from textual import on, work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
+from voicechat.core.effects import Level
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.setting_commands import known_theme
-from voicechat.tui.keys import KEYS, Key, key_of
+from voicechat.tui.keys import KEYS, key_of
+from voicechat.tui.palette import palette_commands
 from voicechat.tui.safe_text import ControlCharacterFilter
-from voicechat.tui.screens.conversation_screen import ConversationScreen
+from voicechat.tui.screens.conversation_screen import NOTICE_S, ConversationScreen
 from voicechat.tui.terminal_answers import BackgroundReported
 from voicechat.tui.terminal_app import TerminalApp
 from voicechat.tui.themes import (
@@ -48,6 +51,13 @@ CLOSE_TIMEOUT_S = 2.0
 """Time in seconds for the session to close when the user quits."""
 QUIT_WINDOW_S = 3.0
 """Time in seconds within which a second Ctrl+C quits."""
+
+
+_LEVELS: dict[SeverityLevel, Level] = {
+    "information": Level.INFO,
+    "warning": Level.WARNING,
+    "error": Level.ERROR,
+}
 
 
 class VoicechatApp(TerminalApp):
@@ -179,6 +189,21 @@ class VoicechatApp(TerminalApp):
         self._last_ctrl_c = now
         self.notify("Press Ctrl+C again to quit.", timeout=QUIT_WINDOW_S, markup=False)
 
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a notice in the line of the conversation instead of a toast over it."""
+        screen = self.screen_stack[0]
+        if isinstance(screen, ConversationScreen):
+            text = f"{title}: {message}" if title else message
+            screen.show_notice(text, _LEVELS[severity], timeout or NOTICE_S)
+
     def _watch_signals(self) -> None:
         """Exit as if the user quit when a signal arrives, so that the terminal is restored."""
         loop = asyncio.get_running_loop()
@@ -205,21 +230,10 @@ class VoicechatApp(TerminalApp):
     # ---------------------------------------------------------------- commands
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield the commands of the palette: every key's action, and the themes."""
-        for key in KEYS:
-            owner = self if key.of_app else screen
-            if owner.check_action(key.action, ()):
-                yield self._command(key, screen)
+        """Yield the commands of the palette: what makes sense now, and the themes."""
+        if isinstance(screen, ConversationScreen):
+            yield from palette_commands(self._session, screen)
         yield SystemCommand("Theme", "change the colors", self.action_change_theme)
-
-    def _command(self, key: Key, screen: Screen[object]) -> SystemCommand:
-        namespace = "app" if key.of_app else "screen"
-
-        async def run_action() -> None:
-            await screen.run_action(f"{namespace}.{key.action}")
-
-        name = key.label or key.action.replace("_", " ").capitalize()
-        return SystemCommand(name, key.description, run_action)
 
 
 def run(session: Session, theme: str | None = None) -> int:

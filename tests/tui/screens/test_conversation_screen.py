@@ -17,16 +17,18 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
+from voicechat.core.events import RateLimit
 from voicechat.core.items import Item, ItemStatus, Role, ToolState, Usage
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import app_commands
 from voicechat.session.session import Session
 from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp
-from voicechat.tui.screens.conversation_screen import ConversationScreen
+from voicechat.tui.screens.conversation_screen import CONFIRM_S, ConversationScreen
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.themes import DARK, LIGHT
 from voicechat.tui.widgets.composer import Composer
+from voicechat.tui.widgets.notice_line import NoticeLine
 from voicechat.tui.widgets.status_lines import FloorLine, floor_line, meter
 
 SIZES = [(120, 36), (80, 24), (60, 20), (44, 12), (20, 5), (3, 2), (1, 1)]
@@ -56,6 +58,10 @@ def line_text(pilot: Pilot[None], name: str) -> str:
     content = conversation_screen(pilot).query_one(f"#{name}", Static).render()
     assert isinstance(content, Content)
     return content.plain
+
+
+def notices(pilot: Pilot[None]) -> list[str]:
+    return [each.text for each in conversation_screen(pilot).query_one(NoticeLine).notices]
 
 
 # -------------------------------------------------------------------- keys
@@ -144,8 +150,8 @@ async def test_a_sound_key_without_effect_says_what_it_needs(
     async with running_app(session) as pilot:
         await pilot.press(key)
         await pilot.pause()
-        [notice] = pilot.app._notifications
-        assert notice.message.startswith(reason)
+        [notice] = notices(pilot)
+        assert notice.startswith(reason)
         assert [call for call in session.asked if call != ("close",)] == []
 
 
@@ -203,9 +209,13 @@ async def test_without_sound_the_sound_keys_are_hidden_and_have_no_effect() -> N
 
 @pytest.mark.parametrize(
     ("width", "shown"),
-    [(44, "Esc Stop  F5 New  F1 Help  Ctrl+Q Quit"), (26, "F1 Help  Ctrl+Q Quit"), (12, "F1 Help")],
+    [
+        (44, "Esc Stop  F5 New  F1 Help  Ctrl+Q Quit"),
+        (26, "F1 Help  Ctrl+Q Quit"),
+        (12, "Ctrl+Q Quit"),
+    ],
 )
-async def test_a_narrow_key_line_drops_help_and_quit_last(width: int, shown: str) -> None:
+async def test_a_narrow_key_line_drops_help_last_and_quit_never(width: int, shown: str) -> None:
     session = ScriptedSession(with_sound=False)
     async with running_app(session, (width, 20)) as pilot:
         assert line_text(pilot, "keys") == shown
@@ -231,11 +241,33 @@ async def test_help_opens_over_the_conversation_and_closes() -> None:
 async def test_the_palette_has_the_actions_of_the_keys() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:
-        commands = list(pilot.app.get_system_commands(pilot.app.screen))
-        assert {"Mute", "New", "Help", "Quit", "Theme"} <= {command.title for command in commands}
-        [mute] = [command for command in commands if command.title == "Mute"]
-        await mute.callback()
+        commands = {each.title: each for each in pilot.app.get_system_commands(pilot.app.screen)}
+        assert {"/mute", "/help", "/quit", "/volume", "Newest", "Theme"} <= commands.keys()
+        assert "F3" in commands["/mute"].help
+        commands["/mute"].callback()
         assert session.asked == [("set_muted", True)]
+        commands["/volume"].callback()
+        assert conversation_screen(pilot).query_one(Composer).text == "/volume "
+
+
+@pytest.mark.parametrize("with_sound", [True, False])
+async def test_the_palette_offers_only_what_makes_sense_now(with_sound: bool) -> None:
+    session = ScriptedSession(with_sound=with_sound)
+    async with running_app(session) as pilot:
+        screen = pilot.app.screen
+
+        def titles() -> set[str]:
+            return {each.title for each in pilot.app.get_system_commands(screen)}
+
+        never = {"/unmute", "/hands-free", "/allow", "/deny", "/interrupt", "/new", "Decide"}
+        assert not titles() & never
+        assert ("/mute" in titles()) is ("/volume" in titles()) is with_sound
+        session.you("hello")
+        session.call("look", "{}", ToolState.ASKING)
+        session.muted = True
+        assert {"/allow", "/deny", "/interrupt", "/new", "Decide"} <= titles()
+        assert ("/unmute" in titles()) is with_sound
+        assert "/mute" not in titles()
 
 
 # -------------------------------------------------------------------- updates
@@ -288,11 +320,25 @@ async def test_the_top_line_shows_model_latency_voice_and_usage() -> None:
     async with running_app(session, (120, 36)) as pilot:
         session.latency_ms = 312.4
         session.usage = Usage(total_tokens=1834)
+        session.shown_cost = "$0.04"
         session.turn_to(Floor.LISTENING)
         await refresh(pilot)
         top = line_text(pilot, "top")
         for text in ("local/built-in", "answered in 312 ms", "voice en-gb", "1,834 tokens"):
             assert text in top
+
+
+async def test_the_top_line_shows_tokens_only_if_they_cost_or_are_limited() -> None:
+    session = ScriptedSession()
+    async with running_app(session, (120, 36)) as pilot:
+        session.usage = Usage(total_tokens=14_506)
+        session.turn_to(Floor.LISTENING)
+        await refresh(pilot)
+        assert "tokens" not in line_text(pilot, "top")
+        session.limits = (RateLimit("tokens", 40_000, 30_000, 34.0),)
+        session.turn_to(Floor.IDLE)
+        await refresh(pilot)
+        assert "14,506 tokens" in line_text(pilot, "top")
 
 
 async def test_the_top_line_shows_recording_at_any_width() -> None:
@@ -384,10 +430,17 @@ async def test_a_notice_has_a_sign_and_no_markup() -> None:
     async with running_app(session) as pilot:
         session.notice(Notice("The tool [/x] took long.", Level.WARNING, "It was stopped."))
         await refresh(pilot)
-        [notice] = list(pilot.app._notifications)
-        assert notice.message == "▲ The tool [/x] took long. It was stopped."
-        assert notice.severity == "warning"
-        assert not notice.markup
+        assert line_text(pilot, "notice") == "▲ The tool [/x] took long. It was stopped."
+
+
+async def test_a_notice_of_the_app_or_the_library_is_in_the_same_line() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        pilot.app.notify("No [b]room[/].", title="Copy", severity="error")
+        await pilot.press("ctrl+c")
+        assert line_text(pilot, "notice") == "✗ Copy: No [b]room[/]."
+        assert notices(pilot)[0] == "Press Ctrl+C again to quit."
+        assert list(pilot.app._notifications) == []
 
 
 @pytest.mark.parametrize(
@@ -408,7 +461,7 @@ async def test_a_command_reports_the_state(command: str, floor: Floor, shown: li
         conversation_screen(pilot).query_one(Composer).insert(command)
         await pilot.press("enter")
         await refresh(pilot)
-        assert [notice.message for notice in pilot.app._notifications] == shown
+        assert notices(pilot) == shown
 
 
 async def run_for_model(pilot: Pilot[None], session: ScriptedSession, command: str) -> str:
@@ -455,10 +508,27 @@ async def test_a_new_conversation_clears_the_transcript_and_shows_the_greeting()
         session.you("hello")
         await refresh(pilot)
         assert not conversation_screen(pilot).query("#greeting")
-        await pilot.press("f5")
+        session.new_conversation()
         await refresh(pilot)
         assert len(conversation_screen(pilot).query("#greeting")) == 1
         assert not conversation_screen(pilot).query("EntryLine")
+
+
+async def test_the_key_for_a_new_conversation_asks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, now = ScriptedSession(), 100.0
+    monkeypatch.setattr("voicechat.tui.screens.conversation_screen.monotonic", lambda: now)
+    async with running_app(session) as pilot:
+        session.you("hello")
+        screen = conversation_screen(pilot)
+        screen.action_new_conversation()
+        assert session.asked == []
+        assert notices(pilot) == ["Press F5 again to start a new conversation."]
+        now += CONFIRM_S
+        screen.action_new_conversation()
+        assert session.asked == []
+        now += CONFIRM_S / 2
+        screen.action_new_conversation()
+        assert session.asked == [("new_conversation",)]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -22,7 +22,7 @@ def spoken(text: str, status: ItemStatus, heard: int | None) -> Item:
 
 
 def body(entry: Item | ToolCall, expanded: bool = False) -> str:
-    return format_entry(entry, expanded).body.plain
+    return format_entry(entry, expanded).plain
 
 
 @pytest.mark.parametrize(
@@ -163,3 +163,33 @@ def test_extreme_json_is_shown(text: str) -> None:
 )
 def test_duration(ms: float, text: str) -> None:
     assert duration(ms) == text
+
+
+def test_a_typed_answer_is_markdown_and_a_spoken_one_is_not() -> None:
+    text = "`2**10` is **1,024**"
+    typed = format_entry(Item("a", Role.ASSISTANT, text, ItemStatus.COMPLETED))
+    assert (typed.markdown, typed.body.plain, typed.growing) == (text, "", False)
+    said = format_entry(spoken(text, ItemStatus.COMPLETED, len(text)))
+    assert (said.markdown, said.body.plain) == ("", text)
+    mine = format_entry(Item("u", Role.USER, text, ItemStatus.COMPLETED))
+    assert (mine.markdown, mine.body.plain) == ("", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "more"),
+    [
+        ("\n".join(f"line {n}" for n in range(40)), "line 9\n…", "… 30 more lines (Ctrl+R)"),
+        ("word " * 500, "word word", "more characters (Ctrl+R)"),
+    ],
+)
+def test_a_long_message_of_the_user_folds(text: str, head: str, more: str) -> None:
+    item = Item("u", Role.USER, text, ItemStatus.COMPLETED)
+    folded = body(item)
+    assert head in folded
+    assert folded.endswith(more)
+    assert body(item, expanded=True) == text
+
+
+@pytest.mark.parametrize("text", ["line\n" * 14, "x" * 1_400])
+def test_a_message_that_is_a_little_longer_does_not_fold(text: str) -> None:
+    assert body(Item("u", Role.USER, text, ItemStatus.COMPLETED)) == text

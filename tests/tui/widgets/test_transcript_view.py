@@ -38,7 +38,7 @@ class TranscriptDriver:
 
     def texts(self) -> list[str]:
         lines = self.view.query_children(EntryLine)
-        return [line.entry_text.body.plain for line in lines]
+        return [line.entry_text.plain for line in lines]
 
     async def add_turns(self, turns: int) -> None:
         """Add finished user turns and paint them in batches of 100."""

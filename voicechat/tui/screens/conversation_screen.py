@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -15,21 +17,26 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.slash_commands import QUIT, is_command, run_command
+from voicechat.line_mode.completion import Completion, completions
+from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, run_command
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
 from voicechat.tui.keys import KEYS, key_name, key_of
+from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
 from voicechat.tui.widgets.approval_card import ApprovalCard
+from voicechat.tui.widgets.completion_list import CompletionList
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.entry_text import QUIET
+from voicechat.tui.widgets.entry_widgets import EntryLine
 from voicechat.tui.widgets.key_line import KeyLine
+from voicechat.tui.widgets.notice_line import NoticeLine
 from voicechat.tui.widgets.status_lines import FloorLine, TopLine, can_talk
-from voicechat.tui.widgets.transcript_view import TranscriptView
+from voicechat.tui.widgets.transcript_view import NewBelowHint, TranscriptView
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -39,14 +46,13 @@ FRAME_S = 1 / 15
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
 _SOUND_KEYS = {name for key in KEYS if key.needs_sound for name in key.keys.split(",")}
-_PRIORITY_ACTIONS = {"previous_page", "next_page"}
+_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest"}
 """Actions whose keys work even if the focused widget binds them."""
-_SEVERITIES = {
-    Level.INFO: ("information", ""),
-    Level.WARNING: ("warning", "▲ "),
-    Level.ERROR: ("error", "✗ "),
-}
-"""Textual's severity for the level of a notice, and a sign that shows the level without color."""
+_COMPLETION_TIMEOUT_S = 2.0
+CONFIRM_S = 4.0
+"""Time in seconds within which a second press confirms a new conversation."""
+NOTICE_S = 5.0
+"""Time in seconds that a notice is shown; twice as long if it has a hint."""
 
 
 def greeting(session: Session) -> Content:
@@ -114,20 +120,28 @@ class ConversationScreen(Screen[None]):
         )
         self._flush_lock = asyncio.Lock()
         self._binding_state: tuple[bool, ...] = ()
+        self._confirm_until = float("-inf")
+        """Time until which a second press starts a new conversation."""
 
     def compose(self) -> ComposeResult:
         """Yield few widgets, so that the first frame appears quickly."""
         session = self._session
         yield TopLine(session)
         yield TranscriptView(session.transcript, greeting(session))
+        yield NewBelowHint()
         yield ApprovalCard()
         yield Static("", markup=False, id="banner")
+        yield NoticeLine()
         yield FloorLine(session)
-        yield Composer()
+        yield CompletionList()
+        composer = Composer()
+        composer.complete = self._complete_with
+        yield composer
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Start painting updates."""
+        self.watch(self.query_one(TranscriptView), "has_new_below", self._show_new_below)
         self._update_mode()
         self._paint()
 
@@ -196,15 +210,15 @@ class ConversationScreen(Screen[None]):
         self.query_one(FloorLine).show(self._changes.levels, self._changes.link_text)
 
     def _show_notice(self, notice: Notice) -> None:
-        severity, sign = _SEVERITIES[notice.level]
-        text = f"{sign}{notice.text} {notice.hint}".strip()
-        timeout = 10 if notice.hint else 5
-        self.app.notify(
-            plain(text).plain,
-            severity=severity,  # type: ignore[arg-type]
-            timeout=timeout,
-            markup=False,
-        )
+        seconds = NOTICE_S * 2 if notice.hint else NOTICE_S
+        self.show_notice(f"{notice.text} {notice.hint}", notice.level, seconds)
+
+    def show_notice(self, text: str, level: Level = Level.INFO, seconds: float = NOTICE_S) -> None:
+        """Show a notice in its line for some seconds."""
+        self.query_one(NoticeLine).show(text, level, seconds)
+
+    def _show_new_below(self, has_new: bool) -> None:
+        self.query_one(NewBelowHint).display = has_new
 
     def _show_sound(self, sound: SoundChanged) -> None:
         self.show_problem(sound.problem, sound.hint)
@@ -287,6 +301,71 @@ class ConversationScreen(Screen[None]):
             self._session.type(message.text)
         self.query_one(TranscriptView).anchor()
 
+    # ---------------------------------------------------------------- completion
+
+    @on(Composer.Changed)
+    def _composer_changed(self) -> None:
+        self.suggest()
+
+    @work(group="completion", exclusive=True)
+    async def suggest(self) -> None:
+        """Show the completions of the composer's text."""
+        composer, shown = self.query_one(Composer), self.query_one(CompletionList)
+        line = composer.text
+        found: list[Completion] = []
+        if line.startswith("/") and not composer.is_recalled:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_COMPLETION_TIMEOUT_S):
+                    found = await asyncio.to_thread(completions, self._session, line)
+        if composer.text == line:
+            shown.show(line, found)
+
+    def _complete_with(self, key: str) -> bool:
+        """Select, apply or close the completions of the typed text; False if there are none."""
+        shown, composer = self.query_one(CompletionList), self.query_one(Composer)
+        if not shown.display or shown.line != composer.text:
+            return False
+        match key:
+            case "up" | "down":
+                shown.move(-1 if key == "up" else 1)
+            case "escape":
+                shown.show(composer.text, ())
+            case "tab":
+                self._complete(shown.selected)
+            case _ if self._is_whole(composer.text) and not shown.was_moved:
+                return False
+            case _:
+                self._complete(shown.selected)
+                if self._is_whole(composer.text) and not composer.text.endswith((" ", "/")):
+                    composer.send()
+        return True
+
+    @staticmethod
+    def _is_whole(line: str) -> bool:
+        """Return True if the line runs as it is: a command, with or without an argument."""
+        return find_command(line) is not None
+
+    @on(CompletionList.Picked)
+    def _completion_picked(self, message: CompletionList.Picked) -> None:
+        self.query_one(Composer).focus()
+        self._complete(message.completion)
+
+    def _complete(self, completion: Completion | None) -> None:
+        if completion is not None:
+            composer = self.query_one(Composer)
+            composer.load_text(completion.line)
+            composer.move_cursor(composer.document.end)
+
+    def start_command(self, line: str) -> None:
+        """Run a slash command, or put it into the composer if it takes an argument."""
+        command = find_command(line)
+        if command is None or not command.argument:
+            self._run_command(line)
+            return
+        composer = self.query_one(Composer)
+        composer.focus()
+        composer.prefill(f"{line} ")
+
     def _run_command(self, line: str) -> None:
         """Run a slash command."""
         if line in QUIT:
@@ -295,7 +374,7 @@ class ConversationScreen(Screen[None]):
             try:
                 result = run_command(self._session, line)
             except VoicechatError as error:
-                self.notify(str(error), severity="warning", markup=False)
+                self.show_notice(str(error), Level.WARNING, NOTICE_S * 2)
             else:
                 self._show_result(line, result)
 
@@ -304,7 +383,7 @@ class ConversationScreen(Screen[None]):
         if result and "\n" in result:
             self._show_sheet(line.split()[0].strip("/").title(), result)
         elif result:
-            self.notify(plain(result).plain, markup=False)
+            self.show_notice(result)
 
     def _show_sheet(self, title: str, text: str) -> None:
         self.app.push_screen(Sheet(title, plain(text)))
@@ -333,11 +412,18 @@ class ConversationScreen(Screen[None]):
         self._session.interrupt()
 
     def action_new_conversation(self) -> None:
-        """Start a new conversation."""
+        """Start a new conversation; ask for a second press if there is one to lose."""
+        now = monotonic()
+        if self._session.transcript.entries and now >= self._confirm_until:
+            self._confirm_until = now + CONFIRM_S
+            key = key_of("new_conversation")
+            self.show_notice(f"Press {key} again to start a new conversation.", seconds=CONFIRM_S)
+            return
+        self._confirm_until = float("-inf")
         self._session.new_conversation()
 
     def action_toggle_results(self) -> None:
-        """Expand or collapse all tool results."""
+        """Expand or fold all tool results and long messages."""
         self.query_one(TranscriptView).toggle_results()
 
     def action_decide(self) -> None:
@@ -376,6 +462,25 @@ class ConversationScreen(Screen[None]):
                 card.page(1)
                 return
         await self.query_one(TranscriptView).page_down()
+
+    async def action_newest(self) -> None:
+        """Scroll to the end of the conversation."""
+        await self.query_one(TranscriptView).go_to_newest()
+
+    @on(NewBelowHint.Clicked)
+    async def _new_below_clicked(self) -> None:
+        await self.action_newest()
+
+    @on(EntryLine.LinkClicked)
+    def _link_clicked(self, message: EntryLine.LinkClicked) -> None:
+        self._open_link(message.url)
+
+    @work(group="link", exclusive=True)
+    async def _open_link(self, url: str) -> None:
+        """Open the link, or copy it where there is no browser."""
+        if not await open_link(url):
+            self.app.copy_to_clipboard(url)
+            self.show_notice("No browser can be opened here. The link is copied.")
 
     def action_help(self) -> None:
         """Show the help screen."""

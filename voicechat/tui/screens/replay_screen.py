@@ -13,8 +13,9 @@ from textual.widgets import Static
 from voicechat.tui.app import VoicechatApp, run_app
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.entry_text import QUIET
+from voicechat.tui.widgets.notice_line import NoticeLine
 from voicechat.tui.widgets.status_lines import FloorLine, TopLine
-from voicechat.tui.widgets.transcript_view import TranscriptView
+from voicechat.tui.widgets.transcript_view import NewBelowHint, TranscriptView
 
 if TYPE_CHECKING:
     from voicechat.recording.replayed_session import Replay
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 SEEK_S = 5.0
 """Time in seconds that an arrow key seeks."""
 
-_INHERITED_ACTIONS = {"previous_page", "next_page", "toggle_results"}
+_INHERITED_ACTIONS = {"previous_page", "next_page", "newest", "toggle_results"}
 """Actions of the conversation screen that work in a replay."""
 _REPLAY_ACTIONS = {
     "pause",
@@ -96,7 +97,9 @@ class ReplayScreen(ConversationScreen):
         session = self._session
         yield TopLine(session)
         yield TranscriptView(session.transcript, Content(""))
+        yield NewBelowHint()
         yield Static("", markup=False, id="banner")
+        yield NoticeLine()
         yield FloorLine(session)
         yield PlaybackLine(self._replay)
 

@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from voicechat.tui.widgets.text_columns import WidthText
+
 
 class Sheet(ModalScreen[None]):
     """A modal screen with a title and scrolling text. Esc, Enter, Q, F1 or F12 closes it."""
@@ -19,7 +21,7 @@ class Sheet(ModalScreen[None]):
         Binding("escape,f1,f12,q,enter", "dismiss", "Close", id="close_sheet"),
     ]
 
-    def __init__(self, title: str, text: Content) -> None:
+    def __init__(self, title: str, text: Content | WidthText) -> None:
         super().__init__()
         self._heading = title
         self._text = text

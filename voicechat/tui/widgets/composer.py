@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,8 @@ from voicechat.tui.word_selection import WORD
 
 PASTE_S = 0.25
 """Time in seconds after a paste in which Enter belongs to the pasted text."""
+COMPLETION_KEYS = frozenset({"tab", "enter", "up", "down", "escape"})
+"""Keys that belong to the completions while these are shown."""
 MAX_RECALLED = 50
 """Most sent messages that can be recalled."""
 
@@ -60,6 +63,8 @@ class Composer(TextArea):
         self.cursor_blink = False
         self.space_talks = False
         """True if Space in an empty composer is the talk key."""
+        self.complete: Callable[[str], bool] = lambda key: False
+        """Uses a key for the completions at once, in the order of typing; False if it does not."""
         self._space = HeldKey()
         self._space_timer: Timer | None = None
         """Runs out when a held Space is released, or when a press was not a repeat."""
@@ -85,6 +90,9 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.insert("\n")
+        elif event.key in COMPLETION_KEYS and self.complete(event.key):
+            event.stop()
+            event.prevent_default()
         elif event.key == "enter":
             event.stop()
             event.prevent_default()
@@ -122,6 +130,11 @@ class Composer(TextArea):
         self._recalled = 0
         self.clear()
         self.post_message(self.Sent(text))
+
+    @property
+    def is_recalled(self) -> bool:
+        """True while a sent message is recalled."""
+        return self._recalled > 0
 
     def prefill(self, text: str) -> None:
         """Replace the input with this text; the previous input can be recalled."""

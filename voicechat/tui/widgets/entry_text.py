@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from textual.content import Content
 
 from voicechat.core.items import Entry, Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.core.text import clean
 from voicechat.core.tool_calls import for_user
 from voicechat.tui.safe_text import plain
 
@@ -19,6 +20,12 @@ COLLAPSED_CHARS = 160
 """Most characters shown of the arguments, and of the result, of a collapsed tool call."""
 EXPANDED_CHARS = 8_000
 """Most characters shown of an expanded result. The model gets the whole result."""
+FOLDED_LINES = 10
+"""Lines shown of a long message of the user until it is expanded."""
+FOLDED_CHARS = 1_000
+"""Characters shown of a long message of the user until it is expanded."""
+_SLACK = 1.5
+"""A message longer than this times the limit folds; a shorter one would save little."""
 
 QUIET = "$foreground 60%"
 
@@ -29,10 +36,23 @@ class EntryText:
 
     label: Content
     body: Content
+    markdown: str = ""
+    """Markdown that is laid out above the body; empty if there is none."""
+    growing: bool = False
+    """True if more of the Markdown may follow."""
+
+    @property
+    def plain(self) -> str:
+        """The text as it was written, without the label."""
+        return "\n".join(part for part in (self.markdown, self.body.plain) if part)
 
     def is_same(self, other: EntryText) -> bool:
         """Return True if both look the same."""
-        return self.body.is_same(other.body) and self.label.is_same(other.label)
+        return (
+            (self.markdown, self.growing) == (other.markdown, other.growing)
+            and self.body.is_same(other.body)
+            and self.label.is_same(other.label)
+        )
 
 
 _LABELS = {
@@ -65,34 +85,58 @@ def is_visible(entry: Entry) -> bool:
 
 
 def format_entry(entry: Entry, expanded: bool = False) -> EntryText:
-    """Return the label and body of an entry; `expanded` shows more of a tool result."""
+    """Return the text of an entry; `expanded` shows more of a tool result and a long message."""
     if isinstance(entry, ToolCall):
         return EntryText(Content("tool").stylize("bold $secondary"), _tool_call(entry, expanded))
     word, style = _LABELS[entry.role]
-    return EntryText(Content(word).stylize(style), _item(entry))
+    label = Content(word).stylize(style)
+    if entry.role is Role.USER:
+        return EntryText(label, _user_item(entry, expanded))
+    mark = _end_mark(entry)
+    if entry.role is Role.ASSISTANT and not entry.spoken:
+        growing = entry.status is ItemStatus.IN_PROGRESS
+        return EntryText(label, mark, clean(entry.shown), growing)
+    text = plain(_heard_text(entry), QUIET if entry.role is Role.SYSTEM else "")
+    return EntryText(label, Content.assemble(text, "\n" if text and mark else "", mark))
 
 
-def _item(item: Item) -> Content:
-    if item.role is Role.USER:
-        return _user_item(item)
-    text = plain(_heard_text(item), QUIET if item.role is Role.SYSTEM else "")
+def _end_mark(item: Item) -> Content:
+    """Return the line that says why an item is not complete; empty if it is."""
     if item.status is ItemStatus.INTERRUPTED:
-        return Content.assemble(text, "\n" if text else "", _interruption(item))
+        return _interruption(item)
     if item.status is ItemStatus.FAILED:
-        failure = Content.assemble(("✗ not finished", "$error"), _reason(item.error))
-        return Content.assemble(text, "\n" if text else "", failure)
-    return text
+        return Content.assemble(("✗ not finished", "$error"), _reason(item.error))
+    return Content("")
 
 
-def _user_item(item: Item) -> Content:
+def folds(item: Item) -> bool:
+    """Return True for a message of the user that is shown in part until it is expanded."""
+    is_long = (
+        len(item.text) > FOLDED_CHARS * _SLACK or item.text.count("\n") > FOLDED_LINES * _SLACK
+    )
+    return item.role is Role.USER and item.status is not ItemStatus.IN_PROGRESS and is_long
+
+
+def _message(item: Item, expanded: bool) -> Content:
+    if expanded or not folds(item):
+        return plain(item.text)
+    lines = item.text.split("\n")
+    head = "\n".join(lines[:FOLDED_LINES])[:FOLDED_CHARS].rstrip()
+    rest = item.text[len(head) :].strip()
+    more = rest.count("\n") + 1
+    count = f"{more:,} more lines" if more > 1 else f"{len(rest):,} more characters"
+    return Content.assemble(plain(head), (f"\n… {count} (Ctrl+R)", f"italic {QUIET}"))
+
+
+def _user_item(item: Item, expanded: bool) -> Content:
     if item.error:
         return Content.assemble(("✗ not transcribed", "$warning"), _reason(item.error))
     if item.status is ItemStatus.IN_PROGRESS:
         return Content.assemble(plain(item.text), (" …" if item.text else "…", QUIET))
     if item.picture is not None:
         picture = Content.assemble(("▣ ", "$accent"), plain(item.picture.caption, QUIET))
-        return Content.assemble(picture, "\n", plain(item.text)) if item.text else picture
-    return plain(item.text) if item.text else Content("(no words)").stylize(QUIET)
+        return Content.assemble(picture, "\n", _message(item, expanded)) if item.text else picture
+    return _message(item, expanded) if item.text else Content("(no words)").stylize(QUIET)
 
 
 def _heard_text(item: Item) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.css.styles import RulesMap
+from textual.events import Click
+from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.style import Style
@@ -15,7 +17,8 @@ from textual.visual import RenderOptions, Visual
 from textual.widgets import Static
 
 from voicechat.core.items import Entry, ToolCall
-from voicechat.tui.widgets.entry_text import EntryText, format_entry
+from voicechat.tui.widgets.entry_text import EntryText, folds, format_entry
+from voicechat.tui.widgets.markdown_text import MarkdownText, is_link
 
 LABEL_WIDTH = 8
 """Width of the label in cells; the text starts after it."""
@@ -26,14 +29,29 @@ NARROW_WIDTH = 44
 class MarginText(Visual):
     """A label in the margin with a body of wrapped text next to it."""
 
-    def __init__(self, entry_text: EntryText) -> None:
+    def __init__(self, entry_text: EntryText, layout: MarkdownText | None = None) -> None:
+        self._entry_text = entry_text
         self._label = entry_text.label
-        self._body = entry_text.body
-        self._inline = Content.assemble(entry_text.label, "  ", entry_text.body)
+        self._layout = layout or MarkdownText()
+        self._laid_out: tuple[int, Content] | None = None
 
     def text(self, width: int) -> Content:
         """Return the text that is laid out, and can be selected, at this width."""
-        return self._inline if width < NARROW_WIDTH else self._body
+        if self._laid_out is None or self._laid_out[0] != width:
+            self._laid_out = (width, self._text(width))
+        return self._laid_out[1]
+
+    def _text(self, width: int) -> Content:
+        shown = self._entry_text
+        body = shown.body
+        if shown.markdown:
+            text = self._layout.layout(
+                shown.markdown, self._text_width(width), growing=shown.growing
+            )
+            body = Content("\n").join([text, body]) if body else text
+        if width >= NARROW_WIDTH:
+            return body
+        return Content.assemble(self._label, "\n" if shown.markdown else "  ", body)
 
     def _text_width(self, width: int) -> int:
         return width if width < NARROW_WIDTH else width - LABEL_WIDTH
@@ -54,7 +72,7 @@ class MarginText(Visual):
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
         """Return the width in cells without wrapping."""
-        return self._body.get_optimal_width(rules, container_width) + LABEL_WIDTH
+        return self.text(container_width).get_optimal_width(rules, container_width) + LABEL_WIDTH
 
     def get_height(self, rules: RulesMap, width: int) -> int:
         """Return the number of lines at this width."""
@@ -64,29 +82,61 @@ class MarginText(Visual):
 class EntryLine(Static):
     """A transcript entry. Call `show` again after the entry changes."""
 
-    def __init__(self, entry: Entry) -> None:
-        self.entry_text = format_entry(entry)
+    @dataclass
+    class LinkClicked(Message):
+        """The user clicked a link with this URL, which `is_link` accepts."""
+
+        url: str
+
+    def __init__(self, entry: Entry, expanded: bool = False) -> None:
+        self.entry = entry
+        """The entry that is shown; `show` replaces it."""
+        self._expanded = expanded
+        self._layout = MarkdownText()
+        self.entry_text = format_entry(entry, expanded)
         """The text that is drawn."""
-        super().__init__(MarginText(self.entry_text), markup=False)
+        super().__init__(MarginText(self.entry_text, self._layout), markup=False)
 
     def show(self, entry: Entry) -> bool:
         """Draw the current state of the entry; return True if it looks different.
 
         Lays out the conversation again only if the number of lines changes.
         """
-        return self._draw(format_entry(entry))
-
-    def _draw(self, entry_text: EntryText) -> bool:
+        self.entry = entry
+        entry_text = format_entry(entry, self._expanded)
         if entry_text.is_same(self.entry_text):
             return False
         self.entry_text = entry_text
-        visual = MarginText(entry_text)
+        visual = MarginText(entry_text, self._layout)
         width = self.content_size.width
         height_changed = (
             visual.get_height(self.styles.get_rules(), width) != self.content_size.height
         )
         self.update(visual, layout=not width or height_changed)
         return True
+
+    def set_expanded(self, expanded: bool) -> None:
+        """Show a tool result or a long message completely, or fold it if `expanded` is False."""
+        self._expanded = expanded
+        self.show(self.entry)
+
+    def action_toggle_result(self) -> None:
+        """Expand or fold the entry."""
+        self.set_expanded(not self._expanded)
+
+    def on_click(self, event: Click) -> None:
+        """Report the clicked link; otherwise expand or fold, unless the click selected text."""
+        url = event.style.meta.get("url")
+        if isinstance(url, str) and is_link(url):
+            event.stop()
+            self.post_message(self.LinkClicked(url))
+        elif self.text_selection is None and self.can_fold:
+            self.action_toggle_result()
+
+    @property
+    def can_fold(self) -> bool:
+        """True if there is more of the entry to show, or less."""
+        return isinstance(self.entry, ToolCall) or folds(self.entry)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected part of the text, for copying."""
@@ -103,34 +153,8 @@ class ToolPanel(EntryLine, can_focus=True):
         Binding("enter,space", "toggle_result", "Expand", id="toggle_result", show=False),
     ]
 
-    def __init__(self, call: ToolCall, expanded: bool = False) -> None:
-        super().__init__(call)
-        self.call = call
-        """The call that is shown; `show` replaces it."""
-        self._expanded = expanded
-
-    def show(self, entry: Entry) -> bool:
-        """Draw the current state of the call; return True if it looks different."""
-        if not isinstance(entry, ToolCall):
-            return False
-        self.call = entry
-        return self._draw(format_entry(entry, self._expanded))
-
-    def set_expanded(self, expanded: bool) -> None:
-        """Expand the result, or collapse it if `expanded` is False."""
-        self._expanded = expanded
-        self.show(self.call)
-
-    def action_toggle_result(self) -> None:
-        """Expand or collapse the result."""
-        self.set_expanded(not self._expanded)
-
-    def on_click(self) -> None:
-        """Expand or collapse the result, unless the click ended a text selection."""
-        if self.text_selection is None:
-            self.action_toggle_result()
-
 
 def widget_for(entry: Entry, expanded: bool) -> EntryLine:
     """Return a new widget for an entry."""
-    return ToolPanel(entry, expanded) if isinstance(entry, ToolCall) else EntryLine(entry)
+    kind = ToolPanel if isinstance(entry, ToolCall) else EntryLine
+    return kind(entry, expanded)

@@ -13,13 +13,14 @@ from voicechat.tui.keys import KEYS, key_name
 from voicechat.tui.widgets.entry_text import QUIET
 
 _GAP = Content("  ")
-_DROPPED_LAST = ("help", "quit")
+_DROPPED_LAST = ("quit", "help")
+"""The keys that stay longest in a narrow terminal, in this order."""
 
 
 class KeyLine(Static):
     """A line of keys, as many as fit; keys that have no effect now are grayed out.
 
-    In a narrow terminal, the keys for help and quit are dropped last.
+    In a narrow terminal, help is dropped last and quit never.
     A single widget draws the line, so a mode change redraws one line without a layout.
     """
 
@@ -41,9 +42,9 @@ class KeyLine(Static):
         if line.cell_length > width:
             keys = {action: key for action, key in keys.items() if key[1]}
             line = _GAP.join([text for text, _ in keys.values()])
-        while line.cell_length > width and keys:
+        while line.cell_length > width and len(keys) > 1:
             others = [action for action in keys if action not in _DROPPED_LAST]
-            del keys[(others or list(keys))[-1]]
+            del keys[others[-1] if others else max(keys, key=_DROPPED_LAST.index)]
             line = _GAP.join([text for text, _ in keys.values()])
         return line
 

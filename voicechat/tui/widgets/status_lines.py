@@ -92,6 +92,8 @@ def floor_line(session: Session, link_text: str = "") -> Content:
         text = plain(f"  {link_text}", QUIET) if link_text else Content("")
         return Content.assemble((f"{glyph} {word}", style), text)
     glyph, word, style = _FLOORS[session.floor]
+    if session.floor is Floor.SPEAKING and not session.with_sound:
+        word = "answering"
     if session.floor is Floor.WORKING and session.asking:
         glyph, word, style = _ASKING
     if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
@@ -163,7 +165,8 @@ class TopLine(Static):
             parts.append((4, Content("text only").stylize(QUIET)))
         elif session.voice:
             parts.append((7, plain(f"voice {session.voice}", QUIET)))
-        if used := usage_text(session.usage):
+        is_metered = session.shown_cost or session.limits
+        if is_metered and (used := usage_text(session.usage)):
             parts.append((6, Content(used).stylize(QUIET)))
         if session.shown_cost:
             parts.append((5, Content(f"≈ {session.shown_cost}").stylize(QUIET)))

@@ -8,15 +8,19 @@ entries, and returning to the end removes them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
+from textual.reactive import var
 from textual.widget import AwaitMount
 from textual.widgets import Static
 
 from voicechat.core.items import Entry, Transcript, entry_id
+from voicechat.tui.keys import key_of
 from voicechat.tui.widgets.entry_text import QUIET, is_visible
-from voicechat.tui.widgets.entry_widgets import EntryLine, ToolPanel, widget_for
+from voicechat.tui.widgets.entry_widgets import EntryLine, widget_for
 
 WINDOW_ENTRIES = 150
 """Entries kept mounted at the end of the conversation."""
@@ -35,6 +39,22 @@ class EarlierTurnsHint(Static):
         super().__init__(Content("↑ earlier turns: Page Up").stylize(QUIET), markup=False)
 
 
+class NewBelowHint(Static):
+    """A line that says that there is newer text below; a click goes there."""
+
+    @dataclass
+    class Clicked(Message):
+        """The user clicked the line."""
+
+    def __init__(self) -> None:
+        text = Content.assemble(("↓ new below", "bold $primary"), (f"  {key_of('newest')}", QUIET))
+        super().__init__(text, markup=False, id="below")
+
+    def on_click(self) -> None:
+        """Report the click."""
+        self.post_message(self.Clicked())
+
+
 class Greeting(Static):
     """The text in an empty conversation: examples of requests."""
 
@@ -48,6 +68,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
     Pass `show` the ids of added, changed and removed entries. It reads the entries from the
     transcript and redraws only these.
     """
+
+    has_new_below: var[bool] = var(False)
+    """True if the end of the conversation changed while the user reads above it."""
 
     def __init__(self, transcript: Transcript, greeting: Content) -> None:
         super().__init__(id="transcript")
@@ -66,6 +89,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Remove all widgets and show the end of the transcript, or of a new transcript."""
         self._transcript = transcript or self._transcript
         self._lines.clear()
+        self.has_new_below = False
         await self.remove_children()
         entries = self._transcript.entries[-WINDOW_ENTRIES:]
         lines = self._new_lines(entry for entry in entries if is_visible(entry))
@@ -79,6 +103,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def show(self, ids: Iterable[str]) -> None:
         """Update the widgets of these entries. An unknown id is a removed entry."""
         added: list[Entry] = []
+        changed = False
         for key in ids:
             entry = self._transcript.get(key)
             line = self._lines.get(key)
@@ -87,17 +112,37 @@ class TranscriptView(VerticalScroll, can_focus=False):
             elif line is None:
                 added.append(entry)
             else:
-                self.draw_count += line.show(entry)
+                drawn = line.show(entry)
+                self.draw_count += drawn
+                changed = changed or drawn
+        if not self.follows and (added or changed):
+            self.has_new_below = True
         if added:
             await self._mount_entries(added)
             await self._trim()
 
     def toggle_results(self) -> None:
-        """Expand all tool results, or collapse them all."""
+        """Expand all tool results and long messages, or fold them all."""
         self._expanded = not self._expanded
         for line in self._lines.values():
-            if isinstance(line, ToolPanel):
-                line.set_expanded(self._expanded)
+            line.set_expanded(self._expanded)
+
+    @property
+    def follows(self) -> bool:
+        """True while the view is at the end of the conversation."""
+        return self.scroll_y >= self.max_scroll_y - 1
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Take back the hint about new text at the end of the conversation."""
+        super().watch_scroll_y(old_value, new_value)
+        if self.has_new_below and self.follows:
+            self.has_new_below = False
+
+    async def go_to_newest(self) -> None:
+        """Scroll to the end, and follow the conversation again."""
+        self.has_new_below = False
+        self.anchor()
+        await self._trim()
 
     async def page_up(self) -> None:
         """Scroll one page up; at the top of the mounted entries, mount earlier ones."""
@@ -109,8 +154,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def page_down(self) -> None:
         """Scroll down by a page; at the end, follow the conversation again."""
         if self.scroll_y + self.size.height >= self.max_scroll_y:
-            self.anchor()
-            await self._trim()
+            await self.go_to_newest()
         else:
             self.scroll_page_down(animate=False)
 
@@ -178,8 +222,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _trim(self) -> None:
         """Remove the oldest entries while the view is at the end of the conversation."""
         count = len(self._lines)
-        at_end = self.scroll_y + self.size.height >= self.max_scroll_y - 1
-        if count > (WINDOW_ENTRIES + WINDOW_SLACK if at_end else MAX_ENTRIES):
+        near_end = self.scroll_y + self.size.height >= self.max_scroll_y - 1
+        if count > (WINDOW_ENTRIES + WINDOW_SLACK if near_end else MAX_ENTRIES):
             oldest = {id(line) for line in self._mounted_lines()[: count - WINDOW_ENTRIES]}
             await self._remove([key for key, line in self._lines.items() if id(line) in oldest])
             await self._update_earlier_hint()

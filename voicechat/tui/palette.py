@@ -1,0 +1,50 @@
+"""The commands of the palette: what makes sense now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+
+from voicechat.line_mode.slash_commands import COMMANDS
+from voicechat.tui.keys import KEYS, Key, key_names
+from voicechat.tui.screens.conversation_screen import ConversationScreen
+
+if TYPE_CHECKING:
+    from voicechat.session.session import Session
+
+_COMMAND_OF = {
+    "interrupt": ("/interrupt",),
+    "mute": ("/mute", "/unmute"),
+    "hands_free": ("/hands-free", "/push-to-talk"),
+    "new_conversation": ("/new",),
+    "help": ("/help",),
+    "quit": ("/quit",),
+}
+"""Slash commands that do what an action does; the palette offers these instead."""
+_KEYS_OF = {command: key_names(key) for key in KEYS for command in _COMMAND_OF.get(key.action, ())}
+
+
+def palette_commands(session: Session, screen: ConversationScreen) -> Iterator[SystemCommand]:
+    """Yield the slash commands and the other actions that make sense now."""
+    for name, command in COMMANDS.items():
+        if command.available(session):
+            keys = f" ({_KEYS_OF[name]})" if name in _KEYS_OF else ""
+            start = partial(screen.start_command, name)
+            yield SystemCommand(name, command.summary + keys, start)
+    for key in KEYS:
+        owner = screen.app if key.of_app else screen
+        if key.action not in _COMMAND_OF and owner.check_action(key.action, ()):
+            yield _action(key, screen)
+
+
+def _action(key: Key, screen: ConversationScreen) -> SystemCommand:
+    namespace = "app" if key.of_app else "screen"
+
+    async def run_action() -> None:
+        await screen.run_action(f"{namespace}.{key.action}")
+
+    name = key.label or key.action.replace("_", " ").capitalize()
+    return SystemCommand(name, f"{key.description} ({key_names(key)})", run_action)
