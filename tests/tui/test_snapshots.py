@@ -19,6 +19,26 @@ Scene = Callable[[ScriptedSession], None]
 SnapshotComparison = Callable[..., bool]
 
 
+MARKDOWN = """\
+## Powers of two
+
+Use `2**10` for **1,024**; see [the docs](https://docs.python.org/3/) and *not* `__init__`.
+
+1. Write the base.
+   - Then the power.
+
+| Power | Value |
+|---|---|
+| `2**8` | 256 |
+
+```python
+def power(n: int) -> int:
+    return 2**n  # exact
+```
+> Python never overflows.
+"""
+
+
 def empty_conversation(session: ScriptedSession) -> None:
     """A conversation without entries."""
 
@@ -34,6 +54,12 @@ def problems(session: ScriptedSession) -> None:
     session.sound("No microphone was found.", "Connect a device, or type.")
     session.link_to(Link.RECONNECTING, "The server closed the connection; trying again")
     session.notice(Notice("The tool took too long.", Level.WARNING, "It was stopped."))
+
+
+def typed_markdown(session: ScriptedSession) -> None:
+    """A typed reply with every kind of block."""
+    session.you("How do I raise two to a power?", spoken=False)
+    session.voiced(MARKDOWN, spoken=False)
 
 
 def matches_snapshot(
@@ -100,6 +126,12 @@ def test_text_only(snap_compare: SnapshotComparison) -> None:
     session = ScriptedSession(with_sound=False)
     keys = (*"hello", "ctrl+j", *"there")
     assert matches_snapshot(snap_compare, empty_conversation, (80, 24), session, keys)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 30)])
+def test_typed_markdown(snap_compare: SnapshotComparison, size: tuple[int, int]) -> None:
+    session = ScriptedSession(with_sound=False)
+    assert matches_snapshot(snap_compare, typed_markdown, size, session)
 
 
 def test_light_theme(snap_compare: SnapshotComparison) -> None:
