@@ -69,6 +69,14 @@ def test_the_number_of_a_waiting_call_is_completed() -> None:
     assert lines("/allow ", session) == ["/allow 7"]
 
 
+def test_an_mcp_server_that_waits_is_completed() -> None:
+    session = ScriptedSession()
+    assert lines("/let", session) == []
+    session.waiting_servers = ("mail", "maps")
+    assert lines("/let", session) == ["/let "]
+    assert lines("/let ma", session) == ["/let mail", "/let maps"]
+
+
 def test_folders_and_pictures_are_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

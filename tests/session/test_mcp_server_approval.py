@@ -37,7 +37,9 @@ async def test_a_server_waits_for_approval_and_then_offers_its_tools(
         assert not (tmp_path / "starts").exists()
         with pytest.raises(UsageError, match="Type /let rude"):
             toolbox.allow_server("other")
+        assert toolbox.waiting_servers == ("rude",)
         toolbox.allow_server("rude")
+        assert toolbox.waiting_servers == ()
         await asyncio.wait_for(offered.wait(), 20)
         with pytest.raises(UsageError, match="is waiting"):
             toolbox.allow_server("rude")

@@ -57,6 +57,7 @@ class ScriptedSession(Publisher):
         self.near_limit: RateLimit | None = None
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()
+        self.waiting_servers: tuple[str, ...] = ()
         self.themes: tuple[str, ...] = ()
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None

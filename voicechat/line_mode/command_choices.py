@@ -38,6 +38,11 @@ def is_asking(session: Session) -> bool:
     return bool(session.asking)
 
 
+def has_waiting_servers(session: Session) -> bool:
+    """Return True while an MCP server waits for permission to start."""
+    return bool(session.waiting_servers)
+
+
 def has_entries(session: Session) -> bool:
     """Return True if the conversation is not empty."""
     return bool(session.transcript.entries)
@@ -108,6 +113,11 @@ def themes(session: Session, argument: str) -> Sequence[str]:
 def waiting_calls(session: Session, argument: str) -> Sequence[str]:
     """Offer the numbers of the calls that wait for a decision."""
     return [str(call.number) for call in session.asking]
+
+
+def waiting_servers(session: Session, argument: str) -> Sequence[str]:
+    """Offer the MCP servers that wait for permission to start."""
+    return session.waiting_servers
 
 
 def models(session: Session, argument: str) -> Sequence[str]:

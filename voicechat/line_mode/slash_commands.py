@@ -172,7 +172,12 @@ COMMANDS: Mapping[str, Command] = {
         choices=command_choices.waiting_calls,
     ),
     "/let": Command(
-        "allow an MCP server to start", approval_commands.allow_mcp_server, "NAME", needs_user=True
+        "allow an MCP server to start",
+        approval_commands.allow_mcp_server,
+        "NAME",
+        needs_user=True,
+        available=command_choices.has_waiting_servers,
+        choices=command_choices.waiting_servers,
     ),
     "/voice": Command(
         "show or change the voice",

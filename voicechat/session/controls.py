@@ -134,6 +134,11 @@ class SessionControls(SessionView):
         """The tools that the model can call."""
         return tuple(spec for spec in self._tools.specs if spec.permission is not Permission.NEVER)
 
+    @property
+    def waiting_servers(self) -> tuple[str, ...]:
+        """Names of the MCP servers that wait for permission to start."""
+        return self._tools.waiting_servers
+
     # ----------------------------------------------------------------- turns
 
     def type(self, text: str) -> None:

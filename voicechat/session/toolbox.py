@@ -203,6 +203,11 @@ class Toolbox:
         )
         return await permission
 
+    @property
+    def waiting_servers(self) -> tuple[str, ...]:
+        """Names of the MCP servers that wait for permission to start."""
+        return tuple(self._permissions)
+
     def allow_server(self, name: str) -> None:
         """Allow the waiting MCP server of this name to run its program.
 

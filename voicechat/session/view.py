@@ -172,6 +172,11 @@ class SessionView(ABC):
         """The tools that the model can call."""
         return ()
 
+    @property
+    def waiting_servers(self) -> tuple[str, ...]:
+        """Names of the MCP servers that wait for permission to start."""
+        return ()
+
     # ----------------------------------------------------------------- actions
 
     def type(self, text: str) -> None:
