@@ -41,6 +41,8 @@ from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, Stop
 from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock, PlaybackStopped
 
 REPORT_S: Final = 1 / 10
+_LEVELS_S: Final = 1.0
+"""Longest time between two reports of the same levels."""
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
 _QUIET_S: Final = 0.030
 """Speech is suspected after four frames of 10 ms, so the first three may come together."""
@@ -79,7 +81,8 @@ class Engine:
         self._deferred: list[AudioCommand] = []
         self._drop_at = 0.0
         self._devices = (("", 16_000), ("", 16_000))
-        self._reported_at = 0.0
+        self._reported_at = self._levels_at = 0.0
+        self._levels = Levels(0.0, 0.0)
         self._silent = False
         self.unheard = False
         """Set while nothing reads the events, because the program is suspended."""
@@ -365,7 +368,10 @@ class Engine:
     def _report(self, now: float) -> None:
         elapsed, self._reported_at = now - self._reported_at, now
         capture = self._capture
-        self._emit(Levels(capture.level, capture.far_level, capture.peak, capture.far_peak))
+        levels = Levels(capture.level, capture.far_level, capture.peak, capture.far_peak)
+        if now - self._levels_at >= _LEVELS_S or levels.differ(self._levels):
+            self._levels, self._levels_at = levels, now
+            self._emit(levels)
         capture.level = capture.far_level = -100.0
         if self._playback.sounding:
             self._playback.decay(min(1.0, elapsed))

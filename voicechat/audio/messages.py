@@ -10,7 +10,7 @@ All sound is PCM16 mono little-endian: microphone blocks at `AudioSettings.input
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Literal
 
 from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, StopPlayback
@@ -137,12 +137,20 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Levels of both sides in dBFS, about 10 times a second; -100 is silence."""
+    """Levels of both sides in dBFS; -100 is silence.
+
+    Sent 10 times a second while they change, else once a second.
+    """
 
     mic: float
     speaker: float
     mic_peak: float = -100.0
     speaker_peak: float = -100.0
+
+    def differ(self, other: Levels) -> bool:
+        """Return True if a level differs by 1 dB or more."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return any(abs(ours - theirs) >= 1 for ours, theirs in pairs)
 
 
 @dataclass(frozen=True, slots=True)

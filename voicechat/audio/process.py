@@ -1,7 +1,7 @@
 """The audio process: the parent's handle `AudioProcess`, and the `main` of the child.
 
-Standard input of the child carries the settings and then commands, standard output carries events;
-each message is a pickle. Closing a pipe ends the other side.
+Standard input of the child carries the settings and then commands, standard output carries lists of
+events; each message is a pickle. Closing a pipe ends the other side.
 
 The process is expendable: when it dies, or its sound server hangs and it asks to be replaced,
 another one is started with the same settings, and its items are reported as stopped. The same
@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from voicechat.audio.devices.thread_priority import use_real_time
 from voicechat.audio.messages import (
@@ -199,10 +199,11 @@ class AudioProcess:
 
     def _read(self, pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):
-            while (event := receive(pipe)) is not None:
-                self._track_playing(event)
-                if self._is_new(event):
-                    self._on_event(event)  # type: ignore[arg-type]
+            while (events := receive(pipe)) is not None:
+                for event in cast("list[AudioEvent]", events):
+                    self._track_playing(event)
+                    if self._is_new(event):
+                        self._on_event(event)
 
     def _write(self, child: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -317,13 +318,21 @@ class EventWriter:
                 self.dropped += 1
                 return
 
+    def _take(self) -> list[AudioEvent]:
+        """Take all events: one message wakes the app once, however many were put together."""
+        events: list[AudioEvent] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                events.append(self._events.popleft())
+        return events
+
     def _run(self) -> None:
         try:
             while True:
                 self._wake.get()
                 while self._events:
                     self._sending_since = time.monotonic()
-                    send(self._pipe, self._events.popleft())
+                    send(self._pipe, self._take())
                 self._sending_since = None
                 self.idle.set()
                 if self._events:
