@@ -11,7 +11,8 @@ from simulated_card import RATE, Room, SimulatedCard, Stall
 from sound_rig import Rig
 from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.devices import device_list
+from voicechat.audio.devices import default_device_watch, device_list
+from voicechat.audio.devices.default_device_watch import NO_DEVICE, DefaultDevice
 from voicechat.audio.messages import Opened, Problem
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import MicBlock, PlaybackFinished
@@ -121,6 +122,29 @@ def test_a_larger_buffer_of_the_speaker_costs_no_word(make_card: MakeCard) -> No
     assert len(heard) / RATE == pytest.approx(card.elapsed, abs=0.1)
     frames = np.abs(heard[RATE // 2 : -RATE // 10]).reshape(-1, RATE // 100)[:400].max(axis=1)
     assert frames.min() > 3_000
+
+
+class NoMicrophone:
+    """A sound server without a microphone; the system has another one."""
+
+    reopens = False
+
+    def target(self, kind: str) -> DefaultDevice | None:
+        return NO_DEVICE if kind == "input" else None
+
+    def devices(self) -> object:
+        return ()
+
+
+def test_a_microphone_that_the_server_does_not_know_is_not_reopened_for_ever(
+    make_card: MakeCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: NoMicrophone())
+    monkeypatch.setattr(device_list, "is_direct", lambda device: False)
+    card = make_card()
+    card.run(10)
+    assert streams(card) == (2, 1)
+    assert {each.input_name for each in card.of(Opened)} == {"Room"}
 
 
 @pytest.mark.sound

@@ -96,6 +96,8 @@ class StreamSupervisor:
         self._report_due = False
         self._last_problem = ""
         self._reported_absent = NO_SIDES
+        self._deviceless = NO_SIDES
+        """Sides that were reopened because the server has no device for them."""
         self._ticked_at = time.monotonic()
         self._opens = self._wanted
         self._slow_s = _SLOW_S
@@ -162,7 +164,7 @@ class StreamSupervisor:
             self._excuse(now, pause)
         else:
             self._watch(now)
-        if self._report_due and self._is_certain():
+        if self._report_due and self.opening is None and self._is_certain():
             self._report_card()
 
     def close(self) -> None:
@@ -324,12 +326,16 @@ class StreamSupervisor:
             in_use = None if side.is_direct else side.name
         elif self.opening is not None and opened is not None:
             in_use = opened.input_name if switch.kind == "input" else opened.output_name
-        if in_use in (None, switch.title):
-            return
-        if side is not None:
-            side.name = switch.title
         if switch.title:
+            self._deviceless -= {switch.kind}
+        if in_use in (None, switch.title) or switch.kind in self._deviceless:
+            return
+        if switch.title:
+            if side is not None:
+                side.name = switch.title
             self._emit(Switched(switch.kind, switch.title))
+        else:
+            self._deviceless |= {switch.kind}
         self._user.streams_moved()
         if switch.reopen:
             self._must_reopen |= {switch.kind}
