@@ -342,7 +342,7 @@ class InputStream(CallbackClock):
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
         stream_clock = self.clock = StreamClock(rate)
         ring = self.ring = SampleRing(rate * 2)
-        loudest = LoudestChannel(channels)
+        loudest = LoudestChannel(channels) if channels > 1 else None
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
@@ -350,7 +350,7 @@ class InputStream(CallbackClock):
             view = np.frombuffer(taken, np.int16)
             age = clock.currentTime - clock.inputBufferAdcTime
             last = now - age + frames / rate if 0.0 < age < 5.0 else now
-            ring.write(loudest.take(view), min(last, now), now)
+            ring.write(loudest.take(view) if loudest else view, min(last, now), now)
             if status.input_overflow:
                 ring.drops += 1
             self.called(now)
