@@ -188,8 +188,8 @@ class StreamSupervisor:
 
     def _poll_change(self, now: float) -> None:
         change, old = self._change, self.card.speaker
-        if change.waits(now) > _SLOW_S:
-            self._give_up()
+        if change.waits(now) > _SLOW_S and (old is None or old.silence(now) >= 1):
+            self._give_up()  # a speaker that plays on has time
         new = change.step(now)
         if new is None:
             if not (change.possible or change.active or self._user.is_playing()):
