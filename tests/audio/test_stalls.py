@@ -10,7 +10,7 @@ from simulated_card import RATE, Room, SimulatedCard, Stall
 from virtual_audio import tone
 
 from voicechat.audio.devices import default_device_watch, device_list
-from voicechat.audio.messages import DigitalSilence, Opened, Problem
+from voicechat.audio.messages import DigitalSilence, Levels, Opened, Problem
 from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import MicBlock, PlaybackFinished, PlaybackStarted, PlaybackStopped
 
@@ -277,3 +277,14 @@ def test_later_stalls_are_reported_again(monkeypatch: pytest.MonkeyPatch) -> Non
     card = stalled(monkeypatch, Stall(1, 0.8, "speaker"), Stall(10, 0.8, "speaker"))
     card.run(15)
     assert len(card.of(Problem)) == 2
+
+
+def test_levels_that_stay_the_same_are_sent_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=0))
+    card.open(barge_in="off")
+    card.run(5)
+    assert len(card.of(Levels)) <= 8
+    say(card, "a", 1)
+    before = len(card.of(Levels))
+    card.run(0.5)
+    assert len(card.of(Levels)) > before
