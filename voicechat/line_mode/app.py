@@ -305,10 +305,6 @@ _EMPTY_LINE_HELP = (
 )
 
 
-_IMMEDIATE = {"", "/interrupt"}
-"""Lines of a pipe that do not wait for the answer to the line before: they stop it."""
-
-
 class Chat(LineClient):
     """A conversation in which each turn and each change of state is printed as a line."""
 
@@ -338,7 +334,8 @@ class Chat(LineClient):
         await self._wait_for_sound()
         self._print("Ready. Type a message, or /help.")
         async for line in typed_lines():
-            if self._echo and line.strip() not in _IMMEDIATE:
+            # An empty line and /interrupt stop the answer to the line before.
+            if self._echo and line.strip() not in {"", "/interrupt"}:
                 await self._wait_for_answer()
             continues = self._run_line(line.strip())
             self.handle_updates()
@@ -415,11 +412,9 @@ class Chat(LineClient):
         """The text to print for an update that is complete in itself; empty for others."""
         match update:
             case effects.FloorChanged(floor):
-                if floor is effects.Floor.LISTENING and not self._sound_known:
-                    return ""
-                if floor is effects.Floor.SPEAKING and not self.session.with_sound:
-                    return ""
-                return _FLOORS.get(floor, "")
+                known = self._sound_known or floor is not effects.Floor.LISTENING
+                spoken = self.session.with_sound or floor is not effects.Floor.SPEAKING
+                return _FLOORS.get(floor, "") if known and spoken else ""
             case effects.Notice(text, _, hint, pipe_hint):
                 return f"{text} {(self._echo and pipe_hint) or hint}"
             case LinkChanged(_, text):

@@ -208,6 +208,9 @@ class SessionView(ABC):
     def use_device(self, kind: Literal["input", "output"], name: str) -> None:
         """Open another microphone or speaker."""
 
+    def request_copy(self, text: str) -> None:
+        """Copy a text to the clipboard."""
+
     def allow_server(self, server: str) -> None:
         """Allow the program of an MCP server to run."""
 

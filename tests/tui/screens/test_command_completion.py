@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from scripted_session import ScriptedSession
 from textual.pilot import Pilot
 from textual.widgets import Static
-from textual.worker import WorkerCancelled
 
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
@@ -27,11 +27,20 @@ async def typed(session: ScriptedSession, *keys: str) -> AsyncIterator[Pilot[Non
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press the keys, and wait until the completions belong to the text."""
     await pilot.press(*keys)
-    while pending := [each for each in pilot.app.workers if each.group == "completion"]:
-        with suppress(WorkerCancelled):
-            await pending[0].wait()
-        await pilot.pause()
+    composer, shown = pilot.app.query_one(Composer), pilot.app.query_one(CompletionList)
+    async with asyncio.timeout(30):
+        while shown.line != composer.text:
+            await pilot.pause()
+    await pilot.pause()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for completions on a busy machine."""
+    screen = "voicechat.tui.screens.conversation_screen"
+    monkeypatch.setattr(f"{screen}._COMPLETION_TIMEOUT_S", 30.0)
 
 
 def offered(pilot: Pilot[None]) -> list[str]:
