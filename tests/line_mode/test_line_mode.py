@@ -325,6 +325,17 @@ async def test_turns_and_states_are_printed_as_lines(standard_input) -> None:
     )
 
 
+async def test_a_line_without_a_connection_is_announced(standard_input) -> None:
+    standard_input(b"hello\n")
+    session = ScriptedSession()
+    waiting = session.item("hello", role=Role.USER, status=ItemStatus.COMPLETED)
+    waiting.unsent = True
+    session.answer = lambda text: [waiting]
+    _, lines = await run_chat(session, echo=False)
+    assert "There is no connection. The line is sent when it is back." in lines
+    assert session.outlives_connections
+
+
 async def test_the_user_is_called_once_the_microphone_delivers(standard_input) -> None:
     standard_input(b"hello\n")
     session = ScriptedSession(with_sound=True, hands_free=True)

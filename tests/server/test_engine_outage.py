@@ -79,3 +79,19 @@ async def test_closing_stops_the_checks():
     engine.outage.close()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_a_check_on_request_does_not_wait():
+    engine = Engine()
+    engine.outage = EngineOutage(engine.check, engine.said.append, first=3600.0)
+    engine.outage.check_now()
+    assert engine.outage.usable
+    engine.outage.failed(DEAD)
+    engine.error = DEAD
+    engine.outage.check_now()
+    await until(lambda: engine.checks == 1)
+    assert not engine.outage.usable
+    engine.error = None
+    engine.outage.check_now()
+    await until(lambda: engine.outage.usable)
+    assert engine.checks == 2

@@ -20,6 +20,7 @@ from voicechat.core.items import (
     Usage,
     entry_id,
 )
+from voicechat.errors import VoicechatError
 from voicechat.session.updates import (
     Cleared,
     CopyRequested,
@@ -61,6 +62,7 @@ class ScriptedSession(Publisher):
         self.themes: tuple[str, ...] = ()
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
+        self.offline_error: VoicechatError | None = None
         self._over = asyncio.Event()
 
     # ------------------------------------------------------------ what the screen calls

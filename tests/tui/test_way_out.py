@@ -72,6 +72,18 @@ async def test_a_lost_session_keeps_the_conversation_on_the_screen() -> None:
     assert app.return_code == SessionLost.exit_code
 
 
+async def test_leaving_an_offline_session_tells_why_it_was_offline() -> None:
+    session = ScriptedSession()
+    app = VoicechatApp(session)
+    async with app.run_test() as pilot:
+        assert session.outlives_connections
+        session.offline_error = SessionLost("The connection ended.")
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+    assert app.return_code == SessionLost.exit_code
+    assert app.failure is session.offline_error
+
+
 async def test_a_session_that_does_not_close_delays_the_exit_only_until_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -204,6 +204,7 @@ class Conversation:
         self._buffer.online = True
         self._buffer.send(commands.UpdateSession(self.settings))
         seeded = self._seeding.send(resumed=event.resumed)
+        self._user_items.sent()
         if self._seeding.nothing_left:
             self._responses.request(False)
         if self._announcements.remove_seeded(

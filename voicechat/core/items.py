@@ -81,6 +81,8 @@ class Item:
     """True for items that are not shown (idle timeouts, out-of-band)."""
     picture: Picture | None = None
     """Picture that the user sent with the text."""
+    unsent: bool = False
+    """True for typed text that waits for a connection."""
 
     @property
     def shown(self) -> str:

@@ -28,11 +28,25 @@ class UserItems:
         """Add a typed item, with a picture if there is one."""
         while self._buffer.transcript.get(f"typed_{self._typed}") or not self._typed:
             self._typed += 1
-        item = Item(f"typed_{self._typed}", Role.USER, text, ItemStatus.COMPLETED, picture=picture)
+        item = Item(
+            f"typed_{self._typed}",
+            Role.USER,
+            text,
+            ItemStatus.COMPLETED,
+            picture=picture,
+            unsent=not self._buffer.online,
+        )
         if picture is not None:
             self._pictures.append(item)
             self._drop_oldest_data()
         return self._add(item)
+
+    def sent(self) -> None:
+        """Remove the mark of all items that waited for a connection."""
+        for item in self._buffer.transcript.entries:
+            if isinstance(item, Item) and item.unsent:
+                item.unsent = False
+                self._buffer.changed(item)
 
     def _drop_oldest_data(self) -> None:
         sizes = [len(item.picture.data) for item in self._pictures if item.picture]

@@ -13,12 +13,13 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from typing import TextIO, cast
 
 from voicechat.config.options import Options
-from voicechat.core import effects, inputs
+from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, VoicechatError
+from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.line_input import typed_lines
 from voicechat.line_mode.slash_commands import (
@@ -101,7 +102,8 @@ async def run_client(client: LineClient) -> int:
         await asyncio.wait({session_run, client_run}, timeout=_CLOSE_TIMEOUT_S)
         session_run.cancel()
         receiving.cancel()
-        failures = [_failure(task) for task in (receiving, session_run, client_run)]
+        ended = (receiving, session_run, client_run)
+        failures = [t.exception() if t.done() and not t.cancelled() else None for t in ended]
         client.handle_updates()
     receiving_failure, *others = failures
     if receiving_failure is not None:
@@ -112,10 +114,6 @@ async def run_client(client: LineClient) -> int:
         if failure is not None:
             raise failure
     return 0 if client_run.cancelled() else client_run.result()
-
-
-def _failure(task: asyncio.Task[Any]) -> BaseException | None:
-    return task.exception() if task.done() and not task.cancelled() else None
 
 
 class LineClient(ABC):
@@ -269,12 +267,6 @@ class Filter(LineClient):
                     _print_message(line)
 
 
-def deny_unattended(session: Session, call: ToolCall) -> None:
-    """Deny a call because no user is present."""
-    reason = "No user is present to approve it."
-    session.decide(call.call_id, call.arguments, inputs.Decision.DENY, reason)
-
-
 def _print_message(sentence: str) -> None:
     sys.stderr.write(f"voicechat: {sentence.rstrip()}\n")
 
@@ -317,6 +309,7 @@ class Chat(LineClient):
         super().__init__(session)
         self._out = out
         self._echo = echo
+        session.outlives_connections = not echo
         self._printed: dict[str, object] = {}
         self._last_line = ""
         self._failed = False
@@ -472,6 +465,8 @@ class Chat(LineClient):
         if suffix is None or item.item_id in self._printed:
             return
         self._printed[item.item_id] = item.status
+        if item.unsent:
+            self._print("There is no connection. The line is sent when it is back.")
         if item.picture is not None:
             self._print(f"Picture: {item.picture.caption}.")
         if is_typed and not self._echo:

@@ -58,3 +58,9 @@ def allow_mcp_server(session: Session, name: str) -> str:
         raise UsageError("/let takes the name of an MCP server.")
     session.allow_server(name)
     return f"The MCP server {name} may run."
+
+
+def deny_unattended(session: Session, call: ToolCall) -> None:
+    """Deny a call because no user is present."""
+    reason = "No user is present to approve it."
+    session.decide(call.call_id, call.arguments, Decision.DENY, reason)

@@ -170,6 +170,7 @@ class App:
     async def _connection(self, connection: ServerConnection) -> None:
         options, outbox, request = self._options, SendQueue(), connection.request
         path = request.path if request is not None else ""
+        self._engine_set.check_now()
         protocol = ServerProtocol(
             requested_model(path, options.model),
             self._engine_set.tts.names,

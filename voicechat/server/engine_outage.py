@@ -5,7 +5,8 @@
        └──── the check succeeds ────┘
 
 A check that succeeds makes the engine usable again. Only a request that succeeds ends the outage:
-until then a further failure is not reported again, and the waiting time continues to grow.
+until then a further failure is not reported again, and the waiting time continues to grow. A new
+connection to the server ends the waiting time.
 """
 
 from __future__ import annotations
@@ -70,10 +71,18 @@ class EngineOutage:
         self._reported = False
         self._delay = self._first
 
-    async def _until_usable(self) -> None:
+    def check_now(self) -> None:
+        """Check an engine that has failed without waiting longer."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = asyncio.create_task(self._until_usable(waits=False))
+
+    async def _until_usable(self, *, waits: bool = True) -> None:
         while True:
-            await asyncio.sleep(self._delay)
-            self._delay = min(self._delay * 2, self._longest)
+            if waits:
+                await asyncio.sleep(self._delay)
+                self._delay = min(self._delay * 2, self._longest)
+            waits = True
             try:
                 await self._check()
             except VoicechatError:

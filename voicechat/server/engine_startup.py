@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.errors import ServerError, UsageError
 from voicechat.server.detector_pool import DetectorPool
-from voicechat.server.engine_outage import Notify
+from voicechat.server.engine_outage import EngineOutage, Notify
 from voicechat.server.engine_protocols import Assistant, SpeechToText, TextToSpeech
 from voicechat.server.serve_options import RemoteEngine, ServeOptions
 from voicechat.server.turn_end import TurnEnd
@@ -73,6 +73,13 @@ class EngineSet:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    def check_now(self) -> None:
+        """Check engines on other servers that have failed."""
+        for engine in (self.stt, self.assistant, self.tts):
+            outage: EngineOutage | None = getattr(engine, "outage", None)
+            if outage is not None:
+                outage.check_now()
 
     async def close(self) -> None:
         """Stop all engines, with a short deadline. A hanging worker dies with this process."""

@@ -182,9 +182,20 @@ class ConnectionLoop:
             raise ConnectionLost("There is no connection.")
         await self._write_frames(self.connection, self.codec.encode(command))
 
+    async def wait_for_renewal(self, seconds: float | None) -> bool:
+        """Wait for `renew`; return False if it is not called within this time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._renewal.wait()
+        return self._renewal.is_set()
+
     async def run(self) -> None:
-        """Dial and connect repeatedly. Raises `VoicechatError` if no connection is possible."""
+        """Dial and connect repeatedly. Raises `VoicechatError` if no connection is possible.
+
+        May be called again after an error.
+        """
         failures, lost_at, short = 0, time.monotonic(), 0
+        self._unanswered = 0
         while True:
             self._renewal.clear()
             try:

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from voicechat.tools.tool_context import AppCommand
 
 
+RETRY_S, LONGEST_RETRY_S = 15.0, 240.0
+"""Seconds until an offline session tries to connect again, and the longest such wait."""
+
+
 class SessionRecording(Protocol):
     """A recording of a session, from its start to its end."""
 
@@ -130,6 +134,8 @@ class Session(SessionControls):
         self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
+        self._retries = 0
+        """Attempts to connect in a row that no action of the user asked for."""
         self._recording: SessionRecording | None = None
         if start_recording is not None and options.record is not None:
             self._recording = start_recording(
@@ -215,8 +221,30 @@ class Session(SessionControls):
             try:
                 await self._connections.run()
             except VoicechatError as error:
-                if not self._restore_previous_model(error):
+                if self._restore_previous_model(error):
+                    continue
+                if not self._waits_offline:
                     raise
+                await self._wait_offline(error)
+
+    @property
+    def _waits_offline(self) -> bool:
+        has_begun = bool(self._connections.sessions_created or self.transcript.entries)
+        return self.outlives_connections and (has_begun or self.offline_error is not None)
+
+    async def _wait_offline(self, error: VoicechatError) -> None:
+        """Wait until the user wants a connection, or until the server may be back."""
+        if not self._retries:
+            hint = f"{error.hint} Type a line, /new or /model to connect again.".strip()
+            self._publish_update(effects.Notice(error.message, effects.Level.ERROR, hint))
+        self.offline_error = error
+        self._handle(inputs.Disconnected(error.message))
+        self._set_link(Link.OFFLINE, error.message)
+        wait_s = min(RETRY_S * 2**self._retries, LONGEST_RETRY_S)
+        may_return = getattr(error, "retry", False)
+        is_wanted = await self._connections.wait_for_renewal(wait_s if may_return else None)
+        self._retries = 0 if is_wanted else self._retries + 1
+        self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     async def _find_model(self) -> None:
         if self.recording:
@@ -273,7 +301,10 @@ class Session(SessionControls):
         for effect in self._conversation.handle(event, now):
             self._stream.publish(effect, now)
             self._execute(effect)
+        if isinstance(event, inputs.Typed) and self.link is Link.OFFLINE:
+            self._connections.renew()
         if isinstance(event, events.SessionCreated):
+            self.offline_error, self._retries = None, 0
             self._chosen.confirm(self._codec())
             if self._connections.sessions_created == 1 and self._sound_opened_once:
                 self._play(sound.Cue("ready"))

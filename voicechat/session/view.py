@@ -14,7 +14,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Role, ToolCall, Transcript, Usage
 from voicechat.core.settings import Capabilities, ToolSpec
 from voicechat.core.usage_meter import is_near
-from voicechat.errors import UsageError
+from voicechat.errors import UsageError, VoicechatError
 from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
 
@@ -29,6 +29,10 @@ class SessionView(ABC):
     _stream: EventStream
     link = Link.CONNECTING
     """State of the connection."""
+    outlives_connections = False
+    """True to wait for the server after an error, instead of ending. Set by a screen."""
+    offline_error: VoicechatError | None = None
+    """The error because of which the session is offline and waits."""
     muted = False
     volume = 100
     """Playback volume in percent, 0 to `MAX_VOLUME`; 100 is the original loudness."""

@@ -98,6 +98,7 @@ class VoicechatApp(TerminalApp):
         self.theme = theme_named(AUTO if self._follows_background else theme, is_dark=True)
         self._shows_chosen_theme = True
         """False while the theme changes without a choice of the user."""
+        session.outlives_connections = True
         session.unmute_hint = f"Press {key_of('mute')} to unmute."
         self._filters.append(ControlCharacterFilter())
 
@@ -170,6 +171,7 @@ class VoicechatApp(TerminalApp):
 
     async def action_quit(self) -> None:
         """Close the session and quit."""
+        self.failure = self.failure or self._session.offline_error
         await self._close_and_exit(self.failure.exit_code if self.failure else 0)
 
     async def _close_and_exit(self, code: int) -> None:

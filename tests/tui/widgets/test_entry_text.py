@@ -79,6 +79,13 @@ def test_a_turn_without_words_shows_a_text() -> None:
     assert body(failed) == "✗ not transcribed: too noisy"
 
 
+def test_a_line_that_waits_for_a_connection_is_marked() -> None:
+    waiting = Item("i", Role.USER, "hello", ItemStatus.COMPLETED, unsent=True)
+    assert body(waiting) == "hello\n↻ not sent yet"
+    waiting.unsent = False
+    assert body(waiting) == "hello"
+
+
 @pytest.mark.parametrize(
     ("item", "shown"),
     [

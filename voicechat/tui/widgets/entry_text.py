@@ -129,6 +129,13 @@ def _message(item: Item, expanded: bool) -> Content:
 
 
 def _user_item(item: Item, expanded: bool) -> Content:
+    if item.unsent:
+        mark = Content.styled("↻ not sent yet", "$warning")
+        return Content.assemble(_sent_item(item, expanded), "\n", mark)
+    return _sent_item(item, expanded)
+
+
+def _sent_item(item: Item, expanded: bool) -> Content:
     if item.error:
         return Content.assemble(("✗ not transcribed", "$warning"), _reason(item.error))
     if item.status is ItemStatus.IN_PROGRESS:
