@@ -42,7 +42,7 @@ class ScriptedSession(Publisher):
         self.transcript = Transcript()
         self.floor = Floor.LISTENING if with_sound and hands_free else Floor.IDLE
         self.link = Link.ONLINE
-        self.muted = False
+        self.muted = self.half_duplex = False
         self.hands_free = hands_free
         self.talking = False
         self.pending = self.recording = False

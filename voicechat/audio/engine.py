@@ -38,7 +38,13 @@ from voicechat.audio.playback import cue_sounds
 from voicechat.audio.playback.playback import Playback
 from voicechat.audio.playback.playout_tap import PlayoutTap
 from voicechat.core.effects import CloseMic, EndItem, Play, ResumePlayback, StopPlayback
-from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock, PlaybackStopped
+from voicechat.core.inputs import (
+    LocalSpeech,
+    LocalSpeechEnded,
+    MicBlock,
+    PlaybackFinished,
+    PlaybackStopped,
+)
 
 REPORT_S: Final = 1 / 10
 _LEVELS_S: Final = 1.0
@@ -134,6 +140,7 @@ class Engine:
         self._cue(now)
         report = now - self._reported_at >= REPORT_S
         voices = self._capture.listen(self._streams.card, now, wait=not report)
+        self._playback.soften(self._capture.guard.unproved)
         for voice in voices:
             if voice.sure or voice.seems or not self._barge_in.can_skip:
                 self._judge_voice(voice, now)
@@ -143,6 +150,8 @@ class Engine:
             self._emit(played)
         self._finish_stop(now)
         for event in self._playback.events(now, progress=report):
+            if isinstance(event, PlaybackFinished):
+                self._capture.guard.finished()
             self._emit(event)
         if report:
             self._streams.follow_default(now)
@@ -193,6 +202,7 @@ class Engine:
 
     def _end_stop(self, stopped: PlaybackStopped | None) -> None:
         if stopped is not None:
+            self._capture.stopped(stopped.heard)
             self._emit(stopped)
         if self._deferred and not self._playback.stopping and self._aborting is None:
             deferred, self._deferred = self._deferred, []
@@ -235,7 +245,9 @@ class Engine:
         queue = self._playback.queue
         sounding = queue is not None and queue.sounding and self._playback.sounding
         converged = self._capture.converged
-        step = self._barge_in.frame(voice.sure, sounding, converged, now, voice.seems)
+        step = self._barge_in.frame(
+            voice.sure, sounding, converged, now, voice.seems, voice.guarded
+        )
         match step:
             case BargeInStep.DUCK:
                 self._playback.duck(True)

@@ -171,6 +171,18 @@ class Underrun:
 
 
 @dataclass(frozen=True, slots=True)
+class EchoGuarded:
+    """Half duplex began or ended, because the echo canceller is not trusted at the moment.
+
+    Playback is softer, and only clear speech over it stops it. `raised`: after replies that were
+    stopped at their start, it takes even louder speech.
+    """
+
+    on: bool
+    raised: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A problem with the devices: what happened, and what to do. Text keeps working."""
 
@@ -190,4 +202,14 @@ AudioInput = (
 )
 """Events that are inputs of the conversation."""
 
-AudioEvent = AudioInput | Opened | Switched | Played | Levels | DigitalSilence | Underrun | Problem
+AudioEvent = (
+    AudioInput
+    | Opened
+    | Switched
+    | Played
+    | Levels
+    | DigitalSilence
+    | Underrun
+    | EchoGuarded
+    | Problem
+)

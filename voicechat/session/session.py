@@ -115,6 +115,7 @@ class Session(SessionControls):
         self._sound = sound.AudioSettings()
         self._sound_opened_once = False
         self._silence_reports: list[bool] = []
+        self._echo_raised = False
         self._conversation = self._new_conversation()
         self._connections = ConnectionLoop(
             self._next_codec,
@@ -413,12 +414,28 @@ class Session(SessionControls):
                 self._sound_switched(kind, clean(name))
             case sound.DigitalSilence():
                 self._microphone_silent(event)
+            case sound.EchoGuarded(on, raised):
+                self._echo_guarded(on, raised)
             case sound.Problem(text, hint):
                 self._publish_update(effects.Notice(text, effects.Level.WARNING, hint))
             case sound.Played() | sound.Underrun():
                 self._publish(event)
             case _:
                 self._handle(event)
+
+    def _echo_guarded(self, on: bool, raised: bool) -> None:
+        """Note if the echo canceller is trusted, and tell the user when the threshold rises."""
+        self.half_duplex = on
+        if raised and not self._echo_raised:
+            self._publish_update(
+                effects.Notice(
+                    "Two replies stopped right after they began, maybe by their own echo.",
+                    effects.Level.WARNING,
+                    "Speak up to interrupt the next ones, or press Esc; headphones help.",
+                )
+            )
+        self._echo_raised = raised
+        self._publish_mode()
 
     def _sound_opened(self, opened: sound.Opened) -> None:
         self._report_other_devices(opened)

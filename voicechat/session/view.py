@@ -34,6 +34,8 @@ class SessionView(ABC):
     offline_error: VoicechatError | None = None
     """The error because of which the session is offline and waits."""
     muted = False
+    half_duplex = False
+    """True while playback is softer, and only clear speech over it stops it."""
     volume = 100
     """Playback volume in percent, 0 to `MAX_VOLUME`; 100 is the original loudness."""
     model = ""

@@ -303,6 +303,18 @@ async def test_the_floor_line_shows_the_mute_state() -> None:
         assert line_text(pilot, "floor").startswith("▶ speaking · ⊘ muted")
 
 
+async def test_the_floor_line_shows_half_duplex_while_the_assistant_speaks() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        session.half_duplex = True
+        session.turn_to(Floor.SPEAKING)
+        await refresh(pilot)
+        assert line_text(pilot, "floor").startswith("▶ speaking · ◑ half duplex  Esc stops")
+        session.turn_to(Floor.LISTENING)
+        await refresh(pilot)
+        assert line_text(pilot, "floor").startswith("● listening")
+
+
 async def test_the_floor_line_shows_the_link_and_its_text() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:

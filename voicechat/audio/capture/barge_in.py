@@ -12,7 +12,14 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from voicechat.audio.capture.voice_activity import CAREFUL, VOTES, Sensitivity, SpeechVotes
+from voicechat.audio.capture.voice_activity import (
+    CAREFUL,
+    GUARDED,
+    VOTES,
+    Sensitivity,
+    SpeechVotes,
+    Votes,
+)
 
 
 class BargeInStep(Enum):
@@ -66,29 +73,39 @@ class BargeIn:
         return self._thresholds.above_floor_db
 
     def frame(
-        self, voiced: bool, sounding: bool, converged: bool, now: float, seems: bool = False
+        self,
+        voiced: bool,
+        sounding: bool,
+        converged: bool,
+        now: float,
+        seems: bool = False,
+        guarded: bool = False,
     ) -> BargeInStep | None:
         """Process one 10 ms frame; return the step to take, if any.
 
         `voiced`: reliable VAD decision; `seems`: decision of the fast detector; `sounding`:
-        playback is audible; `converged`: the echo canceller works; `now`: monotonic s.
+        playback is audible; `converged`: the echo canceller works; `now`: monotonic s; `guarded`:
+        it is not trusted, and `voiced` is the decision without it.
         """
         if not self.enabled:
             return None
         self._reliable_votes.add(voiced)
         self._votes_since_duck.add(voiced)
         self._fast_votes.add(seems)
-        step = self._step(sounding, converged, now)
+        votes_needed = GUARDED if guarded else self._thresholds if converged else CAREFUL
+        step = self._step(votes_needed, sounding, converged, now)
         votes = self._reliable_votes or self._votes_since_duck or self._fast_votes
         self.can_skip = self._state is _State.IDLE and not votes
         return step
 
-    def _step(self, sounding: bool, converged: bool, now: float) -> BargeInStep | None:
+    def _step(
+        self, needed: Votes, sounding: bool, converged: bool, now: float
+    ) -> BargeInStep | None:
         match self._state:
             case _State.IDLE:
-                return self._idle(sounding, converged, now)
+                return self._idle(needed, sounding, converged, now)
             case _State.DUCKED:
-                return self._ducked_state(converged, now)
+                return self._ducked_state(needed, now)
             case _State.HELD:
                 return self._held(now)
             case _State.TALKING:
@@ -103,11 +120,12 @@ class BargeIn:
         if self._state in (_State.HELD, _State.DUCKED):
             self._state = _State.IDLE if false_alarm else _State.TALKING
 
-    def _idle(self, sounding: bool, converged: bool, now: float) -> BargeInStep | None:
-        votes = self._thresholds if converged else CAREFUL
+    def _idle(
+        self, votes: Votes, sounding: bool, converged: bool, now: float
+    ) -> BargeInStep | None:
         if not sounding or now < self._pause_until:
             return None
-        trusts_fast = now >= self._distrust_until
+        trusts_fast = votes is GUARDED or now >= self._distrust_until
         sure = self._reliable_votes.at_least(votes.suspect if trusts_fast else votes.confirm)
         suspected = trusts_fast and converged and self._fast_votes.at_least(votes.suspect)
         if not sure and not suspected:
@@ -118,8 +136,7 @@ class BargeIn:
             self._votes_since_duck.clear()
         return BargeInStep.DUCK
 
-    def _ducked_state(self, converged: bool, now: float) -> BargeInStep | None:
-        votes = self._thresholds if converged else CAREFUL
+    def _ducked_state(self, votes: Votes, now: float) -> BargeInStep | None:
         if self._votes_since_duck.at_least(votes.confirm):
             self._state = _State.HELD
             self._since = now
@@ -128,8 +145,9 @@ class BargeIn:
         silent = self._reliable_votes.silent_for(_FALSE_ALARM_FRAMES)
         if silent and self._fast_votes.silent_for(_FALSE_ALARM_FRAMES):
             self._state = _State.IDLE
-            self._distrust_until = now + self._distrust_s
-            self._distrust_s = min(_MAX_DISTRUST_S, 15 * self._distrust_s)
+            if votes is not GUARDED:
+                self._distrust_until = now + self._distrust_s
+                self._distrust_s = min(_MAX_DISTRUST_S, 15 * self._distrust_s)
             return BargeInStep.RESTORE
         return None
 

@@ -7,7 +7,7 @@ echo canceller, the VAD and the recognizers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,13 +16,14 @@ from voicechat.audio.capture.aec_warm_start import LATEST, PAST, WarmOnsetDetect
 from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
 from voicechat.audio.capture.echo_detector import SILENT, BypassableCanceller, Convergence
+from voicechat.audio.capture.echo_guard import EchoGuard
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.audio.capture.voice_activity import RATE, EndOfSpeech, VoiceGate
 from voicechat.audio.devices.card import SoundCard
 from voicechat.audio.devices.streams import SampleRing
-from voicechat.audio.messages import AudioSettings, Mute
+from voicechat.audio.messages import AudioSettings, EchoGuarded, Mute
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
 from voicechat.speech.pcm import Resampler, Samples, dbfs, loudest, peak_dbfs, rms
@@ -35,22 +36,24 @@ _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
 _QUIET_BLOCKS: Final = 5
 """Blocks delivered together while it is quiet."""
-_DISTRUSTED_FRAMES: Final = 250
-"""Frames after a loss of frames during which the canceller is not trusted."""
+_MISMATCHED_FRAMES: Final = 5
+"""Frames without the estimated echo that mean a jump of the delay."""
 _NO_ECHO_FRAMES: Final = 100
 """Silent far-end frames after which no echo is left.
 
 The linear filter with its hold, and the memory of the echo detector, are shorter.
 """
-_IGNORED_FRAMES: Final = 120
-"""Frames after a loss of frames during which no barge-in is detected."""
 
 
 class VoiceActivity(NamedTuple):
-    """Voice activity of 10 ms: reliable (`sure`), or fast (`seems`)."""
+    """Voice activity of 10 ms: reliable (`sure`), or fast (`seems`).
+
+    `guarded`: judged while the canceller is not trusted.
+    """
 
     sure: bool
     seems: bool
+    guarded: bool = False
 
 
 class _FramePair(NamedTuple):
@@ -91,6 +94,7 @@ class Capture:
         self._gate = VoiceGate(above_floor_db)
         self._end_of_speech = EndOfSpeech()
         self._ended: list[VoiceEnded] = []
+        self._guarded = EchoGuarded(on=False, raised=False)
         self._last_at = 0.0
         """Monotonic time in s of the newest sample that was processed."""
         self.zeros_s = 0.0
@@ -109,6 +113,8 @@ class Capture:
         self.canceller = self._bypassable or best
         self._onset_detector, self._double_talk = OnsetDetector(), DoubleTalkSwitch()
         self.convergence = Convergence()
+        self.guard = EchoGuard()
+        self._mismatched_frames = 0
         self._near_resampler = Resampler(microphone_rate, RATE)
         self._far_resampler = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
@@ -117,17 +123,24 @@ class Capture:
         self._processed: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
-        self._distrusted_frames = 0
         self._held: list[_FramePair] = []
         self._past: deque[_FramePair] = deque(maxlen=PAST)
         self._had_echo = False
         self._far_silent_frames = 0
         self._skipped_frames = 0
 
+    def stopped(self, heard: Mapping[str, float]) -> None:
+        """Note that playback was stopped; `heard`: position in ms of each item."""
+        started = [heard_ms for heard_ms in heard.values() if heard_ms > 0]
+        if started and self._bypassable is not None and not self.muted and not self.closed:
+            has_echo = self._bypassable.delay is not None
+            self.guard.stopped(started[-1], has_echo=has_echo)
+
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
         self._far.realign()
         self._onset_detector = OnsetDetector()
+        self._disturb()
 
     def unavailable(self) -> Iterator[tuple[str, str]]:
         """Yield each requested feature that is unavailable, once: sentence and remedy."""
@@ -148,8 +161,7 @@ class Capture:
     @property
     def converged(self) -> bool:
         """True if the signal has no significant echo."""
-        reached = self._no_echo or self.convergence.reached
-        return not self._enabled or (reached and not self._distrusted_frames)
+        return not self._enabled or self._no_echo or self.convergence.reached
 
     @property
     def _no_echo(self) -> bool:
@@ -198,9 +210,14 @@ class Capture:
         self._last_at = ring.last_at - ring.available / microphone.rate
         return voices
 
-    def deliver(self) -> list[VoiceEnded | MicBlock]:
-        """Return the finished blocks, and the ends of speech before them."""
-        ready: list[VoiceEnded | MicBlock] = [*self._ended, *self.blocks(self._last_at)]
+    def deliver(self) -> list[EchoGuarded | VoiceEnded | MicBlock]:
+        """Return the finished blocks, and before them the ends of speech and a changed guard."""
+        ready: list[EchoGuarded | VoiceEnded | MicBlock] = []
+        guarded = EchoGuarded(self.guard.active, self.guard.raised)
+        if guarded != self._guarded:
+            self._guarded = guarded
+            ready.append(guarded)
+        ready += [*self._ended, *self.blocks(self._last_at)]
         self._ended.clear()
         return ready
 
@@ -211,6 +228,7 @@ class Capture:
             if reference is not self._reference:
                 self._reference = reference
                 self._far.realign()
+                self._disturb()
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
             self._far.put(self._far_resampler.convert(played))
@@ -223,11 +241,10 @@ class Capture:
             self._near.put(self._near_resampler.convert(taken))
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
-            self._distrusted_frames = _DISTRUSTED_FRAMES
+            self._disturb()
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset_detector.drift.rate)
             self._far_silent_frames = 0 if far.any() else self._far_silent_frames + 1
-            self._distrusted_frames = max(0, self._distrusted_frames - 1)
             self._held.append(_FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._process_held()
@@ -245,7 +262,8 @@ class Capture:
         if self.quiet and not self.closed:
             size *= _QUIET_BLOCKS
         while (block := self._ready.take(size)) is not None:
-            at = last_at - len(self._ready) / self._rate - len(self._held) / 100
+            waiting = len(self._held) + self.guard.held_frames
+            at = last_at - len(self._ready) / self._rate - waiting / 100
             mic_block = MicBlock(bytes(2 * size) if self.muted else block.tobytes(), at)
             if self.closed:
                 self._preroll.append(mic_block)
@@ -279,13 +297,13 @@ class Capture:
             self._held, heard, linears, has_voices, strict=True
         ):
             self.peak = max(peak_dbfs(sound), self.peak - 1)
-            voice = self._detect_voice(sound, linear)
+            voice = self._detect_voice(pair, sound, linear)
             enhanced = sound
             if linear is not None and not self._is_muted(pair):
                 enhanced = self._select_version(sound, linear, has_voice)
             for enhance in self._enhancers:
                 enhanced = enhance(enhanced)
-            self._processed.append(enhanced)
+            self._processed.extend(self.guard.pass_on(enhanced))
             yield voice
         self._past.extend(self._held)
         self._held.clear()
@@ -316,26 +334,35 @@ class Capture:
             return None
         seems = linear.voiced(pair.near, pair.far, heard)
         sure = seems and isinstance(linear, WarmOnsetDetector) and linear.warm
-        return _LinearResult(
-            linear.residue,
-            linear.clean and not self._distrusted_frames,
-            linear.has_voice,
-            seems,
-            sure,
-        )
+        self._mismatched_frames = self._mismatched_frames + 1 if linear.path_changed else 0
+        if self._mismatched_frames == _MISMATCHED_FRAMES:
+            self._disturb()
+        return _LinearResult(linear.residue, linear.clean, linear.has_voice, seems, sure)
 
     def _select_version(self, cleaned: Samples, linear: _LinearResult, has_voice: bool) -> Samples:
         """Return the version with the most intelligible speech."""
         return self._double_talk.choose(cleaned, linear.residue, linear.clean, has_voice)
 
-    def _detect_voice(self, heard: Samples, linear: _LinearResult | None) -> VoiceActivity:
+    def _disturb(self) -> None:
+        """Distrust the canceller after a loss of frames or a jump, if there is an echo."""
+        if self._bypassable is not None and (
+            self._bypassable.delay is not None or self._bypassable.undecided
+        ):
+            self.guard.disturb()
+
+    def _detect_voice(
+        self, pair: _FramePair, heard: Samples, linear: _LinearResult | None
+    ) -> VoiceActivity:
         sure = self._gate.voiced(heard) or (linear is not None and linear.sure)
         self.level = max(self._gate.level, self.level - 3)
         seems = sure if linear is None else linear.seems
         active = self._gate.level > self._gate.activity_db or seems
         self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
-        ignored = self._distrusted_frames > _DISTRUSTED_FRAMES - _IGNORED_FRAMES
-        detects = not self.muted and not self.closed and not ignored
+        detects = not self.muted and not self.closed
+        if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
+            voiced = self.guard.observe(pair.near, pair.far, self._gate.level, self._gate.floor_db)
+            if self.guard.active:
+                return VoiceActivity(voiced and detects, False, guarded=True)
         return VoiceActivity(sure and detects, seems and detects)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:

@@ -28,7 +28,9 @@ _TARGET_WAITING: Final = FRAME * 3 // 2
 _WINDOW: Final = 50
 """Callbacks in the estimate of a stream's start: half a second or a second."""
 _MIN_WINDOW: Final = 25
-"""Callbacks that are enough after a loss; streams start unsteadily and need all of them."""
+"""Callbacks that are enough in a running stream; streams start unsteadily and need all of them."""
+_LOSS_WINDOW: Final = 4
+"""Callbacks after a reported loss that correct it at once; later ones refine the estimate."""
 _CHECK_INTERVAL: Final = 10
 """Frames between two checks."""
 _LOST_S: Final = 0.012
@@ -112,6 +114,8 @@ class StreamStart:
     def clear(self) -> None:
         """Restart the estimate after a loss of frames."""
         self._starts.clear()
+        if self._required < _WINDOW:
+            self._required = _LOSS_WINDOW
 
     @property
     def at(self) -> float | None:

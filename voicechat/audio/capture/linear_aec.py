@@ -189,6 +189,8 @@ class OnsetDetector:
         """True if `residue` has hardly any echo."""
         self.has_voice = False
         """True if `residue` certainly has a voice."""
+        self.path_changed = False
+        """True if the microphone does not contain the echo that a trained filter estimates."""
         self._match = _Match()
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
@@ -196,7 +198,7 @@ class OnsetDetector:
         parts = self._filter.residue(near, far)
         self.has_voice = False
         if parts is None:
-            self.residue, self.clean = near, True
+            self.residue, self.clean, self.path_changed = near, True, False
             return False
         residue, estimate = parts
         level = decibels(rms(residue))
@@ -207,6 +209,7 @@ class OnsetDetector:
         loud = level > max(expected + _MARGIN_DB, MIN_VOICE_DB)
         trusted = self.leak_db <= _TRUSTED_DB
         matches = self._match.observe(residue, estimate)
+        self.path_changed = trusted and not matches
         self.residue = pcm
         limit = _CLEAN_DB + (_HYSTERESIS_DB if self.clean else 0.0)
         self.clean = matches and self._filter.residual_db <= limit

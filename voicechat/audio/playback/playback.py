@@ -25,6 +25,7 @@ _AHEAD_S: Final = 2.0
 _STEP_S: Final = 0.25
 _ACK_S: Final = 0.15
 _DUCK: Final = amplitude(-18)
+_SOFT: Final = amplitude(-5)
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class Playback:
         self._offset = 0
         self._odd_bytes: dict[str, bytes] = {}
         self._volume = 1.0
-        self._ducked = False
+        self._ducked = self._soft = False
         self._held = False
         self._stop_by = 0.0
         self._earlier_gaps = 0
@@ -174,6 +175,12 @@ class Playback:
         """Lower playback by 18 dB, or restore it."""
         self._ducked = on
         self._apply_gain()
+
+    def soften(self, on: bool) -> None:
+        """Lower playback by 5 dB until further notice, or restore it."""
+        if on != self._soft:
+            self._soft = on
+            self._apply_gain()
 
     def hold(self) -> None:
         """Fade out and keep the position."""
@@ -374,7 +381,8 @@ class Playback:
 
     def _apply_gain(self) -> None:
         if self.queue is not None:
-            self.queue.set_gain(self._volume * (_DUCK if self._ducked else 1.0))
+            lowered = _DUCK if self._ducked else _SOFT if self._soft else 1.0
+            self.queue.set_gain(self._volume * lowered)
 
     def _set_prebuffer(self) -> None:
         if self.queue is not None:

@@ -98,6 +98,9 @@ def floor_line(session: Session, link_text: str = "") -> Content:
         glyph, word, style = _ASKING
     if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
         glyph, word, style = _OPENING
+    if session.floor is Floor.SPEAKING and session.half_duplex and not session.muted:
+        mode = (" · ◑ half duplex", "$warning")
+        return Content.assemble((f"{glyph} {word}", style), mode, (f"  {_hint(session)}", QUIET))
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
             return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 unmutes", QUIET))

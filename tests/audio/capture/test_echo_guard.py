@@ -1,0 +1,160 @@
+"""After a disturbance, a reply plays through until the canceller has proved itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_card import RATE, Room, SimulatedCard, Stall
+from sound_measures import LONG_TEXT
+from user_speech import spoken
+
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.echo_guard import EchoCoupling, EchoGuard
+from voicechat.audio.messages import EchoGuarded
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import LocalSpeech, MicBlock
+from voicechat.speech.pcm import Samples, dbfs
+
+FLOOR_DB = -75.0
+
+
+def voice(seed: int, frames: int, level: float) -> Samples:
+    """Return frames of a spoken sentence at this RMS, int16 of shape (frames, 160)."""
+    said = spoken(LONG_TEXT, rate=RATE)[seed * 8_000 :][: frames * FRAME].astype(np.float64)
+    return (said * (level / np.std(said))).clip(-32768, 32767).astype(np.int16).reshape(-1, FRAME)
+
+
+def play(guard: EchoGuard, frames: int, gain: float, cleaned_db: float = FLOOR_DB) -> int:
+    """Play a reply whose echo has this gain; return the number of voiced frames."""
+    voiced = 0
+    for far in voice(0, frames, 2_000):
+        near = (far * gain).astype(np.int16)
+        voiced += guard.observe(near, far, cleaned_db, FLOOR_DB)
+    return voiced
+
+
+def silence(guard: EchoGuard, frames: int = 60) -> None:
+    quiet = np.zeros(FRAME, np.int16)
+    for _ in range(frames):
+        guard.observe(quiet, quiet, FLOOR_DB, FLOOR_DB)
+
+
+def test_a_second_of_playback_without_an_echo_proves_the_canceller() -> None:
+    guard = EchoGuard()
+    play(guard, 100, 0.5)
+    guard.disturb()
+    play(guard, 95, 0.5)
+    assert guard.active
+    play(guard, 30, 0.5)
+    assert not guard.unproved
+
+
+def test_an_audible_echo_starts_the_proof_again() -> None:
+    guard = EchoGuard()
+    guard.disturb()
+    for _ in range(4):
+        play(guard, 60, 0.5)
+        assert not play(guard, 3, 0.5, cleaned_db=-25.0)
+    assert guard.unproved
+
+
+def test_an_echo_is_replaced_with_silence_and_a_voice_with_its_onset_is_kept() -> None:
+    guard = EchoGuard()
+    play(guard, 100, 0.25)
+    guard.disturb()
+    delivered: list[Samples] = []
+    for far in voice(0, 60, 1_000):
+        guard.observe((far * 0.25).astype(np.int16), far, -30.0, FLOOR_DB)
+        delivered += guard.pass_on(np.full(FRAME, 1, np.int16))
+    assert not np.concatenate(delivered).any()
+    for far, near in zip(voice(0, 50, 1_000), voice(1, 50, 4_000), strict=True):
+        guard.observe((far * 0.25).astype(np.int16) + near, far, dbfs(near), FLOOR_DB)
+        delivered += guard.pass_on(np.full(FRAME, 2, np.int16))
+    assert guard.talking
+    sound = np.concatenate(delivered)
+    assert len(sound) == 110 * FRAME, "nothing is lost or repeated"
+    assert np.count_nonzero(sound == 2) == 50 * FRAME
+
+
+def test_the_next_reply_after_an_early_stop_is_guarded() -> None:
+    guard = EchoGuard()
+    play(guard, 50, 0.5)
+    guard.stopped(400, has_echo=True)
+    play(guard, 10, 0.5)
+    assert not guard.active, "what the user says now is heard"
+    silence(guard)
+    play(guard, 10, 0.5)
+    assert guard.active
+
+
+@pytest.mark.parametrize("has_echo", [True, False])
+def test_two_early_stops_in_a_row_raise_the_threshold_if_there_is_an_echo(has_echo: bool) -> None:
+    guard = EchoGuard()
+    guard.stopped(300, has_echo=has_echo)
+    guard.stopped(3_000, has_echo=has_echo)
+    guard.stopped(300, has_echo=has_echo)
+    assert not guard.raised, "not in a row"
+    guard.stopped(200, has_echo=has_echo)
+    silence(guard)
+    assert guard.unproved
+    assert guard.raised == has_echo
+    guard.finished()
+    guard.finished()
+    assert not guard.raised
+
+
+def test_the_coupling_ignores_a_user_who_speaks_now_and_then() -> None:
+    coupling = EchoCoupling()
+    for at, far in enumerate(voice(0, 450, 2_000)):
+        near_db = -10.0 if at // 50 in (2, 6) else dbfs(far) - 12
+        coupling.observe(near_db, dbfs(far))
+    assert coupling.db == pytest.approx(-12, abs=2)
+
+
+def guarded_reply(
+    patch: pytest.MonkeyPatch, room: Room, stall: Stall, said: Samples | None, seconds: float
+) -> SimulatedCard:
+    """Play a reply with a stall, and let the user speak half a second later."""
+    card = SimulatedCard(patch, room, [stall], seconds=20)
+    engine = card.open()
+    if said is not None:
+        card.say(stall.at + 0.5, said)
+    engine.command(Play("reply", spoken(LONG_TEXT).tobytes()))
+    engine.command(EndItem("reply"))
+    card.run(stall.at + seconds)
+    return card
+
+
+@pytest.mark.parametrize("side", ["speaker", "microphone", "both"])
+def test_a_reply_with_a_drop_out_plays_through(monkeypatch: pytest.MonkeyPatch, side: str) -> None:
+    card = guarded_reply(monkeypatch, Room(gain_db=-6), Stall(3, 0.1, side), None, 2)
+    assert not any(event.confirmed for event in card.of(LocalSpeech))
+    assert [event.on for event in card.of(EchoGuarded)][:1] == [True], "it is reported"
+    sound = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
+    assert dbfs(sound[3 * RATE : 5 * RATE]) < -50, "no echo is delivered"
+
+
+def test_a_user_who_talks_over_a_guarded_reply_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = spoken("No, wait a moment, I have a question.", "user", RATE)
+    said = said[np.flatnonzero(np.abs(said) > 400)[0] :]
+    card = guarded_reply(monkeypatch, Room(), Stall(3, 0.08), said, 1.2)
+    stops = [
+        at - 1000 - 3.5
+        for at, event in card.events
+        if isinstance(event, LocalSpeech) and event.confirmed
+    ]
+    assert stops
+    assert 0 < stops[0] <= 0.4
+
+
+def test_a_drop_out_without_an_echo_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = spoken("No, wait a moment, I have a question.", "user", RATE)
+    said = said[np.flatnonzero(np.abs(said) > 400)[0] :]
+    card = guarded_reply(monkeypatch, Room(gain_db=-100), Stall(3, 0.12), said, 1.2)
+    stops = [
+        at - 1000 - 3.5
+        for at, event in card.events
+        if isinstance(event, LocalSpeech) and event.confirmed
+    ]
+    assert stops[0] <= 0.15
+    assert not card.of(EchoGuarded)

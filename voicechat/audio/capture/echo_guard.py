@@ -1,0 +1,205 @@
+"""Half duplex after a disturbance of the echo path, until the canceller has proved itself.
+
+After a drop-out or a jump of the delay, the canceller leaves an echo that sounds like a user. If
+that echo stopped the reply, it would end the sound from which the canceller learns, and stop the
+next reply too. So the reply is played through, softer, and the microphone is silent meanwhile:
+
+    proved ──disturbance──► unproved ──a second of playback without a voice──► proved
+
+The user still gets through by a stricter rule: speech well above any echo, whose level is predicted
+from the playback of the last half second, at any delay. What the user says until then is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.linear_aec import MIN_VOICE_DB
+from voicechat.audio.capture.voice_activity import GUARDED, RATE, SpeechVotes
+from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs
+from voicechat.speech.webrtc_vad import Vad
+
+_LOUD_DB: Final = -50.0
+"""Level in dBFS above which the speaker sounds."""
+_ECHO_FRAMES: Final = 50
+"""Frames after which no echo of a sound arrives: the longest delay and a jump of it."""
+_PROOF_FRAMES: Final = 100
+"""Frames of playback without a voice that prove the canceller."""
+_MIN_ERLE_DB: Final = 25.0
+"""Echo reduction in dB of a canceller that works."""
+_ABOVE_FLOOR_DB: Final = 6.0
+_INAUDIBLE_DB: Final = -58.0
+"""Level in dBFS of an echo that is far from a voice."""
+_MARGIN_DB: Final = 3.0
+"""Margin in dB of a voice over the loudest echo that is possible."""
+_RAISED_DB: Final = 6.0
+"""Addition to the margin after stops in a row."""
+_BLOCK: Final = 50
+"""Frames in each measurement of the coupling."""
+_BLOCKS: Final = 9
+_PERCENTILE: Final = 75
+"""Percentile of the measurements: some sounds have a louder echo, and in some the user speaks."""
+_SUPPRESSED_DB: Final = 25.0
+"""Attenuation by the canceller in dB that marks an echo."""
+_HELD_FRAMES: Final = 40
+"""Frames of speech kept until the rule is satisfied: what it takes, and the onset before it."""
+_QUIET_FRAMES: Final = 40
+"""Frames without a voice that end a user's speech."""
+_EARLY_MS: Final = 1_000.0
+"""A stop this soon after the start of a reply may be caused by its echo."""
+_MOST_STOPS: Final = 2
+"""Early stops in a row that raise the threshold."""
+
+
+class EchoCoupling:
+    """Level of the echo relative to the loudest sound of the speaker in the last half second."""
+
+    def __init__(self) -> None:
+        self.db = 0.0
+        """The coupling in dB; 0 until it is known."""
+        self._far: deque[float] = deque([SILENCE_DB], maxlen=_ECHO_FRAMES)
+        self._measured: deque[float] = deque(maxlen=_BLOCKS)
+        self._frames = 0
+        self._near_db = SILENCE_DB
+        self._far_db = SILENCE_DB
+        self.loudest_db = SILENCE_DB
+        """The loudest sound of the speaker whose echo may still arrive, in dBFS."""
+
+    @property
+    def known(self) -> bool:
+        """True once the coupling was measured."""
+        return bool(self._measured)
+
+    @property
+    def expected_db(self) -> float:
+        """Level in dBFS of the loudest echo that may arrive now."""
+        return self.loudest_db + self.db
+
+    def observe(self, near_db: float, far_db: float) -> None:
+        """Process the levels of 10 ms of both sides in dBFS."""
+        self._far.append(far_db)
+        self.loudest_db = max(self._far)
+        if self.loudest_db <= _LOUD_DB:
+            self._frames, self._near_db, self._far_db = 0, SILENCE_DB, SILENCE_DB
+            return
+        self._frames += 1
+        self._near_db = max(self._near_db, near_db)
+        self._far_db = max(self._far_db, self.loudest_db)
+        if self._frames >= _BLOCK:
+            self._measured.append(self._near_db - self._far_db)
+            self.db = float(np.percentile(self._measured, _PERCENTILE))
+            self._frames, self._near_db, self._far_db = 0, SILENCE_DB, SILENCE_DB
+
+
+class EchoGuard:
+    """Decides per 10 ms frame if the canceller is trusted, and if the user talks over the reply."""
+
+    def __init__(self) -> None:
+        self.unproved = False
+        """True from a disturbance until the canceller has proved itself."""
+        self.active = False
+        """True while the microphone is silent, or the user talks, because an echo may arrive."""
+        self.talking = False
+        """True while the user talks over a guarded reply."""
+        self.raised = False
+        """True after early stops in a row."""
+        self._coupling = EchoCoupling()
+        self._vad = Vad(3)
+        self._votes = SpeechVotes()
+        self._proof = 0
+        self._starts_next = False
+        """True if the next reply is guarded, but not what the user says before it."""
+        self._early_stops = 0
+        self._whole_replies = 0
+        self._held: deque[Samples] = deque()
+
+    @property
+    def held_frames(self) -> int:
+        """Frames that wait in `pass_on`."""
+        return len(self._held)
+
+    def disturb(self) -> None:
+        """Distrust the canceller until it has proved itself."""
+        self.unproved = True
+        self._proof = 0
+
+    def stopped(self, heard_ms: float, *, has_echo: bool) -> None:
+        """Note that a reply was stopped after `heard_ms`.
+
+        Without a known echo, only stops in a row count.
+        """
+        if heard_ms >= _EARLY_MS:
+            self._early_stops = 0
+            return
+        self._whole_replies = 0
+        self._early_stops += 1
+        in_a_row = self._early_stops >= _MOST_STOPS
+        self.raised |= in_a_row and has_echo
+        self._starts_next = in_a_row or has_echo
+
+    def finished(self) -> None:
+        """Note that a reply was heard to its end."""
+        self._early_stops = 0
+        self._whole_replies += 1
+        if self._whole_replies >= _MOST_STOPS:
+            self.raised = False
+
+    def observe(self, near: Samples, far: Samples, cleaned_db: float, floor_db: float) -> bool:
+        """Process 10 ms; return True for a voice that is no echo, if the guard is active.
+
+        cleaned_db: level in dBFS of the canceller's output. floor_db: level of the noise in it.
+        """
+        near_db = dbfs(near)
+        coupling = self._coupling
+        coupling.observe(near_db, dbfs(far))
+        audible = coupling.loudest_db > _LOUD_DB
+        if self._starts_next and not audible:
+            self._starts_next = False
+            self.disturb()
+        if self.unproved and audible:
+            self._prove(cleaned_db, floor_db)
+        was_active, self.active = self.active, self.unproved and audible
+        if not self.active:
+            if was_active:
+                self.talking = False
+                self._votes.clear()
+            return False
+        margin = _MARGIN_DB + (_RAISED_DB if self.raised else 0.0)
+        over = near_db > max(coupling.expected_db + margin, MIN_VOICE_DB)
+        over = over and cleaned_db > near_db - _SUPPRESSED_DB
+        voiced = over and bool(self._vad.is_speech(near.tobytes(), RATE))
+        self._votes.add(voiced)
+        if self.talking:
+            self.talking = not self._votes.silent_for(_QUIET_FRAMES)
+        else:
+            self.talking = self._votes.at_least(GUARDED.confirm)
+        return voiced
+
+    def _prove(self, cleaned_db: float, floor_db: float) -> None:
+        """Count playback with hardly any echo left."""
+        limit = max(
+            self._coupling.expected_db - _MIN_ERLE_DB, floor_db + _ABOVE_FLOOR_DB, _INAUDIBLE_DB
+        )
+        proves = self._coupling.known and cleaned_db <= limit
+        self._proof = self._proof + 1 if proves else 0
+        if self._proof >= _PROOF_FRAMES:
+            self.unproved = False
+
+    def pass_on(self, frame: Samples) -> Iterator[Samples]:
+        """Yield what is delivered after `frame` came: sound, or silence in place of an echo."""
+        if self.active and not self.talking:
+            self._held.append(frame)
+            if len(self._held) > _HELD_FRAMES:
+                self._held.popleft()
+                yield np.zeros(FRAME, np.int16)
+            return
+        while self._held:
+            held = self._held.popleft()
+            is_echo = self.unproved and not self.talking
+            yield np.zeros(FRAME, np.int16) if is_echo else held
+        yield frame
