@@ -262,7 +262,7 @@ class Capture:
         if self.quiet and not self.closed:
             size *= _QUIET_BLOCKS
         while (block := self._ready.take(size)) is not None:
-            waiting = len(self._held) + self.guard.held_frames
+            waiting = len(self._held) + len(self.guard.held)
             at = last_at - len(self._ready) / self._rate - waiting / 100
             mic_block = MicBlock(bytes(2 * size) if self.muted else block.tobytes(), at)
             if self.closed:
@@ -303,7 +303,10 @@ class Capture:
                 enhanced = self._select_version(sound, linear, has_voice)
             for enhance in self._enhancers:
                 enhanced = enhance(enhanced)
-            self._processed.extend(self.guard.pass_on(enhanced))
+            if self.guard.active or self.guard.held:
+                self._processed.extend(self.guard.pass_on(enhanced))
+            else:
+                self._processed.append(enhanced)
             yield voice
         self._past.extend(self._held)
         self._held.clear()

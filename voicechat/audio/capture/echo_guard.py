@@ -116,12 +116,8 @@ class EchoGuard:
         """True if the next reply is guarded, but not what the user says before it."""
         self._early_stops = 0
         self._whole_replies = 0
-        self._held: deque[Samples] = deque()
-
-    @property
-    def held_frames(self) -> int:
+        self.held: deque[Samples] = deque()
         """Frames that wait in `pass_on`."""
-        return len(self._held)
 
     def disturb(self) -> None:
         """Distrust the canceller until it has proved itself."""
@@ -193,13 +189,13 @@ class EchoGuard:
     def pass_on(self, frame: Samples) -> Iterator[Samples]:
         """Yield what is delivered after `frame` came: sound, or silence in place of an echo."""
         if self.active and not self.talking:
-            self._held.append(frame)
-            if len(self._held) > _HELD_FRAMES:
-                self._held.popleft()
+            self.held.append(frame)
+            if len(self.held) > _HELD_FRAMES:
+                self.held.popleft()
                 yield np.zeros(FRAME, np.int16)
             return
-        while self._held:
-            held = self._held.popleft()
+        while self.held:
+            held = self.held.popleft()
             is_echo = self.unproved and not self.talking
             yield np.zeros(FRAME, np.int16) if is_echo else held
         yield frame

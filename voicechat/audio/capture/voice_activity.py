@@ -32,7 +32,7 @@ VOTES: dict[Sensitivity, Votes] = {
 }
 CAREFUL = Votes((14, 16), (27, 30), 14.0)
 """Votes used until the echo canceller has converged."""
-GUARDED = Votes((6, 8), (12, 25), 9.0)
+GUARDED = Votes((8, 10), (12, 25), 9.0)
 """Votes used while the echo canceller is not trusted, on frames above the echo."""
 
 _MIN_VOICE_DB = -50.0
