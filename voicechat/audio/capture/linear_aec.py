@@ -134,7 +134,11 @@ _RISE_DB: Final = 0.6
 _FALL_DB: Final = 0.03
 _FALL_SHARE: Final = 0.008
 """Steps of the learned leak in dB: it settles where one frame in ten is above."""
+_CERTAIN_LEAK_DB: Final = -19.0
+"""Residual echo in dB that a certain voice exceeds, even if less was learned."""
 _MAX_LEAK_DB: Final = -3.0
+_INCOHERENT_DB: Final = 10.0
+"""Most that the incoherent residual echo exceeds the coherent one, in dB; more is a voice."""
 _DIVERGED_FRAMES: Final = 60
 _CLEAN_DB: Final = -15.0
 """Residual echo below which the residue is clean, in dB."""
@@ -213,7 +217,9 @@ class OnsetDetector:
         self.residue = pcm
         limit = _CLEAN_DB + (_HYSTERESIS_DB if self.clean else 0.0)
         self.clean = matches and self._filter.residual_db <= limit
-        self.has_voice = self.clean and trusted and loud
+        leak = max(min(self.leak_db, self._filter.residual_db + _INCOHERENT_DB), _CERTAIN_LEAK_DB)
+        certain = level > max(self._echo_db + leak + _MARGIN_DB, MIN_VOICE_DB)
+        self.has_voice = self.clean and leak <= _TRUSTED_DB and certain
         if dbfs(cleaned) < level - SUPPRESSED_DB or level < _NO_VOICE_DB:
             self._learn_leak(
                 level - self._echo_db,
