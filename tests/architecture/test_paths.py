@@ -245,8 +245,8 @@ async def test_an_audio_delta_from_the_socket_to_the_speaker_callback(
             await line.until(profile, lambda wanted=wanted: received() >= wanted)  # type: ignore[misc]
         for _ in range(30):
             await line.step(profile)
-        assert card._out is not None
-        card._out._callback = profile.on(card._out._callback)
+        for out in card._outs:
+            out._callback = profile.on(out._callback)
         playback = card.engine._playback
         playback.feed = profile.on(playback.feed)  # type: ignore[method-assign]
         item = driver.session.transcript.item("i")

@@ -32,6 +32,12 @@ from voicechat.session.key_mask import KeyMask
 from voicechat.session.model import ChosenModel
 from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.requested_settings import sound_settings
+from voicechat.session.sound_notices import (
+    ECHO_THRESHOLD_RAISED,
+    SilenceNotices,
+    device_switched,
+    other_devices,
+)
 from voicechat.session.updates import (
     LevelsChanged,
     Link,
@@ -114,7 +120,7 @@ class Session(SessionControls):
         self._audio: AudioLink | None = None
         self._sound = sound.AudioSettings()
         self._sound_opened_once = False
-        self._silence_reports: list[bool] = []
+        self._silence = SilenceNotices()
         self._echo_raised = False
         self._conversation = self._new_conversation()
         self._connections = ConnectionLoop(
@@ -427,18 +433,13 @@ class Session(SessionControls):
         """Note if the echo canceller is trusted, and tell the user when the threshold rises."""
         self.half_duplex = on
         if raised and not self._echo_raised:
-            self._publish_update(
-                effects.Notice(
-                    "Two replies stopped right after they began, maybe by their own echo.",
-                    effects.Level.WARNING,
-                    "Speak up to interrupt the next ones, or press Esc; headphones help.",
-                )
-            )
+            self._publish_update(ECHO_THRESHOLD_RAISED)
         self._echo_raised = raised
         self._publish_mode()
 
     def _sound_opened(self, opened: sound.Opened) -> None:
-        self._report_other_devices(opened)
+        for notice in other_devices(self.microphone, self.speaker, opened):
+            self._publish_update(notice)
         self._remember_devices(opened)
         if not self._sound_opened_once and self._connections.sessions_created:
             self._play(sound.Cue("ready"))
@@ -452,12 +453,9 @@ class Session(SessionControls):
         self._publish_mode()
 
     def _microphone_silent(self, silence: sound.DigitalSilence) -> None:
-        """Report a silent microphone and its end, once: a noise gate would repeat both."""
         self.microphone_is_silent = not silence.ended
-        if silence.ended not in self._silence_reports:
-            self._silence_reports.append(silence.ended)
-            level = effects.Level.INFO if silence.ended else effects.Level.WARNING
-            self._publish_update(effects.Notice(clean(silence.text), level, silence.hint))
+        if notice := self._silence.take(silence):
+            self._publish_update(notice)
         self._publish_mode()
 
     def _remember_devices(self, opened: sound.Opened) -> None:
@@ -469,23 +467,13 @@ class Session(SessionControls):
 
             self._tasks.create_task(asyncio.to_thread(remember, self._options, kinds))
 
-    def _report_other_devices(self, opened: sound.Opened) -> None:
-        """Report a device that is not the one before; the first ones are no news."""
-        changes = (
-            ("microphone", self.microphone, opened.input_name),
-            ("speaker", self.speaker, opened.output_name),
-        )
-        for noun, before, name in changes:
-            if before and name and name != before:
-                self._publish_update(effects.Notice(f"The {noun} is now {clean(name)}."))
-
     def _sound_switched(self, kind: str, name: str) -> None:
         if kind == "input":
             self.microphone = name
         else:
             self.speaker = name
         noun = "microphone" if kind == "input" else "speaker"
-        self._publish_update(effects.Notice(f"The {noun} is now {name}."))
+        self._publish_update(device_switched(noun, name))
 
     # ----------------------------------------------------------------- publishing
 
