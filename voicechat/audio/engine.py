@@ -113,6 +113,7 @@ class Engine:
                 self._stop()
             case ResumePlayback():
                 self._barge_in.decided(false_alarm=True, now=time.monotonic())
+                self._capture.disturb()
                 self._playback.resume()
             case Volume(gain):
                 self._cue_gain = min(1.0, max(0.0, gain))

@@ -38,6 +38,8 @@ _QUIET_BLOCKS: Final = 5
 """Blocks delivered together while it is quiet."""
 _MISMATCHED_FRAMES: Final = 5
 """Frames without the estimated echo that mean a jump of the delay."""
+_MAX_SHIFT: Final = 80
+"""Change of the echo's delay in samples that is not a jump."""
 _NO_ECHO_FRAMES: Final = 100
 """Silent far-end frames after which no echo is left.
 
@@ -126,6 +128,7 @@ class Capture:
         self._held: list[_FramePair] = []
         self._past: deque[_FramePair] = deque(maxlen=PAST)
         self._had_echo = False
+        self._last_delay = 0
         self._far_silent_frames = 0
         self._skipped_frames = 0
 
@@ -140,7 +143,7 @@ class Capture:
         """Realign both sides after the streams were reopened."""
         self._far.realign()
         self._onset_detector = OnsetDetector()
-        self._disturb()
+        self.disturb()
 
     def unavailable(self) -> Iterator[tuple[str, str]]:
         """Yield each requested feature that is unavailable, once: sentence and remedy."""
@@ -228,7 +231,7 @@ class Capture:
             if reference is not self._reference:
                 self._reference = reference
                 self._far.realign()
-                self._disturb()
+                self.disturb()
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
             self._far.put(self._far_resampler.convert(played))
@@ -241,7 +244,7 @@ class Capture:
             self._near.put(self._near_resampler.convert(taken))
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
-            self._disturb()
+            self.disturb()
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset_detector.drift.rate)
             self._far_silent_frames = 0 if far.any() else self._far_silent_frames + 1
@@ -317,7 +320,9 @@ class Capture:
         if delay is not None and delay < LATEST and not self._had_echo:
             past, waited = ([each[:2] for each in pairs] for pairs in (self._past, self._held))
             self._onset_detector = WarmOnsetDetector(delay, past, waited)
-        self._had_echo = delay is not None
+        if self._had_echo and delay is not None and abs(delay - self._last_delay) > _MAX_SHIFT:
+            self.disturb()
+        self._had_echo, self._last_delay = delay is not None, delay or 0
 
     def _without_echo(self, pair: _FramePair) -> Samples:
         heard = pair.near if self._no_echo else pair.cleaned
@@ -339,15 +344,15 @@ class Capture:
         sure = seems and isinstance(linear, WarmOnsetDetector) and linear.warm
         self._mismatched_frames = self._mismatched_frames + 1 if linear.path_changed else 0
         if self._mismatched_frames == _MISMATCHED_FRAMES:
-            self._disturb()
+            self.disturb()
         return _LinearResult(linear.residue, linear.clean, linear.has_voice, seems, sure)
 
     def _select_version(self, cleaned: Samples, linear: _LinearResult, has_voice: bool) -> Samples:
         """Return the version with the most intelligible speech."""
         return self._double_talk.choose(cleaned, linear.residue, linear.clean, has_voice)
 
-    def _disturb(self) -> None:
-        """Distrust the canceller after a loss of frames or a jump, if there is an echo."""
+    def disturb(self) -> None:
+        """Distrust the canceller if there is an echo: after a loss, a jump, or a false alarm."""
         if self._bypassable is not None and (
             self._bypassable.delay is not None or self._bypassable.undecided
         ):
