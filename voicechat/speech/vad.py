@@ -62,15 +62,17 @@ class WebrtcDetector:
     window = VAD_RATE // 50
 
     def __init__(self) -> None:
-        from voicechat.speech.webrtc_vad import Vad
+        from voicechat.speech.webrtc_vad import voice_detector
 
-        self._model = Vad(_AGGRESSIVENESS)
+        self._is_voiced = voice_detector(_AGGRESSIVENESS)
         self._smoothed = _SILENCE_SCORE
         self._settling = _SETTLING_WINDOWS
 
     def probability(self, pcm: bytes) -> float:
         """Return the speech probability, 0 to 1, of `window` samples of PCM16."""
-        decision = _SPEECH_SCORE if self._model.is_speech(pcm, VAD_RATE) else _SILENCE_SCORE
+        decision = (
+            _SPEECH_SCORE if self._is_voiced(VAD_RATE, pcm, len(pcm) // 2) else _SILENCE_SCORE
+        )
         if self._settling:
             self._settling -= 1
             return _SILENCE_SCORE

@@ -6,18 +6,19 @@ process that listens.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import _webrtcvad
 
+VoiceDetector = Callable[[int, bytes, int], bool]
+"""Returns True if 10, 20 or 30 ms of PCM16 are voiced: the rate (8, 16, 32 or 48 kHz), the PCM and
+its number of samples."""
 
-class Vad:
-    """A detector with the state of one sound stream."""
 
-    def __init__(self, mode: int) -> None:
-        """Create a detector; `mode` is its aggressiveness against noise, 0 to 3."""
-        self._state = _webrtcvad.create()
-        _webrtcvad.init(self._state)
-        _webrtcvad.set_mode(self._state, mode)
-
-    def is_speech(self, pcm: bytes, rate: int) -> bool:
-        """Return True if 10, 20 or 30 ms of PCM16 at 8, 16, 32 or 48 kHz are voiced."""
-        return bool(_webrtcvad.process(self._state, rate, pcm, len(pcm) // 2))
+def voice_detector(mode: int) -> VoiceDetector:
+    """Return a detector for one sound stream; `mode` is its aggressiveness against noise, 0 to 3."""
+    state = _webrtcvad.create()
+    _webrtcvad.init(state)
+    _webrtcvad.set_mode(state, mode)
+    return partial(_webrtcvad.process, state)

@@ -26,7 +26,7 @@ from voicechat.audio.capture.linear_aec import (
 )
 from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, decibels
-from voicechat.speech.webrtc_vad import Vad
+from voicechat.speech.webrtc_vad import voice_detector
 
 FramePair = tuple[Samples, Samples]
 """10 ms of the microphone and of the speaker, int16 of shape (160,) each."""
@@ -101,7 +101,7 @@ class WarmOnsetDetector(OnsetDetector):
         frames = [*past, *waited]
         self._warm_filter = _WarmFilter(delay, _gain(delay, frames))
         super().__init__(self._warm_filter)
-        self._vad_warm = Vad(3)
+        self._is_voiced = voice_detector(3)
         self._waiting = len(waited)
         self._age = 0
         self._excess_db = 0.0
@@ -138,7 +138,9 @@ class WarmOnsetDetector(OnsetDetector):
             rise = _RISE_DB * (_VOICE_SHARE if self.has_voice else 1.0)
             change = rise if level > expected else -_FALL_DB
             self._excess_db = max(0.0, self._excess_db + change)
-        return self.has_voice and bool(self._vad_warm.is_speech(self.residue.tobytes(), RATE))
+        return self.has_voice and bool(
+            self._is_voiced(RATE, self.residue.tobytes(), len(self.residue))
+        )
 
 
 def _gain(delay: int, frames: Sequence[FramePair]) -> float:

@@ -22,7 +22,7 @@ from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import MIN_VOICE_DB
 from voicechat.audio.capture.voice_activity import GUARDED, RATE, SpeechVotes
 from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs
-from voicechat.speech.webrtc_vad import Vad
+from voicechat.speech.webrtc_vad import voice_detector
 
 _LOUD_DB: Final = -50.0
 """Level in dBFS above which the speaker sounds."""
@@ -109,7 +109,7 @@ class EchoGuard:
         self.raised = False
         """True after early stops in a row."""
         self._coupling = EchoCoupling()
-        self._vad = Vad(3)
+        self._is_voiced = voice_detector(3)
         self._votes = SpeechVotes()
         self._proof = 0
         self._starts_next = False
@@ -168,7 +168,7 @@ class EchoGuard:
         margin = _MARGIN_DB + (_RAISED_DB if self.raised else 0.0)
         over = near_db > max(coupling.expected_db + margin, MIN_VOICE_DB)
         over = over and cleaned_db > near_db - _SUPPRESSED_DB
-        voiced = over and bool(self._vad.is_speech(near.tobytes(), RATE))
+        voiced = over and bool(self._is_voiced(RATE, near.tobytes(), len(near)))
         self._votes.add(voiced)
         if self.talking:
             self.talking = not self._votes.silent_for(_QUIET_FRAMES)

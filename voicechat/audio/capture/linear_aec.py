@@ -22,7 +22,7 @@ from voicechat.audio.capture.clock_drift import ClockDrift
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.pcm import FULL_SCALE, Samples, dbfs, decibels, rms
-from voicechat.speech.webrtc_vad import Vad
+from voicechat.speech.webrtc_vad import voice_detector
 
 _PARTITIONS: Final = 24
 """Partitions of 10 ms: the longest delay plus the tail of the echo."""
@@ -182,7 +182,7 @@ class OnsetDetector:
         self._filter = linear_filter or LinearFilter()
         self.drift: Final = self._filter.drift
         """Estimate of the difference between the two clocks."""
-        self._vad = Vad(3)
+        self._is_voiced = voice_detector(3)
         self._echo_db = _MIN_ECHO_DB
         self.leak_db = 0.0
         """Learned level of the residual echo relative to the echo, in dB."""
@@ -209,7 +209,7 @@ class OnsetDetector:
         self._echo_db = max(decibels(rms(estimate)), self._echo_db - _ECHO_DECAY_DB, _MIN_ECHO_DB)
         expected = self._echo_db + self.leak_db
         pcm = (residue * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
-        seems = bool(self._vad.is_speech(pcm.tobytes(), RATE))
+        seems = bool(self._is_voiced(RATE, pcm.tobytes(), len(pcm)))
         loud = level > max(expected + _MARGIN_DB, MIN_VOICE_DB)
         trusted = self.leak_db <= _TRUSTED_DB
         matches = self._match.observe(residue, estimate)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 from voicechat.speech.pcm import Samples, dbfs
-from voicechat.speech.webrtc_vad import Vad
+from voicechat.speech.webrtc_vad import voice_detector
 
 RATE: Final = 16_000
 FRAME: Final = 160
@@ -45,7 +45,7 @@ class VoiceGate:
     """VAD decision per frame: voiced, and louder than the room."""
 
     def __init__(self, above_floor_db: float = 9.0) -> None:
-        self._vad = Vad(3)
+        self._is_voiced = voice_detector(3)
         self.above_floor_db = above_floor_db
         self.floor_db = -60.0
         self.level = -100.0
@@ -59,7 +59,7 @@ class VoiceGate:
     def voiced(self, frame: Samples) -> bool:
         """Return True if 160 samples are voiced."""
         level = self.level = dbfs(frame)
-        voiced = bool(self._vad.is_speech(frame.tobytes(), RATE))
+        voiced = bool(self._is_voiced(RATE, frame.tobytes(), len(frame)))
         self._track_floor(level, voiced)
         return voiced and level > max(_MIN_VOICE_DB, self.floor_db + self.above_floor_db)
 
