@@ -17,7 +17,7 @@ its number of samples."""
 
 
 def voice_detector(mode: int) -> VoiceDetector:
-    """Return a detector for one sound stream; `mode` is its aggressiveness against noise, 0 to 3."""
+    """Return a detector for one stream; `mode` is its aggressiveness against noise, 0 to 3."""
     state = _webrtcvad.create()
     _webrtcvad.init(state)
     _webrtcvad.set_mode(state, mode)
