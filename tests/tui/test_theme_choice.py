@@ -8,10 +8,10 @@ import pytest
 from scripted_session import ScriptedSession
 from textual.color import Color
 
-from voicechat.config import remembered_theme
 from voicechat.config.loader import load
 from voicechat.errors import UsageError
 from voicechat.tui import app as app_module
+from voicechat.tui import remembered_theme
 from voicechat.tui.app import VoicechatApp, run
 from voicechat.tui.terminal_answers import BackgroundReported
 from voicechat.tui.themes import DARK, LIGHT, ThemeChosen, theme_for

@@ -243,7 +243,7 @@ def run(session: Session, theme: str | None = None) -> int:
 
     theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
     """
-    from voicechat.config import remembered_theme
+    from voicechat.tui import remembered_theme
 
     kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
     app = VoicechatApp(session, theme or kept, remembered_theme.write)
