@@ -9,7 +9,6 @@ from textual.pilot import Pilot
 
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import run_command
-from voicechat.system import clipboard
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.composer import Composer
@@ -27,7 +26,7 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(text)
         return "test"
 
-    monkeypatch.setattr(clipboard, "copy", copy)
+    monkeypatch.setattr(desktop_clipboard, "copy", copy)
     return texts
 
 
@@ -72,10 +71,10 @@ async def test_the_copy_command_without_a_screen_needs_a_program(
     session = ScriptedSession()
     session.themes = ()
     session.voiced("One.")
-    monkeypatch.setattr(clipboard, "copy_blocking", lambda text: "")
+    monkeypatch.setattr(desktop_clipboard, "copy_blocking", lambda text: "")
     with pytest.raises(UsageError, match="No program for the clipboard"):
         run_command(session, "/copy")
-    monkeypatch.setattr(clipboard, "copy_blocking", lambda text: "xclip")
+    monkeypatch.setattr(desktop_clipboard, "copy_blocking", lambda text: "xclip")
     assert run_command(session, "/copy") == "Copied 4 characters."
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from voicechat.core.items import Item, Role
 from voicechat.core.settings import SPEED_RANGE, Permission
 from voicechat.errors import UsageError, VoicechatError
-from voicechat.system import clipboard
+from voicechat.system import desktop_clipboard
 
 if TYPE_CHECKING:
     from voicechat.core.settings import ToolSpec
@@ -160,7 +160,7 @@ def copy(session: Session, argument: str) -> str | None:
         # The screen can also copy through its terminal.
         session.request_copy(answers[-1])
         return None
-    if not clipboard.copy_blocking(answers[-1]):
+    if not desktop_clipboard.copy_blocking(answers[-1]):
         raise UsageError(
             "No program for the clipboard was found.", "Install wl-clipboard or xclip."
         )

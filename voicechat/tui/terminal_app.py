@@ -15,7 +15,7 @@ from textual.selection import SELECT_ALL, Selection
 from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
-from voicechat.system import clipboard
+from voicechat.system import desktop_clipboard
 from voicechat.system.terminal_guard import has_job_control
 from voicechat.tui.key_repeat import NEXT_REPEAT_S, HeldKey, Press
 from voicechat.tui.keys import KEYS
@@ -183,6 +183,6 @@ class TerminalApp(App[None]):
         Many terminals do not take text for the clipboard (OSC 52), and none says so.
         """
         super().copy_to_clipboard(text)
-        self.run_worker(clipboard.copy(text), group="clipboard", exclusive=True)
+        self.run_worker(desktop_clipboard.copy(text), group="clipboard", exclusive=True)
         count = len(text)
         self.notify(f"Copied {count:,} character{'s' * (count != 1)}.", markup=False)

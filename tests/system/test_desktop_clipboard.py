@@ -1,4 +1,4 @@
-"""The program that sets the clipboard."""
+"""The program that sets the desktop_clipboard."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from voicechat.system import clipboard
-from voicechat.system.clipboard import commands
+from voicechat.system import desktop_clipboard
+from voicechat.system.desktop_clipboard import commands
 
 SECRET = "sk-planted"
 
@@ -56,7 +56,7 @@ def desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_the_next_program_is_used_if_one_fails(desktop: Path) -> None:
     program(desktop, "wl-copy", "exit 1")
     program(desktop, "xclip", f'cat > "{desktop}/copied"; env > "{desktop}/environment"')
-    assert await clipboard.copy("schöne 漢字\n") == "xclip"
+    assert await desktop_clipboard.copy("schöne 漢字\n") == "xclip"
     assert (desktop / "copied").read_text(encoding="utf-8") == "schöne 漢字\n"
     assert SECRET not in (desktop / "environment").read_text(encoding="utf-8")
 
@@ -66,22 +66,22 @@ async def test_a_program_that_stays_to_serve_the_clipboard_is_not_waited_for(
 ) -> None:
     program(desktop, "wl-copy", f'cat > "{desktop}/copied"; (read -r _ < "{desktop}/end") & exit 0')
     os.mkfifo(desktop / "end")
-    assert await clipboard.copy("text") == "wl-copy"
+    assert await desktop_clipboard.copy("text") == "wl-copy"
     (desktop / "end").write_text("\n", encoding="utf-8")
 
 
 async def test_a_program_that_hangs_is_ended(
     desktop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clipboard, "COPY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(desktop_clipboard, "COPY_TIMEOUT_S", 0.1)
     program(desktop, "wl-copy", f'exec cat "{desktop}/never"')
     os.mkfifo(desktop / "never")
     monkeypatch.delenv("DISPLAY")
-    assert await clipboard.copy("text") == ""
+    assert await desktop_clipboard.copy("text") == ""
 
 
 async def test_without_a_program_nothing_is_copied(
     desktop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(desktop))
-    assert await clipboard.copy("text") == ""
+    assert await desktop_clipboard.copy("text") == ""
