@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import run_command
+from voicechat.system import desktop_clipboard
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.composer import Composer
