@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 
@@ -75,6 +76,15 @@ def _watched(request: pytest.FixtureRequest) -> None:
 
 
 _WATCH = pytest.StashKey[StallWatch]()
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_priority() -> Iterator[None]:
+    """Fail a test that leaves its process at real-time priority, which slows all others down."""
+    yield
+    if sys.platform == "linux" and os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        pytest.fail("the test left its process at real-time priority")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -100,6 +100,8 @@ class SimulatedCard:
         for module in (stream_supervisor, speaker_change, engine):
             patch.setattr(module, "BackgroundCall", lambda work: _AtOnce(work, self.now))
         patch.setattr(device_list, "library", lambda: self._library())
+        # The callbacks run in the thread of the test.
+        patch.setattr(streams, "use_real_time", lambda: None)
 
     # ----------------------------------------------------------------- the test's side
 
