@@ -1,4 +1,4 @@
-"""The program that sets the desktop_clipboard."""
+"""The program that sets the clipboard of the desktop."""
 
 from __future__ import annotations
 

@@ -76,6 +76,32 @@ def test_an_echo_is_replaced_with_silence_and_a_voice_with_its_onset_is_kept() -
     assert np.count_nonzero(sound == 2) == 50 * FRAME
 
 
+def test_what_no_detector_takes_for_a_voice_is_not_delivered_over_an_echo() -> None:
+    guard = EchoGuard()
+    delivered: list[Samples] = []
+
+    def over_a_reply(frames: int, mark: int, voiced: bool, has_echo: bool = True) -> None:
+        for far in voice(0, frames, 1_000):
+            guard.observe((far * 0.25).astype(np.int16), far, FLOOR_DB, FLOOR_DB)
+            guard.gate(voiced, has_echo=has_echo)
+            delivered.extend(guard.pass_on(np.full(FRAME, mark, np.int16)))
+
+    def count(mark: int) -> int:
+        return np.count_nonzero(np.concatenate(delivered) == mark) // FRAME
+
+    over_a_reply(100, 1, voiced=False)
+    assert not guard.active, "the canceller is trusted"
+    assert not count(1)
+    over_a_reply(30, 2, voiced=False)
+    over_a_reply(50, 3, voiced=True)
+    assert (count(2), count(3)) == (30, 50), "the soft onset before the voice is kept"
+    over_a_reply(100, 4, voiced=False)
+    assert count(4) < 50, "the gate closes after the voice"
+    over_a_reply(60, 5, voiced=False, has_echo=False)
+    assert count(5) == 60, "without an echo nothing is held back"
+    assert len(np.concatenate(delivered)) == 340 * FRAME, "nothing is lost or repeated"
+
+
 def test_the_next_reply_after_an_early_stop_is_guarded() -> None:
     guard = EchoGuard()
     play(guard, 50, 0.5)
@@ -101,6 +127,20 @@ def test_two_early_stops_in_a_row_raise_the_threshold_if_there_is_an_echo(has_ec
     guard.finished()
     guard.finished()
     assert not guard.raised
+
+
+def test_an_echo_that_comes_before_the_aligned_far_end_is_no_voice() -> None:
+    guard = EchoGuard()
+    play(guard, 150, 0.25)
+    silence(guard, 120)
+    guard.disturb()
+    reply, quiet = voice(0, 80, 2_000), np.zeros(FRAME, np.int16)
+    for at, far in enumerate(reply):
+        guard.coupling.handed(dbfs(far), 1)
+        near = (reply[at - 5] * 0.25).astype(np.int16) if at >= 5 else quiet
+        aligned = reply[at - 20] if at >= 20 else quiet
+        assert not guard.observe(near, aligned, dbfs(near), FLOOR_DB)
+    assert guard.active
 
 
 def test_the_coupling_ignores_a_user_who_speaks_now_and_then() -> None:

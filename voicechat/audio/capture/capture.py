@@ -234,6 +234,7 @@ class Capture:
                 self.disturb()
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
+            self.guard.coupling.handed(loudest(played, count), count)
             self._far.put(self._far_resampler.convert(played))
 
     def frames(self, microphone: SampleRing) -> Iterator[VoiceActivity]:
@@ -306,7 +307,7 @@ class Capture:
                 enhanced = self._select_version(sound, linear, has_voice)
             for enhance in self._enhancers:
                 enhanced = enhance(enhanced)
-            if self.guard.active or self.guard.held:
+            if self.guard.active or self.guard.gated or self.guard.held:
                 self._processed.extend(self.guard.pass_on(enhanced))
             else:
                 self._processed.append(enhanced)
@@ -371,6 +372,7 @@ class Capture:
             voiced = self.guard.observe(pair.near, pair.far, self._gate.level, self._gate.floor_db)
             if self.guard.active:
                 return VoiceActivity(voiced and detects, False, guarded=True)
+            self.guard.gate(sure or seems, has_echo=self._bypassable.delay is not None)
         return VoiceActivity(sure and detects, seems and detects)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:

@@ -8,6 +8,9 @@ next reply too. So the reply is played through, softer, and the microphone is si
 
 The user still gets through by a stricter rule: speech well above any echo, whose level is predicted
 from the playback of the last half second, at any delay. What the user says until then is kept.
+
+Over playback with an echo, a proved canceller is gated too: the microphone is silent until the
+voice detectors suspect a voice. Otherwise a provider could take what little is left for a user.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ _LOUD_DB: Final = -50.0
 """Level in dBFS above which the speaker sounds."""
 _ECHO_FRAMES: Final = 50
 """Frames after which no echo of a sound arrives: the longest delay and a jump of it."""
+_HANDED_FRAMES: Final = 40
+"""Frames handed to the device most recently; its buffers and a wrong alignment are shorter."""
 _PROOF_FRAMES: Final = 100
 """Frames of playback without a voice that prove the canceller."""
 _MIN_ERLE_DB: Final = 25.0
@@ -50,6 +55,8 @@ _HELD_FRAMES: Final = 40
 """Frames of speech kept until the rule is satisfied: what it takes, and the onset before it."""
 _QUIET_FRAMES: Final = 40
 """Frames without a voice that end a user's speech."""
+_SUSPECT: Final = (3, 5)
+"""Voiced frames, of how many, that open the gate: before the reply is ducked."""
 _EARLY_MS: Final = 1_000.0
 """A stop this soon after the start of a reply may be caused by its echo."""
 _MOST_STOPS: Final = 2
@@ -57,12 +64,17 @@ _MOST_STOPS: Final = 2
 
 
 class EchoCoupling:
-    """Level of the echo relative to the loudest sound of the speaker in the last half second."""
+    """Level of the echo relative to the loudest sound of the speaker in the last half second.
+
+    Counts sound from when it was handed to the device: after a loss, the aligned far end may be
+    later than its echo.
+    """
 
     def __init__(self) -> None:
         self.db = 0.0
         """The coupling in dB; 0 until it is known."""
         self._far: deque[float] = deque([SILENCE_DB], maxlen=_ECHO_FRAMES)
+        self._handed: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
         self._measured: deque[float] = deque(maxlen=_BLOCKS)
         self._frames = 0
         self._near_db = SILENCE_DB
@@ -80,10 +92,14 @@ class EchoCoupling:
         """Level in dBFS of the loudest echo that may arrive now."""
         return self.loudest_db + self.db
 
+    def handed(self, level_db: float, frames: int) -> None:
+        """Note sound handed to the device: the level of its loudest frame in dBFS."""
+        self._handed.extend([level_db] * min(frames, _HANDED_FRAMES))
+
     def observe(self, near_db: float, far_db: float) -> None:
         """Process the levels of 10 ms of both sides in dBFS."""
         self._far.append(far_db)
-        self.loudest_db = max(self._far)
+        self.loudest_db = max(*self._far, *self._handed)
         if self.loudest_db <= _LOUD_DB:
             self._frames, self._near_db, self._far_db = 0, SILENCE_DB, SILENCE_DB
             return
@@ -104,13 +120,16 @@ class EchoGuard:
         """True from a disturbance until the canceller has proved itself."""
         self.active = False
         """True while the microphone is silent, or the user talks, because an echo may arrive."""
+        self.gated = False
+        """True over playback with an echo that a proved canceller removes."""
         self.talking = False
-        """True while the user talks over a guarded reply."""
+        """True while the user talks over a guarded or gated reply."""
         self.raised = False
         """True after early stops in a row."""
-        self._coupling = EchoCoupling()
+        self.coupling: Final = EchoCoupling()
         self._is_voiced = voice_detector(3)
         self._votes = SpeechVotes()
+        self._gate_votes = SpeechVotes()
         self._proof = 0
         self._starts_next = False
         """True if the next reply is guarded, but not what the user says before it."""
@@ -151,7 +170,7 @@ class EchoGuard:
         cleaned_db: level in dBFS of the canceller's output. floor_db: level of the noise in it.
         """
         near_db = dbfs(near)
-        coupling = self._coupling
+        coupling = self.coupling
         coupling.observe(near_db, dbfs(far))
         audible = coupling.loudest_db > _LOUD_DB
         if self._starts_next and not audible:
@@ -160,6 +179,9 @@ class EchoGuard:
         if self.unproved and audible:
             self._prove(cleaned_db, floor_db)
         was_active, self.active = self.active, self.unproved and audible
+        if self.active and self.gated:
+            self.gated = self.talking = False
+            self._gate_votes.clear()
         if not self.active:
             if was_active:
                 self.talking = False
@@ -176,19 +198,34 @@ class EchoGuard:
             self.talking = self._votes.at_least(GUARDED.confirm)
         return voiced
 
+    def gate(self, voiced: bool, *, has_echo: bool) -> None:
+        """Process the decision of the voice detectors for 10 ms that are not guarded."""
+        was_gated = self.gated
+        self.gated = has_echo and self.coupling.loudest_db > _LOUD_DB
+        if not self.gated:
+            if was_gated:
+                self.talking = False
+            self._gate_votes.clear()
+            return
+        self._gate_votes.add(voiced)
+        if self.talking:
+            self.talking = not self._gate_votes.silent_for(_QUIET_FRAMES)
+        else:
+            self.talking = self._gate_votes.at_least(_SUSPECT)
+
     def _prove(self, cleaned_db: float, floor_db: float) -> None:
         """Count playback with hardly any echo left."""
         limit = max(
-            self._coupling.expected_db - _MIN_ERLE_DB, floor_db + _ABOVE_FLOOR_DB, _INAUDIBLE_DB
+            self.coupling.expected_db - _MIN_ERLE_DB, floor_db + _ABOVE_FLOOR_DB, _INAUDIBLE_DB
         )
-        proves = self._coupling.known and cleaned_db <= limit
+        proves = self.coupling.known and cleaned_db <= limit
         self._proof = self._proof + 1 if proves else 0
         if self._proof >= _PROOF_FRAMES:
             self.unproved = False
 
     def pass_on(self, frame: Samples) -> Iterator[Samples]:
         """Yield what is delivered after `frame` came: sound, or silence in place of an echo."""
-        if self.active and not self.talking:
+        if (self.active or self.gated) and not self.talking:
             self.held.append(frame)
             if len(self.held) > _HELD_FRAMES:
                 self.held.popleft()
