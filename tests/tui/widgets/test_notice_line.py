@@ -1,4 +1,4 @@
-"""The notice line: equal notices merge, important ones first, time that stands still."""
+"""The notice line: equal notices merge, important ones first, time that pauses."""
 
 from __future__ import annotations
 

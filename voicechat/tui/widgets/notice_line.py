@@ -43,7 +43,7 @@ class NoticeLine(Static):
     """One line for notices above the floor line, without a row of its own while there are none.
 
     A notice covers less important ones, and older ones of the same level. They return when it
-    ends, if their time is not over. The time stands still while a screen covers the line.
+    ends, if their time is not over. The time pauses while a screen covers the line.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
