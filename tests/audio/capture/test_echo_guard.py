@@ -135,11 +135,11 @@ def test_an_echo_that_comes_before_the_aligned_far_end_is_no_voice() -> None:
     silence(guard, 120)
     guard.disturb()
     reply, quiet = voice(0, 80, 2_000), np.zeros(FRAME, np.int16)
-    for at, far in enumerate(reply):
-        guard.coupling.handed(dbfs(far), 1)
+    loudest = np.maximum.accumulate([dbfs(frame) for frame in reply])
+    for at in range(len(reply)):
         near = (reply[at - 5] * 0.25).astype(np.int16) if at >= 5 else quiet
         aligned = reply[at - 20] if at >= 20 else quiet
-        assert not guard.observe(near, aligned, dbfs(near), FLOOR_DB)
+        assert not guard.observe(near, aligned, dbfs(near), FLOOR_DB, handed_db=loudest[at])
     assert guard.active
 
 

@@ -26,7 +26,7 @@ from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, EchoGuarded, Mute
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
-from voicechat.speech.pcm import Resampler, Samples, dbfs, loudest, peak_dbfs, rms
+from voicechat.speech.pcm import SILENCE_DB, Resampler, Samples, dbfs, loudest, peak_dbfs, rms
 
 _PREROLL_MS: Final = 300
 _MAX_HELD: Final = 90
@@ -40,6 +40,8 @@ _MISMATCHED_FRAMES: Final = 5
 """Frames without the estimated echo that mean a jump of the delay."""
 _MAX_SHIFT: Final = 80
 """Change of the echo's delay in samples that is not a jump."""
+_HANDED_FRAMES: Final = 40
+"""Frames handed to the speaker most recently; its buffers and a wrong alignment are shorter."""
 _NO_ECHO_FRAMES: Final = 100
 """Silent far-end frames after which no echo is left.
 
@@ -125,6 +127,7 @@ class Capture:
         self._processed: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
+        self._handed_db: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
         self._held: list[_FramePair] = []
         self._past: deque[_FramePair] = deque(maxlen=PAST)
         self._had_echo = False
@@ -234,7 +237,7 @@ class Capture:
                 self.disturb()
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
-            self.guard.coupling.handed(loudest(played, count), count)
+            self._handed_db.extend([loudest(played, count)] * min(count, _HANDED_FRAMES))
             self._far.put(self._far_resampler.convert(played))
 
     def frames(self, microphone: SampleRing) -> Iterator[VoiceActivity]:
@@ -369,7 +372,8 @@ class Capture:
         self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
         detects = not self.muted and not self.closed
         if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
-            voiced = self.guard.observe(pair.near, pair.far, self._gate.level, self._gate.floor_db)
+            gate, handed_db = self._gate, max(self._handed_db)
+            voiced = self.guard.observe(pair.near, pair.far, gate.level, gate.floor_db, handed_db)
             if self.guard.active:
                 return VoiceActivity(voiced and detects, False, guarded=True)
             self.guard.gate(sure or seems, has_echo=self._bypassable.delay is not None)

@@ -31,8 +31,6 @@ _LOUD_DB: Final = -50.0
 """Level in dBFS above which the speaker sounds."""
 _ECHO_FRAMES: Final = 50
 """Frames after which no echo of a sound arrives: the longest delay and a jump of it."""
-_HANDED_FRAMES: Final = 40
-"""Frames handed to the device most recently; its buffers and a wrong alignment are shorter."""
 _PROOF_FRAMES: Final = 100
 """Frames of playback without a voice that prove the canceller."""
 _MIN_ERLE_DB: Final = 25.0
@@ -74,7 +72,6 @@ class EchoCoupling:
         self.db = 0.0
         """The coupling in dB; 0 until it is known."""
         self._far: deque[float] = deque([SILENCE_DB], maxlen=_ECHO_FRAMES)
-        self._handed: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
         self._measured: deque[float] = deque(maxlen=_BLOCKS)
         self._frames = 0
         self._near_db = SILENCE_DB
@@ -92,14 +89,13 @@ class EchoCoupling:
         """Level in dBFS of the loudest echo that may arrive now."""
         return self.loudest_db + self.db
 
-    def handed(self, level_db: float, frames: int) -> None:
-        """Note sound handed to the device: the level of its loudest frame in dBFS."""
-        self._handed.extend([level_db] * min(frames, _HANDED_FRAMES))
+    def observe(self, near_db: float, far_db: float, handed_db: float = SILENCE_DB) -> None:
+        """Process the levels of 10 ms of both sides in dBFS.
 
-    def observe(self, near_db: float, far_db: float) -> None:
-        """Process the levels of 10 ms of both sides in dBFS."""
+        handed_db: the loudest sound that was handed to the device in the last 400 ms.
+        """
         self._far.append(far_db)
-        self.loudest_db = max(*self._far, *self._handed)
+        self.loudest_db = max(handed_db, *self._far)
         if self.loudest_db <= _LOUD_DB:
             self._frames, self._near_db, self._far_db = 0, SILENCE_DB, SILENCE_DB
             return
@@ -126,7 +122,7 @@ class EchoGuard:
         """True while the user talks over a guarded or gated reply."""
         self.raised = False
         """True after early stops in a row."""
-        self.coupling: Final = EchoCoupling()
+        self._coupling: Final = EchoCoupling()
         self._is_voiced = voice_detector(3)
         self._votes = SpeechVotes()
         self._gate_votes = SpeechVotes()
@@ -164,14 +160,22 @@ class EchoGuard:
         if self._whole_replies >= _MOST_STOPS:
             self.raised = False
 
-    def observe(self, near: Samples, far: Samples, cleaned_db: float, floor_db: float) -> bool:
+    def observe(
+        self,
+        near: Samples,
+        far: Samples,
+        cleaned_db: float,
+        floor_db: float,
+        handed_db: float = SILENCE_DB,
+    ) -> bool:
         """Process 10 ms; return True for a voice that is no echo, if the guard is active.
 
         cleaned_db: level in dBFS of the canceller's output. floor_db: level of the noise in it.
+        handed_db: the loudest sound that was handed to the device in the last 400 ms.
         """
         near_db = dbfs(near)
-        coupling = self.coupling
-        coupling.observe(near_db, dbfs(far))
+        coupling = self._coupling
+        coupling.observe(near_db, dbfs(far), handed_db)
         audible = coupling.loudest_db > _LOUD_DB
         if self._starts_next and not audible:
             self._starts_next = False
@@ -201,7 +205,7 @@ class EchoGuard:
     def gate(self, voiced: bool, *, has_echo: bool) -> None:
         """Process the decision of the voice detectors for 10 ms that are not guarded."""
         was_gated = self.gated
-        self.gated = has_echo and self.coupling.loudest_db > _LOUD_DB
+        self.gated = has_echo and self._coupling.loudest_db > _LOUD_DB
         if not self.gated:
             if was_gated:
                 self.talking = False
@@ -216,9 +220,9 @@ class EchoGuard:
     def _prove(self, cleaned_db: float, floor_db: float) -> None:
         """Count playback with hardly any echo left."""
         limit = max(
-            self.coupling.expected_db - _MIN_ERLE_DB, floor_db + _ABOVE_FLOOR_DB, _INAUDIBLE_DB
+            self._coupling.expected_db - _MIN_ERLE_DB, floor_db + _ABOVE_FLOOR_DB, _INAUDIBLE_DB
         )
-        proves = self.coupling.known and cleaned_db <= limit
+        proves = self._coupling.known and cleaned_db <= limit
         self._proof = self._proof + 1 if proves else 0
         if self._proof >= _PROOF_FRAMES:
             self.unproved = False
