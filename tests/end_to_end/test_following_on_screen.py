@@ -45,7 +45,7 @@ def test_answers_are_shown_as_text_while_the_device_is_stalled(start, card: Virt
     terminal.see("voice .*4")
     card.suspend(False)
     terminal.see("● listening")
-    assert "does not respond" not in terminal.reading
+    assert terminal.until(lambda: "does not respond" not in terminal.reading, 20), "news goes"
 
 
 def test_the_line_mode_reports_a_new_default(start, card: VirtualCard) -> None:

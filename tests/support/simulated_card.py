@@ -75,6 +75,8 @@ class SimulatedCard:
         self._outs: list[_Out] = []
         self.exclusive = False
         """True if the speaker takes one stream at a time."""
+        self.refusals: list[type[Exception]] = []
+        """What the next openings of the speaker raise, in this order; see `Hang`."""
         self._in: _In | None = None
         self._played: NDArray[np.float32] = np.zeros((seconds + 1) * RATE, np.float32)
         self._played_to = 0
@@ -210,6 +212,8 @@ class SimulatedCard:
         )
 
     def _output(self, **how: Any) -> _Out:
+        if self.refusals:
+            raise self.refusals.pop(0)
         if self.exclusive and self._outs:
             raise OSError("Device unavailable")
         return _Out(self, **how)
@@ -234,18 +238,23 @@ def _mixed(blocks: list[Sound]) -> Sound:
     return mixed
 
 
-class _AtOnce:
-    """A `BackgroundCall` that takes no time."""
+class Hang(Exception):
+    """The device call never returns, as PortAudio's when its thread fails to start a stream."""
 
-    done = True
+
+class _AtOnce:
+    """A `BackgroundCall` that takes no time, unless it hangs."""
 
     def __init__(self, work: Callable[[], Any], now: float) -> None:
         self.began = now
+        self.done = True
         self.result = self.error = None
         try:
             self.result = work()
         except device_list.NoSound as error:
             self.error = error
+        except Hang:
+            self.done = False
 
 
 class _Stream:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from voicechat.audio.messages import AudioEvent, AudioSettings, Opened, Underrun
+from voicechat.audio.devices.device_list import Kind
+from voicechat.audio.messages import AudioEvent, AudioSettings, Levels, Opened, Switched, Underrun
 from voicechat.audio.process import AudioProcess
+from voicechat.core.inputs import Heard, MicBlock
 
 E = TypeVar("E")
 
@@ -55,9 +57,11 @@ class Rig:
             self.events.append((at, event))
             if isinstance(event, kind) and suits(event):
                 return event
-        raise AssertionError(
-            f"no {kind.__name__}; last were {[type(e) for _, e in self.events[-8:]]}"
-        )
+        raise AssertionError(f"no {kind.__name__}; had {self._news()}")
+
+    def _news(self) -> Sequence[object]:
+        """Return the last events that do not come all the time."""
+        return [e for _, e in self.events if not isinstance(e, (MicBlock, Levels, Heard))][-12:]
 
     def seen(self, kind: type[E], suits: Callable[[E], bool] = lambda _: True) -> E:
         """Return the first matching event so far, or wait for it."""
@@ -76,6 +80,22 @@ class Rig:
             self.events.append((at, event))
             found.append(event)
         return found
+
+    def follow(self, kind: Kind, suits: Callable[[str], bool]) -> None:
+        """Wait until a device is reported for this side: the server moved the stream to it, or it
+        was opened.
+        """
+
+        def reported(event: object) -> bool:
+            match event:
+                case Switched(moved, name):
+                    return moved == kind and suits(name)
+                case Opened(input_name, output_name):
+                    opened = input_name if kind == "input" else output_name
+                    return opened is not None and suits(opened)
+            return False
+
+        self.wait(object, reported)
 
     def of(self, kind: type[E]) -> list[E]:
         """Return every event of this kind so far."""

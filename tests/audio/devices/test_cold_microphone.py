@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from needs import SOUND, need
-from simulated_card import RATE, Room, SimulatedCard, Stall
+from simulated_card import RATE, Hang, Room, SimulatedCard, Stall
 from sound_rig import Rig
 from virtual_audio import VirtualCard, tone
 
@@ -17,15 +17,36 @@ from voicechat.audio.messages import Opened, Problem
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import MicBlock, PlaybackFinished
 
+
+class Server:
+    """A sound server that knows none of the devices, and reports a missing microphone or not."""
+
+    reopens = False
+
+    def __init__(self, microphone: DefaultDevice | None = None) -> None:
+        self._microphone = microphone
+
+    def target(self, kind: str) -> DefaultDevice | None:
+        return self._microphone if kind == "input" else None
+
+    def devices(self) -> object:
+        return ()
+
+
 MakeCard = Callable[..., SimulatedCard]
+REFUSED = (OSError,) * 3
+"""One attempt to open the speaker, at all rates."""
 
 
 @pytest.fixture
 def make_card(monkeypatch: pytest.MonkeyPatch) -> MakeCard:
     """Make a simulated card with these stalls; `opened` counts the streams of each side."""
 
-    def make(*stalls: Stall, **settings: object) -> SimulatedCard:
+    def make(
+        *stalls: Stall, refuses: Sequence[type[Exception]] = (), **settings: object
+    ) -> SimulatedCard:
         card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=20), stalls)
+        card.refusals = list(refuses)
         library = device_list.library()
         card.opened = {"RawInputStream": 0, "RawOutputStream": 0}  # type: ignore[attr-defined]
         for name in card.opened:  # type: ignore[attr-defined]
@@ -48,6 +69,10 @@ def counted(card: SimulatedCard, name: str, stream: Callable[..., object]) -> Ca
 def streams(card: SimulatedCard) -> tuple[int, int]:
     """Return how many streams were opened so far: microphone, speaker."""
     return tuple(card.opened.values())  # type: ignore[attr-defined, return-value]
+
+
+def captured_s(card: SimulatedCard) -> float:
+    return sum(len(each.pcm) for each in card.of(MicBlock)) / 2 / RATE
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.7, 2.0, 3.8])
@@ -88,6 +113,30 @@ def test_a_microphone_that_never_delivers_is_reported_and_retried_ever_less(
     assert len(card.of(Opened)) == 2
 
 
+def test_the_microphone_goes_on_while_a_call_for_the_speaker_hangs(
+    make_card: MakeCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: Server())
+    card = make_card(Stall(3, 0.6, "speaker"))
+    card.refusals = [*REFUSED, Hang]
+    card.run(8.5)
+    assert card.of(Opened)[-1].output_name is None
+    assert card.of(Opened)[-1].problem == "The speaker does not respond."
+    assert card.of(Opened)[-1].input_name
+    captured = captured_s(card)
+    card.run(20)
+    assert captured_s(card) - captured == pytest.approx(20, abs=0.2)
+    assert not card.engine.hung
+    assert card.run(12, lambda: card.engine.hung), "only a new process can open it again"
+
+
+def test_a_speaker_is_not_retried_before_the_first_report(make_card: MakeCard) -> None:
+    card = make_card(Stall(0, 2, "microphone"), refuses=[*REFUSED, Hang])
+    card.run(3)
+    (opened,) = card.of(Opened)
+    assert (bool(opened.input_name), opened.output_name) == (True, None)
+
+
 def test_a_jittery_microphone_is_not_reopened(make_card: MakeCard) -> None:
     gaps = [Stall(1 + 1.0 * number, 0.25 + 0.1 * number, "microphone") for number in range(7)]
     card = make_card(*gaps)
@@ -124,22 +173,10 @@ def test_a_larger_buffer_of_the_speaker_costs_no_word(make_card: MakeCard) -> No
     assert frames.min() > 3_000
 
 
-class NoMicrophone:
-    """A sound server without a microphone; the system has another one."""
-
-    reopens = False
-
-    def target(self, kind: str) -> DefaultDevice | None:
-        return NO_DEVICE if kind == "input" else None
-
-    def devices(self) -> object:
-        return ()
-
-
 def test_a_microphone_that_the_server_does_not_know_is_not_reopened_for_ever(
     make_card: MakeCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: NoMicrophone())
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: Server(NO_DEVICE))
     monkeypatch.setattr(device_list, "is_direct", lambda device: False)
     card = make_card()
     card.run(10)

@@ -446,7 +446,7 @@ def test_a8_a_headset_in_call_mode_is_followed(card: VirtualCard, make_rig: Make
     card.rate = 16_000
     card.add("telephony", "Headset-Telephony")
     card.make_default("telephony", "telephony_mic")
-    rig.wait(Switched, lambda switched: switched.name == "Headset-Telephony")
+    rig.follow("output", lambda name: name == "Headset-Telephony")
     recording = card.record("telephony.monitor")
     side = heard_to_the_end(rig, recording)
     assert pitch(side) == pytest.approx(440, rel=0.01)

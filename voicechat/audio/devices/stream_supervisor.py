@@ -25,6 +25,8 @@ HANG_S: Final = 1.5
 _SLOW_S: Final = 4.0
 """The same for the first opening, and for one side while the other runs: a device may be slow."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
+_STUCK_S: Final = 30.0
+"""After one side did not open in time, the other one goes on alone for this long."""
 _STALE_S: Final = 3.0
 _INPUT: Final[frozenset[Kind]] = frozenset(("input",))
 _SPEAKER: Final[frozenset[Kind]] = frozenset(("output",))
@@ -101,6 +103,8 @@ class StreamSupervisor:
         self._ticked_at = time.monotonic()
         self._opens = self._wanted
         self._slow_s = _SLOW_S
+        self._stuck = False
+        """True once a device call hangs while the other side goes on."""
         self.opening: BackgroundCall[SoundCard] | None = BackgroundCall(
             lambda: open_sides(settings, size, self._wanted)
         )
@@ -184,7 +188,10 @@ class StreamSupervisor:
             else:
                 self._use_none(opening.error)
         elif now - opening.began > self._slow_s:
-            self._give_up()
+            if self._opens and self.card.streams:
+                self._go_on_without(self._opens, now)
+            else:
+                self._give_up()
 
     def _poll_change(self, now: float) -> None:
         change, old = self._change, self.card.speaker
@@ -207,6 +214,28 @@ class StreamSupervisor:
             Opened(None, None, problem=device_list.SERVER_HANGS, hint=device_list.RESTART_HINT)
         )
         self.hung = True
+
+    def _go_on_without(self, kinds: frozenset[Kind], now: float) -> None:
+        """Keep the other side for a while, though only a new process can open these sides."""
+        self.opening, self._stuck = None, True
+        self._retry_at = now + _STUCK_S
+        self._watchdog.forget(kinds)
+        absent = {
+            kind: device_list.NoSound(
+                f"The {device_list.NOUNS[kind]} does not respond.", device_list.RECONNECT_HINT
+            )
+            for kind in kinds
+        }
+        self.card = SoundCard(self.card.streams.values(), absent)
+        self._user.streams_opened(self.card, kinds, now)
+        self._report_card()
+
+    def _call(self, work: Callable[[], SoundCard]) -> None:
+        """Start a device call; with another one that hangs, only a new process can make it."""
+        if self._stuck:
+            self.hung = True
+        else:
+            self.opening = BackgroundCall(work)
 
     def _use_none(self, error: BaseException | None) -> None:
         problem = getattr(error, "problem", str(error))
@@ -233,9 +262,7 @@ class StreamSupervisor:
         settings, size = self._settings, self.size
         self._opens = kinds
         self._slow_s = HANG_S if refresh else _SLOW_S
-        self.opening = BackgroundCall(
-            lambda: open_sides(settings, size, kinds, kept, closing, refresh=refresh)
-        )
+        self._call(lambda: open_sides(settings, size, kinds, kept, closing, refresh=refresh))
 
     def _close(self, kinds: frozenset[Kind], now: float) -> None:
         """Close sides that are not wanted, in the background."""
@@ -244,7 +271,7 @@ class StreamSupervisor:
         self.card, self._opens, self._slow_s = kept, NO_SIDES, _SLOW_S
         self._watchdog.forget(kinds)
         settings, size = self._settings, self.size
-        self.opening = BackgroundCall(lambda: open_sides(settings, size, (), kept, closing))
+        self._call(lambda: open_sides(settings, size, (), kept, closing))
 
     # ----------------------------------------------------------------- watching
 
@@ -266,7 +293,7 @@ class StreamSupervisor:
             kinds, self._must_reopen = self._must_reopen, NO_SIDES
             stale, self._list_is_stale = self._list_is_stale, False
             self._reopen(kinds, now, stale=stale)
-        elif now >= self._retry_at:
+        elif now >= self._retry_at and not self._report_due:
             absent = self._wanted - card.streams.keys()
             if self._devices_changed and self._device_watch.needs_refresh:
                 absent |= self._replaced(card)
