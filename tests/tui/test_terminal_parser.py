@@ -93,6 +93,17 @@ def test_enter_at_the_end_of_one_line_sends_it(typed: Input) -> None:
     assert typed.seen == [*"hello", "enter"]
 
 
+@pytest.mark.parametrize(("first", "keys"), [("hi\n", ["h", "i", "enter"]), ("\n", ["enter"])])
+def test_a_line_feed_from_before_raw_mode_is_enter(
+    typed: Input, first: str, keys: list[str]
+) -> None:
+    typed.read(first)
+    typed.wait(1.0)
+    typed.read("a")
+    typed.read("\n")
+    assert typed.seen == [*keys, "a", "ctrl+j"]
+
+
 def test_enter_is_sent_before_a_later_key(typed: Input) -> None:
     typed.read("a\r")
     typed.read("\x1b[A", after=BURST_S / 2)

@@ -111,12 +111,7 @@ class TerminalApp(App[None]):
     async def _send_early_keys(self) -> None:
         early, self._early_keys = self._early_keys or (), None
         for event in early:
-            await self._pass_on(self._with_enter(event))
-
-    def _with_enter(self, event: events.Event) -> events.Event:
-        """Return Enter for a line feed, which a terminal sends for Enter before raw mode."""
-        is_line_feed = isinstance(event, events.Key) and event.key == "ctrl+j"
-        return events.Key("enter", "\r") if is_line_feed and not self.is_headless else event
+            await self._pass_on(event)
 
     # ---------------------------------------------------------------- the terminal
 

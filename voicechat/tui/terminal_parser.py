@@ -55,6 +55,9 @@ class TerminalParser(XTermParser):
         """True if the current burst is a paste without brackets."""
         self._bracketed = False
         self._end_of_read = ""
+        self._has_read_nothing = True
+        self._is_first = True
+        """True during the first burst, which may be from before raw mode."""
 
     def feed(self, data: str) -> Iterator[Message]:
         """Yield the events of the data; empty data ends the input."""
@@ -63,6 +66,8 @@ class TerminalParser(XTermParser):
         if not continues:
             yield from self._release_held()
             self._in_paste = False
+            self._is_first = self._has_read_nothing
+            self._has_read_nothing = False
         if not data:
             yield from self._release_held()
             yield from super().feed(data)
@@ -101,13 +106,14 @@ class TerminalParser(XTermParser):
             if text:
                 yield Paste(text)
         elif text:
-            yield from super().feed(text)
+            yield from super().feed("\r" if self._is_first and text == "\n" else text)
 
     def _release_held(self) -> Iterator[Message]:
         """Yield Enter for a line break that ended a burst, unless it ended a paste."""
         held, self._held = self._held, ""
         if held and not self._in_paste:
-            yield from super().feed(held)
+            # Before raw mode, a terminal sends a line feed for Enter.
+            yield from super().feed("\r" if self._is_first else held)
 
     def _answers(self, data: str) -> Generator[Message, None, str]:
         """Yield the answers of the terminal in the data; return the other data."""
