@@ -161,7 +161,7 @@ def test_an_exception_and_an_exit_code_pass_through(spawn) -> None:
 )
 def test_closing_the_terminal_ends_both_processes(spawn, mode: str, shell: str) -> None:
     run = spawn(mode, shell)
-    processes = [psutil.Process(run.app), psutil.Process(run.guardian)]
+    processes = [psutil.Process(pid) for pid in {run.app, run.guardian, run.child.pid}]
     run.child.ptyproc.fileobj.close()
     run.child.ptyproc.closed = run.child.closed = True
     _, left = psutil.wait_procs(processes, timeout=10)
