@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -24,9 +25,17 @@ def script(name: str) -> ModuleType:
     return module
 
 
+@cache
+def commands_page() -> str:
+    """Return the generated reference, which takes seconds to make."""
+    page = script("make_reference").commands_page()
+    assert isinstance(page, str)
+    return page
+
+
 def test_the_reference_of_commands_is_current() -> None:
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == script("make_reference").commands_page(), "run make pictures"
+    assert written == commands_page(), "run make pictures"
 
 
 def test_the_readme_has_every_key() -> None:
@@ -67,7 +76,7 @@ def test_links_between_pages_exist() -> None:
 
 
 def test_options_in_the_pages_exist() -> None:
-    known = set(re.findall(r"--[a-z][a-z-]+", script("make_reference").commands_page()))
+    known = set(re.findall(r"--[a-z][a-z-]+", commands_page()))
     found = [(page, *each) for page in PAGES for each in options(page)]
     assert len(found) > 20
     for page, option, line in found:

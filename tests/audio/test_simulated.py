@@ -1,4 +1,4 @@
-"""The real engine in simulated rooms: a minute of sound in seconds, reproducible."""
+"""The real engine in simulated rooms: half a minute of sound in seconds, reproducible."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_no_barge_in_on_the_assistants_own_echo(
 ) -> None:
     card = SimulatedCard(monkeypatch, room)
     card.open()
-    heard = speak(card, 40)
+    heard = speak(card, room.jump_at + 20)
     assert not any(heard)
     assert len(heard) <= 1
     assert len(heard) == len(card.of(LocalSpeechEnded)), "every false alarm is undone"
@@ -61,18 +61,18 @@ def storm(seed: int, seconds: float) -> list[Stall]:
     return [Stall(at, chance.uniform(0.03, 0.15)) for at in begins if at < seconds]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [3, 6])
 @pytest.mark.parametrize("voice", [formant_voice(), None], ids=["formants", "built-in"])
 def test_no_barge_in_on_a_machine_that_drops_sound(
     monkeypatch: pytest.MonkeyPatch, voice: Sound | None, seed: int
 ) -> None:
     monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", BUFFER_SIZES[:1])  # drops go on
-    card = SimulatedCard(monkeypatch, Room(gain_db=-6), storm(seed, 60))
+    card = SimulatedCard(monkeypatch, Room(gain_db=-6), storm(seed, 30))
     card.open()
-    heard = speak(card, 60, voice)
+    heard = speak(card, 30, voice)
     assert card.of(Underrun)[-1].lost_ms > 100
     assert not any(heard)
-    assert len(heard) <= 2
+    assert len(heard) <= 1
     assert left(card) >= 15
 
 

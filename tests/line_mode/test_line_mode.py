@@ -49,6 +49,7 @@ class ScriptedSession(Publisher):
         self.floor = Floor.IDLE
         self.link = Link.CONNECTING
         self.with_sound, self.hands_free = with_sound, hands_free
+        self.knows_sound = False
         self.microphone = "a microphone" if with_sound else None
         self.muted = self.talking = self.pending = False
         self.unmute_hint = SessionView.unmute_hint
@@ -64,6 +65,8 @@ class ScriptedSession(Publisher):
             raise self.failure
         self.link = Link.ONLINE
         self.tell(LinkChanged(Link.ONLINE))
+        if self.knows_sound:
+            self.tell(SoundChanged(self.microphone, "a speaker"))
         await self._closing.wait()
 
     async def wait_for_tools(self) -> None:
@@ -356,6 +359,18 @@ async def test_the_user_is_called_once_the_microphone_delivers(standard_input) -
     assert out.getvalue().splitlines()[:2] == ["Listening.", "Ready. Type a message, or /help."]
 
 
+async def test_a_microphone_that_stays_unknown_does_not_keep_the_user_waiting(
+    standard_input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_SOUND_TIMEOUT_S", 0.01)
+    standard_input(b"hello\n")
+    session = ScriptedSession(with_sound=True)
+    session.microphone = None
+    _, lines = await run_chat(session)
+    assert lines[0] == "Ready. Type a message, or /help."
+    assert lines[-1] == "Assistant: HELLO"
+
+
 async def test_each_line_of_a_pipe_is_answered_before_the_next(standard_input) -> None:
     standard_input(b"one\ntwo\n/help\nthree\n/quit\n")
     _, lines = await run_chat(SlowSession())
@@ -414,7 +429,7 @@ async def test_commands_run_in_order(standard_input) -> None:
 async def test_commands_report_the_state_without_a_microphone(standard_input) -> None:
     standard_input(b"/push-to-talk\n/mute\n/unmute\n/hands-free\n/quit\n")
     session = ScriptedSession(with_sound=True, hands_free=True)
-    session.microphone = None
+    session.microphone, session.knows_sound = None, True
     _, lines = await run_chat(session)
     assert lines[1:] == [
         "Push-to-talk is on. There is no microphone.",
@@ -442,7 +457,7 @@ async def test_enter_talks_in_push_to_talk(standard_input) -> None:
 async def test_enter_does_not_talk_without_a_microphone(standard_input) -> None:
     standard_input(b"\n/quit\n")
     session = ScriptedSession(with_sound=True, hands_free=False)
-    session.microphone = None
+    session.microphone, session.knows_sound = None, True
     _, lines = await run_chat(session)
     assert lines[1:] == []
     assert session.calls == [("interrupt",)]

@@ -71,6 +71,7 @@ class SimulatedCard:
         self.now = 1000.0
         self._began = self.now
         self._stalls = sorted(stalls)
+        self._calm_at = max((stall.at + stall.seconds for stall in self._stalls), default=0.0)
         self._steps = 0
         self._outs: list[_Out] = []
         self.exclusive = False
@@ -139,6 +140,8 @@ class SimulatedCard:
     # ----------------------------------------------------------------- time
 
     def _stalled(self, side: str) -> bool:
+        if self.elapsed >= self._calm_at:
+            return False
         return any(
             stall.at <= self.elapsed < stall.at + stall.seconds and stall.side in (side, "both")
             for stall in self._stalls

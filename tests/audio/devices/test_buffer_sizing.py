@@ -8,6 +8,7 @@ import pytest
 from simulated_card import Stall
 from simulated_speaker import SimulatedSpeaker
 
+from voicechat.audio.devices import buffer_sizing
 from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.streams import BUFFER_SIZES
 from voicechat.audio.messages import Cue, Opened
@@ -81,12 +82,13 @@ def test_buffers_do_not_shrink_while_busy_or_in_trouble() -> None:
 def test_a_device_gets_longer_blocks_and_later_shorter_ones(
     monkeypatch: pytest.MonkeyPatch, asked_ms: int
 ) -> None:
+    monkeypatch.setattr(buffer_sizing, "_CALM_S", 20.0)
     stalls = [Stall(1 + at / 4, 0.06, "speaker") for at in range(6)]
     card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, asked_ms, stalls)
     card.run(5)
     slow = [opened.output_latency_ms for opened in card.of(Opened)]
     assert slow[0] < slow[1] < slow[2]
-    card.run(400)
+    card.run(70)
     assert card.of(Opened)[-1].output_latency_ms == pytest.approx(slow[0], abs=1)
 
 

@@ -95,7 +95,7 @@ def do(player: TonePlayer, act: tuple[Any, ...]) -> None:
     st.sampled_from((16_000, 24_000, 44_100, 48_000)),
     st.sampled_from(LATENCIES),
     st.sampled_from(PITCHES),
-    st.lists(acts, min_size=20, max_size=60),
+    st.lists(acts, min_size=10, max_size=40),
     stalls,
     lags,
 )

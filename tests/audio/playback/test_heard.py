@@ -172,7 +172,7 @@ items = st.builds(
     st.sampled_from((8_000, 16_000, 24_000)),
     st.sampled_from((16_000, 24_000, 44_100, 48_000)),
     st.sampled_from((0, 20, 60, 110, 200)),
-    st.lists(items, min_size=1, max_size=8),
+    st.lists(items, min_size=1, max_size=5),
     st.lists(st.builds(Stall, st.floats(0.2, 2), st.floats(0.02, 0.3), st.just("engine"))),
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=6),
 )

@@ -35,16 +35,20 @@ def test_open_questions_change_nothing():
 
 
 def test_every_sample_parses_and_is_speakable():
-    sentences = intents.sample_sentences(3000, 7)
-    assert sentences == intents.sample_sentences(3000, 7)
-    assert sentences != intents.sample_sentences(3000, 8)
+    sentences = intents.sample_sentences(1000, 9)
+    assert sentences == intents.sample_sentences(1000, 9)
+    assert sentences != intents.sample_sentences(1000, 8)
     assert [one for one in sentences if not re.fullmatch(r"[a-z']+( [a-z']+)*", one)] == []
     assert [one for one in sentences if not intents.is_complete(one)] == []
 
 
 def test_samples_cover_every_intent():
-    meant = {intents.parse(one).intent for one in intents.sample_sentences(4000, 3)}
-    assert meant >= {entry["intent"] for entry in corpus("commands")}
+    missing = {entry["intent"] for entry in corpus("commands")}
+    for one in intents.sample_sentences(4000, 3):
+        missing.discard(intents.parse(one).intent)
+        if not missing:
+            break
+    assert not missing
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,9 @@ def test_a_request_and_a_text_that_is_not_near_stay(corrected, text) -> None:
 
 
 @pytest.mark.parametrize("name", ["open_talk", "open_questions"])
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, 2])
 def test_open_speech_never_becomes_a_request_that_changes_something(corrected, name, part) -> None:
-    """Each part has a time limit of its own, because a search takes long on a busy machine."""
+    """Every second text: the bench searches all. Each part has a time limit of its own."""
     taken = [text for text in corpus(name)[part::4] if intents.changes(corrected(text))]
     assert taken == []
 

@@ -119,7 +119,8 @@ async def test_the_window_is_bounded_and_shows_a_hint_for_earlier_turns(
 async def test_scrolling_up_loads_earlier_turns_and_keeps_the_position(
     driver: TranscriptDriver,
 ) -> None:
-    await driver.add_turns(WINDOW_ENTRIES * 2)
+    turns = WINDOW_ENTRIES + 2 * PAGE_ENTRIES
+    await driver.add_turns(turns)
     first = driver.texts()[0]
     driver.view.scroll_home(animate=False)
     await driver.pilot.pause()
@@ -127,11 +128,11 @@ async def test_scrolling_up_loads_earlier_turns_and_keeps_the_position(
     await driver.pilot.pause()
     texts = driver.texts()
     assert texts.index(first) == PAGE_ENTRIES
-    for _ in range(10):
+    for _ in range(3):
         driver.view.scroll_home(animate=False)
         await driver.pilot.pause()
         await driver.pilot.press("pageup")
-    assert driver.texts() == [f"turn {number}" for number in range(WINDOW_ENTRIES * 2)]
+    assert driver.texts() == [f"turn {number}" for number in range(turns)]
     assert not driver.view.query(EarlierTurnsHint)
 
 
