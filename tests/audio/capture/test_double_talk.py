@@ -10,6 +10,7 @@ from user_speech import spoken
 
 from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.messages import Cue
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import MicBlock
 from voicechat.speech.pcm import Samples, amplitude, dbfs
@@ -63,6 +64,25 @@ def test_a_voice_over_the_assistant_keeps_its_shape(
         assert likeness_db(sound, voice, spot) >= max(12.0, before + 8.0)
     alone = slice(int((spots[0] - 3) * RATE), int(spots[0] * RATE))
     assert dbfs(heard[alone]) - dbfs(sound[alone]) >= 30
+
+
+@pytest.mark.parametrize("pause_ms", [400, 700, 900, 1200, 2000])
+@pytest.mark.parametrize("room", [Room(gain_db=-100, noise=1), Room(noise=1)], ids=["dry", "echo"])
+def test_the_first_word_after_a_cue_is_whole(
+    monkeypatch: pytest.MonkeyPatch, room: Room, pause_ms: int
+) -> None:
+    voice = spoken("What is seven plus five?", "user", RATE)
+    card = SimulatedCard(monkeypatch, room, seconds=20)
+    engine = card.open(barge_in="off")
+    card.run(2)
+    engine.command(Cue("ready"))
+    begin = 2.31 + pause_ms / 1000
+    card.say(begin, voice)
+    card.run(pause_ms / 1000 + 4)
+    sound = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
+    first = voice[: RATE // 10]
+    late = [0, AEC3_LATE]  # without an echo, nothing delays the sound
+    assert max(likeness_db(np.roll(sound, AEC3_LATE - by), first, begin) for by in late) > 12
 
 
 def frame(value: int) -> Samples:

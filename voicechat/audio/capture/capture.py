@@ -48,6 +48,11 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter with its hold, and the memory of the echo detector, are shorter.
 """
 
+_TAIL_FRAMES: Final = 25
+"""Silent far-end frames, beyond the delay of the echo, after which the sound of the microphone is
+delivered as it is: the canceller fades in the first 70 ms of a voice after an echo.
+"""
+
 
 class VoiceActivity(NamedTuple):
     """Voice activity of 10 ms: reliable (`sure`), or fast (`seems`).
@@ -115,7 +120,8 @@ class Capture:
         best = canceller(self._enabled)
         self._bypassable = BypassableCanceller(best) if self._enabled and best.full_duplex else None
         self.canceller = self._bypassable or best
-        self._onset_detector, self._double_talk = OnsetDetector(), DoubleTalkSwitch()
+        self._onset_detector = OnsetDetector()
+        self._double_talk, self._after_echo = DoubleTalkSwitch(), DoubleTalkSwitch()
         self.convergence = Convergence()
         self.guard = EchoGuard()
         self._mismatched_frames = 0
@@ -380,6 +386,15 @@ class Capture:
         return VoiceActivity(sure and detects, seems and detects)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
+        """Return the near-end frame without an echo, and unchanged where there can be none."""
+        cleaned = self._cancel(near, far)
+        if self._bypassable is None or self._bypassable.bypassed:
+            return cleaned
+        tail = (self._bypassable.delay or 0) // FRAME + _TAIL_FRAMES
+        is_over = self._far_silent_frames > tail
+        return self._after_echo.choose(cleaned, near, clean=is_over, has_voice=True)
+
+    def _cancel(self, near: Samples, far: Samples) -> Samples:
         if self._bypassable is not None and self._far_silent_frames > _NO_ECHO_FRAMES:
             self._skipped_frames += 1
             return self._clean_without_far_end(self._bypassable, near, far)
