@@ -13,9 +13,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from voicechat.audio.capture.aec_warm_start import LATEST, PAST, WarmOnsetDetector
-from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back
+from voicechat.audio.capture.double_talk import DoubleTalkSwitch, delayed, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
-from voicechat.audio.capture.echo_detector import SILENT, BypassableCanceller, Convergence
+from voicechat.audio.capture.echo_detector import (
+    SILENT,
+    BypassableCanceller,
+    Convergence,
+    far_end_share,
+)
 from voicechat.audio.capture.echo_guard import EchoGuard
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
@@ -48,6 +53,8 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter with its hold, and the memory of the echo detector, are shorter.
 """
 
+_MAX_FAR_END_SHARE: Final = 0.5
+"""Share of the microphone's energy in the bands of the speaker above which it may be an echo."""
 _TAIL_FRAMES: Final = 25
 """Silent far-end frames, beyond the delay of the echo, after which the sound of the microphone is
 delivered as it is: the canceller fades in the first 70 ms of a voice after an echo.
@@ -301,6 +308,8 @@ class Capture:
     def _process_held(self) -> Iterator[VoiceActivity]:
         """Process the held frames, with the canceller's output or without it."""
         self._warm_start()
+        if len(self._held) > 1:
+            self._undo_cancellation()
         heard = [self._without_echo(pair) for pair in self._held]
         linears = [self._run_linear_filter(*pair) for pair in zip(self._held, heard, strict=True)]
         has_voices = [linear is not None and linear.has_voice for linear in linears]
@@ -333,6 +342,22 @@ class Capture:
         if self._had_echo and delay is not None and abs(delay - self._last_delay) > _MAX_SHIFT:
             self.disturb()
         self._had_echo, self._last_delay = delay is not None, delay or 0
+
+    def _undo_cancellation(self) -> None:
+        """Take the held frames as they were if no echo was found and they are unlike the playback.
+
+        Then a short cue was not enough to decide, and the canceller removes the user's voice.
+        """
+        if self._bypassable is None or self._no_echo or self._bypassable.delay is not None:
+            return
+        known = [*self._past, *self._held]
+        near, far = (np.concatenate(side) for side in zip(*(p[:2] for p in known), strict=True))
+        if not far.any() or far_end_share(near, far) > _MAX_FAR_END_SHARE:
+            return
+        before = self._past[-1].near if self._past else np.zeros(FRAME, np.int16)
+        for at, pair in enumerate(self._held):
+            self._held[at] = pair._replace(cleaned=delayed(before, pair.near))
+            before = pair.near
 
     def _without_echo(self, pair: _FramePair) -> Samples:
         heard = pair.near if self._no_echo else pair.cleaned

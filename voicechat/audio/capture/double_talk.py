@@ -35,6 +35,11 @@ def extend_back(has_voice: list[bool]) -> list[bool]:
     return extended
 
 
+def delayed(previous: Samples, frame: Samples) -> Samples:
+    """Return 10 ms that are as late as the output of AEC3; `previous`: the frame before."""
+    return np.concatenate((previous, frame))[FRAME - _DELAY : 2 * FRAME - _DELAY]
+
+
 class DoubleTalkSwitch:
     """Crossfades between the two versions, 10 ms at a time."""
 
@@ -48,9 +53,7 @@ class DoubleTalkSwitch:
 
         `clean`: `residue` has hardly any echo; `has_voice`: it has the user's voice.
         """
-        delayed: Samples = np.concatenate((self._previous, residue))[
-            FRAME - _DELAY : 2 * FRAME - _DELAY
-        ]
+        late = delayed(self._previous, residue)
         self._previous = residue
         self._voiced_frames = self._voiced_frames + 1 if has_voice else 0
         self._hold_frames = (
@@ -60,7 +63,7 @@ class DoubleTalkSwitch:
         )
         was_shown, self._residue_shown = self._residue_shown, clean and self._hold_frames > 0
         if was_shown == self._residue_shown:
-            return delayed if was_shown else cleaned
+            return late if was_shown else cleaned
         share = _RISE if self._residue_shown else _RISE[::-1]
-        mixed: Samples = (cleaned + share * (delayed.astype(np.float32) - cleaned)).astype(np.int16)
+        mixed: Samples = (cleaned + share * (late.astype(np.float32) - cleaned)).astype(np.int16)
         return mixed

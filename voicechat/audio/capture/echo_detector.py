@@ -53,6 +53,30 @@ echo.
 """
 
 
+_BAND_FRAME: Final = 512
+_BAND_FLOOR: Final = 0.01
+"""Power relative to the strongest band above which the speaker sounds in a band."""
+
+
+def far_end_share(near: Samples, far: Samples) -> float:
+    """Return the share of the microphone's energy in the bands in which the speaker sounded.
+
+    Both are int16 at 16 kHz of the same length. An echo has all of its energy there, and a voice
+    over a short cue has little.
+    """
+    near_power, far_power = _power(near), _power(far)
+    sounding = far_power > _BAND_FLOOR * far_power.max()
+    return float(near_power[sounding].sum() / (near_power.sum() + 1e-9))
+
+
+def _power(samples: Samples) -> NDArray[np.float32]:
+    """Return the power of each band, summed over time."""
+    frames = samples[: len(samples) // _BAND_FRAME * _BAND_FRAME].reshape(-1, _BAND_FRAME)
+    spectra = np.fft.rfft(frames * np.hanning(_BAND_FRAME), axis=1)
+    power: NDArray[np.float32] = (np.abs(spectra) ** 2).sum(axis=0)
+    return power
+
+
 class EchoState(Enum):
     """State of the echo path."""
 
