@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 from voicechat.system.child_main import die_with_parent
 
-STALL_S = 0.015
-"""Shortest delay of a real-time process that counts as a stall."""
+STALL_S = 0.01
+"""Shortest delay of a real-time process that counts as a stall: half of a device buffer."""
 _SLEEP_S = 0.004
 
 
