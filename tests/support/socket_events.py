@@ -12,7 +12,7 @@ from scripted import check
 async def events_until(connection: Any, last: str) -> list[dict[str, Any]]:
     """Return all events up to the first of this type, each validated by the openai package."""
     seen: list[dict[str, Any]] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not seen or seen[-1]["type"] != last:
             seen.append(check(await connection.recv_bytes()))
     return seen

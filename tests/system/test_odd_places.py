@@ -104,15 +104,12 @@ def test_an_encoding_without_a_character_gets_an_escape(monkeypatch: pytest.Monk
     assert err.buffer.getvalue().decode("cp1252") == "\\u2192 é"
 
 
-@pytest.fixture
-def _deleted_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_found_from_a_deleted_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-
-
-@pytest.mark.usefixtures("_deleted_here")
-def test_folders_are_found_from_a_deleted_working_directory(tmp_path: Path) -> None:
     assert without_working_directory(["", "relative", str(tmp_path)]) == [str(tmp_path)]
     assert isinstance(list(packages()), list)
     with pytest.raises(ToolError, match="No folder was named"):

@@ -146,6 +146,8 @@ class Capture:
         self._had_echo = False
         self._last_delay = 0
         self._far_silent_frames = 0
+        self._is_direct = False
+        """True while the sound of the microphone passes without the delay of the canceller."""
         self._skipped_frames = 0
 
     def stopped(self, heard: Mapping[str, float]) -> None:
@@ -417,6 +419,12 @@ class Capture:
         cleaned = self._cancel(near, far)
         if self._bypassable is None or self._bypassable.bypassed:
             return cleaned
+        if self._far_silent_frames <= _NO_ECHO_FRAMES:
+            self._is_direct = False
+        elif self._is_direct or rms(near) < SILENT:
+            # In a pause, 8 ms less are not heard.
+            self._is_direct = True
+            return near
         tail = (self._bypassable.delay or 0) // FRAME + _TAIL_FRAMES
         is_over = self._far_silent_frames > tail
         return self._after_echo.choose(cleaned, near, clean=is_over, has_voice=True)
