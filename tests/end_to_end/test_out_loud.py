@@ -94,7 +94,7 @@ async def test_speaking_over_an_answer_stops_it(start, card: VirtualCard) -> Non
     assert (answers > ends - 0.5).any(), "the question was answered aloud"
     cut = re.search("you what can you do voice (.*?) ┄ interrupted", terminal.reading)
     assert cut is not None
-    assert cut[1].startswith("I do"), "what was heard stands before the mark"
+    assert cut[1].split()[0] == "I", "what was heard stands before the mark"
 
 
 async def test_keys_during_an_answer(start, card: VirtualCard) -> None:

@@ -217,9 +217,8 @@ def test_a3_a_hanging_server_blocks_nothing(card: VirtualCard, make_rig: MakeRig
     first = rig.process._child
     card.freeze()
     rig.wait(Problem)
-    # From now on text is read, not heard.
-    gone = rig.wait(Opened, lambda opened: not (opened.input_name or opened.output_name))
-    assert gone.problem == "The sound server does not answer."
+    gone = rig.wait(Opened, lambda each: each.problem == "The sound server does not answer.")
+    assert gone.input_name is gone.output_name is None, "from now on text is read, not heard"
     assert rig.wait(PlaybackStopped).heard.keys() == {"a"}
     second = replacement(rig, first)
     replacement(rig, second)
