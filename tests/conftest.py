@@ -98,7 +98,8 @@ _WATCH = pytest.StashKey[StallWatch]()
 def _ordinary_priority() -> Iterator[None]:
     """Fail a test that leaves its process at real-time priority, which slows all others down."""
     yield
-    if sys.platform == "linux" and os.sched_getscheduler(0) != os.SCHED_OTHER:
+    real_time = (os.SCHED_FIFO, os.SCHED_RR) if sys.platform == "linux" else ()
+    if real_time and os.sched_getscheduler(0) in real_time:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         pytest.fail("the test left its process at real-time priority")
 
