@@ -17,7 +17,7 @@ from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.errors import SessionLost, VoicechatError
 from voicechat.server.engine_protocols import Say
-from voicechat.session import reconnect
+from voicechat.session import reconnect, session_expiry
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
 
@@ -127,7 +127,9 @@ async def test_an_absent_server_ends_the_session_with_one_sentence(
 
 
 async def test_a_session_is_renewed_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "RENEW_BEFORE_S", 59.5)
+    monkeypatch.setattr(session_expiry, "RENEW_BEFORE_S", 59.99)
+    monkeypatch.setattr(session_expiry, "YOUNG_SHARE", 0.0)
+    monkeypatch.setattr(reconnect, "WATCH_S", 0.05)
     async with scripted_server(session_seconds=60.0) as backend, running_session(backend) as driver:
         await answered(driver, "one")
         await driver.until(lambda: driver.session._connections.sessions_created >= 2)

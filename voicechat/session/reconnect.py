@@ -25,6 +25,7 @@ from voicechat.core.text import clean
 from voicechat.errors import ConnectError, SessionLost
 from voicechat.providers.codec import Codec, prompting
 from voicechat.session.event_stream import Direction
+from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
 from voicechat.transports.websocket import (
     LIVENESS_SECONDS,
@@ -49,12 +50,6 @@ connection is dead, and leads to a reconnect.
 LIVENESS_TIMEOUT_S = 5.0
 """Seconds without frame or pong, while a response is due, until a connection counts as dead."""
 
-RENEW_BEFORE_S = 120.0
-"""Seconds before the provider's limit at which a session may be renewed between two turns."""
-
-RENEW_AT_LAST_S = 15.0
-"""Seconds before the limit at which a session is renewed in any case."""
-
 UNREADABLE = 10
 """Unreadable frames within a second until a connection is closed."""
 
@@ -67,8 +62,17 @@ MAX_SHORT_CONNECTIONS = 6
 MAX_UNANSWERED_CONNECTIONS = 3
 """Connections in a row that end without an answer until the session is given up."""
 
-OPENING_TIMEOUT_S = 20.0
+WATCH_S = 1.0
+"""Seconds between two checks of a connection."""
+
+OPENING_TIMEOUT_S = 15.0
 """Seconds in which a connection must create its session."""
+
+MAX_FIRST_OPENINGS = 2
+"""Connections in a row that may create no session until the first one is given up."""
+
+MAX_OPENINGS = 6
+"""Connections in a row that may create no session until a session that had one is given up."""
 
 PROMPT_AFTER_S = 3.0
 """Seconds of silence on a new connection after which the server is prompted, once."""
@@ -108,6 +112,7 @@ class ConnectionLoop:
     floor       returns the current floor
     on_link     receives the state of the connection, with one sentence
     trace       receives the frames that are sent and received
+    warn        receives a sentence about an odd provider
     seeds       True if a new session is seeded, and can be seeded with less
     """
 
@@ -120,6 +125,7 @@ class ConnectionLoop:
         on_link: Callable[[Link, str], None],
         *,
         trace: Callable[[Direction, Sequence[str | bytes]], None] = lambda *_: None,
+        warn: Callable[[str], None] = lambda _: None,
         seeds: bool = True,
     ) -> None:
         self._make_codec = make_codec
@@ -127,6 +133,7 @@ class ConnectionLoop:
         self._on_event = on_event
         self._floor = floor
         self._on_link = on_link
+        self._warn = warn
         self.trace = trace
         self.codec: Codec | None = None
         """Codec of the open connection; None without one."""
@@ -135,7 +142,10 @@ class ConnectionLoop:
         self.outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
         """Commands queued to be encoded and written."""
         self._renewal = asyncio.Event()
-        self._ends_at: float | None = None
+        self._expiry = SessionExpiry(0.0)
+        self._warned_of_expiry = False
+        self._openings = 0
+        """Connections in a row that created no session in time."""
         self._handle = ""
         self._is_new_peer = False
         self._sessions_created = 0
@@ -195,7 +205,7 @@ class ConnectionLoop:
         May be called again after an error.
         """
         failures, lost_at, short = 0, time.monotonic(), 0
-        self._unanswered = 0
+        self._unanswered = self._openings = 0
         while True:
             self._renewal.clear()
             try:
@@ -221,11 +231,15 @@ class ConnectionLoop:
             if not reason:
                 continue
             self._on_link(Link.RECONNECTING, reason)
-            short = short + 1 if lost_at - opened_at < SHORT_S else 0
+            short = short + 1 if self._was_short(lost_at - opened_at) else 0
             if short > MAX_SHORT_CONNECTIONS:
                 raise SessionLost(f"{reason} This happened {short} times in a row.")
             if short > 1:
                 await asyncio.sleep(backoff(short - 1, random.random))
+
+    def _was_short(self, lived_s: float) -> bool:
+        """Return True if the last connection ended too early to count as successful."""
+        return lived_s < (SHORTEST_SESSION_S if self._expiry.is_implausible else SHORT_S)
 
     def _count_unanswered(self, codec: Codec) -> None:
         """Count a connection that ended without the answer that was due; raise after too many."""
@@ -262,7 +276,7 @@ class ConnectionLoop:
         """Use one connection until it ends; return the reason, None if it was ended on request."""
         self.codec, self.connection = codec, connection
         self.outbox = asyncio.Queue(OUTBOX)
-        self._ends_at = None
+        self._expiry = SessionExpiry(time.monotonic())
         self._is_answering = False
         self._refusal, self._is_created = "", False
         why: ConnectionLost | None = None
@@ -342,22 +356,30 @@ class ConnectionLoop:
                     raise ConnectionLost(message)
             case events.SessionCreated(_, expires_at):
                 self._sessions_created += 1
-                self._is_created, self._is_new_peer = True, False
+                self._is_created, self._is_new_peer, self._openings = True, False, 0
                 self._on_link(Link.ONLINE, "" if self._sessions_created == 1 else "Reconnected.")
                 if expires_at:
-                    self._ends_in(expires_at - time.time())
+                    self._note_expiry(expires_at)
             case _ if isinstance(event, _ANSWERS):
                 self._unanswered, self._is_answering = 0, True
             case events.ResumptionHandle(handle):
                 self._handle = handle
             case events.SessionEnding(seconds):
-                self._ends_in(seconds)
+                self._expiry.ends_in(seconds, time.monotonic())
 
-    def _ends_in(self, seconds: float) -> None:
-        self._ends_at = time.monotonic() + seconds
+    def _note_expiry(self, expires_at: float) -> None:
+        """Note the Unix time (s) at which the session expires; warn once if it already has."""
+        ahead_s = self.connection.clock_ahead_s if self.connection is not None else 0.0
+        self._expiry.ends_in(expires_at - (time.time() - ahead_s), time.monotonic())
+        if self._expiry.is_implausible and not self._warned_of_expiry:
+            self._warned_of_expiry = True
+            self._warn(
+                "The provider says that this new session has ended already. The session continues."
+                " Check the clock of this computer."
+            )
 
     async def _watch(self, connection: Connection, codec: Codec) -> None:
-        """Check liveness and remaining time once a second."""
+        """Check liveness and remaining time every `WATCH_S` seconds."""
         # If pongs are slow, only the kernel detects a dead connection within seconds.
         prompt = prompting(codec)
         slow = codec.capabilities.patience_s > LIVENESS_SECONDS
@@ -365,7 +387,7 @@ class ConnectionLoop:
         opened_at = time.monotonic()
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._renewal.wait(), 1)
+                await asyncio.wait_for(self._renewal.wait(), WATCH_S)
                 return
             if not self._is_created:
                 waited_s = time.monotonic() - opened_at
@@ -378,20 +400,20 @@ class ConnectionLoop:
                 raise ConnectionLost("The connection was lost during the answer.")
             if codec.stale and self._floor() in _BETWEEN_TURNS:
                 raise _Ended
-            if self._ends_at is not None:
-                left = self._ends_at - time.monotonic()
-                between = self._floor() in _BETWEEN_TURNS and left < RENEW_BEFORE_S
-                if between or left < RENEW_AT_LAST_S:
-                    raise _Ended
+            between_turns = self._floor() in _BETWEEN_TURNS
+            if self._expiry.is_due(time.monotonic(), between_turns=between_turns):
+                raise _Ended
 
     def _check_opening(self, codec: Codec, waited_s: float) -> None:
         """Raise if the provider did not create a session in time."""
         if waited_s < OPENING_TIMEOUT_S * codec.capabilities.opening_factor:
             return
         message = f"{_host(codec)} accepts the connection, but opens no session."
-        if not self._sessions_created:
-            raise ConnectError(message, "Check --base-url and --model.")
-        raise ConnectionLost(message)
+        self._openings += 1
+        most = MAX_OPENINGS if self._sessions_created else MAX_FIRST_OPENINGS
+        if self._is_new_peer or self._openings >= most:
+            raise ConnectError(message, "Check --base-url and --model, or try again later.")
+        raise ConnectionLost(f"{message} Trying again.")
 
     def _refused(self, codec: Codec) -> ConnectError:
         """Return the error for a server that gave a reason and created no session."""

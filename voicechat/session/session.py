@@ -130,6 +130,7 @@ class Session(SessionControls):
             lambda: self.floor,
             self._set_link,
             trace=self._trace,
+            warn=self._warn,
         )
         self._receiver = AudioReceiver(
             self._conversation, self._connections, self._stream, self._on_audio_event

@@ -68,7 +68,13 @@ class Transcriber:
         self._utterances = Utterances(settings.input_format)
         self._transcripts = TranscriptOrder()
         self._connections = ConnectionLoop(
-            make_codec, lambda: settings, self._on_event, self._floor, self._on_link, seeds=False
+            make_codec,
+            lambda: settings,
+            self._on_event,
+            self._floor,
+            self._on_link,
+            warn=notify,
+            seeds=False,
         )
         self._online = asyncio.Event()
         self._changed = asyncio.Event()

@@ -21,9 +21,11 @@ import asyncio
 import logging
 import socket as sockets
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -94,6 +96,8 @@ class Connection:
         """Wrap an open socket; called by `dial`."""
         self.dropped_audio = 0
         """Number of audio frames dropped because the network was too slow."""
+        self.clock_ahead_s = _clock_ahead_s(socket)
+        """Seconds by which the clock of this computer is ahead of the peer's; 0 if unknown."""
         self._socket = socket
         self._peer = peer
         self._liveness_timeout_s = liveness_timeout_s
@@ -314,6 +318,15 @@ async def _open(endpoint: DialTarget, peer: Peer) -> ClientConnection:
     _shorten_kernel_queue(socket)
     _end_dead_paths(socket)
     return socket
+
+
+def _clock_ahead_s(socket: ClientConnection) -> float:
+    """Compare the clock of this computer with the date of the handshake (RFC 9110, 6.6.1)."""
+    dates = socket.response.headers.get_all("Date") if socket.response is not None else []
+    try:
+        return time.time() - parsedate_to_datetime("".join(dates)).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
 
 
 def _open_text(name: str | Secret) -> str:
