@@ -158,7 +158,9 @@ async def test_refused_settings_are_reported_in_one_sentence_and_the_session_goe
     settings = {"transcription": Transcription(model="whisper-9")}
     async with talking(server, session_settings=settings) as driver:
         await answered(driver, "hello", "You said hello.")
-    assert warnings(driver) == ["The server refused settings: Failed to update session"]
+    assert warnings(driver) == [
+        "The provider refused the setting transcription: Failed to update session."
+    ]
 
 
 async def test_a_model_that_is_no_pipeline_ends_with_the_server_s_reason() -> None:

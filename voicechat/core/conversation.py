@@ -11,6 +11,7 @@ session sends a `Tick`.
 These parts hold the state, each in the file of its name:
 
 * `Responses`           the single response slot: due, requested, running, hanging
+* `SettingsUpdates`     the settings, without what the provider refused
 * `MicrophoneInput`     which microphone blocks are sent, and what ends a turn
 * `UserItems`           typed text and transcripts of the user
 * `Interruption`        detected speech of the user, and what it stops
@@ -50,6 +51,7 @@ from voicechat.core.provider_tools import ProviderTools
 from voicechat.core.responses import Responses
 from voicechat.core.seeding import Seeding
 from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.core.settings_updates import SettingsUpdates
 from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import Presence
 from voicechat.core.usage_meter import UsageMeter
@@ -74,7 +76,13 @@ class Conversation:
         """Time of the next `Tick` (s, on the clock of `now`); None if none is needed."""
         self._capabilities = capabilities or Capabilities()
         self._buffer = EffectBuffer(transcript)
-        self.microphone = MicrophoneInput(self._buffer, settings, hands_free=hands_free)
+        self._now = 0.0
+        self._updates = SettingsUpdates(
+            self._buffer, lambda: self.microphone.settings, lambda: self._now
+        )
+        self.microphone = MicrophoneInput(
+            self._buffer, settings, hands_free=hands_free, updates=self._updates
+        )
         """Decides which microphone blocks are sent. A session may call its `block` directly."""
         self._user_items = UserItems(self._buffer)
         self._tool_calls = ToolCalls(self._buffer, settings.tools)
@@ -89,7 +97,9 @@ class Conversation:
         )
         self._responses = Responses(self._buffer, self._capabilities, self._items, self._tool_calls)
         self._out_of_band = OutOfBandResponses(self._buffer, self._capabilities)
-        self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band)
+        self._errors = ProviderErrors(
+            self._buffer, self._responses, self._out_of_band, self._updates
+        )
         self._edits = ItemEdits(self._buffer, self._capabilities, self._user_items, self._responses)
         self.meter = UsageMeter(self._buffer)
         """Usage and rate limits."""
@@ -104,7 +114,6 @@ class Conversation:
         )
         self._presence = Presence()
         self._seeding = Seeding(self._buffer, self._capabilities)
-        self._now = 0.0
 
     # ----------------------------------------------------------------- entry point
 
@@ -159,7 +168,7 @@ class Conversation:
 
     def _next_deadline(self) -> float | None:
         limits = [
-            self._items.stop_due, self.meter.due,
+            self._items.stop_due, self.meter.due, self._updates.due,
             self._out_of_band.due if self._out_of_band.open else None,
             self._provider_tools.due(self._now) if self._provider_tools.continuation_due else None,
             *self._responses.deadlines,
@@ -180,8 +189,8 @@ class Conversation:
 
     @property
     def settings(self) -> SessionSettings:
-        """The effective settings: without hands-free there is no turn detection."""
-        return self.microphone.settings
+        """The effective settings: those of the microphone input that the provider accepts."""
+        return self._updates.settings
 
     @property
     def asking(self) -> tuple[ToolCall, ...]:
@@ -202,7 +211,7 @@ class Conversation:
 
     def _session_created(self, event: events.SessionCreated) -> None:
         self._buffer.online = True
-        self._buffer.send(commands.UpdateSession(self.settings))
+        self._updates.connected()
         seeded = self._seeding.send(resumed=event.resumed)
         self._user_items.sent()
         if self._seeding.nothing_left:
@@ -320,7 +329,7 @@ class Conversation:
     def _offer(self, offer: inputs.OfferTools) -> None:
         self._tool_calls.offer(offer.tools, self._now)
         if self.microphone.offer(offer.tools):
-            self._buffer.send(commands.UpdateSession(self.settings))
+            self._updates.send()
 
     def _decide(self, decided: inputs.Decided) -> None:
         if not self._tool_calls.decide(decided, self._now):
@@ -338,6 +347,8 @@ class Conversation:
         if self._provider_tools.is_working(self._now):
             self._responses.note_activity(self._now)
         self._out_of_band.tick(self._now)
+        if self._updates.due is not None:
+            self._updates.tick(self._now)
         self.meter.tick(self._now)
         if self._responses.tick():
             self._interruption.barge_in(provider_cancels=False)
@@ -354,7 +365,7 @@ class Conversation:
         here.user_speaking = self._interruption.speech.active
         here.held = self._interruption.confirm_until is not None
         busy = here.user_speaking or self.microphone.talking
-        free = self.online and not busy
+        free = self.online and not busy and self._updates.due is None
         if (
             free
             and not (self._responses.busy or self._items.sounding)
@@ -416,6 +427,7 @@ _ON: dict[type[Any], _Step] = {
     # the user
     inputs.Typed: _C._type,
     inputs.Interrupt: lambda c, e: c._interrupt(),
+    events.SessionUpdated: lambda c, e: c._updates.accepted(),
     inputs.Configure: lambda c, e: c.microphone.configure(e.settings),
     inputs.AskOutOfBand: lambda c, e: c._out_of_band.ask(e, c._now),
     # the transcript
@@ -465,9 +477,7 @@ _ON: dict[type[Any], _Step] = {
     events.ProviderError: lambda c, e: c._errors.take(e),
     inputs.Tick: _C._tick,
     # ignored
-    **dict.fromkeys(
-        (events.SessionUpdated, events.SessionEnding, events.ResumptionHandle), _nothing
-    ),
+    **dict.fromkeys((events.SessionEnding, events.ResumptionHandle), _nothing),
     **dict.fromkeys((events.ItemAdded, events.ItemDeleted, events.ItemTruncated), _nothing),
     events.TranscriptSegment: _nothing,
     **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded, events.Unmapped), _nothing),

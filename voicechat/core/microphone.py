@@ -13,6 +13,7 @@ from dataclasses import replace
 from voicechat.core import commands, effects, inputs
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
+from voicechat.core.settings_updates import SettingsUpdates
 
 MIN_TALK_MS = 150.0
 """Shortest push-to-talk turn; a shorter press is discarded.
@@ -29,7 +30,12 @@ class MicrophoneInput:
     """The microphone's path to the provider."""
 
     def __init__(
-        self, buffer: EffectBuffer, settings: SessionSettings, *, hands_free: bool
+        self,
+        buffer: EffectBuffer,
+        settings: SessionSettings,
+        *,
+        hands_free: bool,
+        updates: SettingsUpdates,
     ) -> None:
         self.hands_free = hands_free
         self.talking = False
@@ -37,6 +43,7 @@ class MicrophoneInput:
         self.sent_ms = 0.0
         """Milliseconds of audio sent on this connection (with push-to-talk: in this turn)."""
         self._buffer = buffer
+        self._updates = updates
         self._settings = with_tools(settings, settings.tools)
         self._ms_per_byte = settings.input_format.decoded.ms(1)
         self._pressed_at = 0.0
@@ -127,13 +134,13 @@ class MicrophoneInput:
             input_format=self._settings.input_format,
             output_format=self._settings.output_format,
         )
-        self._buffer.send(commands.UpdateSession(self.settings))
+        self._updates.send()
 
     def set_hands_free(self, on: bool) -> None:
         """Select whether turns end by turn detection or by push-to-talk."""
         self.talking = False
         self.hands_free = on
-        self._buffer.send(commands.UpdateSession(self.settings))
+        self._updates.send()
         self._buffer.send(commands.ClearAudio())
         self._buffer.do(effects.CloseMic(closed=not on))
 

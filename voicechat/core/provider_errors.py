@@ -2,7 +2,7 @@
 
 The conversation ignores an error about a minor command, such as truncating an item a second time.
 An error about a response, or about no known command, ends the wait for it. An error about settings
-is a notice only: the session continues with the settings that it has.
+leads to a corrected update. If none is possible, the session continues with the settings it has.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from voicechat.core.commands import CommandName
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.out_of_band import OutOfBandResponses
 from voicechat.core.responses import Responses
+from voicechat.core.settings_updates import SettingsUpdates
 from voicechat.core.text import excerpt
 
 _QUIET_CODES = frozenset({"response_cancel_not_active"})
@@ -29,9 +30,14 @@ class ProviderErrors:
     """Applies the errors that a provider reports."""
 
     def __init__(
-        self, buffer: EffectBuffer, responses: Responses, out_of_band: OutOfBandResponses
+        self,
+        buffer: EffectBuffer,
+        responses: Responses,
+        out_of_band: OutOfBandResponses,
+        updates: SettingsUpdates,
     ) -> None:
         self._buffer = buffer
+        self._updates = updates
         self._responses = responses
         self._out_of_band = out_of_band
 
@@ -51,6 +57,13 @@ class ProviderErrors:
             if not self._responses.requested and self._out_of_band.refused(event.message):
                 return
             self._responses.refused(busy=False)
+        message = event.message
         if event.command != CommandName.UPDATE_SESSION:
             self._responses.expect_none()
-        self._buffer.do(effects.Notice(excerpt(event.message), effects.Level.ERROR))
+        elif not event.partial and self._updates.refused(event.message, event.part):
+            # A response without instructions and tools is not the answer.
+            self._responses.request_again()
+            return
+        else:
+            message = f"The server refused settings: {message}"
+        self._buffer.do(effects.Notice(excerpt(message), effects.Level.ERROR))

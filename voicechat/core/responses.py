@@ -100,6 +100,12 @@ class Responses:
         """Request a response when the state permits it; with `on` false, withdraw this."""
         self._slot.request_due = on
 
+    def request_again(self) -> None:
+        """Cancel a response that has not started, and request it again."""
+        if self.requested and self._capabilities.cancel:
+            self._slot.cancel()
+            self._slot.request_due = True
+
     def cancel_request(self) -> None:
         """Withdraw any request for a response, and expect none."""
         self._slot.request_due = False

@@ -64,6 +64,10 @@ class ProviderError:
     """The failed command, if the provider names it."""
     fatal: bool = False
     """True if the provider ends the session with it."""
+    partial: bool = False
+    """True if the provider ignores a part of the command and carries out the rest."""
+    part: str | None = None
+    """Refused part of the settings: `tools`, `tools.NAME`, `mcp_servers.LABEL` or a setting."""
 
 
 @dataclass(frozen=True, slots=True)

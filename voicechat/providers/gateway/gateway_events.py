@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
 
-from voicechat.core.commands import named_in
+from voicechat.core.commands import CommandName, named_in
 from voicechat.core.events import (
     AudioDelta,
     Event,
@@ -46,6 +46,7 @@ from voicechat.providers.json_fields import (
     text_or_none,
 )
 from voicechat.providers.openai.openai_frames import ItemState, kind_of, remembered, text_of
+from voicechat.providers.openai.openai_refusals import setting_of
 
 Message = dict[str, object]
 
@@ -172,10 +173,15 @@ def _updated(state: GatewayState, frame: Message) -> Iterator[Event]:
 def _error(state: GatewayState, frame: Message) -> Iterator[Event]:
     code = text_or_none(frame.get("code"))
     text = text_or_none(frame.get("message")) or code
+    command = named_in(as_text(frame.get("clientEventId")))
+    param = as_text(fields(fields(frame.get("raw")).get("error")).get("param"))
+    if command is None and param.startswith("session"):
+        command = CommandName.UPDATE_SESSION
     yield ProviderError(
         text or "The provider reported an error without a message.",
         code,
-        command=named_in(as_text(frame.get("clientEventId"))),
+        command=command,
+        part=setting_of(param) if command is CommandName.UPDATE_SESSION else None,
     )
 
 

@@ -37,6 +37,7 @@ from voicechat.providers.openai import openai_events, openai_responses, openai_s
 from voicechat.providers.openai.openai_events import TABLE, Reader
 from voicechat.providers.openai.openai_frames import OpenAIState
 from voicechat.providers.openai.openai_parts import Message, changes, no_setting
+from voicechat.providers.openai.openai_refusals import refused_part
 from voicechat.providers.openai.openai_session import WRITERS, Writers, session_object
 from voicechat.providers.rest import bearer
 from voicechat.speech import g711
@@ -119,6 +120,9 @@ class OpenAICodec:
         self._state = OpenAIState()
         self._input = SessionSettings().input_format
         self._session: Message = {}
+        """The session object that the server has; empty if that is unknown."""
+        self._requested: Message = {}
+        """The whole session object of the latest update."""
         self._settings: SessionSettings | None = None
         self._numbers: Iterator[int] = count(1)
         self._audio_types = frozenset(
@@ -154,15 +158,19 @@ class OpenAICodec:
         if isinstance(frame, str) and (delta := self._more_audio(frame)) is not None:
             return [delta]
         events = openai_events.read(self._state, frame, self._dialect.table)
-        for event in events:
+        for at, event in enumerate(events):
             if isinstance(event, AudioDelta):
                 self._latest = event
             if isinstance(event, SessionCreated) and self._dialect.recognize is not None:
                 self._dialect = self._dialect.recognize(dict(self._state.announced or {}))
                 self.capabilities = self._dialect.capabilities
-            if isinstance(event, ProviderError) and event.command is CommandName.UPDATE_SESSION:
+            if isinstance(event, ProviderError) and event.command is not CommandName.UPDATE_SESSION:
+                events[at] = replace(event, part=None)
+            elif isinstance(event, ProviderError):
                 # The state of the session is unknown now, so the next update sends all of it.
                 self._session = {}
+                self._state.updates -= bool(self._state.updates and not event.partial)
+                events[at] = replace(event, part=refused_part(event.part or "", self._requested))
         return events
 
     def _more_audio(self, frame: str) -> AudioDelta | None:
@@ -298,6 +306,7 @@ class OpenAICodec:
         announced = dict(self._state.announced or {})
         asked = self._dialect.adapt(replace(settings, speed=self._speed(settings)), announced)
         before, self._session = self._session, self._dialect.session(asked)
+        self._requested = self._session
         self._input = settings.input_format
         self._state.output = settings.output_format.encoding
         self._state.manual = settings.turn_detection is None

@@ -151,9 +151,8 @@ def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
         if state.updates and event.command is None and "session" in said:
             # The server names no event that it refuses.
             event = replace(event, command=CommandName.UPDATE_SESSION)
-        if event.command is CommandName.UPDATE_SESSION:
-            event = replace(event, message=f"The server refused settings: {event.message}")
-        yield event
+        # Speaches reports each setting that it lacks, and applies the others.
+        yield replace(event, partial=event.message.startswith("Specifying `session."))
 
 
 _TABLE = with_turn_ids({

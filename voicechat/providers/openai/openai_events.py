@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from voicechat.core.commands import named_in
+from voicechat.core.commands import CommandName, named_in
 from voicechat.core.events import (
     Event,
     IdleTimeout,
@@ -126,11 +126,16 @@ def error_event(state: OpenAIState, frame: Frame) -> Iterable[ProviderError]:
         or text_or_none(frame.error)
         or text_or_none(frame.message)
     )
+    param = text_or_none(error.get("param"))
+    command = named_in(as_text(error.get("event_id")))
+    if command is None and state.updates and (param or "").startswith("session"):
+        command = CommandName.UPDATE_SESSION
     yield ProviderError(
         message or code or kind or "The provider reported an error without a message.",
         code=code or (kind if kind in _TYPES_AS_CODES else None),
-        command=named_in(as_text(error.get("event_id"))),
+        command=command,
         fatal=code in FATAL or kind in FATAL,
+        part=param,
     )
 
 
