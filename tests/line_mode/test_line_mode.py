@@ -211,6 +211,21 @@ async def test_problems_go_to_standard_error(standard_input, capsys) -> None:
     assert "A line got no answer." in captured.err
 
 
+async def test_a_repeated_reason_is_printed_once(standard_input, capsys) -> None:
+    session = ScriptedSession()
+
+    def answer(text: str) -> list[Entry]:
+        for _ in range(7):
+            session.tell(LinkChanged(Link.RECONNECTING, "The server closed the connection."))
+            session.tell(LinkChanged(Link.ONLINE, "Reconnected."))
+        return [session.item("fine")]
+
+    session.answer = answer
+    standard_input(b"hello\n")
+    await run_filter(session)
+    assert capsys.readouterr().err.count("The server closed the connection.") == 1
+
+
 async def test_commands_of_a_pipe_do_not_go_to_the_model(standard_input, capsys) -> None:
     standard_input(b"/help\n  /helq\n/Forgte it\n/dance\n/usr/bin is what?\n/quit\nnever\n")
     session = ScriptedSession()

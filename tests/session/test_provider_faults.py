@@ -169,8 +169,13 @@ async def test_a_closed_session_continues_on_a_new_connection(wire, code, impati
     assert provider.fake.wrong == []
 
 
-@pytest.mark.parametrize("wire", ["openai", "google"])
-@pytest.mark.parametrize("code", [1002, 1003, 1008, 3000, 4001, 4403])
+@pytest.mark.parametrize(
+    ("wire", "code"),
+    [
+        *(("openai", code) for code in (1002, 1003, 1008, 3000, 4001, 4403)),
+        *(("google", code) for code in (1002, 1003, 3000, 4001, 4403)),
+    ],
+)
 async def test_a_refused_session_is_not_retried(wire, code) -> None:
     async with provided(wire) as provider, running_session(provider.session()) as (driver, running):
         await answered(driver, "one")
@@ -214,6 +219,70 @@ async def test_a_refused_handle_is_dropped_and_the_conversation_seeded(impatient
         assert "handle" not in provider.fake.setups[-1]["sessionResumption"]
     assert provider.dialled == 3
     assert provider.fake.wrong == []
+
+
+POLICY = (1008, "Operation is not implemented, or supported, or enabled.")
+
+
+async def test_a_resumable_session_that_is_closed_is_resumed(impatient) -> None:
+    async with provided("google") as provider, running_session(provider.session()) as (driver, _):
+        await answered(driver, "one")
+        await provider.socket.close(*POLICY)
+        await answered(driver, "two")
+        assert provider.fake.setups[-1]["sessionResumption"]["handle"]
+        await provider.socket.close(*POLICY)
+        await answered(driver, "three")
+    assert provider.dialled == 3
+    assert provider.fake.wrong == []
+
+
+async def test_a_resumable_session_that_is_closed_each_time_is_given_up(impatient) -> None:
+    async with provided("google") as provider, running_session(provider.session()) as (driver, run):
+        await answered(driver, "one")
+        handles: list[bool] = []
+
+        async def close(fake: Fake, socket: ServerConnection) -> None:
+            setup = json.loads(await socket.recv())["setup"]
+            handles.append("handle" in setup["sessionResumption"])
+            await socket.send(json.dumps({"setupComplete": {}}))
+            update = {"newHandle": "another", "resumable": True}
+            await socket.send(json.dumps({"sessionResumptionUpdate": update}))
+            await socket.close(*POLICY)
+
+        provider.talk = close
+        await provider.socket.close(*POLICY)
+        with pytest.raises(SessionLost, match="Operation is not implemented"):
+            await run
+    assert handles == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("wire", "code", "reason", "kind"),
+    [
+        ("google", 1007, "API key not valid. Please pass a valid API key.", KeyMissing),
+        ("google", 1008, "Your API key was reported as leaked.", KeyMissing),
+        ("google", 1011, "You exceeded your current quota, please check it.", ConnectError),
+        ("openai", 3000, "invalid_api_key", KeyMissing),
+    ],
+)
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_a_reason_that_no_attempt_changes_ends_the_session_once(
+    wire, code, reason, kind, has_begun, impatient
+) -> None:
+    async with provided(wire) as provider:
+
+        async def close(fake: Fake, socket: ServerConnection) -> None:
+            await socket.close(code, reason)
+
+        if not has_begun:
+            provider.talk = close
+        async with running_session(provider.session()) as (driver, running):
+            if has_begun:
+                await answered(driver, "one")
+                await provider.socket.close(code, reason)
+            with pytest.raises(kind, match=reason.rstrip(".")):
+                await running
+    assert provider.dialled == 1
 
 
 async def test_repeated_short_connections_are_given_up(impatient) -> None:

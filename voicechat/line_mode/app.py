@@ -184,6 +184,8 @@ class Filter(LineClient):
         super().__init__(session)
         self._out = out
         self._answered: set[str] = set()
+        self._last_loss = ""
+        """The last printed reason of a lost connection; it is not repeated before an answer."""
         self._reports: list[str] = []
 
     async def run(self) -> int:
@@ -218,6 +220,7 @@ class Filter(LineClient):
         await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
         answers = self._new_answers() + self._reports
         self._reports.clear()
+        self._last_loss = self._last_loss if not answers else ""
         for answer in answers:
             self._out.write(f"{answer}\n")
         self._out.flush()
@@ -258,7 +261,8 @@ class Filter(LineClient):
                 if item.role is Role.SYSTEM and entry_id not in self._answered:
                     self._answered.add(entry_id)  # the text of a timer
                     _print_message(item.text)
-            case LinkChanged(Link.RECONNECTING, text) if text:
+            case LinkChanged(Link.RECONNECTING, text) if text and text != self._last_loss:
+                self._last_loss = text
                 _print_message(text)
             case Report(_, text):
                 self._reports.append(text)

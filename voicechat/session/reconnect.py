@@ -83,7 +83,13 @@ SECOND_REFUSAL_S = 60.0
 INVALID = 1007
 """Close code for invalid frames: the same frames would be refused again."""
 
-_OF_A_HANDLE = frozenset({INVALID, 1008})
+_POLICY = 1008
+"""Close code for a violated policy. Gemini uses it for passing failures of a session, too."""
+
+MAX_CLOSED_RESUMABLE = 2
+"""Times in a row that a resumable session is continued after this code."""
+
+_OF_A_HANDLE = frozenset({INVALID, _POLICY})
 """Close codes that may refuse a resumption handle."""
 
 _BETWEEN_TURNS = frozenset({effects.Floor.IDLE, effects.Floor.LISTENING})
@@ -144,6 +150,8 @@ class ConnectionLoop:
         self._renewal = asyncio.Event()
         self._expiry = SessionExpiry(0.0)
         self._warned_of_expiry = False
+        self._closed_resumable = 0
+        """Times in a row that the provider closed a session that can be resumed."""
         self._openings = 0
         """Connections in a row that created no session in time."""
         self._handle = ""
@@ -289,6 +297,8 @@ class ConnectionLoop:
                 tasks.create_task(self._await_renewal())
         except* (ConnectionLost, ConnectError) as group:
             lost = first(group)
+            if isinstance(lost, ConnectionLost) and lost.refusal is not None:
+                raise lost.refusal from None
             if self._refusal and (self._is_new_peer or not self._sessions_created):
                 raise self._refused(codec) from None
             if not (isinstance(lost, ConnectionLost) and self._may_retry(lost)):
@@ -308,10 +318,22 @@ class ConnectionLoop:
         """Return True if another attempt makes sense; refused items are not sent again."""
         if not self._is_created:
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
+        if lost.close_code == _POLICY and self._handle:
+            return self._may_resume()
         if lost.retry or lost.close_code != INVALID or not self._seeds:
             return lost.retry
         before, self._shortened_at = self._shortened_at, time.monotonic()
         return before is None or self._shortened_at - before > SECOND_REFUSAL_S
+
+    def _may_resume(self) -> bool:
+        """Count a resumable session that the provider closed; return False after too many.
+
+        The first time it is resumed, then a new one is started.
+        """
+        self._closed_resumable += 1
+        if self._closed_resumable > 1:
+            self._handle = ""
+        return self._closed_resumable <= MAX_CLOSED_RESUMABLE
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
         unreadable: deque[float] = deque(maxlen=UNREADABLE)
@@ -362,6 +384,8 @@ class ConnectionLoop:
                     self._note_expiry(expires_at)
             case _ if isinstance(event, _ANSWERS):
                 self._unanswered, self._is_answering = 0, True
+                if isinstance(event, events.ResponseDone):
+                    self._closed_resumable = 0
             case events.ResumptionHandle(handle):
                 self._handle = handle
             case events.SessionEnding(seconds):

@@ -24,6 +24,7 @@ from websockets.http11 import Response
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, SessionLost, VoicechatError
 from voicechat.system.dial_target import DialTarget
+from voicechat.transports.refusal_reasons import refusal
 
 _LONGEST_WAIT = 60.0
 _LONGEST_QUOTE = 200
@@ -44,12 +45,23 @@ class DialFailed(ConnectError):
 
 
 class ConnectionLost(SessionLost):
-    """The connection ended. `close_code` is the peer's, if any; with `retry`, dial again."""
+    """The connection ended. `close_code` is the peer's, if any; with `retry`, dial again.
 
-    def __init__(self, reason: str, close_code: int | None = None, *, retry: bool = True) -> None:
+    `refusal` is the error that ends the session if no other attempt can succeed.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        close_code: int | None = None,
+        *,
+        retry: bool = True,
+        refusal: VoicechatError | None = None,
+    ) -> None:
         super().__init__(reason)
         self.close_code = close_code
-        self.retry = retry
+        self.retry = retry and refusal is None
+        self.refusal = refusal
 
 
 class Peer:
@@ -110,8 +122,14 @@ class Peer:
             return ConnectionLost(f"{self.host} {why}.")
         code = closed.rcvd.code
         sentence = _ENDINGS.get(code, f"closed the connection with code {code}")
-        said = self.quote(closed.rcvd.reason).rstrip(".")
-        return ConnectionLost(f"{self.host} {sentence}{said}.", code, retry=code not in _FINAL)
+        reason = closed.rcvd.reason
+        said = self.quote(reason).rstrip(".")
+        return ConnectionLost(
+            f"{self.host} {sentence}{said}.",
+            code,
+            retry=code not in _FINAL,
+            refusal=None if code in _PLANNED else refusal(self.host, reason, said),
+        )
 
     def unreachable(self, failure: Exception, deadline: float) -> VoicechatError:
         """Return the error for a failed dial attempt. `failure` is the library's exception."""
@@ -168,7 +186,10 @@ class Peer:
 
     def _refused(self, response: Response) -> VoicechatError:
         status = response.status_code
-        tail = f" (HTTP {status}{self.quote(_message(response.body)).rstrip('.')})."
+        reason = _message(response.body)
+        tail = f" (HTTP {status}{self.quote(reason).rstrip('.')})."
+        if refused := refusal(self.host, reason, tail.rstrip(".")):
+            return refused
         if status in {401, 403}:
             said = "refused the key" if self.has_key else "asks for a key"
             hint = "Check the key and its permissions."
@@ -200,6 +221,8 @@ _ENDINGS = {
     1012: "is restarting",
     1013: "is overloaded",
 }
+_PLANNED = frozenset({1000, 1001, 1012})
+"""Close codes of an end that is no refusal, whatever its reason says."""
 _RETRIED_STATUSES = {429: "limits the rate of requests", 500: "had an internal error"}
 _OWN_CLOSE_CODES = {1006: "closed the connection", 1009: "sent a frame that is too large"}
 _FINAL = frozenset({1002, 1003, 1007, 1008, 1010, 3000, 3003, 4001, 4003, 4400, 4401, 4403, 4404})
