@@ -211,6 +211,21 @@ async def test_problems_go_to_standard_error(standard_input, capsys) -> None:
     assert "A line got no answer." in captured.err
 
 
+async def test_an_incomplete_answer_is_printed_with_its_reason_and_exit_code_1(
+    standard_input, capsys
+) -> None:
+    session = ScriptedSession()
+
+    def answer(text: str) -> list[Entry]:
+        session.tell(Notice("It was too long."))
+        return [session.item("Half", status=ItemStatus.FAILED, error="It was too long.")]
+
+    session.answer = answer
+    standard_input(b"hello\n")
+    assert await run_filter(session) == (1, ["Half"])
+    assert capsys.readouterr().err.count("It was too long.") == 1
+
+
 async def test_a_repeated_reason_is_printed_once(standard_input, capsys) -> None:
     session = ScriptedSession()
 

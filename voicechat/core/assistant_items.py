@@ -23,7 +23,7 @@ STOP_TIMEOUT_S = 0.5
 OUTCOMES = {
     events.ResponseStatus.COMPLETED: ItemStatus.COMPLETED,
     events.ResponseStatus.CANCELLED: ItemStatus.INTERRUPTED,
-    events.ResponseStatus.INCOMPLETE: ItemStatus.INTERRUPTED,
+    events.ResponseStatus.INCOMPLETE: ItemStatus.FAILED,
     events.ResponseStatus.FAILED: ItemStatus.FAILED,
 }
 """Status of a response -> status of its items."""

@@ -314,6 +314,8 @@ class Conversation:
             self._tool_calls.entry(
                 event.response_id, event.item_id, event.call_id, event.name or ""
             )
+        elif event.kind is events.ItemKind.OTHER:
+            self._responses.note_output(event.response_id)
 
     # ----------------------------------------------------------------- tools
 

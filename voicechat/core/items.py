@@ -194,6 +194,11 @@ class Transcript:
         entry = self._by_id.get(item_id)
         return entry if isinstance(entry, Item) else None
 
+    def has_output(self, response_id: str) -> bool:
+        """Return True if there is text, sound or a tool call of this response."""
+        found = (entry for entry in reversed(self.entries) if entry.response_id == response_id)
+        return any(isinstance(e, ToolCall) or e.text.strip() or e.received_ms for e in found)
+
     @property
     def ends_with_call(self) -> bool:
         """True if the last entry is a tool call, which the model has not answered yet."""

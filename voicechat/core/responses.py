@@ -7,13 +7,12 @@ responses to turns, discards responses after an interruption, and gives up those
 
 from __future__ import annotations
 
-from voicechat.core import commands, effects, events
+from voicechat.core import commands, effects, events, short_answers
 from voicechat.core.assistant_items import OUTCOMES, AssistantItems
 from voicechat.core.effect_buffer import EffectBuffer
-from voicechat.core.items import ItemStatus, Turn
+from voicechat.core.items import ItemStatus, ToolCall, Turn
 from voicechat.core.seeding import unanswered
 from voicechat.core.settings import Capabilities
-from voicechat.core.text import excerpt
 from voicechat.core.tool_calls import ToolCalls
 from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
 
@@ -42,6 +41,7 @@ class Responses:
         self._tool_calls = calls
         self._slot = ResponseSlot()
         self._out_of_band_ids = RecentIds()
+        self._with_output = RecentIds()
         self._turn: Turn | None = None
         self._hanging = False
         self._answer_due: float | None = None
@@ -215,13 +215,27 @@ class Responses:
         if not first:
             return False
         self._hanging = False
-        error = excerpt(event.error or "")
-        self._items.end_response(rid, OUTCOMES[event.status], error or None)
+        self._report(event)
         self._tool_calls.end_response(rid)
-        if event.status is events.ResponseStatus.FAILED:
-            sentence = error or "The model could not answer."
-            self._buffer.do(effects.Notice(sentence, effects.Level.ERROR))
         return event.reason == "turn_detected" and rid not in self._slot.dead
+
+    def _report(self, event: events.ResponseDone) -> None:
+        """Close the items of a response; tell the user why the answer is incomplete or missing."""
+        rid, transcript, sentence = event.response_id, self._buffer.transcript, ""
+        if event.status in {events.ResponseStatus.INCOMPLETE, events.ResponseStatus.FAILED}:
+            calls = [entry for entry in transcript.entries if isinstance(entry, ToolCall)]
+            sentence, hint = short_answers.reason_of(event, [c for c in calls if c.response_id == rid])
+            self._buffer.do(effects.Notice(sentence, effects.Level.ERROR, hint))
+        self._items.end_response(rid, OUTCOMES[event.status], sentence or None)
+        is_whole = event.status is events.ResponseStatus.COMPLETED and not event.reason
+        if not is_whole or rid in self._slot.dead or rid in self._with_output:
+            return
+        if not transcript.has_output(rid):
+            self._buffer.do(effects.Notice(short_answers.EMPTY, effects.Level.WARNING))
+
+    def note_output(self, response_id: str) -> None:
+        """Note that a response has output that is neither text, sound nor a local tool call."""
+        self._with_output.add(response_id)
 
     # ----------------------------------------------------------------- ends before the end
 

@@ -184,8 +184,8 @@ class Filter(LineClient):
         super().__init__(session)
         self._out = out
         self._answered: set[str] = set()
-        self._last_loss = ""
-        """The last printed reason of a lost connection; it is not repeated before an answer."""
+        self._problems: set[str] = set()  # printed since the last answer
+        self._is_short = False
         self._reports: list[str] = []
 
     async def run(self) -> int:
@@ -220,24 +220,26 @@ class Filter(LineClient):
         await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
         answers = self._new_answers() + self._reports
         self._reports.clear()
-        self._last_loss = self._last_loss if not answers else ""
+        if answers:
+            self._problems.clear()
         for answer in answers:
             self._out.write(f"{answer}\n")
         self._out.flush()
         if owed and not answers:
             _print_message("A line got no answer.")
-        return bool(answers) or not owed
+        return (bool(answers) or not owed) and not self._is_short
 
     def _new_answers(self) -> list[str]:
         """The answers since the last call; errors go to standard error."""
-        answers = []
+        answers, self._is_short = [], False
         for entry in self.session.transcript.entries:
             if not isinstance(entry, Item) or entry.role is not Role.ASSISTANT or entry.hidden:
                 continue
             if entry.status is ItemStatus.IN_PROGRESS or entry.item_id in self._answered:
                 continue
             self._answered.add(entry.item_id)
-            if entry.error:
+            self._is_short = self._is_short or bool(entry.error)
+            if entry.error and entry.error not in self._problems:
                 _print_message(entry.error)
             if entry.shown.strip():
                 answers.append(entry.shown.strip())
@@ -247,6 +249,7 @@ class Filter(LineClient):
         """Write problems to standard error."""
         match update:
             case effects.Notice(text, _, hint, pipe_hint):
+                self._problems.add(text)
                 _print_message(f"{text} {pipe_hint or hint}")
             case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
@@ -261,8 +264,8 @@ class Filter(LineClient):
                 if item.role is Role.SYSTEM and entry_id not in self._answered:
                     self._answered.add(entry_id)  # the text of a timer
                     _print_message(item.text)
-            case LinkChanged(Link.RECONNECTING, text) if text and text != self._last_loss:
-                self._last_loss = text
+            case LinkChanged(Link.RECONNECTING, text) if text not in {"", *self._problems}:
+                self._problems.add(text)
                 _print_message(text)
             case Report(_, text):
                 self._reports.append(text)

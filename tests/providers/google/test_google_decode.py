@@ -256,13 +256,21 @@ def test_an_answer_without_content_is_an_empty_response():
     assert decode(reader, content(turnComplete=True)) == [Unmapped("serverContent")]
 
 
-def test_a_turn_that_the_model_gave_up_is_failed():
-    events = decode(
-        codec(), audio(), content(turnComplete=True, turnCompleteReason="RESPONSE_REJECTED")
-    )
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("RESPONSE_REJECTED", "content_filter"),
+        ("GENERATED_AUDIO_SAFETY", "content_filter"),
+        ("PROHIBITED_INPUT_CONTENT", "content_filter"),
+        ("MAX_TOKENS", "max_output_tokens"),
+        ("MALFORMED_FUNCTION_CALL", "the model wrote an invalid tool call"),
+        ("SOMETHING_NEW", "something new"),
+    ],
+)
+def test_a_turn_that_the_model_gave_up_is_incomplete(reason, said):
+    events = decode(codec(), audio(), content(turnComplete=True, turnCompleteReason=reason))
     (done,) = of(ResponseDone, events)
-    assert (done.status, done.reason) == (ResponseStatus.FAILED, "RESPONSE_REJECTED")
-    assert done.error
+    assert (done.status, done.reason) == (ResponseStatus.INCOMPLETE, said)
 
 
 @pytest.mark.parametrize("name", ["responseTokenCount", "candidatesTokenCount"])

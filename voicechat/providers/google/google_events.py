@@ -145,7 +145,8 @@ def _content(
     if content.get("turnComplete") is True:
         reason = text_or_none(content.get("turnCompleteReason"))
         working = content.get("interactionStatus") == "IN_PROGRESS"
-        yield from turns.ended(usage, _outcome(reason), reason, background=working)
+        status, said = _outcome(reason)
+        yield from turns.ended(usage, status, said, background=working)
 
 
 def _transcripts(turns: GeminiTurns, content: Message) -> Iterator[Event]:
@@ -170,10 +171,27 @@ def _part(turns: GeminiTurns, part: Message, *, spoken: bool) -> Iterator[Event]
         yield Unmapped(as_text(next(iter(part), "part")))
 
 
-def _outcome(reason: str | None) -> ResponseStatus:
-    if reason in {None, "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"}:
-        return ResponseStatus.COMPLETED
-    return ResponseStatus.FAILED
+_ENDS = {
+    "TURN_COMPLETE_REASON_UNSPECIFIED": (ResponseStatus.COMPLETED, None),
+    "NEED_MORE_INPUT": (ResponseStatus.COMPLETED, "NEED_MORE_INPUT"),
+    "MALFORMED_FUNCTION_CALL": (ResponseStatus.INCOMPLETE, "the model wrote an invalid tool call"),
+    "MAX_TOKENS": (ResponseStatus.INCOMPLETE, "max_output_tokens"),
+    "INPUT_OTHER": (ResponseStatus.INCOMPLETE, "the provider refused the input"),
+    "GENERATED_OTHER": (ResponseStatus.INCOMPLETE, "the provider refused the answer"),
+    "MAX_REGENERATION_REACHED": (ResponseStatus.INCOMPLETE, "the model gave up"),
+}
+_FILTERS = ("REJECTED", "PROHIBITED", "SAFETY", "BLOCKLIST", "UNSAFE", "CELEBRITY", "PEOPLE")
+
+
+def _outcome(reason: str | None) -> tuple[ResponseStatus, str | None]:
+    """Return the status and the reason of a turn that ended with this `turnCompleteReason`."""
+    if reason is None:
+        return ResponseStatus.COMPLETED, None
+    if reason in _ENDS:
+        return _ENDS[reason]
+    if any(word in reason for word in _FILTERS):
+        return ResponseStatus.INCOMPLETE, "content_filter"
+    return ResponseStatus.INCOMPLETE, reason.replace("_", " ").lower()
 
 
 def _calls(turns: GeminiTurns, tool_call: Message, usage: Usage | None) -> Iterator[Event]:

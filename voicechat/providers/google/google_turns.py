@@ -317,5 +317,4 @@ class GeminiTurns:
         if self._turn is not None and self._turn.answered:
             yield from self._finish_turn()
         self._past = response
-        error = None if status is not ResponseStatus.FAILED else f"The model stopped: {reason}."
-        yield ResponseDone(response.response_id, status, reason, error, usage)
+        yield ResponseDone(response.response_id, status, reason, None, usage)
