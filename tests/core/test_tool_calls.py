@@ -301,6 +301,63 @@ def test_a_repeated_call_is_answered_again_but_not_run_again() -> None:
     assert CreateResponse() in sent(driver.feed(events.ResponseDone("r3")))
 
 
+def reused(driver: ConversationDriver, response_id: str, item_id: str) -> list[Effect]:
+    """Make a call with the id of an earlier one, from the start of its response."""
+    added = events.OutputItemAdded(response_id, item_id, events.ItemKind.TOOL_CALL, "c1", "look")
+    piece = events.ToolArgumentsDelta(response_id, item_id, "c1", "{}")
+    ready = events.ToolCallReady(response_id, item_id, "c1", "look", "{}")
+    return driver.feed(events.ResponseCreated(response_id), added, piece, ready)
+
+
+@pytest.mark.parametrize("item_id", ["ic1", "i2"])
+def test_an_id_that_is_used_again_is_another_call(item_id: str) -> None:
+    driver = ConversationDriver()
+    driver.called("look")
+    driver.feed(inputs.ToolFinished("c1", "first"), events.ResponseDone("r1"))
+    assert run(reused(driver, "r2", item_id)) == ["c1_2"]
+    commands = sent(driver.feed(inputs.ToolFinished("c1_2", "second"), events.ResponseDone("r2")))
+    assert commands == [ToolResult("c1", "second", "look"), CreateResponse()]
+    entries = driver.conversation.transcript.entries
+    calls = [entry for entry in entries if isinstance(entry, ToolCall)]
+    assert [(call.call_id, call.output) for call in calls] == [("c1", "first"), ("c1_2", "second")]
+    assert run(reused(driver, "r3", item_id)) == ["c1_3"]
+
+
+def test_an_id_that_is_used_twice_in_one_response_is_one_call() -> None:
+    driver = ConversationDriver()
+    driver.called("look")
+    assert driver.feed(events.ToolCallReady("r1", "i9", "c1", "look", "{}")) == []
+    commands = sent(driver.feed(inputs.ToolFinished("c1", "a"), events.ResponseDone("r1")))
+    assert commands == [ToolResult("c1", "a", "look"), CreateResponse()]
+
+
+def test_a_new_session_may_use_the_id_of_an_old_call() -> None:
+    driver = ConversationDriver()
+    driver.called("look")
+    driver.feed(inputs.ToolFinished("c1", "first"), events.ResponseDone("r1"))
+    driver.feed(inputs.Disconnected("gone"), events.SessionCreated("s2"))
+    assert run(reused(driver, "r9", "i9")) == ["c1_2"]
+
+
+def test_a_resumed_session_may_repeat_a_call() -> None:
+    driver = ConversationDriver()
+    driver.called("look")
+    driver.feed(inputs.ToolFinished("c1", "first"), events.ResponseDone("r1"))
+    driver.feed(inputs.Disconnected("gone"), events.SessionCreated("s2", resumed=True))
+    effects = reused(driver, "r9", "i9")
+    assert run(effects) == []
+    assert ToolResult("c1", "first", "look") in sent(effects)
+
+
+def test_a_withdrawn_call_is_found_by_the_id_of_the_provider() -> None:
+    driver = ConversationDriver()
+    driver.called("look")
+    driver.feed(inputs.ToolFinished("c1", "first"), events.ResponseDone("r1"))
+    reused(driver, "r2", "i2")
+    effects = driver.feed(events.ToolCallsCancelled(("c1",)))
+    assert CancelTools(("c1_2",)) in effects
+
+
 def test_an_incomplete_call_is_cancelled() -> None:
     driver = ConversationDriver()
     driver.feed(

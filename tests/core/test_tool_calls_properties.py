@@ -39,7 +39,9 @@ class World:
         self.conversation = Conversation(
             SessionSettings(tools=TOOLS), hands_free=False, speaker=False
         )
-        self.responses = self.changes = 0
+        self.responses = self.changes = self.connections = 0
+        self.places: dict[str, tuple[int, str]] = {}
+        """Connection and response of every call, by its id."""
         self.response: str | None = None
         self.afresh = False
         self.made: dict[str, tuple[str, str]] = {}
@@ -67,8 +69,14 @@ class World:
         self.ready(f"c{len(self.made)}", self.chance.choice(NAMES), self.chance.choice(ARGUMENTS))
 
     def duplicate(self) -> None:
-        if self.made:
-            call_id = self.chance.choice(list(self.made))
+        # On one connection, another response makes another call, even with the same id.
+        made = [
+            call_id
+            for call_id, place in self.places.items()
+            if place[0] != self.connections or place[1] == self.response
+        ]
+        if made:
+            call_id = self.chance.choice(made)
             name, arguments = self.made[call_id]
             if self.chance.random() < 0.3:
                 arguments = '{"a": "another"}'
@@ -83,6 +91,7 @@ class World:
             self.take(events.ResponseCreated(self.response))
         self.made.setdefault(call_id, (name, arguments))
         self.mine.add(call_id)
+        self.places[call_id] = (self.connections, self.response)
         self.take(events.ToolCallReady(self.response, f"i{call_id}", call_id, name, arguments))
 
     def done(self) -> None:
@@ -99,6 +108,7 @@ class World:
             resumed = not self.afresh and self.chance.random() < 0.5
             self.afresh = False
             self.results.clear()
+            self.connections += 1
             self.mine = set(self.made) if resumed else set()
             self.repeated_calls = set()
             self.take(events.SessionCreated("s", resumed=resumed))

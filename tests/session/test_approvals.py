@@ -193,17 +193,33 @@ async def test_unknown_tools_and_invalid_arguments_run_nothing(
         assert driver.session.asking == ()
 
 
-async def test_the_same_id_twice_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_same_id_twice_in_a_response_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_session(monkeypatch, wipe, add) as (driver, model):
         one, other = '{"path": "a"}', '{"path": "b"}'
         await model.calls(("c1", "wipe", one), ("c1", "wipe", one), ("c1", "wipe", other))
         await until(lambda: driver.session.asking)
         decide(driver, Decision.ONCE)
         await until(lambda: model.asked_to_go_on)
-        await model.calls(("c1", "wipe", one), ("c9", "add", '{"a": 1, "b": 2}'))
+        await model.calls(("c9", "add", '{"a": 1, "b": 2}'))
         await until(lambda: "c9" in model.answers)
         assert done == ["a", "add"]
         assert set(model.answers) == {"c1", "c9"}
+
+
+async def test_the_same_id_in_another_response_is_asked_and_answered_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with running_session(monkeypatch, wipe) as (driver, model):
+        for place in ("a", "a", "b"):
+            before = model.asked_to_go_on
+            await model.calls(("call_0", "wipe", f'{{"path": "{place}"}}'))
+            await until(lambda: driver.session.asking)
+            (asking,) = driver.session.asking
+            driver.session.decide(asking.call_id, asking.arguments, Decision.ONCE)
+            await until(lambda before=before: model.asked_to_go_on > before)
+        assert done == ["a", "a", "b"]
+        answers = [item["call_id"] for item in model.items("function_call_output")]
+        assert answers == ["call_0"] * 3
 
 
 async def test_denied_with_an_explanation_and_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,6 +212,7 @@ class Conversation:
     def _session_created(self, event: events.SessionCreated) -> None:
         self._buffer.online = True
         self._updates.connected()
+        self._tool_calls.connected(resumed=event.resumed)
         seeded = self._seeding.send(resumed=event.resumed)
         self._user_items.sent()
         if self._seeding.nothing_left:

@@ -120,6 +120,8 @@ class ToolCall:
     """The user's decision applies to this call only."""
     remark: str = ""
     """Warnings for the user before a decision."""
+    wire_id: str = ""
+    """Id of the call at the provider, which may use it for several calls."""
 
 
 Entry = Item | ToolCall

@@ -224,7 +224,9 @@ class Responses:
         rid, transcript, sentence = event.response_id, self._buffer.transcript, ""
         if event.status in {events.ResponseStatus.INCOMPLETE, events.ResponseStatus.FAILED}:
             calls = [entry for entry in transcript.entries if isinstance(entry, ToolCall)]
-            sentence, hint = short_answers.reason_of(event, [c for c in calls if c.response_id == rid])
+            sentence, hint = short_answers.reason_of(
+                event, [c for c in calls if c.response_id == rid]
+            )
             self._buffer.do(effects.Notice(sentence, effects.Level.ERROR, hint))
         self._items.end_response(rid, OUTCOMES[event.status], sentence or None)
         is_whole = event.status is events.ResponseStatus.COMPLETED and not event.reason

@@ -30,6 +30,9 @@ from voicechat.core.turns import RecentIds
 MAX_OPEN_CALLS = 32
 """Most calls that may run or wait for a decision; further ones are answered with an error."""
 
+MAX_KNOWN_IDS = 1024
+"""Most ids of calls that are remembered."""
+
 MAX_ARGUMENT_CHARS = 20_000
 """Most characters of arguments that a user can be asked to approve."""
 
@@ -92,6 +95,55 @@ class Batch:
         return self.response_ended and not self.open
 
 
+class CallIds:
+    """Unique ids of calls. A provider may use one id again, in another response.
+
+    A call is the same one if response and id are the same. After a lost connection, it is also the
+    same if it has the same item, or if the provider resumed the session.
+    """
+
+    def __init__(self) -> None:
+        self._latest: dict[str, tuple[str, str, str]] = {}
+        """Id at the provider -> unique id, response and item of its latest call."""
+        self._earlier: set[str] = set()
+        """Ids at the provider that no call of this connection has used."""
+        self._resumed = False
+
+    def connected(self, *, resumed: bool) -> None:
+        """Start a connection; a `resumed` session may repeat its calls."""
+        self._earlier, self._resumed = set(self._latest), resumed
+
+    def unique(self, wire_id: str, response_id: str, item_id: str) -> str:
+        """Return the unique id of this call."""
+        known = self._latest.get(wire_id)
+        if known is None:
+            unique = wire_id
+        elif self._is_same(wire_id, known, response_id, item_id):
+            unique = known[0]
+        else:
+            unique = self._next(known[0], wire_id)
+        if known is None or wire_id in self._earlier or unique != known[0]:
+            self._latest[wire_id] = (unique, response_id, item_id)
+        self._earlier.discard(wire_id)
+        if len(self._latest) > MAX_KNOWN_IDS:
+            del self._latest[next(iter(self._latest))]
+        return unique
+
+    def _is_same(
+        self, wire_id: str, known: tuple[str, str, str], response_id: str, item_id: str
+    ) -> bool:
+        if wire_id in self._earlier:
+            return self._resumed or known[2] == item_id
+        return not response_id or known[1] in {"", response_id}
+
+    def _next(self, latest: str, wire_id: str) -> str:
+        """Return the id of the next call with this id: `ID_2`, `ID_3`."""
+        number = latest.removeprefix(f"{wire_id}_")
+        unique = f"{wire_id}_{int(number) + 1 if number.isdecimal() else 2}"
+        # The provider itself may use that id, too.
+        return self._next(unique, wire_id) if unique in self._latest else unique
+
+
 class ToolCalls:
     """The open tool calls of a conversation."""
 
@@ -102,7 +154,8 @@ class ToolCalls:
         self._open: dict[str, ToolCall] = {}
         self._asked: dict[str, ToolSpec] = {}
         self._batches: dict[str, Batch] = {}
-        self._seen = RecentIds(1024)
+        self._ids = CallIds()
+        self._seen = RecentIds(MAX_KNOWN_IDS)
         self._carried: set[str] = set()
         self._settled: set[str] = set()
         """Ids of calls that need no further answer on this connection."""
@@ -132,29 +185,31 @@ class ToolCalls:
                 self._answer(self._open[call_id], ToolState.FAILED, CHANGED, now)
 
     def entry(self, response_id: str, item_id: str, call_id: str, name: str) -> ToolCall:
-        """Return the call with this id; create it if it does not exist."""
-        entry = self._buffer.transcript.get(call_id)
+        """Return this call of the provider; create it if it does not exist."""
+        unique = self._ids.unique(call_id, response_id, item_id)
+        entry = self._buffer.transcript.get(unique)
         if isinstance(entry, ToolCall):
             return entry
-        call = ToolCall(call_id, item_id, response_id, name)
+        call = ToolCall(unique, item_id, response_id, name, wire_id=call_id)
         self._buffer.transcript.add(call)
         self._buffer.changed(call)
         return call
 
     def arguments(self, event: events.ToolArgumentsDelta) -> None:
         """Add to the arguments of a call."""
-        call = self._buffer.transcript.get(event.call_id)
+        unique = self._ids.unique(event.call_id, event.response_id, event.item_id)
+        call = self._buffer.transcript.get(unique)
         if isinstance(call, ToolCall) and call.state is ToolState.STREAMING:
             call.arguments += event.text
             self._buffer.changed(call)
 
     def ready(self, event: events.ToolCallReady, now: float, *, alive: bool) -> None:
         """Run a complete call or ask for approval, once. A call of a dead response is cancelled."""
-        if event.call_id in self._seen:
-            self._answer_repeated(event, alive=alive)
-            return
-        self._seen.add(event.call_id)
         call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
+        if call.call_id in self._seen:
+            self._answer_repeated(call, event, alive=alive)
+            return
+        self._seen.add(call.call_id)
         call.name, call.arguments = event.name or call.name, clean_json(event.arguments)
         spec = self._tools.get(call.name)
         call.source = spec.source if spec is not None else ""
@@ -190,15 +245,14 @@ class ToolCalls:
         call.asks_always, call.remark = spec.asks_always, spec.remark
         self._buffer.ask(call)
 
-    def _answer_repeated(self, event: events.ToolCallReady, *, alive: bool) -> None:
+    def _answer_repeated(self, call: ToolCall, event: events.ToolCallReady, *, alive: bool) -> None:
         """Answer a repeated call without running it again."""
-        call = self.entry(event.response_id, event.item_id, event.call_id, event.name)
-        if event.call_id in self._open:
-            self._carried.discard(event.call_id)
-        elif event.call_id not in self._settled:
+        if call.call_id in self._open:
+            self._carried.discard(call.call_id)
+        elif call.call_id not in self._settled:
             same = clean_json(event.arguments) == call.arguments
             output = (call.output or LOST) if same else USED_ID
-            self._send(commands.ToolResult(event.call_id, output, event.name, not same))
+            self._send(call, commands.ToolResult(event.call_id, output, event.name, not same))
             batch = self._batches.setdefault(event.response_id, Batch(response_ended=not alive))
             batch.answered += 1
 
@@ -253,12 +307,16 @@ class ToolCalls:
 
     def cancelled(self, event: events.ToolCallsCancelled, now: float) -> None:
         """Cancel calls whose results the provider no longer accepts; they get no answer."""
-        dropped = [self._open[call_id] for call_id in event.call_ids if call_id in self._open]
+        dropped = [call for call in self._open.values() if call.wire_id in event.call_ids]
         running = [call for call in dropped if call.state is ToolState.RUNNING]
         for call in dropped:
             self._close(call, ToolState.CANCELLED, None, now)
             self._settled.add(call.call_id)
         self._stop(running)
+
+    def connected(self, *, resumed: bool) -> None:
+        """Start a connection; a `resumed` session still has the calls of the last one."""
+        self._ids.connected(resumed=resumed)
 
     def connection_lost(self) -> None:
         """Carry running and waiting calls over to the next session; drop incomplete ones."""
@@ -289,12 +347,11 @@ class ToolCalls:
         if carried:
             self._buffer.send(commands.SeedResult(call.call_id, output))
         else:
-            self._send(
-                commands.ToolResult(call.call_id, output, call.name, state is not ToolState.DONE)
-            )
+            failed = state is not ToolState.DONE
+            self._send(call, commands.ToolResult(call.wire_id, output, call.name, failed))
 
-    def _send(self, result: commands.ToolResult) -> None:
-        self._settled.add(result.call_id)
+    def _send(self, call: ToolCall, result: commands.ToolResult) -> None:
+        self._settled.add(call.call_id)
         self._buffer.send(result)
 
     def _close(self, call: ToolCall, state: ToolState, output: str | None, now: float) -> None:

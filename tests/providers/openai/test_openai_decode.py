@@ -552,3 +552,24 @@ def test_an_out_of_band_response():
         assert reader.decode(answer)[0].out_of_band
     assert not reader.decode(created(conversation_id="conv"))[0].out_of_band
     assert not reader.decode(created())[0].out_of_band
+
+
+def test_a_call_id_that_is_used_again_is_another_call() -> None:
+    codec = OpenAICodec("ws://x")
+    found = []
+    for response_id in ("r1", "r2"):
+        item = {**ITEM, "id": f"i_{response_id}", "call_id": "call_0", "status": "completed"}
+        where = {"response_id": response_id, "item_id": item["id"], "call_id": "call_0"}
+        for frame in (
+            {"type": "response.created", "response": {"id": response_id}},
+            {"type": "response.output_item.added", "response_id": response_id, "item": item},
+            {"type": "response.function_call_arguments.done", **where, "name": "look",
+             "arguments": "{}"},
+            {"type": "response.output_item.done", "response_id": response_id, "item": item},
+            {"type": "response.done", "response": {"id": response_id, "output": [item]}},
+        ):  # fmt: skip
+            found += codec.decode(json.dumps(frame))
+    ready = [event for event in found if isinstance(event, ToolCallReady)]
+    assert [(event.response_id, event.call_id) for event in ready] == [
+        ("r1", "call_0"), ("r2", "call_0"),
+    ]  # fmt: skip

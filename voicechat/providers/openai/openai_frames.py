@@ -15,6 +15,7 @@ from voicechat.core.items import Usage
 from voicechat.providers.json_fields import Samples, Stream, as_list, as_text, count, fields, number
 
 _MOST_ITEMS = 512
+_MOST_REUSES = 15
 
 
 class Frame(msgspec.Struct):
@@ -57,7 +58,10 @@ class ItemState:
     name: str = ""
     call_id: str = ""
     call_reported: bool = False
-    """The tool call was reported; stored under the id of the call."""
+    """The call that the server runs was reported."""
+    responses: list[str] = field(default_factory=list)
+    """Responses in which the tool call was reported; stored under the id of the call, which a
+    server may use again in another response."""
     text_reported: bool = False
     """The whole text was reported."""
     transcribed: bool = False
@@ -70,6 +74,17 @@ class ItemState:
     """Latest report of a call that the server runs."""
     remote_tools: RemoteTools | None = None
     """Latest report of a list of tools that the server fetches."""
+
+    def reports_call(self, response_id: str) -> bool:
+        """Note that a tool call is reported; return False if it was reported before.
+
+        A missing id of a response may be any.
+        """
+        known = self.responses
+        if response_id in known or (known and not (response_id and all(known))):
+            return False
+        self.responses = [*known[-_MOST_REUSES:], response_id]
+        return True
 
     def stream(self, kind: str) -> Stream:
         """Return the text stream of this kind."""

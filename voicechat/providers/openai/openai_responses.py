@@ -214,10 +214,8 @@ def arguments_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     # the item, whose status tells whether the call was completed.
     if not (call_id and name and parse(arguments, _Arguments) is not None):
         return
-    call_state = state.item(call_id)
-    if not call_state.call_reported:
-        call_state.call_reported = True
-        response_id = as_text(frame.response_id) or state.running
+    response_id = as_text(frame.response_id) or state.running
+    if state.item(call_id).reports_call(response_id):
         yield ToolCallReady(response_id, item_id, call_id, name, arguments)
 
 
@@ -228,10 +226,8 @@ def _call_of(state: OpenAIState, response_id: str, item: dict[str, object]) -> I
     item_id = as_text(item.get("id"))
     known = state.item(item_id or as_text(item.get("call_id")))
     call_id = as_text(item.get("call_id")) or known.call_id
-    call_state = state.item(call_id or item_id)
-    if call_state.call_reported:
+    if not state.item(call_id or item_id).reports_call(response_id):
         return
-    call_state.call_reported = True
     yield ToolCallReady(
         response_id,
         item_id,
