@@ -84,7 +84,7 @@ class Conversation:
             self._buffer, settings, hands_free=hands_free, updates=self._updates
         )
         """Decides which microphone blocks are sent. A session may call its `block` directly."""
-        self._user_items = UserItems(self._buffer)
+        self._user_items = UserItems(self._buffer, self._capabilities.transcription_remedy)
         self._tool_calls = ToolCalls(self._buffer, settings.tools)
         self._provider_tools = ProviderTools(self._buffer)
         self._announcements = Announcements(self._buffer)

@@ -241,6 +241,8 @@ class Capabilities:
     """Multiplies the time in which a session must open; a server may load its models first."""
     remote_tools: bool = True
     """The provider can fetch tools from an MCP server and run them itself."""
+    transcription_remedy: str = 'Set transcription to the name of another model, or to "off".'
+    """Advice to the user after a failed transcription."""
     transcription_only: bool = False
     """Sessions that only transcribe are supported."""
     speed_range: tuple[float, float] | None = SPEED_RANGE

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import replace
 
-from voicechat.core import events
+from voicechat.core import effects, events
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.pictures import Picture
+from voicechat.core.text import excerpt
 from voicechat.core.turns import RecentIds
+
+REPEATED = "no transcript, as before"
+"""Reason at an item whose transcription failed like an earlier one."""
+
+_NUMBERED = re.compile(r"\S*\d\S*")
+"""Words that differ between failures of the same kind, such as ids."""
 
 KEPT_BYTES = 10_000_000
 """Bytes of pictures kept for seeding; the oldest are dropped."""
@@ -18,8 +26,12 @@ KEPT_BYTES = 10_000_000
 class UserItems:
     """The items of the user."""
 
-    def __init__(self, buffer: EffectBuffer) -> None:
+    def __init__(self, buffer: EffectBuffer, remedy: str = "") -> None:
+        """`remedy` is advice to the user after a failed transcription."""
         self._buffer = buffer
+        self._remedy = remedy
+        self._failures = RecentIds()
+        """Kinds of failed transcriptions that the user knows."""
         self._typed = 0
         self._pictures: deque[Item] = deque()
         self._ignored = RecentIds()
@@ -76,12 +88,25 @@ class UserItems:
         item = self._spoken(event.item_id)
         item.text = event.text if event.replace or event.final else item.text + event.text
         if event.final:
-            item.status, item.error = ItemStatus.COMPLETED, event.error
+            item.status, item.error = ItemStatus.COMPLETED, self._failure(event.error)
             if not item.text.strip() and not event.error:
                 self._buffer.remove(item)
                 return False
         self._buffer.changed(item)
         return True
+
+    def _failure(self, error: str | None) -> str | None:
+        """Return the reason to show at an item; report each kind of failure once."""
+        if not error:
+            return error
+        error = excerpt(error)
+        kind = _NUMBERED.sub("", error)
+        if kind in self._failures:
+            return REPEATED
+        self._failures.add(kind)
+        sentence = f"Your speech cannot be transcribed: {error.rstrip('.')}."
+        self._buffer.do(effects.Notice(sentence, effects.Level.WARNING, self._remedy))
+        return error
 
     def _spoken(self, item_id: str, after: str | None = None) -> Item:
         item = self._buffer.transcript.item(item_id)

@@ -32,6 +32,11 @@ VOICE_LIVE_VERSION = "2025-10-01"
 TOKEN_VARIABLE = "AZURE_OPENAI_AD_TOKEN"
 """Holds an Entra token instead of a key."""
 
+_TRANSCRIPTION_REMEDY = (
+    'Set transcription = {model = "your deployment"} to a transcription model that is deployed in'
+    ' your resource, or transcription = "off".'
+)
+
 _URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
 
 
@@ -57,9 +62,11 @@ def dialect_of(name: str, *, entra: bool) -> Dialect:
         case "voice-live":
             return replace(VOICE_LIVE, headers=headers)
         case "beta":
-            return replace(BETA, name="azure", headers=partial(_beta_headers, headers))
+            dialect, headers = BETA, partial(_beta_headers, headers)
         case _:
-            return replace(GENERAL, name="azure", headers=headers)
+            dialect = GENERAL
+    capabilities = replace(dialect.capabilities, transcription_remedy=_TRANSCRIPTION_REMEDY)
+    return replace(dialect, name="azure", headers=headers, capabilities=capabilities)
 
 
 def address(parts: SplitResult, deployment: str, dialect: str, version: str | None) -> SplitResult:

@@ -44,7 +44,9 @@ def _unsupported(provider: str, settings: SessionSettings) -> list[str]:
 
 EMBEDDED = Dialect(
     name="local",
-    capabilities=Capabilities(pictures=(), remote_tools=False, transcription_only=True),
+    capabilities=Capabilities(
+        pictures=(), remote_tools=False, transcription_only=True, transcription_remedy=""
+    ),
     session=_session,
     unsupported=_unsupported,
 )
