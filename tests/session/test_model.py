@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from fake_openai import grok, openai
+from fake_wires import running
 from scripted import TOKEN, scripted_server, until
-from session_driver import options
+from session_driver import SessionDriver, online, options
 from two_providers import answered, heard, two_providers
 
 from voicechat.config.loader import Options
-from voicechat.core.items import entry_id
+from voicechat.core.items import Role, entry_id
 from voicechat.errors import Secret, ServerError, UsageError
 from voicechat.line_mode.slash_commands import run_command
 from voicechat.session import reconnect
@@ -197,3 +199,21 @@ def test_a_voice_that_may_exist_is_kept(fields: dict[str, Any]) -> None:
     model = ChosenModel(options, tuple, lambda text: None)
     assert model.options.voice == fields["name"]
     assert not any("has no voice" in sentence for sentence in model.unsupported_settings)
+
+
+async def test_long_ids_of_one_provider_reach_the_next_one_in_short() -> None:
+    async with running(grok) as before, running(openai) as after:
+        keys = {name: Secret("planted-key") for name in ("XAI_API_KEY", "OPENAI_API_KEY")}
+        options = Options(
+            model="xai/grok-voice-latest", with_sound=False, keys=keys,
+            base_url=f"http://127.0.0.1:{before.port}",
+            variables={"OPENAI_BASE_URL": f"http://127.0.0.1:{after.port}/v1"},
+        )  # fmt: skip
+        async with online(SessionDriver(Session(options))) as driver:
+            driver.session.type("what time is it")
+            await driver.until(lambda: "So it is." in driver.texts(Role.ASSISTANT))
+            driver.session.change_model("openai/gpt-realtime-2.1")
+            await answered(driver, "hello")
+        assert [kind for kind, _ in after.history] == ["user", "call", "assistant", "user"]
+        assert len(after.results) == 1
+        assert before.wrong == after.wrong == []

@@ -30,6 +30,8 @@ class OpenAI:
     headers: Mapping[str, str] = {"Authorization": "Bearer planted-key"}
     usage: Mapping[str, Any] = {"total_tokens": 15, "input_tokens": 10, "output_tokens": 5}
 
+    longest_id = 32
+
     def __init__(self, fake: Fake, socket: ServerConnection) -> None:
         self.fake, self.socket = fake, socket
         self.number = 1000 * len(fake.sockets)
@@ -129,6 +131,8 @@ class OpenAI:
 
     async def on_conversation_item_create(self, said: dict[str, Any]) -> None:
         item = said["item"]
+        for name in ("id", "call_id"):
+            assert len(item.get(name, "")) <= self.longest_id, f"{name} is too long"
         if item["type"] == "message":
             *shown, part = item["content"]
             assert all(each["type"] == "input_image" for each in shown)
@@ -246,8 +250,13 @@ class Grok(OpenAI):
     """One connection of the fake xAI; each method documents its deviation."""
 
     path = "/v1/realtime?model=grok-voice-latest"
+    longest_id = 64
     fresh = False
     billed = 0
+
+    def id(self, kind: str) -> str:
+        """Ids are longer than OpenAI accepts."""
+        return f"{super().id(kind)}-{'0' * 30}"
 
     def strict(self, frame: str) -> str:
         return frame

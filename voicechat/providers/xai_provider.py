@@ -292,6 +292,7 @@ XAI = Dialect(
     writers={name: _WRITERS[name] for name in _WRITERS if name not in _UNKNOWN},
     table=TABLE,
     fixed=("purpose",),
+    short_ids=False,
     half_duplex=True,
     clears_first=True,
 )

@@ -38,7 +38,12 @@ from voicechat.providers.openai.openai_events import TABLE, Reader
 from voicechat.providers.openai.openai_frames import OpenAIState
 from voicechat.providers.openai.openai_parts import Message, changes, no_setting
 from voicechat.providers.openai.openai_refusals import refused_part
-from voicechat.providers.openai.openai_session import WRITERS, Writers, session_object
+from voicechat.providers.openai.openai_session import (
+    WRITERS,
+    ForeignIds,
+    Writers,
+    session_object,
+)
 from voicechat.providers.rest import bearer
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
@@ -99,6 +104,8 @@ class Dialect:
     """Returns the settings to request from a server that announced this session object."""
     first_update: Callable[[Message, Message], Message] = lambda announced, session: session
     """Returns the part of the first session object that differs from the announced one."""
+    short_ids: bool = True
+    """The server refuses long ids of items and calls."""
     prompt: Message | None = None
     """A frame for a server that waits for one before it opens a session."""
 
@@ -129,6 +136,7 @@ class OpenAICodec:
             kind for kind, read in dialect.table.items() if read is openai_responses.audio_delta
         )
         self._latest: AudioDelta | None = None
+        self._ids = ForeignIds()
         self._held: deque[str] = deque()
         self._held_ms = 0.0
 
@@ -171,7 +179,7 @@ class OpenAICodec:
                 self._session = {}
                 self._state.updates -= bool(self._state.updates and not event.partial)
                 events[at] = replace(event, part=refused_part(event.part or "", self._requested))
-        return events
+        return self._ids.incoming(events)
 
     def _more_audio(self, frame: str) -> AudioDelta | None:
         """Read whole PCM16 samples that continue the latest delta; None for any other frame.
@@ -269,6 +277,8 @@ class OpenAICodec:
     def _plain(self, command: Command) -> list[str | bytes]:
         if type(command) not in self._dialect.writers:
             return []
+        if self._dialect.short_ids:
+            command = self._ids.outgoing(command)
         wire_type, write = self._dialect.writers[type(command)]
         return [self._message(command, wire_type, write(command))]
 

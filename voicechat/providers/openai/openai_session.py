@@ -6,8 +6,12 @@ Sources: OpenAI Realtime API reference, "Session" (GA session object) and "Clien
 
 from __future__ import annotations
 
+import re
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
 
 from voicechat.core.commands import (
     AnswerApproval,
@@ -25,6 +29,7 @@ from voicechat.core.commands import (
     ToolResult,
     TruncateItem,
 )
+from voicechat.core.events import Event
 from voicechat.core.pictures import Picture
 from voicechat.core.settings import AudioFormat, SessionSettings
 from voicechat.providers.openai import openai_parts as parts
@@ -130,8 +135,11 @@ def _turn_detection(settings: SessionSettings) -> Message | None:
 # --------------------------------------------------------------------------- commands
 
 
-_ID_LONGEST = 27
-"""Characters of a generated id after its prefix; the wire allows 32 in total."""
+LONGEST_ID = 32
+"""Most characters of an id of an item or a call."""
+
+_ID_LONGEST = LONGEST_ID - len("mcpa_")
+"""Characters of a generated id after its prefix."""
 
 
 def create_message(command: CreateMessage, answer: str = "output_text") -> Message:
@@ -249,3 +257,61 @@ WRITERS: Writers = {
     ClearOutput: ("output_audio_buffer.clear", _nothing),
 }
 """The commands of the GA wire (Realtime API reference, "Client events")."""
+
+
+# --------------------------------------------------------------------------- ids
+
+_ACCEPTED = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_ID}}}")
+_NAMES = ("item_id", "previous_item_id", "call_id")
+
+
+class ForeignIds:
+    """Short ids on one connection for the items and calls of other providers.
+
+    OpenAI refuses an id of more than 32 characters; those of xAI have up to 43. A call and its
+    result get the same short id. Ids that the server itself made pass unchanged.
+    """
+
+    def __init__(self) -> None:
+        self._short: dict[str, str] = {}
+        self._original: dict[str, str] = {}
+
+    def outgoing(self, command: Command) -> Command:
+        """Return the command with ids that the server accepts."""
+        match command:
+            case CreateMessage(item_id, previous_item_id=previous):
+                self._add(item_id)
+                return replace(
+                    command,
+                    item_id=self._of(item_id),
+                    previous_item_id=None if previous is None else self._of(previous),
+                )
+            case SeedCall(call_id) | SeedResult(call_id):
+                self._add(call_id)
+                return replace(command, call_id=self._of(call_id))
+            case ToolResult(call_id):
+                return replace(command, call_id=self._of(call_id))
+            case TruncateItem(item_id) | DeleteItem(item_id) | RetrieveItem(item_id):
+                return replace(command, item_id=self._of(item_id))
+        return command
+
+    def incoming(self, events: list[Event]) -> list[Event]:
+        """Return the events with the original ids."""
+        return [self._restored(event) for event in events] if self._original else events
+
+    def _add(self, original: str) -> None:
+        if _ACCEPTED.fullmatch(original) or original in self._short:
+            return
+        digest = blake2b(original.encode(errors="surrogatepass"), digest_size=13).hexdigest()
+        self._short[original] = short = f"other_{digest}"
+        self._original[short] = original
+
+    def _of(self, original: str) -> str:
+        return self._short.get(original, original)
+
+    def _restored(self, event: Event) -> Event:
+        known = {name: getattr(event, name, None) for name in _NAMES}
+        changed: dict[str, Any] = {
+            name: self._original[value] for name, value in known.items() if value in self._original
+        }
+        return replace(event, **changed) if changed else event
