@@ -10,6 +10,7 @@ Sources: Microsoft Learn, "GPT Realtime API for speech and audio" (address, `api
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,9 @@ _TRANSCRIPTION_REMEDY = (
     'Set transcription = {model = "your deployment"} to a transcription model that is deployed in'
     ' your resource, or transcription = "off".'
 )
+
+_ENDING = re.compile(r"(/(openai|voice-live))?(/v1)?(/realtime)?/*$")
+"""The end of an endpoint's path that belongs to Azure; the rest belongs to a gateway before it."""
 
 _URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
 
@@ -72,9 +76,11 @@ def dialect_of(name: str, *, entra: bool) -> Dialect:
 def address(parts: SplitResult, deployment: str, dialect: str, version: str | None) -> SplitResult:
     """Return the socket's address below an endpoint like https://NAME.openai.azure.com.
 
-    `parts` is the endpoint with a socket's scheme. An `api-version` in its query wins over
+    `parts` is the endpoint with a socket's scheme; the prefix of a gateway in its path is kept. An
+    `api-version` in its query wins over
     `version`; the current API has none.
     """
+    prefix = _ENDING.sub("", parts.path)
     query = dict(parse_qsl(parts.query))
     known = query.pop("api-version", version)
     for name in ("model", "deployment"):
@@ -88,6 +94,7 @@ def address(parts: SplitResult, deployment: str, dialect: str, version: str | No
             added = {"api-version": known or PREVIEW_VERSION, "deployment": deployment}
         case _:
             path, added = "/openai/v1/realtime", {"model": deployment}
+    path = prefix + path
     return SplitResult(
         parts.scheme, parts.netloc, path, urlencode(query | added, quote_via=quote), ""
     )
@@ -115,7 +122,7 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
 
 
 def _token_request(request: TokenRequest) -> HttpRequest:
-    if urlsplit(request.socket).path != "/openai/v1/realtime":
+    if not urlsplit(request.socket).path.endswith("/openai/v1/realtime"):
         raise UsageError(
             "Only the current Azure API (/openai/v1) issues tokens.", "Remove the --wire option."
         )

@@ -170,7 +170,12 @@ def below_socket(socket: str, name: str) -> str:
     return f"{scheme}://{parts.netloc}{parts.path}/{name}"
 
 
-def http_origin(socket: str, default: str) -> str:
-    """Return the HTTP origin of a socket's address; of `default` if `socket` is empty."""
+def http_base(socket: str, default: str, path: str) -> str:
+    """Return the HTTP address above `path` in a socket's address; of `default` without a socket.
+
+    What a gateway puts before that path is kept.
+    """
     parts = urlsplit(socket if urlsplit(socket).hostname else default)
-    return f"{'http' if parts.scheme in {'ws', 'http'} else 'https'}://{parts.netloc}"
+    scheme = "http" if parts.scheme in {"ws", "http"} else "https"
+    prefix, found, _ = parts.path.partition(path)
+    return f"{scheme}://{parts.netloc}{prefix if found else ''}"

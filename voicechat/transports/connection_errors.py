@@ -87,6 +87,11 @@ class Peer:
         """True if the peer is on this machine, so that no proxy is used."""
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
+    @property
+    def is_address(self) -> bool:
+        """True if the peer is named by an IP address, so that there is no other one to try."""
+        return ":" in self.host or self.host.replace(".", "").isdecimal()
+
     def quote(self, text: str) -> str:
         """Return text of the peer as a clause to append; empty if there is none."""
         for secret in self._secrets:
@@ -171,7 +176,7 @@ class Peer:
         if isinstance(failure, InvalidProxy | ImportError):
             return DialFailed(
                 f"The proxy set for {self.host} cannot be used.",
-                "Check HTTPS_PROXY and ALL_PROXY; SOCKS needs the package python-socks.",
+                "Check HTTPS_PROXY and ALL_PROXY; SOCKS needs the package python-socks[asyncio].",
             )
         if isinstance(failure, ProxyError):
             return DialFailed(f"The proxy refused the connection to {self.host}.", retry=True)

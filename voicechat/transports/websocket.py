@@ -35,11 +35,14 @@ from voicechat import __version__
 from voicechat.errors import Secret
 from voicechat.system.dial_target import DialTarget
 from voicechat.transports.connection_errors import ConnectionLost, DialFailed, Peer
+from voicechat.transports.proxy_address import proxy_of
 
 __all__ = ["Connection", "ConnectionLost", "DialFailed", "backoff", "dial"]
 
 DIAL_SECONDS = 10.0
 SEND_SECONDS = 2.0
+NEXT_ADDRESS_S = 0.25
+"""Seconds after which the next address of a name is tried, too (RFC 8305)."""
 CLOSE_SECONDS = 0.5
 PING_SECONDS = 2.0
 LIVENESS_SECONDS = 7.5
@@ -287,6 +290,14 @@ class _Entry:
         self.written = written
 
 
+class _Socket(ClientConnection):
+    """The library's connection, which may be lost before it is made: behind a proxy, in TLS."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if hasattr(self, "recv_messages"):
+            super().connection_lost(exc)
+
+
 class _Dial(connect):
     """The library's client without redirects."""
 
@@ -304,13 +315,15 @@ async def _open(endpoint: DialTarget, peer: Peer) -> ClientConnection:
         additional_headers={name: value.reveal() for name, value in endpoint.headers.items()},
         subprotocols=[Subprotocol(_open_text(name)) for name in endpoint.subprotocols] or None,
         user_agent_header=f"voicechat/{__version__}",
-        proxy=None if peer.is_local else True,
+        proxy=None if peer.is_local else proxy_of(endpoint.url),
         compression=None,
         max_size=LARGEST_FRAME,
         open_timeout=None,
         ping_interval=None,
         close_timeout=CLOSE_SECONDS,
         logger=_SILENT,
+        create_connection=_Socket,
+        happy_eyeballs_delay=None if peer.is_address else NEXT_ADDRESS_S,
     )
     if socket.request is not None:
         for name in (*endpoint.headers, "Sec-WebSocket-Protocol"):

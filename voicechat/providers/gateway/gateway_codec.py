@@ -9,6 +9,7 @@ Sources: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4` (client ev
 
 from __future__ import annotations
 
+import re
 from binascii import b2a_base64
 from dataclasses import dataclass, replace
 from itertools import count
@@ -83,10 +84,14 @@ _GOOGLE = Upstream(
 _UPSTREAMS = {"openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XAI}
 
 
+_ENDING = re.compile(r"(/v4/ai(/realtime-model)?|/v1)?/*$")
+"""The end of a base URL that belongs to the gateway."""
+
+
 def address(base_url: str, model: str) -> str:
-    """Return the address of a model's socket at a host."""
-    path = "/v4/ai/realtime-model?ai-model-id="
-    return base_url.rstrip("/") + path + quote(model, safe="")
+    """Return the address of a model's socket below a base URL."""
+    base = _ENDING.sub("", base_url)
+    return f"{base}/v4/ai/realtime-model?ai-model-id={quote(model, safe='')}"
 
 
 class GatewayCodec:

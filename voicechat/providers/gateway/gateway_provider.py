@@ -19,7 +19,7 @@ from voicechat.providers.rest import (
     TokenEndpoint,
     TokenRequest,
     bearer,
-    http_origin,
+    http_base,
     post,
 )
 from voicechat.system.dial_target import DialTarget
@@ -32,12 +32,16 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
 
 def _token_request(request: TokenRequest) -> HttpRequest:
     seconds = {} if request.seconds is None else {"expiresIn": request.seconds}
-    url = f"{http_origin(request.socket, URL)}/v1/realtime/client-secrets"
+    url = f"{_base(request)}/v1/realtime/client-secrets"
     return post(url, bearer(request.key), {"model": request.model, **seconds})
 
 
 def _token_socket(request: TokenRequest) -> str:
-    return address(http_origin(request.socket, URL).replace("http", "ws", 1), request.model)
+    return address(_base(request).replace("http", "ws", 1), request.model)
+
+
+def _base(request: TokenRequest) -> str:
+    return http_base(request.socket, URL, "/v4/ai/")
 
 
 def _dial(url: str, token: Secret) -> DialTarget:

@@ -13,6 +13,7 @@ management" and "Live API capabilities".
 
 from __future__ import annotations
 
+import re
 import secrets
 from binascii import b2a_base64
 
@@ -65,10 +66,19 @@ SLOW_PONGS_S = 45.0
 _OPEN_CALLS = 256
 
 
+_VERSION = re.compile(r"/(v\d\w*)/*$")
+"""A version of the API at the end of a base URL, such as /v1beta."""
+
+
 def address(base_url: str, *, token: bool = False) -> str:
-    """Return the socket's address at a host; short-lived tokens use another method."""
+    """Return the socket's address below a base URL; short-lived tokens use another method.
+
+    A version at the end of the base URL is that of the service; the rest of the path is kept.
+    """
+    found = _VERSION.search(base_url)
+    version = "v1alpha" if token else found[1] if found else "v1beta"
     method = "BidiGenerateContentConstrained" if token else "BidiGenerateContent"
-    return base_url.rstrip("/") + SERVICE.format("v1alpha" if token else "v1beta", method)
+    return _VERSION.sub("", base_url).rstrip("/") + SERVICE.format(version, method)
 
 
 class GoogleCodec:

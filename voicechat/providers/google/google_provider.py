@@ -17,7 +17,7 @@ from voicechat.providers.rest import (
     HttpRequest,
     TokenEndpoint,
     TokenRequest,
-    http_origin,
+    http_base,
     post,
     timestamp,
 )
@@ -45,11 +45,15 @@ def _token_request(request: TokenRequest) -> HttpRequest:
     }
     # The key goes into a header: addresses end up in logs.
     headers = {"x-goog-api-key": request.key}
-    return post(f"{http_origin(request.socket, URL)}/v1alpha/auth_tokens", headers, body)
+    return post(f"{_base(request)}/v1alpha/auth_tokens", headers, body)
 
 
 def _token_socket(request: TokenRequest) -> str:
-    return address(http_origin(request.socket, URL).replace("http", "ws", 1), token=True)
+    return address(_base(request).replace("http", "ws", 1), token=True)
+
+
+def _base(request: TokenRequest) -> str:
+    return http_base(request.socket, URL, "/ws/google.")
 
 
 def _dial(url: str, token: Secret) -> DialTarget:

@@ -1,0 +1,153 @@
+"""Networks: names with a dead address, proxies with passwords, TLS behind a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import serve
+
+from voicechat.system.dial_target import DialTarget
+from voicechat.transports.proxy_address import proxy_of
+from voicechat.transports.websocket import DialFailed, dial
+
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "WSS_PROXY", "SOCKS_PROXY")
+URL = "wss://voice.invalid/v1/realtime"
+
+
+@pytest.fixture(autouse=True)
+def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+# ------------------------------------------------------------------------------ addresses
+
+
+@contextmanager
+def black_hole(address: str) -> Iterator[int]:
+    """Listen at a port whose queue is full, so that further connections get no answer."""
+    with socket.socket() as listener:
+        listener.bind((address, 0))
+        listener.listen(0)
+        port: int = listener.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            with suppress(BlockingIOError):
+                each.connect((address, port))
+        try:
+            yield port
+        finally:
+            for each in waiting:
+                each.close()
+
+
+async def test_a_dead_address_of_a_name_costs_no_more_than_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def echo(client: Any) -> None:
+        async for frame in client:
+            await client.send(frame)
+
+    def resolve(host: object, port: object, *args: object, **more: object) -> list[Any]:
+        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*stream, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    with black_hole("127.0.0.2") as port:
+        async with serve(echo, "127.0.0.1", port):
+            monkeypatch.setattr(socket, "getaddrinfo", resolve)
+            connection = await dial(DialTarget(f"ws://voice.invalid:{port}/", {}))
+            try:
+                await connection.send(["hello"])
+                assert await anext(aiter(connection)) == "hello"
+            finally:
+                await connection.close()
+
+
+# ------------------------------------------------------------------------------ proxies
+
+
+@pytest.mark.parametrize(
+    ("variables", "url", "expected"),
+    [
+        ({}, URL, None),
+        ({"ALL_PROXY": "http://all:1"}, URL, "http://all:1"),
+        ({"ALL_PROXY": "http://all:1"}, "ws://voice.invalid/", "http://all:1"),
+        ({"ALL_PROXY": "socks5://all:1"}, URL, "socks5://all:1"),
+        ({"ALL_PROXY": "http://all:1", "HTTPS_PROXY": "http://one:2"}, URL, "http://one:2"),
+        ({"ALL_PROXY": "http://all:1", "NO_PROXY": "voice.invalid"}, URL, None),
+        ({"HTTP_PROXY": "http://one:1"}, URL, None),
+    ],
+)
+def test_the_proxy_of_an_address(
+    variables: dict[str, str], url: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        # The variable HTTP_PROXY in capitals is not used in a CGI program.
+        monkeypatch.setenv(name.lower(), value)
+    assert proxy_of(url) == expected
+
+
+class Tunnel:
+    """An HTTP proxy to one server; `head` is the last request."""
+
+    def __init__(self) -> None:
+        self.head = b""
+        self.port = 0
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        # The server behind it does not speak TLS.
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def tunnel(monkeypatch: pytest.MonkeyPatch, user: str = "") -> AsyncIterator[Tunnel]:
+    proxy = Tunnel()
+    server = await asyncio.start_server(proxy.answer, "127.0.0.1", 0)
+    async with server:
+        proxy.port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{proxy.port}")
+        yield proxy
+
+
+@pytest.mark.parametrize(
+    ("encoded", "plain"),
+    [
+        ("us%40er:p%40ss%3Aword", "us@er:p@ss:word"),
+        ("user:pass", "user:pass"),
+        ("user:100%25", "user:100%"),
+    ],
+)
+async def test_user_and_password_of_a_proxy_are_decoded(
+    encoded: str, plain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with tunnel(monkeypatch, f"{encoded}@") as proxy:
+        with pytest.raises(DialFailed):
+            await dial(DialTarget(URL, {}))
+        assert b64encode(plain.encode()) in proxy.head
+
+
+async def test_a_failure_of_tls_behind_a_proxy_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    async with tunnel(monkeypatch):
+        with pytest.raises(DialFailed, match="does not speak TLS"):
+            await dial(DialTarget(URL, {}))
+        # The loop reports a failed callback in its next iteration.
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert caplog.records == []
