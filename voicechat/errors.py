@@ -80,6 +80,14 @@ class ConnectError(VoicechatError):
     exit_code = 4
 
 
+def unusable_proxy() -> ConnectError:
+    """Return the error for a SOCKS proxy without the package that HTTP requests need for it."""
+    return ConnectError(
+        "The proxy in the environment cannot be used.",
+        "Check HTTPS_PROXY and ALL_PROXY; SOCKS needs the package httpx[socks].",
+    )
+
+
 class SessionLost(VoicechatError):
     """The connection ended and could not be restored."""
 

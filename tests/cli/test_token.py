@@ -150,3 +150,14 @@ def test_the_command_prints_one_line_of_json(server, monkeypatch, tmp_path, caps
     assert body["session"]["audio"] == {"output": {"voice": "marin"}}
     assert main(["token", *arguments[:2], "--seconds", "1", "--base-url", server.address]) == 2
     assert "planted" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_one_sentence(server, proxy, monkeypatch) -> None:
+    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("all_proxy", proxy)
+    with pytest.raises(ConnectError):
+        mint(options(server, "openai/m", "OPENAI_API_KEY"))
+    assert not hasattr(server, "received")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from voicechat.cli.command import CommandEntry, Text, flag
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
+from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
 
 if TYPE_CHECKING:
     import httpx
@@ -78,7 +79,7 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
         key_variable=variable,
         now=time.time(),
     )
-    token = tokens.read(request, _post(tokens.build(request), key))
+    token = tokens.read(request, asyncio.run(_post(tokens.build(request), key)))
     if token is None:
         raise ConnectError(f"{provider.name} answered without a token.", "Check --base-url.")
     found: dict[str, object] = {"token": token.value.reveal(), "url": token.url}
@@ -99,16 +100,19 @@ def _key(provider: Provider, options: Options) -> tuple[rest.TokenEndpoint, Secr
     return tokens, key, variable
 
 
-def _post(request: rest.HttpRequest, key: Secret) -> bytes:
+async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
     import httpx
 
     host = httpx.URL(request.url).host
     headers = {name: value.reveal() for name, value in request.headers.items()}
     try:
-        with httpx.Client(timeout=DEADLINE_S, follow_redirects=False) as client:
-            answer = client.post(request.url, headers=headers, content=request.body)
+        # The asynchronous client tries all addresses of a name side by side.
+        async with httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client:
+            answer = await client.post(request.url, headers=headers, content=request.body)
     except httpx.TimeoutException:
         raise ConnectError(f"{host} did not answer in {DEADLINE_S:g} s.", "Try again.") from None
+    except ImportError:
+        raise unusable_proxy() from None
     except (httpx.HTTPError, OSError, ValueError):
         raise ConnectError(f"{host} could not be reached.", "Check the network.") from None
     if answer.status_code in {200, 201}:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from voicechat.core.text import clean, excerpt
-from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, UsageError
+from voicechat.errors import (
+    ConnectError,
+    KeyMissing,
+    Secret,
+    SessionLost,
+    UsageError,
+    unusable_proxy,
+)
 from voicechat.system.http_body import UNCOMPRESSED, uncompressed
 from voicechat.system.loopback import is_loopback
 
@@ -77,7 +84,10 @@ class ApiEndpoint:
         return self._is_local or self.root.startswith("https:")
 
     def create_client(self) -> httpx.AsyncClient:
-        """Create an HTTP client for this API. Its caller sets deadlines for answers."""
+        """Create an HTTP client for this API. Its caller sets deadlines for answers.
+
+        Raises `ConnectError` if the proxy of the environment cannot be used.
+        """
         import httpx
 
         headers = {"Accept": "application/json", **UNCOMPRESSED}
@@ -89,13 +99,17 @@ class ApiEndpoint:
                 self.key_variable,
                 self.root,
             )
-        return httpx.AsyncClient(
-            base_url=self.root + "/",
-            headers=headers,
-            timeout=httpx.Timeout(None, connect=self.connect_seconds, pool=self.connect_seconds),
-            follow_redirects=False,
-            trust_env=not self._is_local,
-        )
+        seconds = self.connect_seconds
+        try:
+            return httpx.AsyncClient(
+                base_url=self.root + "/",
+                headers=headers,
+                timeout=httpx.Timeout(None, connect=seconds, pool=seconds),
+                follow_redirects=False,
+                trust_env=not self._is_local,
+            )
+        except ImportError:
+            raise unusable_proxy() from None
 
     @asynccontextmanager
     async def translated_errors(self) -> AsyncIterator[None]:

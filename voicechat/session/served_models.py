@@ -125,7 +125,8 @@ async def _listed(address: str, target: DialTarget) -> list[ServedModel] | None:
             if answer.status_code != httpx.codes.OK:
                 return None
             return _read(await _content(answer))
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError):
+        # The connection itself reports a proxy that cannot be used.
         return None
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from voicechat.config.options import Options
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
+from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ async def _fetch(url: str, settings: SessionSettings) -> TokenGrant:
         raise ConnectError(
             f"{host} did not send a token within {DEADLINE_S:g} s.", "Try again."
         ) from None
+    except ImportError:
+        raise unusable_proxy() from None
     except (httpx.HTTPError, OSError, ValueError):
         raise ConnectError(
             f"{host} could not be reached for a token.", "Check --token-url and the network."
