@@ -394,6 +394,53 @@ async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient
         assert driver.texts(Role.USER) == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "dialed"),
+    [
+        ("session_expired", SessionLost, reconnect.MAX_SHORT_CONNECTIONS + 1),
+        ("invalid_api_key", KeyMissing, 1),
+    ],
+)
+async def test_a_server_that_ends_each_session_with_an_error_is_given_up(
+    code, kind, dialed, impatient
+) -> None:
+    async with provided("openai") as provider:
+
+        async def end(fake: Fake, socket: ServerConnection) -> None:
+            session = {"type": "realtime", "id": "sess_1", "object": "realtime.session"}
+            await socket.send(json.dumps({"type": "session.created", "session": session}))
+            error = {"type": "invalid_request_error", "code": code, "message": "It is over."}
+            await socket.send(json.dumps({"type": "error", "error": error}))
+            await socket.wait_closed()
+
+        provider.talk = end
+        with pytest.raises(kind, match="It is over"):
+            await provider.session().run()
+    assert provider.dialled == dialed
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("invalid_api_key", KeyMissing), ("insufficient_quota", ConnectError)]
+)
+async def test_an_error_instead_of_a_session_has_the_exit_code_of_its_reason(code, kind) -> None:
+    async with provided("openai") as provider:
+
+        async def refuse(fake: Fake, socket: ServerConnection) -> None:
+            messages = {
+                "invalid_api_key": "Incorrect API key provided.",
+                "insufficient_quota": "You exceeded your current quota.",
+            }
+            error = {"type": code, "code": code, "message": messages[code]}
+            await socket.send(json.dumps({"type": "error", "error": error}))
+            await socket.close(1000)
+
+        provider.talk = refuse
+        with pytest.raises(VoicechatError) as refused:
+            await provider.session().run()
+    assert type(refused.value) is kind
+    assert provider.dialled == 1
+
+
 async def _create_only(fake: Fake, socket: ServerConnection) -> None:
     """Create the session, and never answer."""
     session = {"type": "realtime", "id": "sess_1", "object": "realtime.session"}

@@ -21,12 +21,13 @@ from urllib.parse import urlsplit
 
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
-from voicechat.core.text import clean
-from voicechat.errors import ConnectError, SessionLost
+from voicechat.core.text import clean, excerpt
+from voicechat.errors import ConnectError, SessionLost, VoicechatError
 from voicechat.providers.codec import Codec, prompting
 from voicechat.session.event_stream import Direction
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
+from voicechat.transports.refusal_reasons import refusal
 from voicechat.transports.websocket import (
     LIVENESS_SECONDS,
     Connection,
@@ -372,10 +373,12 @@ class ConnectionLoop:
 
     def _note_event(self, event: events.Event) -> None:
         match event:
-            case events.ProviderError(message, fatal=fatal) if not self._is_created:
-                self._refusal = message
+            case events.ProviderError(message, code, fatal=fatal):
+                if not self._is_created:
+                    self._refusal = message
                 if fatal:
-                    raise ConnectionLost(message)
+                    message = excerpt(message)
+                    raise ConnectionLost(message, refusal=self._permanent(f"{code} {message}"))
             case events.SessionCreated(_, expires_at):
                 self._sessions_created += 1
                 self._is_created, self._is_new_peer, self._openings = True, False, 0
@@ -390,6 +393,11 @@ class ConnectionLoop:
                 self._handle = handle
             case events.SessionEnding(seconds):
                 self._expiry.ends_in(seconds, time.monotonic())
+
+    def _permanent(self, reason: str) -> VoicechatError | None:
+        """Return the error for a reason of the provider that no other attempt changes."""
+        host = _host(self.codec) if self.codec is not None else "The server"
+        return refusal(host, reason, f": {reason.removeprefix('None ').rstrip('.')}")
 
     def _note_expiry(self, expires_at: float) -> None:
         """Note the Unix time (s) at which the session expires; warn once if it already has."""
@@ -439,10 +447,10 @@ class ConnectionLoop:
             raise ConnectError(message, "Check --base-url and --model, or try again later.")
         raise ConnectionLost(f"{message} Trying again.")
 
-    def _refused(self, codec: Codec) -> ConnectError:
+    def _refused(self, codec: Codec) -> VoicechatError:
         """Return the error for a server that gave a reason and created no session."""
         reason = self._refusal.rstrip(".")
-        return ConnectError(
+        return refusal(_host(codec), reason, f": {reason}") or ConnectError(
             f"{_host(codec)} opened no session: {reason}.", "Check --base-url and --model."
         )
 
