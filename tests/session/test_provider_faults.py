@@ -285,6 +285,44 @@ async def test_a_reason_that_no_attempt_changes_ends_the_session_once(
     assert provider.dialled == 1
 
 
+REFUSED_TOOLS = ("calculate", "current_time")
+
+
+async def test_tools_that_gemini_refuses_are_left_out(impatient) -> None:
+    async with provided("google") as provider:
+        talk = provider.talk
+
+        async def choose(fake: Fake, socket: ServerConnection) -> None:
+            recv = socket.recv
+            frame = await recv()
+            (group,) = json.loads(frame)["setup"]["tools"]
+            names = [each["name"] for each in group["functionDeclarations"]]
+            for name in REFUSED_TOOLS:
+                if name in names:
+                    place = f"setup.tools[0].function_declarations[{names.index(name)}].parameters"
+                    reason = f"* BidiGenerateContentRequest.{place}.properties[x]: only allow"
+                    await socket.close(1007, reason)
+                    return
+
+            async def again(*more: object) -> str | bytes:
+                socket.recv = recv  # type: ignore[method-assign]
+                return frame
+
+            socket.recv = again  # type: ignore[method-assign, assignment]
+            await talk(fake, socket)
+
+        provider.talk = choose
+        async with running_session(provider.session()) as (driver, _):
+            await answered(driver, "one")
+        notices = [update for update in driver.updates if isinstance(update, effects.Notice)]
+        said = [notice.text for notice in notices if notice.level is effects.Level.WARNING]
+        assert len(said) == len(REFUSED_TOOLS)
+        for name, sentence in zip(REFUSED_TOOLS, said, strict=True):
+            assert sentence.startswith(f"The provider refused the tool {name}: 127.0.0.1")
+    assert provider.dialled == 3
+    assert provider.fake.wrong == []
+
+
 async def test_repeated_short_connections_are_given_up(impatient) -> None:
     async with provided("openai") as provider:
 

@@ -224,6 +224,8 @@ class Conversation:
         self.microphone.connected()
 
     def _disconnected(self, event: inputs.Disconnected) -> None:
+        if event.refused_part:
+            self._updates.refused_at_opening(event.reason, event.refused_part)
         unacceptable = event.unacceptable and self.online
         self._buffer.online = False
         if self._tool_calls.waiting or self.transcript.ends_with_call:

@@ -17,6 +17,8 @@ class Disconnected:
     reason: str = ""
     unacceptable: bool = False
     """The provider refused the seeded items: seed the next session with fewer."""
+    refused_part: str | None = None
+    """Part of the settings because of which the provider opened no session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,13 @@ class SettingsUpdates:
             return False
         return True
 
+    def refused_at_opening(self, message: str, part: str) -> None:
+        """Drop a part because of which the provider opened no session."""
+        present = parts_of(self.settings)
+        if part in present:
+            self._message = excerpt(message).rstrip(".")
+            self._drop({part: present[part]})
+
     def tick(self, now: float) -> None:
         """Accept a corrected update that the provider does not confirm."""
         if self.due is not None and now >= self.due:

@@ -13,10 +13,12 @@ __all__ = [
     "Capabilities",
     "Codec",
     "DefersSettings",
+    "NamesRefusedPart",
     "PromptsServer",
     "RejectsSettings",
     "deferred",
     "prompting",
+    "refused_part",
     "unsupported",
 ]
 
@@ -84,6 +86,20 @@ class PromptsServer(Protocol):
 def prompting(codec: Codec) -> list[str | bytes]:
     """Return the frames for a server that is silent after it accepted the connection."""
     return codec.prompting() if isinstance(codec, PromptsServer) else []
+
+
+@runtime_checkable
+class NamesRefusedPart(Protocol):
+    """A codec whose server closes the connection because of a part of the settings."""
+
+    def refused_part(self, reason: str) -> str | None:
+        """Return the key of the part that this reason names, such as `tools.NAME`; else None."""
+        ...
+
+
+def refused_part(codec: Codec, reason: str) -> str | None:
+    """Return the part of the settings that the reason of a closed connection names, if any."""
+    return codec.refused_part(reason) if isinstance(codec, NamesRefusedPart) else None
 
 
 @runtime_checkable

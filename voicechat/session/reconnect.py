@@ -23,7 +23,7 @@ from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError
-from voicechat.providers.codec import Codec, prompting
+from voicechat.providers.codec import Codec, prompting, refused_part
 from voicechat.session.event_stream import Direction
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
@@ -90,6 +90,9 @@ _POLICY = 1008
 MAX_CLOSED_RESUMABLE = 2
 """Times in a row that a resumable session is continued after this code."""
 
+MAX_REFUSED_PARTS = 16
+"""Parts of the settings that are dropped because a server opens no session with them."""
+
 _OF_A_HANDLE = frozenset({INVALID, _POLICY})
 """Close codes that may refuse a resumption handle."""
 
@@ -151,6 +154,9 @@ class ConnectionLoop:
         self._renewal = asyncio.Event()
         self._expiry = SessionExpiry(0.0)
         self._warned_of_expiry = False
+        self._refused_part: str | None = None
+        """Part of the settings because of which this connection got no session."""
+        self._parts_refused = 0
         self._closed_resumable = 0
         """Times in a row that the provider closed a session that can be resumed."""
         self._openings = 0
@@ -236,11 +242,12 @@ class ConnectionLoop:
             less = lost is not None and lost.close_code == INVALID and self._is_created
             if less:
                 self._handle = ""
-            self._on_event(inputs.Disconnected(reason, unacceptable=less))
+            self._on_event(inputs.Disconnected(reason, less, self._refused_part))
             if not reason:
                 continue
             self._on_link(Link.RECONNECTING, reason)
-            short = short + 1 if self._was_short(lost_at - opened_at) else 0
+            is_short = self._was_short(lost_at - opened_at) and not self._refused_part
+            short = short + 1 if is_short else 0
             if short > MAX_SHORT_CONNECTIONS:
                 raise SessionLost(f"{reason} This happened {short} times in a row.")
             if short > 1:
@@ -287,7 +294,7 @@ class ConnectionLoop:
         self.outbox = asyncio.Queue(OUTBOX)
         self._expiry = SessionExpiry(time.monotonic())
         self._is_answering = False
-        self._refusal, self._is_created = "", False
+        self._refusal, self._is_created, self._refused_part = "", False, None
         why: ConnectionLost | None = None
         try:
             await self._write_frames(connection, codec.opening(self._settings(), self._handle))
@@ -298,6 +305,8 @@ class ConnectionLoop:
                 tasks.create_task(self._await_renewal())
         except* (ConnectionLost, ConnectError) as group:
             lost = first(group)
+            if not self._is_created and isinstance(lost, ConnectionLost):
+                self._refused_part = refused_part(codec, lost.message)
             if isinstance(lost, ConnectionLost) and lost.refusal is not None:
                 raise lost.refusal from None
             if self._refusal and (self._is_new_peer or not self._sessions_created):
@@ -318,6 +327,9 @@ class ConnectionLoop:
     def _may_retry(self, lost: ConnectionLost) -> bool:
         """Return True if another attempt makes sense; refused items are not sent again."""
         if not self._is_created:
+            if self._refused_part and self._parts_refused < MAX_REFUSED_PARTS:
+                self._parts_refused += 1
+                return True
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
         if lost.close_code == _POLICY and self._handle:
             return self._may_resume()

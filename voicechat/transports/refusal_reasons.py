@@ -43,6 +43,7 @@ _KINDS = (
             r"insufficient[_ ]quota",
             r"\bbilling\b",
             r"credit balance",
+            r"credits (are )?depleted",
             r"(out of|no|insufficient) credits?\b",
         ),
         ConnectError,

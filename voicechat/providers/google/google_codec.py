@@ -34,6 +34,7 @@ from voicechat.core.commands import (
 from voicechat.core.events import Event, ToolCallReady, ToolCallsCancelled
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SessionSettings
+from voicechat.core.settings_updates import TOOLS
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.google import google_events
@@ -49,7 +50,7 @@ from voicechat.providers.google.google_setup import (
     update,
 )
 from voicechat.providers.google.google_turns import GeminiTurns
-from voicechat.providers.json_fields import encode
+from voicechat.providers.json_fields import as_list, as_text, encode, fields
 from voicechat.system.dial_target import DialTarget
 
 URL = "wss://generativelanguage.googleapis.com"
@@ -64,6 +65,10 @@ SLOW_PONGS_S = 45.0
 """Pongs take 8 to 30 s while the connection works."""
 
 _OPEN_CALLS = 256
+
+_DECLARATION = re.compile(r"function_?declarations\[(\d{1,4})\]", re.IGNORECASE)
+"""Place of a tool in the reason of a closed connection, such as
+`BidiGenerateContentRequest.setup.tools[0].function_declarations[3].parameters: …`."""
 
 
 _VERSION = re.compile(r"/(v\d\w*)/*$")
@@ -173,6 +178,16 @@ class GoogleCodec:
             for name in (*names, *early)
             if getattr(before, name) != getattr(settings, name)
         ]
+
+    def refused_part(self, reason: str) -> str | None:
+        """Return the key of the tool that this reason names by its place in the setup."""
+        place = _DECLARATION.search(reason)
+        if place is None:
+            return None
+        groups = as_list(self._setup.get("tools"))
+        declared = [each for g in groups for each in as_list(fields(g).get("functionDeclarations"))]
+        named = [as_text(fields(each).get("name")) for each in declared][int(place[1]) :]
+        return f"{TOOLS}.{named[0]}" if named else None
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
