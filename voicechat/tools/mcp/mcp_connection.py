@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
 from voicechat.system.output_tail import OutputTail
+from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_http import http
 from voicechat.tools.mcp.mcp_stdio import stdio
 from voicechat.tools.mcp.mcp_text import result_text
@@ -25,12 +26,16 @@ from voicechat.tools.registry import ToolError
 if TYPE_CHECKING:
     import mcp_types as types
     from mcp import Client
+    from mcp.client._transport import TransportStreams
 
 CONNECT_S = 10.0
 """Seconds from the start of a server to the list of its tools."""
 
 LIST_S = 10.0
 """Seconds to read the list again."""
+
+UNDECLARED_LIST_S = 2.0
+"""Seconds to read the list of a server that does not say that it has tools."""
 
 LIST_INTERVAL_S = 1.0
 """Seconds between two readings of the list, however often the server says it changed."""
@@ -127,10 +132,14 @@ class McpConnection:
             finally:
                 self._client = None
 
-    def _transport(self) -> AbstractAsyncContextManager[Any]:
+    @asynccontextmanager
+    async def _transport(self) -> AsyncIterator[TransportStreams]:
         if self._config.url:
-            return http(self._config, self._on_error_status)
-        return stdio(self._config, self.printed, self.end)
+            streams = http(self._config, self._on_error_status)
+        else:
+            streams = stdio(self._config, self.printed, self.end)
+        async with streams as (read, write):
+            yield TolerantStream(read), write
 
     def _on_error_status(self, status: int) -> None:
         self._status = status
@@ -148,13 +157,17 @@ class McpConnection:
 
         found: list[types.Tool] = []
         cursor = None
+        has_tools = client.server_capabilities.tools is not None
         for _ in range(MAX_PAGES):
             try:
-                page = await client.list_tools(cursor=cursor)
+                async with asyncio.timeout(None if has_tools else UNDECLARED_LIST_S):
+                    page = await client.list_tools(cursor=cursor)
             except MCPError as problem:
-                if problem.code != METHOD_NOT_FOUND:
+                if has_tools and problem.code != METHOD_NOT_FOUND:
                     raise
                 break  # tools are optional; a server may offer only prompts or resources
+            except TimeoutError:
+                break
             found += page.tools
             cursor = page.next_cursor
             if not cursor:
@@ -277,8 +290,11 @@ def load_sdk() -> None:
             importlib.import_module(name)
     except ModuleNotFoundError:
         raise NOT_INSTALLED from None
+    # The SDK logs what servers send; that must not reach the terminal. One of its modules logs as
+    # "client", a name that others may use.
+    module = importlib.import_module("mcp.client.session")
+    setattr(module, "logger", logging.getLogger("mcp.client.session"))  # noqa: B010
     for name in ("mcp", "mcp_types", "httpx2", "httpcore2"):
-        # The SDK logs what servers send; that must not reach the terminal.
         logger = logging.getLogger(name)
         logger.propagate = False
         if not logger.handlers:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
+from voicechat.tools.mcp.mcp_answers import REFUSED
 from voicechat.tools.registry import OUTPUT_LIMIT
 
 if TYPE_CHECKING:
@@ -73,8 +74,12 @@ def definitions(
 
 
 def _definition(config: ServerConfig, tool: types.Tool) -> Definition | str:
-    if not tool.name or clean(tool.name) != tool.name or len(tool.name) > 256:
+    if not tool.name:
+        return "it has no name"
+    if clean(tool.name) != tool.name or len(tool.name) > 256:
         return "its name cannot be shown"
+    if refused := (tool.meta or {}).get(REFUSED):
+        return clean(str(refused))
     schema: Json = {"type": "object", "properties": {}, **tool.input_schema}
     schema.pop("$schema", None)
     try:
