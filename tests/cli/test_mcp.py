@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from mcp_rig import MISBEHAVING_SERVER
 
+from voicechat.cli import mcp
 from voicechat.cli.app import main
 from voicechat.config.loader import settings_path
+from voicechat.config.mcp_server import ServerConfig
 from voicechat.tools.permissions import Approvals
 from voicechat.tools.registry import Tool
 
@@ -107,6 +109,15 @@ def test_a_failing_server_shows_its_output(capsys, tmp_path: Path) -> None:
     assert "It ended before it answered." in err.splitlines()[-1]
 
 
+async def test_a_test_waits_as_long_as_a_conversation() -> None:
+    silent = (sys.executable, "-S", "-c", "import sys; sys.stdin.read()")
+    outcome = await mcp.test_server(ServerConfig("mute", silent, start_timeout_s=0.2))
+    assert str(outcome.problem) == (
+        "MCP server mute: It did not answer within 0.2 seconds."
+        " If it needs longer, set its start_timeout."
+    )
+
+
 def test_an_unapproved_server_does_not_run(capsys, tmp_path: Path) -> None:
     file = settings_path().with_name("mcp.json")
     file.parent.mkdir(parents=True)
@@ -195,5 +206,7 @@ def test_a_server_without_tools_is_not_an_error(capsys) -> None:
     run(capsys, "mcp", "add", "prompts", "--", sys.executable, "-c", WITHOUT_TOOLS)
     code, out, err = run(capsys, "mcp", "test", "prompts")
     assert code == 0
-    assert out.rstrip().endswith("(MCP 2024-11-05): 0 tools")
+    first, second = out.splitlines()
+    assert first.endswith("(MCP 2024-11-05): 0 tools")
+    assert second == "It offers prompts, which voicechat does not use."
     assert "Method not found." not in err

@@ -43,7 +43,12 @@ def test_both_files_in_the_common_shape(file: Path) -> None:
             {
                 "mcpServers": {
                     "files": {"command": "npx", "args": ["-y", "x", "/a b"], "env": {"A": "1"}},
-                    "web": {"type": "http", "url": "https://host/mcp?key=1", "timeout": 5},
+                    "web": {
+                        "type": "http",
+                        "url": "https://host/mcp?key=1",
+                        "timeout": 5,
+                        "start_timeout": 90,
+                    },
                     "off": {"command": "x", "disabled": True, "type": "stdio"},
                 }
             },
@@ -61,6 +66,7 @@ def test_both_files_in_the_common_shape(file: Path) -> None:
     assert files.shown == "npx -y x '/a b' (with A)"
     assert files.place == f"{file}:3"
     assert (web.url, web.timeout_s) == ("https://host/mcp?key=1", 5)
+    assert (web.start_timeout_s, files.start_timeout_s) == (90, 30)
     assert web.shown == "https://host/mcp?…"
     assert off.disabled
     assert local.env == {"TOKEN": Secret(KEY)}
@@ -112,6 +118,7 @@ BROKEN = {
     '{"mcpServers": {"a": {"command": "x", "headers": {}}}}': "a.headers has no effect with a"
     " command; it needs a url.",
     '{"mcpServers": {"a": {"command": "x", "timeout": 0}}}': "between 1 and 3600 seconds",
+    '{"mcpServers": {"a": {"command": "x", "start_timeout": 700}}}': "between 1 and 600 seconds",
     '{"mcpServers": {"a": {"command": "x", "type": "http"}}}': "a.type is http, which needs a url.",
     '{"mcpServers": {"a": {"command": "x", "type": 3}}}': "a.type must be stdio or http.",
     '{"mcpServers": {"a": {"url": "https://h", "type": "sse"}}}': "names sse, an old transport",

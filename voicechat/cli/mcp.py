@@ -32,9 +32,6 @@ COMMAND = CommandEntry(50, "mcp", "List, add, remove and test MCP servers.", app
 
 _NAME = typer.Argument(metavar="NAME", help="Name of the server.")
 
-TEST_DEADLINE_S = 60.0
-"""Seconds for a test; launchers such as `npx` download packages first."""
-
 _PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|COOKIE|CREDENTIAL", re.IGNORECASE)
 
 
@@ -259,13 +256,15 @@ class TestOutcome:
     tools: list[Definition] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     """Sentences about tools that cannot be offered."""
+    unused: tuple[str, ...] = ()
+    """What it offers apart from tools."""
     printed: tuple[str, ...] = ()
     """Lines that the program printed apart from messages."""
     problem: ConnectError | None = None
 
 
 async def test_server(server: ServerConfig) -> TestOutcome:
-    """Start a server, read its tools, and stop it; takes `TEST_DEADLINE_S` at most."""
+    """Start a server, read its tools, and stop it; takes its `start_timeout_s` at most."""
     from voicechat.tools.mcp.mcp_connection import McpConnection
     from voicechat.tools.mcp.mcp_text import definitions
 
@@ -280,12 +279,13 @@ async def test_server(server: ServerConfig) -> TestOutcome:
         outcome.tools, outcome.refused = definitions(server, tools)  # type: ignore[arg-type]
         link.end()
 
-    link = McpConnection(server, listed, TEST_DEADLINE_S)
+    link = McpConnection(server, listed)
     try:
         await link.live()
     except ConnectError as problem:
         outcome.problem = ConnectError(f"{server.source}: {problem.message}", problem.hint)
     outcome.protocol, outcome.printed = link.protocol, link.printed.lines
+    outcome.unused = link.unused
     return outcome
 
 
@@ -299,7 +299,10 @@ def outcome_as_text(outcome: TestOutcome, pins: Pins) -> str:
         f"{outcome.server.name} answers in {outcome.seconds:.1f} s"
         f" (MCP {outcome.protocol}): {count}"
     )
-    return "\n".join([head, *_tool_lines(outcome.tools, differences), *outcome.refused])
+    lines = [head, *_tool_lines(outcome.tools, differences), *outcome.refused]
+    if outcome.unused and not outcome.tools:
+        lines.append(f"It offers {' and '.join(outcome.unused)}, which voicechat does not use.")
+    return "\n".join(lines)
 
 
 def _tool_lines(tools: Sequence[Definition], differences: dict[str, str]) -> Iterator[str]:

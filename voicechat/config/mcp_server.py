@@ -25,6 +25,10 @@ _INHERITED = (
 """Variables that every program of a server receives. None of them holds a key."""
 
 
+START_TIMEOUT_S = 30.0
+"""Seconds from the start of a server to the list of its tools, unless it has its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """One MCP server: either a program to run (`command`) or an address (`url`)."""
@@ -41,6 +45,8 @@ class ServerConfig:
     """Folder of the program; None for the home folder, not the current folder."""
     timeout_s: float | None = None
     """Seconds for a call; None for the default."""
+    start_timeout_s: float = START_TIMEOUT_S
+    """Seconds from its start to the list of its tools."""
     disabled: bool = False
     """It is configured, but not started."""
     place: str = ""

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from voicechat.config.mcp_server import ServerConfig
+from voicechat.config.mcp_server import START_TIMEOUT_S, ServerConfig
 from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest
 from voicechat.config.table_reader import HEADER_NAME, TableReader
 from voicechat.config.url_check import check_url
@@ -39,6 +39,7 @@ KEYS: Mapping[str, str] = {
     "type": "stdio or http; not needed.",
     "disabled": "true keeps the entry without starting the server.",
     "timeout": "Seconds for a call, 1 to 3600.",
+    "start_timeout": "Seconds until it lists its tools, 1 to 600; default 30.",
 }
 """The keys of a server and their meaning."""
 
@@ -109,6 +110,9 @@ def _server(name: str, reader: TableReader) -> ServerConfig:
         headers=headers,
         cwd=_folder(reader) if "cwd" in table else None,
         timeout_s=reader.seconds("timeout", 3600) if "timeout" in table else None,
+        start_timeout_s=reader.seconds("start_timeout", 600)
+        if "start_timeout" in table
+        else START_TIMEOUT_S,
         disabled=bool(table.get("disabled", False)),
         place=reader.place.at(),
         problem=_problem(reader),

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from faults import port_without_server
+from mcp_http_stub import Answer, Request, mcp_stub
 from mcp_rig import MISBEHAVING_SERVER, running_servers
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.errors import ConnectError, Secret
 from voicechat.system import process_supervisor
+from voicechat.tools.mcp import mcp_servers
 from voicechat.tools.mcp.mcp_connection import McpConnection
 
 KEY = "planted-0123"
@@ -102,9 +104,11 @@ async def test_every_wrong_answer_is_reported_in_a_sentence(
 ) -> None:
     server, url, asked = await answer(head, body)
     async with server:
-        config = ServerConfig("there", url=url, headers={"Authorization": Secret(f"Bearer {KEY}")})
+        config = ServerConfig(
+            "there", url=url, headers={"Authorization": Secret(f"Bearer {KEY}")}, start_timeout_s=5
+        )
         with pytest.raises(ConnectError) as caught:
-            await McpConnection(config, lambda tools: None, connect_s=5).live()
+            await McpConnection(config, lambda tools: None).live()
     sentence = str(caught.value)
     assert says in sentence
     assert KEY not in sentence
@@ -130,10 +134,9 @@ async def test_a_silent_http_server_times_out() -> None:
     silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with silent:
         url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
+        config = ServerConfig("there", url=url, start_timeout_s=0.5)
         with pytest.raises(ConnectError, match=r"did not answer within 0\.5 seconds"):
-            await McpConnection(
-                ServerConfig("there", url=url), lambda tools: None, connect_s=0.5
-            ).live()
+            await McpConnection(config, lambda tools: None).live()
         await asyncio.wait_for(left.wait(), 10)
 
 
@@ -147,3 +150,73 @@ async def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path, key: st
             assert "The header Authorization holds characters that cannot be sent" in problem
             assert KEY not in str(rig.reported)
     assert asked == []
+
+
+# ------------------------------------------------------------------------------ slow starts
+
+
+async def test_a_server_that_does_not_answer_yet_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_servers, "START_PAUSES_S", (0.0, 0.01, 0.01))
+    is_up = False
+
+    def override(request: Request) -> Answer | None:
+        return None if is_up else Answer(503)
+
+    async with mcp_stub(override=override) as stub:
+        config = ServerConfig("slow", url=stub.url)
+        async with running_servers(tmp_path, config, ready=False) as rig:
+            await rig.servers.settled()
+            assert rig.state().state == "starting"
+            assert rig.names() == []
+            is_up = True
+            await rig.until(lambda: rig.state().state == "ready")
+            assert rig.names() == ["slow__nod"]
+            assert (await rig.call("slow__nod")).output == "nods"
+    first, last = rig.reported
+    assert first.startswith("MCP server slow: It answered 503")
+    assert first.endswith("voicechat keeps trying.")
+    assert last == "MCP server slow: It is ready now, with 1 tool."
+
+
+async def test_a_server_that_never_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_servers, "START_PAUSES_S", (0.01, 0.01))
+    with port_without_server() as port:
+        config = ServerConfig("away", url=f"http://127.0.0.1:{port}/mcp")
+        async with running_servers(tmp_path, config) as rig:
+            assert rig.state().state == "failed"
+    assert len(rig.reported) == 2
+    assert "voicechat keeps trying" in rig.reported[0]
+
+
+async def test_a_server_that_was_ready_is_tried_again_as_long_as_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_servers, "START_PAUSES_S", (0.01,) * 9)
+    answers = 0
+
+    def override(request: Request) -> Answer | None:
+        nonlocal answers
+        if not is_down or '"initialize"' not in request.body:
+            return None
+        answers += 1
+        return Answer(503) if answers < 7 else None
+
+    is_down = False
+    async with (
+        mcp_stub(override=override) as stub,
+        running_servers(tmp_path, ServerConfig("web", url=stub.url)) as rig,
+    ):
+        is_down = True
+        rig.servers._servers[0]._connection.end()  # as for a session that is gone
+        await rig.until(lambda: rig.state().state == "restarting")
+        assert rig.names() == ["web__nod"]
+        await rig.until(lambda: answers == 7 and rig.state().state == "ready")
+        assert not (await rig.call("web__nod")).failed
+        assert [sentence.split(": ")[1][:16] for sentence in rig.reported] == [
+            "It answered 503",
+            "It is ready now,",
+        ]

@@ -184,8 +184,8 @@ time.sleep(600)
 
 
 async def test_a_silent_stdio_server_times_out_and_leaves_no_process() -> None:
-    config = ServerConfig("mute", (sys.executable, "-S", "-c", MUTE))
-    link = McpConnection(config, lambda tools: None, connect_s=2)
+    config = ServerConfig("mute", (sys.executable, "-S", "-c", MUTE), start_timeout_s=2)
+    link = McpConnection(config, lambda tools: None)
     with pytest.raises(ConnectError, match="did not answer within 2 seconds"):
         await link.live()
     hello, *processes = link.printed.lines

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.client._transport import TransportStreams
 
-CONNECT_S = 10.0
-"""Seconds from the start of a server to the list of its tools."""
-
 LIST_S = 10.0
 """Seconds to read the list again."""
 
@@ -39,6 +36,9 @@ UNDECLARED_LIST_S = 2.0
 
 LIST_INTERVAL_S = 1.0
 """Seconds between two readings of the list, however often the server says it changed."""
+
+UNUSED = ("prompts", "resources")
+"""Capabilities of servers that voicechat does not use."""
 
 MAX_PAGES = 20
 """Pages of a list that are read."""
@@ -53,6 +53,10 @@ NOT_INSTALLED = ConnectError(
 )
 
 
+class NotReady(ConnectError):
+    """The server does not answer; it may do so later."""
+
+
 class _EndedEarly(ConnectError):
     """The server ended before it sent anything."""
 
@@ -64,14 +68,11 @@ class McpConnection:
         self,
         config: ServerConfig,
         on_tools: Callable[[Sequence[types.Tool]], None],
-        connect_s: float = CONNECT_S,
     ) -> None:
         """Prepare a connection.
 
         on_tools: called with the server's tools once connected, and whenever they change.
-        connect_s: seconds until the first list of tools.
         """
-        self._connect_s = connect_s
         self._config = config
         self._on_tools = on_tools
         self._client: Client | None = None
@@ -82,11 +83,13 @@ class McpConnection:
         """Standard error of the server, and lines of its standard output that are no messages."""
         self.protocol = ""
         """The negotiated version of MCP, once connected."""
+        self.unused: tuple[str, ...] = ()
+        """Capabilities of the server that voicechat does not use: prompts, resources."""
 
     async def live(self) -> None:
         """Connect, and return when the connection has ended.
 
-        Raises `ConnectError` when it fails or breaks.
+        Raises `ConnectError` when it fails or breaks, `NotReady` when a later attempt may succeed.
         """
         await asyncio.to_thread(load_sdk)
         try:
@@ -99,12 +102,12 @@ class McpConnection:
 
     async def _connect(self, mode: str) -> None:
         try:
-            async with asyncio.timeout(self._connect_s) as deadline:
+            async with asyncio.timeout(self._config.start_timeout_s) as deadline:
                 await self._live(deadline, mode)
         except TimeoutError:
-            raise ConnectError(
-                f"It did not answer within {self._connect_s:g} seconds.",
-                f"Type: voicechat mcp test {self._config.name}",
+            raise NotReady(
+                f"It did not answer within {self._config.start_timeout_s:g} seconds.",
+                "If it needs longer, set its start_timeout.",
             ) from None
         except Exception as problem:  # the SDK raises errors of many kinds
             raise self._connect_error(problem) from None
@@ -124,6 +127,8 @@ class McpConnection:
             client_info=Implementation(name="voicechat", version=__version__),
             cache=None,
         ) as client:
+            offered = client.server_capabilities
+            self.unused = tuple(name for name in UNUSED if getattr(offered, name) is not None)
             self._on_tools(await self._list(client))
             deadline.reschedule(None)
             self._client, self.protocol = client, client.protocol_version
@@ -246,16 +251,17 @@ class McpConnection:
         if isinstance(cause, ConnectError):
             return cause
         if isinstance(cause, TimeoutError):
-            return ConnectError("It did not answer in time.")
-        if kind == "ConnectError":  # that of the HTTP client
-            return ConnectError(f"Nothing answers at {self._config.shown} ({words}).")
+            return NotReady("It did not answer in time.")
+        if kind in {"ConnectError", "ConnectTimeout"}:  # those of the HTTP client
+            return NotReady(f"Nothing answers at {self._config.shown} ({words or 'timed out'}).")
         if self._status in {401, 403}:
             return ConnectError(
                 f"It refused the connection ({self._status}): the key is missing or wrong.",
                 "Add the key to its headers.",
             )
         if self._status:
-            return ConnectError(f"It answered {self._status}: {words}.")
+            busy = self._status in {408, 429} or self._status >= 500
+            return (NotReady if busy else ConnectError)(f"It answered {self._status}: {words}.")
         if self._is_closed(cause):
             if self.protocol:
                 return ConnectError("It ended.")

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import ConnectError
-from voicechat.tools.mcp.mcp_connection import McpConnection
+from voicechat.system.text_table import counted
+from voicechat.tools.mcp.mcp_connection import McpConnection, NotReady
 from voicechat.tools.mcp.mcp_pins import Pins
 from voicechat.tools.mcp.mcp_text import Definition, definitions
 from voicechat.tools.registry import Tool, ToolError
@@ -38,6 +39,9 @@ RESTARTS_S = 300.0
 
 _PAUSES_S = (0.2, 1.0, 3.0)
 """Seconds before each restart."""
+
+START_PAUSES_S = (2.0, 10.0, 30.0, 60.0, 120.0)
+"""Seconds before each further attempt to start a server that does not answer."""
 
 MAX_MESSAGES = 20
 """Messages about one server in a session, so that it cannot flood the screen."""
@@ -122,7 +126,8 @@ class McpServers:
     async def settled(self) -> None:
         """Return when each server is ready, has failed, or waits for the user's approval.
 
-        While `run` runs, this takes slightly more than `mcp_connection.CONNECT_S` seconds at most.
+        While `run` runs, this takes slightly more than the longest `start_timeout_s` at most. A
+        server that does not answer by then is tried again, and `tools` change when it does.
         """
         for server in self._servers:
             await server.settled.wait()
@@ -151,7 +156,11 @@ class _Server:
         self._connection: McpConnection | None = None
         self._definitions: list[Definition] = []
         self._reported: set[str] = set()
+        self._ready = False
+        """The present connection has listed its tools."""
         self._ready_before = False
+        self._is_late = False
+        """The user knows that the server does not answer."""
 
     async def run(self) -> None:
         """Run until the server has failed permanently."""
@@ -187,9 +196,15 @@ class _Server:
     async def _live(self) -> None:
         """Connect and reconnect. Raises `ConnectError` after too many failures."""
         ends: deque[float] = deque(maxlen=RESTARTS + 1)
+        pauses = iter(START_PAUSES_S)
         while True:
             reason = await self._connect()
-            if not self._ready_before:
+            if self._ready:
+                pauses = iter(START_PAUSES_S)
+            elif isinstance(reason, NotReady):
+                await self._wait_to_retry(reason, next(pauses, None))
+                continue
+            elif not self._ready_before:
                 raise reason
             ends.append(time.monotonic())
             if len(ends) > RESTARTS and ends[-1] - ends[0] < RESTARTS_S:
@@ -197,8 +212,19 @@ class _Server:
             self._set_state("restarting", str(reason))
             await asyncio.sleep(_PAUSES_S[min(len(ends), len(_PAUSES_S)) - 1])
 
+    async def _wait_to_retry(self, reason: ConnectError, pause_s: float | None) -> None:
+        """Wait before the next attempt to start. Raises the reason after the last one."""
+        if pause_s is None:
+            raise reason
+        self._is_late = True
+        self._report(f"{reason.message} voicechat keeps trying. {reason.hint}".rstrip())
+        self._set_state("restarting" if self._ready_before else "starting", str(reason))
+        self.settled.set()
+        await asyncio.sleep(pause_s)
+
     async def _connect(self) -> ConnectError:
         """Run one connection; returns the reason for its end."""
+        self._ready = False
         self._connection = McpConnection(self.config, self._on_tools)
         try:
             await self._connection.live()
@@ -216,7 +242,9 @@ class _Server:
             if difference := self.differences.get(definition.offered_as):
                 text = difference.replace("\n", "; ")
                 self._report(f"Its tool {definition.name} changed and asks again: {text}.")
-        self._ready_before = True
+        if self._is_late:
+            self._report(f"It is ready now, with {counted(len(self.tools), 'tool')}.")
+        self._ready, self._ready_before, self._is_late = True, True, False
         self._set_state("ready")
         self.settled.set()
 
