@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from voicechat.config import endpoint_settings, mcp_settings
+from voicechat.config import endpoint_settings, mcp_entry
 from voicechat.config.loader import TABLES
 from voicechat.config.options import SETTINGS, Setting
 from voicechat.config.session_keys import KEYS
@@ -105,7 +105,7 @@ def settings_page() -> str:
         + table(("Key", "Variable", "Flag", "Default", "Meaning"), settings),
         "## Session\n\n" + table(("Key", "Values", "Meaning"), session),
         "## Lists and tables\n\n" + meanings(TABLES),
-        "## MCP servers\n\n" + meanings(mcp_settings.KEYS),
+        "## MCP servers\n\n" + meanings(mcp_entry.KEYS),
         "## Endpoints\n\n" + meanings(endpoint_settings.KEYS),
         "## Other environment variables\n\n" + meanings(others),
     ]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from concurrent_edits import edit_at_once
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.config import mcp_settings
+from voicechat.config import mcp_entry, mcp_settings
 from voicechat.config.loader import load
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.errors import Secret, UsageError
@@ -30,9 +31,18 @@ def read(file: Path, **variables: str) -> tuple[ServerConfig, ...]:
     return load({}, variables, file.with_name("config.toml")).mcp_servers
 
 
+def warned(file: Path) -> tuple[str, ...]:
+    return load({}, {}, file.with_name("config.toml")).warnings
+
+
+def write(file: Path, **entry: object) -> None:
+    """Write a file with the server `a`."""
+    file.write_text(json.dumps({"mcpServers": {"a": entry}}), encoding="utf-8")
+
+
 def refusal(file: Path) -> str:
     with pytest.raises(UsageError) as caught:
-        read(file)
+        read(file, HOST="nowhere")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -97,10 +107,149 @@ def test_a_reference_can_name_a_key_of_the_settings_file(file: Path) -> None:
     assert read(file)[0].headers["Authorization"].reveal() == KEY
 
 
+# ------------------------------------------------------------------- references everywhere
+
+
+def test_references_are_replaced_in_every_value(file: Path) -> None:
+    write(
+        file,
+        command="~/bin/${TOOL:-serve}",
+        args=["--dir=$HOME/x", "${A:-}", "${userHome}", "~", "a~/b", "$$HOME $5", "${env:TOKEN}"],
+        env={"DIR": "~/d", "URL": "${URL:-http://h}", "TOKEN": "$TOKEN"},
+        cwd="$HOME/work",
+    )
+    (server,) = read(file, HOME="/home/me", TOKEN=KEY, TOOL="")
+    home = str(Path.home())
+    assert server.arguments() == (
+        f"{home}/bin/serve", "--dir=/home/me/x", "", home, home, "a~/b", "$HOME $5", KEY,
+    )  # fmt: skip
+    assert {name: each.reveal() for name, each in server.env.items()} == {
+        "DIR": f"{home}/d",
+        "URL": "http://h",
+        "TOKEN": KEY,
+    }
+    assert server.cwd == Path("/home/me/work")
+    assert server.problem == ""
+    # The user approves the command as written; the values are not shown.
+    assert server.shown.startswith("'~/bin/${TOOL:-serve}' '--dir=$HOME/x'")
+    assert KEY not in repr(server)
+    (other,) = read(file, HOME="/home/me", TOKEN="another")
+    assert other.fingerprint == server.fingerprint
+
+
+def test_references_in_an_address_are_replaced_but_not_shown(file: Path) -> None:
+    write(file, url="https://${HOST:-h}/$TOKEN/mcp", headers={"X": "${USER:-me} ~/x"})
+    (server,) = read(file, TOKEN=KEY)
+    assert server.target() == f"https://h/{KEY}/mcp"
+    assert server.headers["X"].reveal() == "me ~/x"
+    assert server.shown == "https://${HOST:-h}/$TOKEN/mcp"
+    assert KEY not in repr(server)
+    (server,) = read(file)
+    assert server.problem == f"$TOKEN is not set ({file}:1)."
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ({"command": "$TOOL", "args": ["$A", "$A"]}, "$TOOL, $A, $A are not set"),
+        ({"command": "sh", "args": ["-c", "$1 $i"]}, "$i is not set"),
+        ({"command": "x", "cwd": "$WORK"}, "$WORK is not set"),
+        ({"command": "x", "args": ["${workspaceFolder}"]}, "$workspaceFolder is not set"),
+        ({"command": "x", "env": {"KEY": "${input:key}"}}, "${input:key} has no meaning here"),
+        ({"url": "https://h", "type": "sse"}, "Its type is sse, an old transport"),
+        ({"url": "https://h", "transport": "ws"}, "Its type is ws, which voicechat does not"),
+    ],
+    ids=repr,
+)
+def test_a_server_that_cannot_work_here_says_why(file: Path, entry: dict, problem: str) -> None:
+    write(file, **entry)
+    (server,) = read(file)
+    assert server.problem.startswith(problem)
+    assert str(file) in server.problem
+    assert ("for a dollar sign." in server.problem) == ("args" in entry or "env" in entry)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_default_may_be_a_key(file: Path) -> None:
+    write(file, command="x", env={"TOKEN": f"${{TOKEN:-{KEY}}}"})
+    file.chmod(0o644)
+    read(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+# ----------------------------------------------------------------- keys of other programs
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"command": "x", "transport": "stdio", "enabled": True}, ServerConfig("a", ("x",))),
+        ({"command": "x", "enabled": False}, ServerConfig("a", ("x",), disabled=True)),
+        ({"command": ["x", "y"], "type": "local"}, ServerConfig("a", ("x", "y"))),
+        ({"serverUrl": "https://h", "type": "remote"}, ServerConfig("a", url="https://h")),
+        ({"httpUrl": "https://h"}, ServerConfig("a", url="https://h")),
+        ({"command": "x", "tool_timeout_sec": 9}, ServerConfig("a", ("x",), timeout_s=9)),
+        ({"command": "x", "description": "y", "version": 1}, ServerConfig("a", ("x",))),
+    ],
+    ids=repr,
+)
+def test_keys_of_other_programs_are_understood(
+    file: Path, entry: dict, expected: ServerConfig
+) -> None:
+    write(file, **entry)
+    (server,) = read(file)
+    assert replace(server, place="", written="") == expected
+    assert warned(file) == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"autoApprove": ["x"]}, "autoApprove has no effect here. voicechat asks before a tool"),
+        ({"alwaysAllow": []}, "alwaysAllow has no effect here. voicechat asks before a tool"),
+        ({"trust": True}, "trust has no effect here. voicechat asks before a tool runs."),
+        ({"excludeTools": ["x"]}, "excludeTools has no effect here. Every tool is offered."),
+        ({"envFile": ".env"}, "envFile has no effect here. Write its variables under env."),
+        ({"zzz\u001b": 1}, "has no effect here. It is not a setting of an MCP server."),
+        ({"timeout": 60000}, "timeout is read as 60 seconds. Write seconds, at most 3600."),
+    ],
+    ids=repr,
+)
+def test_keys_without_effect_give_a_warning(file: Path, entry: dict, says: str) -> None:
+    write(file, command="x", **entry)
+    (server,) = read(file)
+    assert server.command == ("x",)
+    (sentence,) = warned(file)
+    assert sentence.startswith(f"{file}:1: ")
+    assert says in sentence
+    assert "\x1b" not in sentence
+
+
+def test_the_file_of_another_program_is_read(file: Path) -> None:
+    entry = {"command": "x", "autoApprove": []}
+    text = {
+        "inputs": [{"id": "key"}],
+        "globalShortcut": "",
+        "servers": {"a": entry, "b": entry},
+        "mcpServers": {"c": {"command": "z"}},
+    }
+    file.write_text(json.dumps(text, indent=1), encoding="utf-8")
+    assert [server.name for server in read(file)] == ["c", "a", "b"]
+    shortcut, approve = warned(file)
+    assert shortcut == f"{file}:7: globalShortcut has no effect here. Only mcpServers is read."
+    assert approve.startswith(f"{file}:11: autoApprove has no effect here.")
+    with pytest.raises(UsageError, match="already"):
+        mcp_settings.add(file, "b", {"command": "y"}, {})
+    assert mcp_settings.add(file, "d", {"command": "y"}, {}).place == f"{file}:22"
+    assert mcp_settings.remove(file, "b")
+    assert [server.name for server in read(file)] == ["c", "d", "a"]
+
+
 BROKEN = {
     "{": ":1 is not valid JSON",
     "[]": "must hold an object",
-    '{\n "servers": {}}': ":2: servers is not a known key. Did you mean mcpServers?",
+    '{\n "mcpServer": {}}': ":2: mcpServer is not a known key. Did you mean mcpServers?",
+    '{"servers": []}': ":1: servers must hold a table for each server.",
     '{"mcpServers": []}': ":1: mcpServers must hold a table for each server.",
     '{"mcpServers": {"a": 1}}': "must hold a table for each server.",
     '{"mcpServers": {\n"a": {\n"comand": "x"}}}': ":3: a.comand is not a setting of an MCP server."
@@ -121,7 +270,11 @@ BROKEN = {
     '{"mcpServers": {"a": {"command": "x", "start_timeout": 700}}}': "between 1 and 600 seconds",
     '{"mcpServers": {"a": {"command": "x", "type": "http"}}}': "a.type is http, which needs a url.",
     '{"mcpServers": {"a": {"command": "x", "type": 3}}}': "a.type must be stdio or http.",
-    '{"mcpServers": {"a": {"url": "https://h", "type": "sse"}}}': "names sse, an old transport",
+    '{"mcpServers": {"a": {"command": ["x", 1]}}}': "a.args must be a list of texts",
+    '{"mcpServers": {"a": {"command": []}}}': "a.command must be text in quotes.",
+    '{"mcpServers": {"a": {"command": "x", "enabled": 1}}}': "enabled is not a setting",
+    '{"mcpServers": {"a": {"command": "x", "timeout": 1e9}}}': "between 1 and 3600 seconds",
+    '{"mcpServers": {"a": {"url": "$HOST"}}}': "a.url must be an address like",
     '{"mcpServers": {"a": {"url": "http://h/mcp"}}}': "must begin with https://",
     '{"mcpServers": {"a": {"url": "ftp://h"}}}': "must be an address like",
     '{"mcpServers": {"a": {"url": "https://u:p@h"}}}': "must not hold a key or a password.",
@@ -180,7 +333,7 @@ def test_adding_and_removing_keep_the_rest(file: Path) -> None:
 
 
 _ADD = """
-from voicechat.config import mcp_settings
+from voicechat.config import mcp_entry, mcp_settings
 
 def edit(number):
     mcp_settings.add(path, f"{name}{number}", {"command": "x"}, {})
@@ -203,7 +356,9 @@ def test_an_approval_covers_the_exact_command() -> None:
     assert len({same, *others}) == 5
 
 
-ENTRY = st.sampled_from([*mcp_settings.KEYS, "mcpServers", "a"]) | st.text(max_size=4)
+ENTRY = st.sampled_from(
+    [*mcp_entry.KEYS, *mcp_entry.ALIASES, "enabled", "mcpServers", "a"]
+) | st.text(max_size=4)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ENTRY, inner, max_size=4),

@@ -78,7 +78,7 @@ def _endpoint(name: str, reader: TableReader) -> Endpoint:
         parameters=parameters,
         permission=Permission(reader.one_of("permission", Permission, "ask")),
         deadline_s=reader.seconds("deadline", 600) if "deadline" in reader.table else DEADLINE_S,
-        problem=", ".join(f"{variable} is not set" for variable in reader.missing),
+        problem=", ".join(f"{variable} is not set" for variable in reader.references.missing),
     )
 
 

@@ -104,9 +104,10 @@ def load(
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
     named: dict[str, str | Secret] = {**environ, **keys}
-    servers = mcp_settings.read_json(path.with_name("mcp.json"), named)
+    mcp_warnings = mcp_settings.Warnings()
+    servers = mcp_settings.read_json(path.with_name("mcp.json"), named, mcp_warnings)
     if stored.servers is not None:
-        servers += mcp_settings.servers(stored.place.file, stored.servers, named)
+        servers += mcp_settings.servers(stored.place.file, stored.servers, named, mcp_warnings)
     options = Options(
         **merged,  # type: ignore[arg-type]
         origins=MappingProxyType(stored.origins(profile) | _origins(environ, typed)),
@@ -117,7 +118,7 @@ def load(
         prices=MappingProxyType(stored.prices),
     )
     found = doubtful_settings.warnings(options, environ, stored.place.file.text)
-    return replace(options, warnings=tuple(found))
+    return replace(options, warnings=(*found, *mcp_warnings))
 
 
 def _origins(environ: Mapping[str, str], typed: Mapping[str, object]) -> dict[str, str]:

@@ -35,8 +35,13 @@ class ServerConfig:
 
     name: str
     command: tuple[str, ...] = ()
-    """The program and its arguments; empty for a server at an address."""
+    """The program and its arguments, as written; empty for a server at an address."""
+    program: tuple[Secret, ...] = field(default=(), repr=False)
+    """`command` with references replaced; empty when it has none."""
     url: str = ""
+    """Its address, as written."""
+    address: Secret | None = field(default=None, repr=False)
+    """`url` with references replaced; None when it has none."""
     env: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """More variables for the program, with references replaced."""
     headers: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
@@ -84,6 +89,14 @@ class ServerConfig:
         """
         found = json.dumps([self.command, str(self.cwd or ""), self.written])
         return hashlib.sha256(found.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def arguments(self) -> tuple[str, ...]:
+        """The program and its arguments as they run. May hold keys."""
+        return tuple(each.reveal() for each in self.program) or self.command
+
+    def target(self) -> str:
+        """The address to connect to. May hold keys."""
+        return self.address.reveal() if self.address else self.url
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of the program: no keys, except those that `env` names."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 from voicechat.config.setting_place import SettingPlace, similar
-from voicechat.config.variables import REFERENCE, References
+from voicechat.config.variables import References, without_references
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
 
@@ -23,12 +23,8 @@ class TableReader:
     ) -> None:
         self.place = place
         self.table = table
-        self._references = References(look_up)
-
-    @property
-    def missing(self) -> list[str]:
-        """The variables that `secrets` found no value for, as written: `$NAME`."""
-        return [f"${name}" for name in self._references.missing]
+        self.references = References(look_up)
+        """The references in `secrets`, and those that have no value."""
 
     def check_keys(self, known: Iterable[str], what: str) -> None:
         """Refuse keys that do not exist."""
@@ -81,9 +77,9 @@ class TableReader:
         for name, text in value.items():
             if not re.fullmatch(name_pattern, name) or clean(text) != text or "\n" in text:
                 self.refuse(key, f"holds {clean(name)[:40]!r}, which cannot be sent")
-        if any(REFERENCE.sub("", text).strip() for text in value.values()):
+        if any(without_references(text).strip() for text in value.values()):
             self.place.file.keep_private()
-        return {name: self._references.filled(text) for name, text in value.items()}
+        return {name: self.references.filled(text) for name, text in value.items()}
 
     def refuse(self, key: str, says: str, hint: str = "") -> NoReturn:
         """Raise the error for a key with a wrong value."""

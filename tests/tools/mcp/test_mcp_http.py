@@ -152,6 +152,19 @@ async def test_a_key_that_cannot_be_sent_is_not_repeated(tmp_path: Path, key: st
     assert asked == []
 
 
+async def test_an_address_with_the_old_sse_transport_is_recognized() -> None:
+    def override(request: Request) -> Answer:
+        if request.method == "GET":
+            return Answer(200, "event: endpoint\ndata: /messages\n\n", "text/event-stream")
+        return Answer(405)
+
+    async with mcp_stub(override=override) as stub:
+        config = ServerConfig("old", url=stub.url, headers={"X": Secret(KEY)})
+        with pytest.raises(ConnectError, match="It offers only SSE, an old transport"):
+            await McpConnection(config, lambda tools: None).live()
+        assert stub.seen[-1].headers["x"] == KEY
+
+
 # ------------------------------------------------------------------------------ slow starts
 
 

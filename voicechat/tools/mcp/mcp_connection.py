@@ -18,7 +18,7 @@ from voicechat.core.text import clean
 from voicechat.errors import ConnectError
 from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_answers import TolerantStream
-from voicechat.tools.mcp.mcp_http import http
+from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
 from voicechat.tools.mcp.mcp_stdio import stdio
 from voicechat.tools.mcp.mcp_text import result_text
 from voicechat.tools.registry import ToolError
@@ -110,6 +110,8 @@ class McpConnection:
                 "If it needs longer, set its start_timeout.",
             ) from None
         except Exception as problem:  # the SDK raises errors of many kinds
+            if self._status in NO_SUCH_METHOD and await is_sse_only(self._config):
+                raise OLD_TRANSPORT from None
             raise self._connect_error(problem) from None
         finally:
             self._client = None

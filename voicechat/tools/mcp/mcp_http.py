@@ -6,6 +6,7 @@ Its headers, which may hold keys, go only to the address's own origin; an answer
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,6 +28,46 @@ SILENCE_S = 300.0
 
 CLOSE_S = 0.5
 """Seconds to tell the server that the session ends."""
+
+
+NO_SUCH_METHOD = {400, 404, 405, 406, 415, 501}
+"""Statuses with which a server of the old SSE transport answers a message."""
+
+OLD_TRANSPORT = ConnectError(
+    "It offers only SSE, an old transport that voicechat does not support.",
+    "Use its streamable HTTP address, which often ends in /mcp.",
+)
+
+_PROBE_BYTES = 4096
+
+_PROBE_S = 3.0
+"""Seconds to find out whether an address offers the old SSE transport."""
+
+
+async def is_sse_only(config: ServerConfig) -> bool:
+    """Return True when the address opens a stream as the old SSE transport does.
+
+    Such a stream begins with the event `endpoint` (MCP 2024-11-05, section Transports).
+    """
+    import httpx2
+
+    headers = {name: value.reveal() for name, value in config.headers.items()}
+    beginning = b""
+    try:
+        async with (
+            asyncio.timeout(_PROBE_S),
+            httpx2.AsyncClient(headers=headers | {"Accept": "text/event-stream"}) as client,
+            client.stream("GET", config.target()) as response,
+        ):
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                return False
+            async for piece in response.aiter_bytes():
+                beginning += piece
+                if len(beginning) > _PROBE_BYTES or _EVENT_END.search(beginning):
+                    break
+    except (httpx2.HTTPError, TimeoutError):
+        pass
+    return b"endpoint" in beginning[:_PROBE_BYTES]
 
 
 @asynccontextmanager
@@ -57,7 +98,7 @@ async def http(
             event_hooks={"response": [on_response]},
         ) as client,
         streamable_http_client(
-            config.url, http_client=client, max_sse_event_size=MESSAGE_LIMIT
+            config.target(), http_client=client, max_sse_event_size=MESSAGE_LIMIT
         ) as streams,
     ):
         try:

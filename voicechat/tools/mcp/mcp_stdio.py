@@ -80,13 +80,14 @@ async def stdio(
 
 async def _start(config: ServerConfig) -> asyncio.subprocess.Process:
     environment = config.environment()
-    program = shutil.which(config.command[0], path=environment.get("PATH"))
+    name, *arguments = config.arguments()
+    program = shutil.which(name, path=environment.get("PATH"))
     if program is None:
         raise ConnectError(f"The program {clean(config.command[0])!r} was not found.")
     folder = config.cwd or Path.home()
     if not folder.is_dir():
         raise ConnectError(f"There is no folder {clean(str(folder))}.")
-    command = (program, *config.command[1:])
+    command = (program, *arguments)
     try:
         command = child_process.supervised_command(command)
         return await child_process.start(command, environment, folder)
