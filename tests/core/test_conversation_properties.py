@@ -51,6 +51,7 @@ RANDOM_EVENTS: dict[str, st.SearchStrategy[events.Event | inputs.Input]] = {
     "arguments": st.builds(events.ToolArgumentsDelta, RESPONSES, ITEMS, CALLS, st.just("{")),
     "call": st.builds(events.ToolCallReady, RESPONSES, ITEMS, CALLS, st.just("t"), st.just("{}")),
     "calls cancelled": st.builds(events.ToolCallsCancelled, st.tuples(CALLS)),
+    "tool progress": st.builds(inputs.ToolProgressed, CALLS, st.just("half")),
     "tool finished": st.builds(inputs.ToolFinished, CALLS, st.just("x"), st.booleans()),
     "speech": st.builds(events.SpeechStarted, USERS),
     "speech end": st.builds(events.SpeechStopped, USERS, st.floats(0, 9e9)),

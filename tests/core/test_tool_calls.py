@@ -232,6 +232,17 @@ def test_a_cancelled_call_is_dropped_and_cannot_be_decided() -> None:
     assert driver.called("write") == []
 
 
+def test_a_running_call_shows_its_progress() -> None:
+    driver = ConversationDriver()
+    driver.called("look")
+    driver.feed(inputs.ToolProgressed("c1", "half"), inputs.ToolProgressed("c9", "unknown"))
+    call = driver.conversation.transcript.get("c1")
+    assert isinstance(call, ToolCall)
+    assert call.progress == "half"
+    driver.feed(inputs.ToolFinished("c1", "seen"), inputs.ToolProgressed("c1", "late"))
+    assert call.progress == "half"
+
+
 # ------------------------------------------------------------------- a lost connection
 
 

@@ -34,9 +34,11 @@ class RunningServers:
     reported: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def call(self, name: str, arguments: str = "{}") -> Outcome:
+    async def call(
+        self, name: str, arguments: str = "{}", report: Callable[[str], None] = lambda text: None
+    ) -> Outcome:
         """Run a tool as a session would."""
-        return await Registry(*self.servers.tools).run(name, arguments)
+        return await Registry(*self.servers.tools).run(name, arguments, report)
 
     async def until(self, condition: Callable[[], bool], seconds: float = 15) -> None:
         """Wait until a condition holds; it is checked after every change."""

@@ -87,6 +87,14 @@ def fail() -> str:
 
 
 @server.tool()
+async def work(context: Context) -> str:
+    """Report progress."""
+    await context.report_progress(1, 4, "first\x1b[2J")
+    await context.report_progress(4, 4)
+    return "worked"
+
+
+@server.tool()
 def noise() -> str:
     """Print what is no message before the answer."""
     os.write(WIRE, b'\x1b[31mnot JSON\n{"jsonrpc": 3}\n[1, 2]\n\xff\xfe\n\n')

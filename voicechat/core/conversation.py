@@ -471,6 +471,7 @@ _ON: dict[type[Any], _Step] = {
     events.ToolArgumentsDelta: _if_alive(lambda c, e: c._tool_calls.arguments(e)),
     events.ToolCallReady: _C._call_ready,
     events.ToolCallsCancelled: lambda c, e: c._tool_calls.cancelled(e, c._now),
+    inputs.ToolProgressed: lambda c, e: c._tool_calls.progressed(e),
     inputs.ToolFinished: lambda c, e: c._tool_calls.finished(e, c._now),
     inputs.OfferTools: _C._offer,
     inputs.Decided: _C._decide,

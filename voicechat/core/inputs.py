@@ -209,6 +209,14 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolProgressed:
+    """A running tool reports its progress. `text` is for the user."""
+
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFinished:
     """A tool ended. `output` is text for the model, a result or an error."""
 
@@ -247,5 +255,6 @@ Input = (
     | OfferTools
     | Announce
     | ToolFinished
+    | ToolProgressed
     | Tick
 )

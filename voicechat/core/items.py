@@ -107,6 +107,8 @@ class ToolCall:
     state: ToolState = ToolState.STREAMING
     output: str | None = None
     """Output for the model: the result or an error."""
+    progress: str = ""
+    """Latest text about the progress of a running call, for the user."""
     started_at: float | None = None
     """Seconds, on the caller's clock."""
     elapsed_ms: float | None = None

@@ -288,6 +288,13 @@ class ToolCalls:
 
     # ----------------------------------------------------------------- ends
 
+    def progressed(self, event: inputs.ToolProgressed) -> None:
+        """Note the progress of a running call."""
+        call = self._open.get(event.call_id)
+        if call is not None and call.state is ToolState.RUNNING:
+            call.progress = event.text
+            self._buffer.changed(call)
+
     def finished(self, event: inputs.ToolFinished, now: float) -> None:
         """Answer a call with the result of its tool; drop a result that is no longer needed."""
         call = self._open.get(event.call_id)

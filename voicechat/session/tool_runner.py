@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
@@ -26,10 +27,10 @@ class ToolRunner:
         self,
         toolbox: Toolbox,
         journal: Journal,
-        finished: Callable[[inputs.ToolFinished], None],
+        finished: Callable[[inputs.ToolFinished | inputs.ToolProgressed], None],
         notify: Callable[[effects.Notice], None],
     ) -> None:
-        """`finished` and `notify` are called on the event loop."""
+        """`finished` also gets progress. It and `notify` are called on the event loop."""
         self.tasks: asyncio.TaskGroup | None = None
         """The task group; None while no call may start."""
         self._toolbox = toolbox
@@ -73,13 +74,18 @@ class ToolRunner:
             if await self._begin(call):
                 there = registry.get(call.name)
                 if there is None or there == tool:
-                    outcome = await registry.run(call.name, call.arguments)
+                    report = partial(self._report, call.call_id)
+                    outcome = await registry.run(call.name, call.arguments, report)
                 else:
                     outcome = Outcome(CHANGED, failed=True)
         finally:
             self._journal.end(call.call_id, call.arguments)
         self._running.pop(call.call_id, None)
         self._finished(inputs.ToolFinished(call.call_id, outcome.output, outcome.failed))
+
+    def _report(self, call_id: str, text: str) -> None:
+        if call_id in self._running:
+            self._finished(inputs.ToolProgressed(call_id, text))
 
     async def _begin(self, call: effects.RunTool) -> bool:
         begin = self._journal.begin

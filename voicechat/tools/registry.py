@@ -12,6 +12,8 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from voicechat.core.settings import ToolSpec
@@ -22,6 +24,15 @@ DEADLINE_S = 30.0
 
 OUTPUT_LIMIT = 64 * 1024
 """Characters of a result that reach the model."""
+
+MAX_DEADLINE_S = 600.0
+"""Seconds for a call that reports progress, unless its own deadline is longer."""
+
+PROGRESS_INTERVAL_S = 0.2
+"""Seconds between two texts about progress; further ones are dropped."""
+
+PROGRESS_LIMIT = 200
+"""Characters of a text about progress."""
 
 BUILT_IN = "built in"
 """The source of the tools that come with voicechat."""
@@ -69,6 +80,84 @@ class Tool:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+class RunningCall:
+    """One running call: its progress and its deadline.
+
+    A tool that reports progress gets its deadline again from that moment, up to `MAX_DEADLINE_S` in
+    total. While it waits for the user, no deadline runs. Use it on the event loop's thread, from
+    any task.
+    """
+
+    def __init__(
+        self,
+        deadline: asyncio.Timeout,
+        seconds: float,
+        report: Callable[[str], None],
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Prepare a call that ends at `deadline`, after `seconds`.
+
+        report: called with a cleaned text about progress, for the user. clock: seconds as the event
+        loop counts them; by default its own.
+        """
+        self._deadline = deadline
+        self._seconds = seconds
+        self._report = report
+        self._clock = clock or asyncio.get_running_loop().time
+        self._latest_end = self._clock() + max(MAX_DEADLINE_S, seconds)
+        self._reported_at = float("-inf")
+        self._waits = 0
+
+    def progressed(self, text: str) -> None:
+        """Report progress and extend the deadline."""
+        self._extend()
+        now = self._clock()
+        if now - self._reported_at >= PROGRESS_INTERVAL_S:
+            self._reported_at = now
+            self._report(" ".join(clean(text).split())[:PROGRESS_LIMIT])
+
+    @contextmanager
+    def waiting_for_user(self) -> Iterator[None]:
+        """Suspend the deadline while the user decides or fills something in."""
+        began = self._clock()
+        self._waits += 1
+        self._reschedule(None)
+        try:
+            yield
+        finally:
+            self._waits -= 1
+            self._latest_end += self._clock() - began
+            self._extend()
+
+    def _extend(self) -> None:
+        if not self._waits:
+            self._reschedule(min(self._clock() + self._seconds, self._latest_end))
+
+    def _reschedule(self, when: float | None) -> None:
+        try:
+            self._deadline.reschedule(when)
+        except RuntimeError:  # the call has ended
+            return
+
+
+_CURRENT: ContextVar[RunningCall | None] = ContextVar("running_call", default=None)
+
+
+def current_call() -> RunningCall | None:
+    """Return the call that runs in this context, if any."""
+    return _CURRENT.get()
+
+
+@contextmanager
+def running(call: RunningCall) -> Iterator[None]:
+    """Make a call the current one of this context."""
+    token = _CURRENT.set(call)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
 class Registry:
     """The tools of a session, by name. The first tool with a name keeps it."""
 
@@ -96,15 +185,21 @@ class Registry:
         """The specs of all tools, with their initial permissions."""
         return tuple(tool.spec for tool in self._tools.values())
 
-    async def run(self, name: str, arguments: str) -> Outcome:
-        """Run a tool with the model's JSON arguments. Never raises, except when cancelled."""
+    async def run(
+        self, name: str, arguments: str, report: Callable[[str], None] = lambda text: None
+    ) -> Outcome:
+        """Run a tool with the model's JSON arguments. Never raises, except when cancelled.
+
+        report: called with texts about its progress, for the user.
+        """
         tool = self._tools.get(name)
         if tool is None:
             return error(f"There is no tool called {name!r}.")
         deadline = DEADLINE_S if tool.deadline_s is None else tool.deadline_s
         try:
-            async with asyncio.timeout(deadline):
-                result = await tool.call(arguments)
+            async with asyncio.timeout(deadline) as timeout:
+                with running(RunningCall(timeout, deadline, report)):
+                    result = await tool.call(arguments)
         except ToolError as problem:
             return error(str(problem))
         except TimeoutError:

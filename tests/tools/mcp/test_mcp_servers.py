@@ -57,6 +57,9 @@ async def test_a_server_offers_its_tools_and_runs_them(
 
         assert "image/png" in (await rig.call("rude__picture")).output
         assert (await rig.call("rude__noise")).output == "noisy"
+        progress: list[str] = []
+        assert (await rig.call("rude__work", "{}", progress.append)).output == "worked"
+        assert progress[0] == "25 %: first\ufffd[2J"
         for name, arguments in (("fail", "{}"), ("greet", "{}"), ("greet", "[1]"), ("greet", "{")):
             assert (await rig.call(f"rude__{name}", arguments)).failed
         await asyncio.gather(*(rig.call("rude__greet", f'{{"name": "{n}"}}') for n in range(20)))

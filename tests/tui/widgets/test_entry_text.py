@@ -200,3 +200,10 @@ def test_a_long_message_of_the_user_folds(text: str, head: str, more: str) -> No
 @pytest.mark.parametrize("text", ["line\n" * 14, "x" * 1_400])
 def test_a_message_that_is_a_little_longer_does_not_fold(text: str) -> None:
     assert body(Item("u", Role.USER, text, ItemStatus.COMPLETED)) == text
+
+
+def test_a_running_call_shows_its_progress_until_it_ends() -> None:
+    call = ToolCall("c", "i", "r", "look", "", ToolState.RUNNING, progress="40 %: [b]pages")
+    assert body(call).splitlines()[0] == "look  ▸ running · 40 %: [b]pages"
+    call.state = ToolState.DONE
+    assert "40 %" not in body(call)

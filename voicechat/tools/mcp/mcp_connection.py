@@ -20,8 +20,8 @@ from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
 from voicechat.tools.mcp.mcp_stdio import stdio
-from voicechat.tools.mcp.mcp_text import result_text
-from voicechat.tools.registry import ToolError
+from voicechat.tools.mcp.mcp_text import progress_text, result_text
+from voicechat.tools.registry import ToolError, current_call
 
 if TYPE_CHECKING:
     import mcp_types as types
@@ -223,19 +223,21 @@ class McpConnection:
 
         Raises `ToolError`. Cancelling sends a cancellation to the server.
         """
-        import mcp_types as types
         from mcp.shared.exceptions import MCPError
         from pydantic import ValidationError
 
         client = self._client
         if client is None:
             raise ToolError(f"The {self._config.source} is not running at the moment.")
-        request = types.CallToolRequest(
-            params=types.CallToolRequestParams(name=name, arguments=arguments)
-        )
+        call = current_call()
+
+        async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+            if call is not None:
+                call.progressed(progress_text(progress, total, message))
+
         try:
-            # Not `call_tool`: it would run the server's own patterns over the result.
-            result = await client.session.send_request(request, types.CallToolResult)
+            # `mcp_answers` removes the schemas of results: the server's own patterns do not run.
+            result = await client.call_tool(name, arguments, progress_callback=on_progress)
         except MCPError as problem:
             raise ToolError(self._reason(problem)) from None
         except ValidationError:

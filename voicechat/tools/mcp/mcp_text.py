@@ -127,6 +127,15 @@ def offered_as(spaced: str, name: str) -> str:
 # ------------------------------------------------------------------------------- results
 
 
+def progress_text(progress: float, total: float | None, message: str | None) -> str:
+    """Convert the progress of a call to text for the user: "40 %: Reading files"."""
+    if total and 0 <= progress <= total:
+        count = f"{progress / total * 100:.0f} %"
+    else:
+        count = f"{progress:g}"
+    return f"{count}: {message}" if message else count
+
+
 def result_text(result: types.CallToolResult) -> str:
     """Convert a result to text; content that is not text is described. Not cleaned, not cut."""
     parts: list[str] = []

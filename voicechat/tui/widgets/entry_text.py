@@ -175,6 +175,8 @@ def _tool_call(call: ToolCall, expanded: bool) -> Content:
     head = Content.assemble(plain(call.name, "bold"), "  ", (f"{glyph} {word}", style))
     if call.elapsed_ms is not None and call.state.final:
         head = Content.assemble(head, (f" · {duration(call.elapsed_ms)}", QUIET))
+    if call.progress and call.state is ToolState.RUNNING:
+        head = Content.assemble(head, (" · ", QUIET), plain(call.progress, QUIET))
     parts = [head]
     arguments = _arguments(call.arguments)
     if arguments:
