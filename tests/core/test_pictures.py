@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.effects import Effect, Notice, Send
-from voicechat.core.items import Item
+from voicechat.core.items import Item, Role
 from voicechat.core.pictures import Kind, Picture, picture
-from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.core.settings import Capabilities, Permission, SessionSettings, ToolSpec
+from voicechat.core.tool_calls import NOT_SHOWN
 from voicechat.core.user_items import KEPT_BYTES
 
 HEADS = {
@@ -153,6 +154,71 @@ def test_kept_picture_data_is_bounded_and_the_oldest_is_dropped() -> None:
     talk.take(inputs.Typed("look", huge))
     kept = [bool(item.picture.data) for item in items(talk) if item.picture]
     assert kept == [False, False, False, True], "the last one is always kept"
+
+
+# ------------------------------------------------------------------- in the result of a tool
+
+
+def with_call(capabilities: Capabilities | None = None) -> Talk:
+    """A conversation in which the tool `draw` runs."""
+    talk = Talk(capabilities)
+    draw = ToolSpec("draw", "", {}, Permission.AUTO)
+    for event in (
+        events.SessionCreated("s"),
+        inputs.OfferTools((draw,)),
+        events.ResponseCreated("r"),
+        events.ToolCallReady("r", "i", "c1", "draw", "{}"),
+        events.ResponseDone("r"),
+    ):
+        talk.take(event)
+    return talk
+
+
+RESULT = inputs.ToolFinished("c1", "drawn", pictures=(CAT, CAT))
+SHOWN = [
+    commands.CreateMessage(f"picture_{n}", "user", f"Image from draw: {CAT.caption}", picture=CAT)
+    for n in (1, 2)
+]
+
+
+def test_pictures_of_a_result_follow_it_before_the_response() -> None:
+    talk = with_call()
+    sent = [effect.command for effect in talk.take(RESULT) if isinstance(effect, Send)]
+    assert sent == [
+        commands.ToolResult("c1", "drawn", "draw"),
+        *SHOWN,
+        commands.CreateResponse(),
+    ]
+    assert [item.role for item in items(talk)] == [Role.SYSTEM] * 2
+
+
+@pytest.mark.parametrize(
+    "capabilities",
+    [Capabilities(pictures=()), Capabilities(picture_bytes=4), Capabilities(tool_pictures=False)],
+)
+def test_a_model_that_takes_no_pictures_knows_that_there_were_some(
+    capabilities: Capabilities,
+) -> None:
+    talk = with_call(capabilities)
+    sent = [effect.command for effect in talk.take(RESULT) if isinstance(effect, Send)]
+    assert sent[0] == commands.ToolResult("c1", f"drawn\n{NOT_SHOWN}", "draw")
+    assert items(talk) == []
+
+
+def test_pictures_of_a_result_during_an_outage_are_seeded_and_answered() -> None:
+    talk = with_call()
+    talk.take(inputs.Disconnected("lost"))
+    assert talk.told(RESULT) == []
+    effects = talk.take(events.SessionCreated("t"))
+    sent = [effect.command for effect in effects if isinstance(effect, Send)]
+    assert sent[-3:] == [*SHOWN, commands.CreateResponse()]
+
+
+def test_pictures_of_a_result_that_is_not_wanted_are_dropped() -> None:
+    talk = with_call()
+    talk.take(inputs.Interrupt())
+    assert talk.told(RESULT) == []
+    assert items(talk) == []
 
 
 def items(talk: Talk) -> list[Item]:

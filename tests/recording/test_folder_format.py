@@ -93,6 +93,8 @@ def test_hidden_fields_and_picture_data_are_not_written() -> None:
     assert b"token-1" not in event_line(events.ResumptionHandle("token-1"), 1)
     with_picture = inputs.Typed("look", Picture(Kind.PNG, 2, 2, "cat.png", bytes(1_000)))
     assert len(event_line(with_picture, 1)) < len(event_line(inputs.Typed("look"), 1)) + 80
+    result = inputs.ToolFinished("c", "x", pictures=(with_picture.picture,))
+    assert b"AAAA" not in event_line(result, 1)
 
 
 def test_times_do_not_decrease(tmp_path: Path) -> None:
@@ -249,7 +251,7 @@ def random_json(kind: Any, rng: random.Random) -> Any:
     if origin is Mapping:
         return {random_json(str, rng): random_json(typing.get_args(kind)[1], rng) for _ in range(2)}
     if kind is Picture:
-        return None
+        return {"kind": "png", "width": 7, "height": 7}
     if issubclass(kind, enum.Enum):
         return rng.choice(list(kind)).value
     hints = typing.get_type_hints(kind)

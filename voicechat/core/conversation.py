@@ -35,6 +35,7 @@ Every wait has a deadline: after any sequence of events, the next turn is possib
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 from voicechat.core import commands, effects, events, inputs
@@ -52,7 +53,7 @@ from voicechat.core.responses import Responses
 from voicechat.core.seeding import Seeding
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.settings_updates import SettingsUpdates
-from voicechat.core.tool_calls import ToolCalls
+from voicechat.core.tool_calls import NOT_SHOWN, ToolCalls
 from voicechat.core.turns import Presence
 from voicechat.core.usage_meter import UsageMeter
 from voicechat.core.user_items import UserItems
@@ -326,6 +327,20 @@ class Conversation:
         alive = self._responses.is_live(event.response_id)
         self._tool_calls.ready(event, self._now, alive=alive)
 
+    def _tool_finished(self, event: inputs.ToolFinished) -> None:
+        """Answer a call; pictures follow its result, because a result is text only."""
+        can = self._capabilities
+        taken = [each for each in event.pictures if can.tool_pictures and can.accepts(each)]
+        if len(taken) < len(event.pictures):
+            event = replace(event, output=f"{event.output}\n{NOT_SHOWN}")
+        call = self._tool_calls.finished(event, self._now)
+        if call is None:
+            return
+        for each in taken:
+            item = self._user_items.returned(call.name, each)
+            role = Role.USER.value
+            self._buffer.send(commands.CreateMessage(item.item_id, role, item.text, picture=each))
+
     def _remote_call(self, event: events.RemoteCall) -> None:
         if event.response_id:
             self._responses.is_live(event.response_id)
@@ -472,7 +487,7 @@ _ON: dict[type[Any], _Step] = {
     events.ToolCallReady: _C._call_ready,
     events.ToolCallsCancelled: lambda c, e: c._tool_calls.cancelled(e, c._now),
     inputs.ToolProgressed: lambda c, e: c._tool_calls.progressed(e),
-    inputs.ToolFinished: lambda c, e: c._tool_calls.finished(e, c._now),
+    inputs.ToolFinished: _C._tool_finished,
     inputs.OfferTools: _C._offer,
     inputs.Decided: _C._decide,
     inputs.Announce: lambda c, e: c._announcements.add(e),

@@ -223,6 +223,8 @@ class ToolFinished:
     call_id: str
     output: str
     failed: bool = False
+    pictures: tuple[Picture, ...] = ()
+    """Pictures that belong to the result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,15 @@ class Transcript:
     @property
     def ends_with_call(self) -> bool:
         """True if the last entry is a tool call, which the model has not answered yet."""
-        return bool(self.entries) and isinstance(self.entries[-1], ToolCall)
+        return isinstance(self.last, ToolCall)
+
+    @property
+    def last(self) -> Entry | None:
+        """The last entry. Pictures of a tool result belong to the call before them."""
+        for entry in reversed(self.entries):
+            if isinstance(entry, ToolCall) or not (entry.role is Role.SYSTEM and entry.picture):
+                return entry
+        return None
 
     def remove(self, key: str) -> None:
         """Remove the entry; unknown ids are ignored."""

@@ -62,7 +62,7 @@ def _open(entry: Entry) -> bool:
 
 def unanswered(transcript: Transcript) -> bool:
     """Return True if the last entry is from the user or a tool: a response to it is still due."""
-    last = transcript.entries[-1] if transcript.entries else None
+    last = transcript.last
     if isinstance(last, Item):
         return last.role is Role.USER and bool(last.text.strip() or last.picture)
     return last is not None
@@ -117,8 +117,8 @@ def _call_commands(call: ToolCall) -> list[commands.Command]:
 
 def _picture_message(item: Item, capabilities: Capabilities) -> commands.CreateMessage:
     """Return a message with its picture, or with a note in place of the picture."""
-    picture = item.picture
+    picture, role = item.picture, Role.USER.value  # the only role whose messages have pictures
     if picture is not None and (not picture.data or picture.kind not in capabilities.pictures):
         note = f"(I showed a picture here, {picture.caption}. It cannot be shown again.)"
-        return commands.CreateMessage(item.item_id, item.role.value, f"{note} {item.shown}".strip())
-    return commands.CreateMessage(item.item_id, item.role.value, item.shown, picture=picture)
+        return commands.CreateMessage(item.item_id, role, f"{note} {item.shown}".strip())
+    return commands.CreateMessage(item.item_id, role, item.shown, picture=picture)

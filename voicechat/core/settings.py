@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from voicechat.core.pictures import Kind
+from voicechat.core.pictures import Kind, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +233,8 @@ class Capabilities:
     """Accepted kinds of pictures; empty if none are accepted."""
     picture_bytes: int = 5_000_000
     """Largest file size of a picture, in bytes."""
+    tool_pictures: bool = True
+    """A picture may follow the result of a tool before the response."""
     speech_end: bool = True
     """The end of the user's speech is reported."""
     patience_s: float = 7.5
@@ -247,3 +249,7 @@ class Capabilities:
     """Sessions that only transcribe are supported."""
     speed_range: tuple[float, float] | None = SPEED_RANGE
     """Slowest and fastest speaking speed, 1 is normal; None if it cannot be changed."""
+
+    def accepts(self, picture: Picture) -> bool:
+        """Return True if a message can have this picture."""
+        return picture.kind in self.pictures and len(picture.data) <= self.picture_bytes

@@ -48,6 +48,7 @@ TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
 CHANGED = '{"error": "The tool changed before the user allowed this call. The tool did not run."}'
 USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
 LOST = '{"error": "It is unknown whether this was done. Do not repeat it."}'
+NOT_SHOWN = "[You cannot see the images of this result.]"
 
 _EXPLAINED = '{"error": "The user did not allow this. It was not done. The user says: '
 
@@ -295,12 +296,17 @@ class ToolCalls:
             call.progress = event.text
             self._buffer.changed(call)
 
-    def finished(self, event: inputs.ToolFinished, now: float) -> None:
-        """Answer a call with the result of its tool; drop a result that is no longer needed."""
+    def finished(self, event: inputs.ToolFinished, now: float) -> ToolCall | None:
+        """Answer a call with the result of its tool; drop a result that is no longer needed.
+
+        Returns the call that was answered.
+        """
         call = self._open.get(event.call_id)
-        if call is not None and call.state is ToolState.RUNNING:
-            state = ToolState.FAILED if event.failed else ToolState.DONE
-            self._answer(call, state, event.output, now)
+        if call is None or call.state is not ToolState.RUNNING:
+            return None
+        state = ToolState.FAILED if event.failed else ToolState.DONE
+        self._answer(call, state, event.output, now)
+        return call
 
     def interrupt(self, now: float) -> None:
         """Deny the calls that ask, stop those that run, and report both to the model."""

@@ -33,6 +33,7 @@ class UserItems:
         self._failures = RecentIds()
         """Kinds of failed transcriptions that the user knows."""
         self._typed = 0
+        self._returned = 0
         self._pictures: deque[Item] = deque()
         self._ignored = RecentIds()
 
@@ -48,10 +49,22 @@ class UserItems:
             picture=picture,
             unsent=not self._buffer.online,
         )
-        if picture is not None:
-            self._pictures.append(item)
-            self._drop_oldest_data()
         return self._add(item)
+
+    def returned(self, tool: str, picture: Picture) -> Item:
+        """Add a picture from the result of a tool, as a note."""
+        while self._buffer.transcript.get(f"picture_{self._returned}") or not self._returned:
+            self._returned += 1
+        text = f"Image from {tool}: {picture.caption}"
+        return self._add(
+            Item(
+                f"picture_{self._returned}",
+                Role.SYSTEM,
+                text,
+                ItemStatus.COMPLETED,
+                picture=picture,
+            )
+        )
 
     def sent(self) -> None:
         """Remove the mark of all items that waited for a connection."""
@@ -113,6 +126,9 @@ class UserItems:
         return item or self._add(Item(item_id, Role.USER, spoken=True), after)
 
     def _add(self, item: Item, after: str | None = None) -> Item:
+        if item.picture is not None:
+            self._pictures.append(item)
+            self._drop_oldest_data()
         self._buffer.transcript.add(item, after)
         self._buffer.changed(item)
         return item

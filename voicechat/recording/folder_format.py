@@ -139,14 +139,17 @@ def _field_values(event: RecordedEvent) -> dict[str, Any]:
     """The fields of an event; sound as its number of bytes, fields hidden from `repr` empty."""
     assert is_dataclass(event)
     found = {f.name: getattr(event, f.name) if f.repr else "" for f in fields(event)}
-    if found.get("picture") is None:
-        found.pop("picture", None)
+    for name in ("picture", "pictures"):
+        if not found.get(name):
+            found.pop(name, None)
     return {name: _without_bytes(value) for name, value in found.items()}
 
 
 def _without_bytes(value: object) -> object:
     if isinstance(value, Picture):
         return replace(value, data=b"")
+    if isinstance(value, tuple):
+        return tuple(_without_bytes(each) for each in value)
     return len(value) if isinstance(value, bytes) else value
 
 

@@ -81,7 +81,9 @@ class ToolRunner:
         finally:
             self._journal.end(call.call_id, call.arguments)
         self._running.pop(call.call_id, None)
-        self._finished(inputs.ToolFinished(call.call_id, outcome.output, outcome.failed))
+        self._finished(
+            inputs.ToolFinished(call.call_id, outcome.output, outcome.failed, outcome.pictures)
+        )
 
     def _report(self, call_id: str, text: str) -> None:
         if call_id in self._running:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from voicechat.core.pictures import Picture
 from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
 
@@ -30,6 +31,9 @@ MAX_DEADLINE_S = 600.0
 
 PROGRESS_INTERVAL_S = 0.2
 """Seconds between two texts about progress; further ones are dropped."""
+
+MAX_PICTURES = 4
+"""Pictures of one result."""
 
 PROGRESS_LIMIT = 200
 """Characters of a text about progress."""
@@ -48,6 +52,8 @@ class Outcome:
 
     output: str
     failed: bool = False
+    pictures: tuple[Picture, ...] = ()
+    """Pictures that belong to the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ class Tool:
 
 
 class RunningCall:
-    """One running call: its progress and its deadline.
+    """One running call: its progress, its deadline and its pictures.
 
     A tool that reports progress gets its deadline again from that moment, up to `MAX_DEADLINE_S` in
     total. While it waits for the user, no deadline runs. Use it on the event loop's thread, from
@@ -105,6 +111,8 @@ class RunningCall:
         self._report = report
         self._clock = clock or asyncio.get_running_loop().time
         self._latest_end = self._clock() + max(MAX_DEADLINE_S, seconds)
+        self.pictures: list[Picture] = []
+        """Pictures of its result, at most `MAX_PICTURES`."""
         self._reported_at = float("-inf")
         self._waits = 0
 
@@ -115,6 +123,11 @@ class RunningCall:
         if now - self._reported_at >= PROGRESS_INTERVAL_S:
             self._reported_at = now
             self._report(" ".join(clean(text).split())[:PROGRESS_LIMIT])
+
+    def show(self, picture: Picture) -> None:
+        """Add a picture to the result; further ones are dropped."""
+        if len(self.pictures) < MAX_PICTURES:
+            self.pictures.append(picture)
 
     @contextmanager
     def waiting_for_user(self) -> Iterator[None]:
@@ -149,11 +162,11 @@ def current_call() -> RunningCall | None:
 
 
 @contextmanager
-def running(call: RunningCall) -> Iterator[None]:
+def running(call: RunningCall) -> Iterator[RunningCall]:
     """Make a call the current one of this context."""
     token = _CURRENT.set(call)
     try:
-        yield
+        yield call
     finally:
         _CURRENT.reset(token)
 
@@ -198,7 +211,7 @@ class Registry:
         deadline = DEADLINE_S if tool.deadline_s is None else tool.deadline_s
         try:
             async with asyncio.timeout(deadline) as timeout:
-                with running(RunningCall(timeout, deadline, report)):
+                with running(RunningCall(timeout, deadline, report)) as call:
                     result = await tool.call(arguments)
         except ToolError as problem:
             return error(str(problem))
@@ -206,7 +219,7 @@ class Registry:
             return error(f"{name} took longer than {deadline:g} seconds and was stopped.")
         except Exception as problem:  # any error of a tool becomes an error for the model
             return error(f"{name} failed: {type(problem).__name__}: {problem}")
-        return Outcome(cut(result))
+        return Outcome(cut(result), pictures=tuple(call.pictures))
 
 
 def cut(text: str) -> str:

@@ -25,6 +25,7 @@ from voicechat.tools.mcp.mcp_text import (
     Definition,
     definitions,
     offered_as,
+    pictures,
     result_text,
 )
 
@@ -129,7 +130,7 @@ def test_every_kind_of_result_becomes_text() -> None:
     assert result_text(result).splitlines() == [
         "hello",
         "[An image, image/png, 6 kB: it cannot be shown here]",
-        "[A recording, audio/wav, 3 bytes: it cannot be shown here]",
+        "[A recording, audio/wav, 3 bytes: it cannot be played]",
         "[A link to notes, file:///n: d]",
         "[file:///t]",
         "inside",
@@ -139,6 +140,18 @@ def test_every_kind_of_result_becomes_text() -> None:
     assert result_text(bare) == '{"a": "é"}'
     many = types.CallToolResult(content=[first.model_copy(update={"text": "x" * 50_000})] * 100)
     assert len(result_text(many)) < 250_000
+
+
+def test_images_of_a_result_become_pictures() -> None:
+    png = "iVBORw0KGgoAAAANSUhEUgAAAHsAAAAtEAIAAABR"
+    image = types.ImageContent(type="image", data=png, mime_type="image/png")
+    broken = types.ImageContent(type="image", data="é", mime_type="image/png")
+    resource = types.BlobResourceContents(uri="file:///b", blob=png)
+    blob = types.EmbeddedResource(type="resource", resource=resource)
+    text = types.TextContent(type="text", text=png)
+    result = types.CallToolResult(content=[image, broken, blob, text])
+    assert [found.caption for found in pictures(result)] == ["PNG, 123 × 45 pixels"] * 2
+    assert result_text(result).startswith("[An image, image/png, 30 bytes]\n")
 
 
 # ------------------------------------------------------------------------------ the stream

@@ -114,6 +114,7 @@ class GoogleCodec:
             speech_end=False,
             patience_s=SLOW_PONGS_S,
             pictures=(Kind.PNG, Kind.JPEG, Kind.WEBP),
+            tool_pictures=False,
         )
         self.stale = False
         self.at_once = False

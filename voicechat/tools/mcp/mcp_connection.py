@@ -20,7 +20,7 @@ from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
 from voicechat.tools.mcp.mcp_stdio import stdio
-from voicechat.tools.mcp.mcp_text import progress_text, result_text
+from voicechat.tools.mcp.mcp_text import pictures, progress_text, result_text
 from voicechat.tools.registry import ToolError, current_call
 
 if TYPE_CHECKING:
@@ -242,7 +242,10 @@ class McpConnection:
             raise ToolError(self._reason(problem)) from None
         except ValidationError:
             raise ToolError(f"The answer of the {self._config.source} is not valid.") from None
-        text = await asyncio.to_thread(result_text, result)
+        text, found = await asyncio.to_thread(lambda: (result_text(result), pictures(result)))
+        if call is not None:
+            for each in found:
+                call.show(each)
         if result.is_error:
             raise ToolError(text or "The tool failed without a reason.")
         return text

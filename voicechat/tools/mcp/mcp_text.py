@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from voicechat.config.mcp_server import ServerConfig
+from voicechat.core.pictures import Picture, picture
 from voicechat.core.text import clean
 from voicechat.tools.mcp.mcp_answers import REFUSED
 from voicechat.tools.registry import OUTPUT_LIMIT
@@ -154,9 +156,11 @@ def _block(block: types.ContentBlock) -> str:
     match block.type:
         case "text":
             return block.text
-        case "image" | "audio":
-            content = "An image" if block.type == "image" else "A recording"
-            return f"[{content}, {block.mime_type}, {_bytes(block.data)}: it cannot be shown here]"
+        case "image":
+            end = "" if picture_of(block) else ": it cannot be shown here"
+            return f"[An image, {block.mime_type}, {_bytes(block.data)}{end}]"
+        case "audio":
+            return f"[A recording, {block.mime_type}, {_bytes(block.data)}: it cannot be played]"
         case "resource_link":
             about = f": {block.description}" if block.description else ""
             return f"[A link to {block.title or block.name}, {block.uri}{about}]"
@@ -167,6 +171,25 @@ def _block(block: types.ContentBlock) -> str:
                 return f"[{inner.uri}]\n{text}"
             kind = inner.mime_type or "unknown type"
             return f"[A file, {inner.uri}, {kind}, {_bytes(getattr(inner, 'blob', ''))}]"
+
+
+def pictures(result: types.CallToolResult) -> list[Picture]:
+    """Return the images of a result that can be read, also those of resources."""
+    return [found for block in result.content if (found := picture_of(block)) is not None]
+
+
+def picture_of(block: types.ContentBlock) -> Picture | None:
+    """Return the picture in a content block, if there is one."""
+    if block.type == "image":
+        encoded = block.data
+    elif block.type == "resource":
+        encoded = getattr(block.resource, "blob", "")
+    else:
+        return None
+    try:
+        return picture(b64decode(encoded))
+    except ValueError:
+        return None
 
 
 def _bytes(base64: str) -> str:
