@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 
@@ -14,8 +15,10 @@ from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
 from voicechat.line_mode import app
 from voicechat.line_mode.approval_view import approval_lines, approval_view
+from voicechat.line_mode.completion import completions
 from voicechat.line_mode.slash_commands import run_command
 from voicechat.session.session import Session
+from voicechat.tools.question import FormField
 
 WRITE = ToolSpec("write", "Write.", {}, Permission.ASK, "built in")
 RUN = ToolSpec("run", "Run.", {}, Permission.ASK, "built in", asks_always=True)
@@ -191,3 +194,39 @@ def test_deep_nesting_is_not_indented() -> None:
 
 def test_an_argument_without_a_name_is_shown_as_raw_text() -> None:
     assert printed_view('{"": "x"}') == ["| raw text:", '|   {"": "x"}']
+
+
+# ------------------------------------------------------------- questions of MCP servers
+
+
+async def test_a_typed_command_answers_a_question() -> None:
+    setup = ApprovalSetup()
+    questions = setup.session._tools.questions
+    color = FormField("color", "string", choices=(("r", "red"),), required=True)
+    asking = asyncio.create_task(questions.ask("MCP server x", "Which?", (color,)))
+    await asyncio.sleep(0)
+    assert setup.printed[-1] == (
+        "The MCP server x asks: Which? color (one of red) Type /answer 1 VALUE or /decline 1."
+    )
+    with pytest.raises(UsageError, match="/answer takes the number of a question"):
+        run_command(setup.session, "/answer red")
+    with pytest.raises(UsageError, match="color must be one of red"):
+        run_command(setup.session, "/answer 1 blue")
+    assert [each.label for each in completions(setup.session, "/decline ")] == ["1"]
+    run_command(setup.session, "/answer 1 red")
+    assert (await asking).values == {"color": "r"}
+    assert setup.printed[-1] == "The MCP server x has your answer."
+    with pytest.raises(UsageError, match="No question is waiting"):
+        run_command(setup.session, "/decline 1")
+    other = asyncio.create_task(questions.ask("MCP server x", "Again?"))
+    await asyncio.sleep(0)
+    run_command(setup.session, "/decline 2")
+    assert (await other).action == "decline"
+
+
+async def test_a_question_in_a_pipe_is_dismissed() -> None:
+    setup = ApprovalSetup(interactive=False)
+    asking = asyncio.create_task(setup.session._tools.questions.ask("MCP server x", "Which?"))
+    await asyncio.sleep(0)
+    assert "It gets no answer, because no user is present." in setup.printed[-1]
+    assert (await asking).action == "cancel"

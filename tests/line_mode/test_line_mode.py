@@ -51,7 +51,7 @@ class ScriptedSession(Publisher):
         self.with_sound, self.hands_free = with_sound, hands_free
         self.knows_sound = False
         self.microphone = "a microphone" if with_sound else None
-        self.muted = self.talking = self.pending = False
+        self.muted = self.talking = self.pending = self.dismissed = False
         self.unmute_hint = SessionView.unmute_hint
         self.calls: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
@@ -71,6 +71,9 @@ class ScriptedSession(Publisher):
 
     async def wait_for_tools(self) -> None:
         await asyncio.sleep(0)
+
+    def dismiss_questions(self) -> None:
+        self.dismissed = True
 
     def close(self) -> None:
         self._closing.set()

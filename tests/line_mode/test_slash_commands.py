@@ -260,7 +260,8 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     }  # fmt: skip
     unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
     assert unreachable == {
-        "interrupt", "image", "allow", "always", "deny", "let", "copy", "forget",
+        "interrupt", "image", "allow", "always", "deny", "answer", "decline", "let", "copy",
+        "forget",
     }  # fmt: skip
 
 

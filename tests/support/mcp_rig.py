@@ -14,6 +14,7 @@ from pathlib import Path
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.tools.mcp.mcp_pins import Pins
 from voicechat.tools.mcp.mcp_servers import McpServers, ServerState
+from voicechat.tools.question import Questions
 from voicechat.tools.registry import Outcome, Registry
 
 MISBEHAVING_SERVER = Path(__file__).with_name("rude_server.py")
@@ -65,13 +66,17 @@ async def allow(config: ServerConfig) -> bool:
 
 @asynccontextmanager
 async def running_servers(
-    folder: Path, *configs: ServerConfig, approve: object = allow, ready: bool = True
+    folder: Path,
+    *configs: ServerConfig,
+    approve: object = allow,
+    ready: bool = True,
+    questions: Questions | None = None,
 ) -> AsyncIterator[RunningServers]:
     """Run servers until the end of the block; starts when each is ready or has failed."""
     reported: list[str] = []
     changed = asyncio.Event()
     pins = Pins(folder / "pins.json")
-    servers = McpServers(configs, changed.set, reported.append, approve, pins)  # type: ignore[arg-type]
+    servers = McpServers(configs, changed.set, reported.append, approve, pins, questions)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as tasks:
         rig = RunningServers(servers, tasks.create_task(servers.run()), reported, changed)
         if ready:

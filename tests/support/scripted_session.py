@@ -32,6 +32,7 @@ from voicechat.session.updates import (
     SoundChanged,
     ThemeRequested,
 )
+from voicechat.tools.question import Question
 
 
 class ScriptedSession(Publisher):
@@ -59,6 +60,7 @@ class ScriptedSession(Publisher):
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()
         self.waiting_servers: tuple[str, ...] = ()
+        self.questions: tuple[Question, ...] = ()
         self.themes: tuple[str, ...] = ()
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
@@ -100,6 +102,15 @@ class ScriptedSession(Publisher):
         if isinstance(call, ToolCall) and call.state is ToolState.ASKING:
             call.state = ToolState.DENIED if decision is Decision.DENY else ToolState.RUNNING
             self.changed(call)
+
+    def answer_question(self, number: int, text: str) -> None:
+        self.asked.append(("answer", number, text))
+
+    def decline_question(self, number: int) -> None:
+        self.asked.append(("decline", number))
+
+    def dismiss_questions(self) -> None:
+        self.questions = ()
 
     def interrupt(self) -> None:
         self.asked.append(("interrupt",))

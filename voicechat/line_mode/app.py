@@ -251,6 +251,7 @@ class Filter(LineClient):
             case effects.Notice(text, _, hint, pipe_hint):
                 self._problems.add(text)
                 _print_message(f"{text} {pipe_hint or hint}")
+                self.session.dismiss_questions()
             case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
@@ -393,6 +394,8 @@ class Chat(LineClient):
 
     def handle(self, update: Update) -> None:
         """Print an update."""
+        if self._echo:
+            self.session.dismiss_questions()
         match update:
             case effects.EntryChanged(entry_id):
                 self._print_entry(entry_id)

@@ -10,6 +10,7 @@ from voicechat.errors import UsageError
 if TYPE_CHECKING:
     from voicechat.core.items import ToolCall
     from voicechat.session.session import Session
+    from voicechat.tools.question import Question
 
 
 def _waiting_call(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
@@ -58,6 +59,32 @@ def allow_mcp_server(session: Session, name: str) -> str:
         raise UsageError("/let takes the name of an MCP server.")
     session.allow_server(name)
     return f"The MCP server {name} may run."
+
+
+def _waiting_question(session: Session, name: str, argument: str) -> tuple[Question, str]:
+    """The question with the number that begins the argument, and the rest of the argument."""
+    first, _, rest = argument.partition(" ")
+    questions = {str(each.number): each for each in session.questions}
+    if not questions:
+        raise UsageError("No question is waiting for an answer.")
+    if first not in questions:
+        choices = " or ".join(f"{name} {each}" for each in questions)
+        raise UsageError(f"{name} takes the number of a question.", f"Type {choices}.")
+    return questions[first], rest
+
+
+def answer(session: Session, argument: str) -> str:
+    """Answer a question of an MCP server."""
+    question, text = _waiting_question(session, "/answer", argument)
+    session.answer_question(question.number, text)
+    return ""
+
+
+def decline(session: Session, argument: str) -> str:
+    """Decline to answer a question of an MCP server."""
+    question, _ = _waiting_question(session, "/decline", argument)
+    session.decline_question(question.number)
+    return ""
 
 
 def deny_unattended(session: Session, call: ToolCall) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from voicechat.core.confusables import remarks
 from voicechat.core.items import ToolCall
 from voicechat.core.text import clean
+from voicechat.tools.question import Question
 
 MAX_FIELDS = 40
 """Maximum number of arguments that are shown one by one; more are shown as raw text."""
@@ -49,6 +50,23 @@ def approval_view(call: ToolCall) -> ApprovalView:
         remarks=tuple(dict.fromkeys(found)),
         allows_session=not call.asks_always,
         allows_always=not call.asks_always and not call.server,
+    )
+
+
+def question_view(question: Question) -> ApprovalView:
+    """Make the view of a question of an MCP server: its message, its page and its fields."""
+    fields = [("", question.message)]
+    fields += [("web page", question.url)] if question.url else []
+    fields += [(each.name, each.shown) for each in question.fields]
+    found = [question.remark] if question.remark else []
+    found += [each for field in fields for text in field for each in remarks(text)]
+    return ApprovalView(
+        name=question.source,
+        source="",
+        fields=tuple(fields),
+        remarks=tuple(dict.fromkeys(found)),
+        allows_session=False,
+        allows_always=False,
     )
 
 

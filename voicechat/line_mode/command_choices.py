@@ -38,6 +38,11 @@ def is_asking(session: Session) -> bool:
     return bool(session.asking)
 
 
+def has_questions(session: Session) -> bool:
+    """Return True while an MCP server waits for an answer of the user."""
+    return bool(session.questions)
+
+
 def has_waiting_servers(session: Session) -> bool:
     """Return True while an MCP server waits for permission to start."""
     return bool(session.waiting_servers)
@@ -113,6 +118,11 @@ def themes(session: Session, argument: str) -> Sequence[str]:
 def waiting_calls(session: Session, argument: str) -> Sequence[str]:
     """Offer the numbers of the calls that wait for a decision."""
     return [str(call.number) for call in session.asking]
+
+
+def waiting_questions(session: Session, argument: str) -> Sequence[str]:
+    """Offer the numbers of the questions that wait for an answer."""
+    return [str(question.number) for question in session.questions]
 
 
 def waiting_servers(session: Session, argument: str) -> Sequence[str]:

@@ -171,6 +171,22 @@ COMMANDS: Mapping[str, Command] = {
         available=command_choices.is_asking,
         choices=command_choices.waiting_calls,
     ),
+    "/answer": Command(
+        "answer a question of an MCP server",
+        approval_commands.answer,
+        "NUMBER [NAME=VALUE …]",
+        needs_user=True,
+        available=command_choices.has_questions,
+        choices=command_choices.waiting_questions,
+    ),
+    "/decline": Command(
+        "decline to answer it",
+        approval_commands.decline,
+        "NUMBER",
+        needs_user=True,
+        available=command_choices.has_questions,
+        choices=command_choices.waiting_questions,
+    ),
     "/let": Command(
         "allow an MCP server to start",
         approval_commands.allow_mcp_server,

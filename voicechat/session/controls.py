@@ -37,6 +37,7 @@ from voicechat.session.view import SessionView
 if TYPE_CHECKING:
     from voicechat.providers.codec import Codec
     from voicechat.session.toolbox import Toolbox
+    from voicechat.tools.question import Question
 
 SUMMARY = (
     "Summarize this conversation so far in at most five short sentences, in the language it is"
@@ -217,6 +218,26 @@ class SessionControls(SessionView):
     def allow_server(self, server: str) -> None:
         """Allow the program of a waiting MCP server to run. Raises `UsageError` if none waits."""
         self._tools.allow_server(server)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Questions of MCP servers that wait for the user, the oldest first."""
+        return self._tools.questions.waiting
+
+    def answer_question(self, number: int, text: str) -> None:
+        """Answer with `name=value …`, or with the value of the only field.
+
+        Raises `UsageError` if no such question waits or a value does not fit.
+        """
+        self._tools.questions.answer(number, text)
+
+    def decline_question(self, number: int) -> None:
+        """Decline to answer. Raises `UsageError` if no such question waits."""
+        self._tools.questions.decline(number)
+
+    def dismiss_questions(self) -> None:
+        """Dismiss all questions, because no user is present."""
+        self._tools.questions.dismiss_all()
 
     async def wait_for_tools(self) -> None:
         """Wait until plugins and MCP servers have offered their tools or timed out."""

@@ -19,6 +19,7 @@ from voicechat.core import effects, inputs
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
 from voicechat.system.daemon_call import call_with_deadline
+from voicechat.tools.question import Questions
 from voicechat.tools.registry import Registry, Tool
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Toolbox:
         self._servers: McpServers | None = None
         self._reported_duplicates: set[str] = set()
         self._permissions: dict[str, asyncio.Future[bool]] = {}
+        self.questions = Questions(notify)
+        """Questions of MCP servers to the user."""
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -184,7 +187,12 @@ class Toolbox:
             from voicechat.tools.mcp.mcp_servers import McpServers
 
             self._servers = McpServers(
-                configs, self._servers_changed, self._warn, self._ask_permission
+                configs,
+                self._servers_changed,
+                self._warn,
+                self._ask_permission,
+                # A program that uses voicechat as a library has no user who could answer.
+                questions=self.questions if self._commands else None,
             )
             tasks.create_task(self._servers.run())
         return self._servers

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
@@ -17,6 +17,9 @@ from voicechat.core.usage_meter import is_near
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
+
+if TYPE_CHECKING:
+    from voicechat.tools.question import Question
 
 MAX_VOLUME = 200
 """Highest playback volume in percent: +6 dB."""
@@ -183,6 +186,11 @@ class SessionView(ABC):
         """Names of the MCP servers that wait for permission to start."""
         return ()
 
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Questions of MCP servers that wait for the user."""
+        return ()
+
     # ----------------------------------------------------------------- actions
 
     def type(self, text: str) -> None:
@@ -219,6 +227,15 @@ class SessionView(ABC):
 
     def allow_server(self, server: str) -> None:
         """Allow the program of an MCP server to run."""
+
+    def answer_question(self, number: int, text: str) -> None:
+        """Answer a question of an MCP server."""
+
+    def decline_question(self, number: int) -> None:
+        """Decline to answer a question of an MCP server."""
+
+    def dismiss_questions(self) -> None:
+        """Dismiss all questions of MCP servers, because no user is present."""
 
     async def wait_for_tools(self) -> None:
         """Wait until all tools are offered."""

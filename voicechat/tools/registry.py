@@ -124,10 +124,9 @@ class RunningCall:
             self._reported_at = now
             self._report(" ".join(clean(text).split())[:PROGRESS_LIMIT])
 
-    def show(self, picture: Picture) -> None:
-        """Add a picture to the result; further ones are dropped."""
-        if len(self.pictures) < MAX_PICTURES:
-            self.pictures.append(picture)
+    def show(self, pictures: Iterable[Picture]) -> None:
+        """Add pictures to the result; those above the limit are dropped."""
+        self.pictures = [*self.pictures, *pictures][:MAX_PICTURES]
 
     @contextmanager
     def waiting_for_user(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from textual.widgets import Static
 
 from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall, ToolState
+from voicechat.tools.question import FormField, Question
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets import composer
@@ -296,3 +298,49 @@ async def test_a_call_cannot_be_allowed_in_a_window_too_small_to_show_it(
         assert (visible > 0) == (size[1] > 4)
         await pilot.press("end", "enter")
         assert bool(decisions(session)) == (visible > 0)
+
+
+# ------------------------------------------------------------- questions of MCP servers
+
+
+def question(*fields: FormField, **more: str) -> Question:
+    return Question(3, "MCP server maps", "Where to?", fields, **more, answered=asyncio.Future())
+
+
+async def test_a_question_shows_its_fields_and_starts_a_command() -> None:
+    session = ScriptedSession()
+    city = FormField("city", "string", "City", required=True)
+    session.questions = (question(city, FormField("fast", "boolean", default=False)),)
+    async with running_app(session) as pilot:
+        await refresh(pilot)
+        for text in ("? Asks you: MCP server maps", "Where to?", "City", "yes or no; default"):
+            assert text in card_text(pilot)
+        assert session.asked == []
+        await pilot.press("f8", "a")
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert pilot.app.screen.query_one(Composer).text == "/answer 3 city="
+        assert pilot.app.focused is pilot.app.screen.query_one(Composer)
+        assert session.asked == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked"), [("a", [("answer", 3, "")]), ("d", [("decline", 3)])], ids=str
+)
+async def test_a_question_without_fields_is_decided_by_a_key(
+    keys: str, asked: list[object]
+) -> None:
+    session = ScriptedSession()
+    session.questions = (question(url="https://example.com/in"),)
+    async with running_app(session) as pilot:
+        await refresh(pilot)
+        assert "https://example.com/in" in card_text(pilot)
+        await pilot.press("f8", keys)
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert session.asked == asked
+        session.questions = ()
+        await refresh(pilot)
+        assert not card(pilot).display

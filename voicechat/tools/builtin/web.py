@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import subprocess
 import sys
 import zlib
 from collections.abc import Callable
@@ -13,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from voicechat.system.child_process import ended, own_session, run_with_input
+from voicechat.system.child_process import run_with_input
+from voicechat.tools.browser import open_in_browser
 from voicechat.tools.child_programs import plain_environment
 from voicechat.tools.functions import tool
 from voicechat.tools.public_addresses import Resolver, is_public, public_address, resolve
@@ -35,7 +34,6 @@ DEADLINE_S = 25.0
 _REDIRECTS = 5
 _WAIT_S = 10.0
 _TEXTS = re.compile(r"text/|application/(?:[\w.+-]*(?:json|xml)|javascript)|\Z")
-_OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
 class Web:
@@ -188,18 +186,8 @@ async def _text_of(html: str) -> str:
 async def open_url(url: str) -> str:
     """Open a web page in the user's own browser. url: its address."""
     url = _address(url)
-    headless = not ({"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys())
-    if sys.platform.startswith("linux") and headless:
-        raise ToolError("There is no desktop here to open a page on.")
-    browser = {"BROWSER": os.environ["BROWSER"]} if "BROWSER" in os.environ else {}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-c", _OPEN, url,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=plain_environment() | browser, **own_session(),
-    )  # fmt: skip
-    # A browser may stay in the foreground of the process that started it.
-    if await ended(child, _WAIT_S) and child.returncode:
-        raise ToolError("The browser could not be opened.")
+    if reason := await open_in_browser(url):
+        raise ToolError(reason)
     return f"{url} is open in the browser."
 
 

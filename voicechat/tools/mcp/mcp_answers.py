@@ -7,7 +7,7 @@ becomes a note, a description of the server that has gaps gets them filled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,8 +32,12 @@ Json = dict[str, Any]
 class TolerantStream:
     """A stream of messages in which every answer is repaired."""
 
-    def __init__(self, stream: ReadStream[SessionMessage | Exception]) -> None:
+    def __init__(
+        self, stream: ReadStream[SessionMessage | Exception], on_request: Callable[[str], None]
+    ) -> None:
+        """Prepare the stream. `on_request` is called with the method of each server request."""
         self._stream = stream
+        self._on_request = on_request
 
     @property
     def last_context(self) -> object:
@@ -42,7 +46,7 @@ class TolerantStream:
 
     async def receive(self) -> SessionMessage | Exception:
         """Receive the next message."""
-        return _repaired(await self._stream.receive())
+        return self._repaired(await self._stream.receive())
 
     async def aclose(self) -> None:
         """Close the stream."""
@@ -52,7 +56,7 @@ class TolerantStream:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
-        return _repaired(await self._stream.__anext__())
+        return self._repaired(await self._stream.__anext__())
 
     async def __aenter__(self) -> Self:
         await self._stream.__aenter__()
@@ -66,13 +70,16 @@ class TolerantStream:
     ) -> bool | None:
         return await self._stream.__aexit__(kind, problem, trace)
 
+    def _repaired(self, message: SessionMessage | Exception) -> SessionMessage | Exception:
+        from mcp_types import JSONRPCRequest, JSONRPCResponse
 
-def _repaired(message: SessionMessage | Exception) -> SessionMessage | Exception:
-    from mcp_types import JSONRPCResponse
-
-    if not isinstance(message, Exception) and isinstance(message.message, JSONRPCResponse):
-        repair(message.message.result)
-    return message
+        if isinstance(message, Exception):
+            return message
+        if isinstance(message.message, JSONRPCResponse):
+            repair(message.message.result)
+        elif isinstance(message.message, JSONRPCRequest):
+            self._on_request(message.message.method)
+        return message
 
 
 def repair(result: Json) -> None:

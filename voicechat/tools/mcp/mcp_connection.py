@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from voicechat.config.mcp_server import ServerConfig
@@ -18,15 +18,19 @@ from voicechat.core.text import clean
 from voicechat.errors import ConnectError
 from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_answers import TolerantStream
+from voicechat.tools.mcp.mcp_elicitation import elicit
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
 from voicechat.tools.mcp.mcp_stdio import stdio
 from voicechat.tools.mcp.mcp_text import pictures, progress_text, result_text
-from voicechat.tools.registry import ToolError, current_call
+from voicechat.tools.registry import RunningCall, ToolError, current_call
 
 if TYPE_CHECKING:
     import mcp_types as types
     from mcp import Client
+    from mcp.client import ClientRequestContext
     from mcp.client._transport import TransportStreams
+
+    from voicechat.tools.question import Questions
 
 LIST_S = 10.0
 """Seconds to read the list again."""
@@ -68,11 +72,18 @@ class McpConnection:
         self,
         config: ServerConfig,
         on_tools: Callable[[Sequence[types.Tool]], None],
+        questions: Questions | None = None,
+        on_sampling: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare a connection.
 
         on_tools: called with the server's tools once connected, and whenever they change.
+        questions: shows the server's questions to the user; None if no user is present.
+        on_sampling: called when the server requests a response of the model, which is refused.
         """
+        self._questions = questions
+        self._on_sampling = on_sampling
+        self._calls: set[RunningCall] = set()
         self._config = config
         self._on_tools = on_tools
         self._client: Client | None = None
@@ -127,6 +138,7 @@ class McpConnection:
             mode=mode,
             message_handler=self._on_message,
             client_info=Implementation(name="voicechat", version=__version__),
+            elicitation_callback=None if self._questions is None else self._elicit,
             cache=None,
         ) as client:
             offered = client.server_capabilities
@@ -146,7 +158,11 @@ class McpConnection:
         else:
             streams = stdio(self._config, self.printed, self.end)
         async with streams as (read, write):
-            yield TolerantStream(read), write
+            yield TolerantStream(read, self._on_request), write
+
+    def _on_request(self, method: str) -> None:
+        if method == "sampling/createMessage":
+            self._on_sampling()
 
     def _on_error_status(self, status: int) -> None:
         self._status = status
@@ -223,13 +239,39 @@ class McpConnection:
 
         Raises `ToolError`. Cancelling sends a cancellation to the server.
         """
-        from mcp.shared.exceptions import MCPError
-        from pydantic import ValidationError
-
-        client = self._client
+        client, call = self._client, current_call()
         if client is None:
             raise ToolError(f"The {self._config.source} is not running at the moment.")
-        call = current_call()
+        with self._waiting(call):
+            result = await self._result(client, name, arguments, call)
+        text, found = await asyncio.to_thread(lambda: (result_text(result), pictures(result)))
+        if result.is_error:
+            raise ToolError(text or "The tool failed without a reason.")
+        if call is not None:
+            call.show(found)
+        return text
+
+    @contextmanager
+    def _waiting(self, call: RunningCall | None) -> Iterator[None]:
+        """Keep a call among those whose deadlines stop while the user is asked."""
+        added = {call} if call is not None else set()
+        self._calls |= added
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._questions is not None and self._calls == added:
+                self._questions.withdraw(self._config.source)  # nothing waits for the answer
+            raise
+        finally:
+            self._calls -= added
+
+    async def _result(
+        self, client: Client, name: str, arguments: dict[str, Any], call: RunningCall | None
+    ) -> types.CallToolResult:
+        """Send a call and wait for its result. Raises `ToolError`."""
+        from mcp.client import InputRequiredRoundsExceededError
+        from mcp.shared.exceptions import MCPError
+        from pydantic import ValidationError
 
         async def on_progress(progress: float, total: float | None, message: str | None) -> None:
             if call is not None:
@@ -237,18 +279,23 @@ class McpConnection:
 
         try:
             # `mcp_answers` removes the schemas of results: the server's own patterns do not run.
-            result = await client.call_tool(name, arguments, progress_callback=on_progress)
+            return await client.call_tool(name, arguments, progress_callback=on_progress)
         except MCPError as problem:
             raise ToolError(self._reason(problem)) from None
         except ValidationError:
             raise ToolError(f"The answer of the {self._config.source} is not valid.") from None
-        text, found = await asyncio.to_thread(lambda: (result_text(result), pictures(result)))
-        if call is not None:
-            for each in found:
-                call.show(each)
-        if result.is_error:
-            raise ToolError(text or "The tool failed without a reason.")
-        return text
+        except InputRequiredRoundsExceededError:
+            raise ToolError(f"The {self._config.source} asked too many questions.") from None
+
+    async def _elicit(
+        self, context: ClientRequestContext, params: types.ElicitRequestParams
+    ) -> types.ElicitResult:
+        """Ask the user; the deadlines of the running calls are suspended."""
+        assert self._questions is not None
+        with ExitStack() as waits:
+            for call in self._calls:
+                waits.enter_context(call.waiting_for_user())
+            return await elicit(self._questions, self._config.source, params)
 
     def _connect_error(self, problem: Exception) -> ConnectError:
         """Return the reason as a sentence, unwrapped from the SDK's exception groups."""

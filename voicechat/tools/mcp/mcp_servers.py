@@ -32,6 +32,8 @@ from voicechat.tools.registry import Tool, ToolError
 if TYPE_CHECKING:
     import mcp_types as types
 
+    from voicechat.tools.question import Questions
+
 RESTARTS = 3
 """Restarts of a server that ended, within `RESTARTS_S` seconds."""
 
@@ -72,6 +74,7 @@ class McpServers:
         notify: Callable[[str], None],
         approve: Approve | None = None,
         pins: Pins | None = None,
+        questions: Questions | None = None,
     ) -> None:
         """Prepare the servers that are not disabled.
 
@@ -79,11 +82,12 @@ class McpServers:
         about a server that failed or a tool whose definition changed. approve: shows the user
         `config.name` and `config.shown`, the exact command, and returns whether it may run; it is
         called once per command, and approvals are stored. Without it such a server does not run,
-        and a message says how to allow it.
+        and a message says how to allow it. questions: shows the servers' questions to the user;
+        without it they cannot ask.
         """
         shared_pins = pins or Pins()
         self._servers = [
-            _Server(config, shared_pins, changed, notify, approve)
+            _Server(config, shared_pins, changed, notify, approve, questions)
             for config in configs
             if not config.disabled
         ]
@@ -143,8 +147,10 @@ class _Server:
         changed: Callable[[], None],
         notify: Callable[[str], None],
         approve: Approve | None,
+        questions: Questions | None,
     ) -> None:
         self.config = config
+        self._questions = questions
         self.settled = asyncio.Event()
         self.tools: tuple[Tool, ...] = ()
         self.differences: dict[str, str] = {}
@@ -225,7 +231,9 @@ class _Server:
     async def _connect(self) -> ConnectError:
         """Run one connection; returns the reason for its end."""
         self._ready = False
-        self._connection = McpConnection(self.config, self._on_tools)
+        self._connection = McpConnection(
+            self.config, self._on_tools, self._questions, self._on_sampling
+        )
         try:
             await self._connection.live()
         except ConnectError as problem:
@@ -247,6 +255,9 @@ class _Server:
         self._ready, self._ready_before, self._is_late = True, True, False
         self._set_state("ready")
         self.settled.set()
+
+    def _on_sampling(self) -> None:
+        self._report("It wants to use the model itself (sampling). voicechat does not allow that.")
 
     def _compare(self) -> None:
         differences = self._pins.differences(self.config.name, self._definitions)

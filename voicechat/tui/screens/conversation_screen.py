@@ -197,7 +197,8 @@ class ConversationScreen(Screen[None]):
 
     async def _show_card(self) -> None:
         for card in self.query(ApprovalCard):
-            if await card.show(self._session.asking) and card.has_focus:
+            session = self._session
+            if await card.show(session.asking, session.questions) and card.has_focus:
                 self.query_one(Composer).focus()
 
     def refresh_state(self) -> None:
@@ -241,7 +242,7 @@ class ConversationScreen(Screen[None]):
             session.microphone is not None,
             session.hands_free,
             session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING} or session.talking,
-            bool(session.asking),
+            self._is_asked,
             session.link is Link.ONLINE,
         )
         if state != self._binding_state:
@@ -259,7 +260,7 @@ class ConversationScreen(Screen[None]):
             busy = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
             return True if busy or session.asking or session.talking else None
         if action == "decide":
-            return bool(self._session.asking)
+            return self._is_asked
         return True
 
     def _check_sound(self, action: str) -> bool | None:
@@ -437,11 +438,21 @@ class ConversationScreen(Screen[None]):
         self.query_one(Composer).focus()
         self._session.decide(message.call_id, message.arguments, message.decision)
 
-    @on(ApprovalCard.DenyWithReason)
-    def _deny_with_reason(self, message: ApprovalCard.DenyWithReason) -> None:
+    @property
+    def _is_asked(self) -> bool:
+        """True if a call or a question waits for the user."""
+        return bool(self._session.asking or self._session.questions)
+
+    @on(ApprovalCard.Answered)
+    def _answered(self, message: ApprovalCard.Answered) -> None:
+        self.query_one(Composer).focus()
+        message.settle(self._session)
+
+    @on(ApprovalCard.CommandStarted)
+    def _command_started(self, message: ApprovalCard.CommandStarted) -> None:
         composer = self.query_one(Composer)
         composer.focus()
-        composer.prefill(f"/deny {message.number} ")
+        composer.prefill(message.text)
 
     @on(ApprovalCard.Typed)
     def _typed_on_card(self, message: ApprovalCard.Typed) -> None:

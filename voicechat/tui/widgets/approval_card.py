@@ -1,10 +1,10 @@
-"""The approval card: a tool call that waits for a decision, and the keys to decide.
+"""The approval card: a tool call or a question that waits for the user, and the keys to decide.
 
-The card shows one call at a time. It gets the focus only if the user selects it after this call
-appeared, so text being typed and keys pressed earlier decide nothing. On the card, an arrow or a
-letter selects a choice, and Enter confirms the selected choice after it was drawn. Any other
-character starts a message and goes to the composer. A call longer than the card must be scrolled
-to its end before it can be allowed.
+The card shows one call or question at a time. It gets the focus only if the user selects it after
+this one appeared, so text being typed and keys pressed earlier decide nothing. On the card, an
+arrow or a letter selects a choice, and Enter confirms the selected choice after it was drawn. Any
+other character starts a message and goes to the composer. A call longer than the card must be
+scrolled to its end before it can be allowed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from textual.message import Message
 from textual.widgets import Static
 
 from voicechat.core.inputs import Decision
-from voicechat.line_mode.approval_view import ApprovalView, approval_view
+from voicechat.line_mode.approval_view import ApprovalView, approval_view, question_view
+from voicechat.tools.question import Question
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET
 
 if TYPE_CHECKING:
     from voicechat.core.items import ToolCall
+    from voicechat.session.session import Session
 
 _CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
     ("o", "once", Decision.ONCE),
@@ -37,9 +39,14 @@ _CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
 )
 """Key, label and decision of each choice; None if the user types a reason first."""
 
+_QUESTION_CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
+    ("a", "answer", Decision.ONCE),
+    ("d", "decline", Decision.DENY),
+)
+
 
 class ApprovalCard(Vertical, can_focus=True):
-    """A card with the call to decide on; posts `Decided`, `DenyWithReason` or `Typed`."""
+    """A card with the call to decide on; posts one of its messages."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", show=False),
@@ -60,10 +67,25 @@ class ApprovalCard(Vertical, can_focus=True):
         decision: Decision
 
     @dataclass
-    class DenyWithReason(Message):
-        """The user denies the call with this number and wants to give a reason."""
+    class CommandStarted(Message):
+        """The user decides with a command of which this is the beginning."""
+
+        text: str
+
+    @dataclass
+    class Answered(Message):
+        """The user accepted a question without fields, or declined to answer it."""
 
         number: int
+        accepts: bool
+
+        def settle(self, session: Session) -> None:
+            """Answer the question, if it still waits."""
+            if self.number in {each.number for each in session.questions}:
+                if self.accepts:
+                    session.answer_question(self.number, "")
+                else:
+                    session.decline_question(self.number)
 
     @dataclass
     class Typed(Message):
@@ -78,6 +100,7 @@ class ApprovalCard(Vertical, can_focus=True):
         self._call_id = ""
         self._arguments = ""
         self._number = 0
+        self._question: Question | None = None
         self._waiting_count = 0
         self._choices = _CHOICES
         self._selected, self._typed = "d", ""
@@ -90,25 +113,27 @@ class ApprovalCard(Vertical, can_focus=True):
         yield VerticalScroll(id="card-body", can_focus=False)
         yield Static("", markup=False, id="card-choices")
 
-    async def show(self, calls: tuple[ToolCall, ...]) -> bool:
-        """Show the first of these calls, or hide the card if there is none.
+    async def show(self, calls: tuple[ToolCall, ...], questions: tuple[Question, ...] = ()) -> bool:
+        """Show the first of these calls and questions, or hide the card if there is none.
 
         Returns True if the call on the card changed. The caller must then move the focus away, so
         that a key meant for the previous call does not decide on this one.
         """
-        call = calls[0] if calls else None
-        key = (call.call_id, call.arguments) if call is not None else ("", "")
+        waiting: tuple[ToolCall | Question, ...] = (*calls, *questions)
+        first = waiting[0] if waiting else None
+        key = _key(first)
         if key == (self._call_id, self._arguments):
-            if self._waiting_count != len(calls) and call is not None:
-                self._waiting_count = len(calls)
-                self._draw_title(approval_view(call))
+            if self._waiting_count != len(waiting) and first is not None:
+                self._waiting_count = len(waiting)
+                self._draw_title(_view(first))
             return False
         self._call_id, self._arguments = key
         self._armed, self._hint, self._typed = False, "", ""
-        self.display = call is not None
-        if call is not None:
-            self._number, self._waiting_count = call.number, len(calls)
-            await self._fill(approval_view(call))
+        self.display = first is not None
+        if first is not None:
+            self._question = first if isinstance(first, Question) else None
+            self._number, self._waiting_count = first.number, len(waiting)
+            await self._fill(_view(first))
             self.call_after_refresh(self._set_armed, key)
         return True
 
@@ -119,13 +144,15 @@ class ApprovalCard(Vertical, can_focus=True):
     async def _fill(self, shown: ApprovalView) -> None:
         lasting = {Decision.SESSION: shown.allows_session, Decision.ALWAYS: shown.allows_always}
         self._choices = tuple(
-            each for each in _CHOICES if each[2] is None or lasting.get(each[2], True)
+            each
+            for each in (_QUESTION_CHOICES if self._question else _CHOICES)
+            if each[2] is None or lasting.get(each[2], True)
         )
         self._draw_title(shown)
         self._select("d")
         body = self.query_one("#card-body", VerticalScroll)
         await body.remove_children()
-        await body.mount_all(_body(shown))
+        await body.mount_all(_body(shown, "" if self._question else "no arguments"))
         body.scroll_home(animate=False)
 
     def _draw_title(self, shown: ApprovalView) -> None:
@@ -133,7 +160,7 @@ class ApprovalCard(Vertical, can_focus=True):
         queued = f"  {more} more {'waits' if more == 1 else 'wait'}" if more else ""
         source = plain(f"  {_one_line(shown.source)}", QUIET) if shown.source else Content("")
         title = Content.assemble(
-            ("? Allow to run: ", "bold $warning"),
+            ("? Asks you: " if self._question else "? Allow to run: ", "bold $warning"),
             plain(_one_line(shown.name), "bold"),
             source,
             (queued, QUIET),
@@ -206,13 +233,21 @@ class ApprovalCard(Vertical, can_focus=True):
             return
         decision = next(each[2] for each in self._choices if each[0] == self._selected)
         if decision is None:
-            self.post_message(self.DenyWithReason(self._number))
+            self.post_message(self.CommandStarted(f"/deny {self._number} "))
         elif decision is not Decision.DENY and (hint := self._unread_hint()):
             self._hint = hint
             self._draw_choices()
         else:
-            self._armed = False
-            self.post_message(self.Decided(self._call_id, self._arguments, decision))
+            self._armed = self._question is not None
+            self.post_message(self._decision_message(decision))
+
+    def _decision_message(self, decision: Decision) -> Message:
+        accepts = decision is not Decision.DENY
+        if self._question is None:
+            return self.Decided(self._call_id, self._arguments, decision)
+        if accepts and self._question.fields:
+            return self.CommandStarted(self._question.template)
+        return self.Answered(self._number, accepts)
 
     def _unread_hint(self) -> str:
         """Return what to do before the call can be allowed; empty if it was read to its end."""
@@ -249,12 +284,25 @@ class ApprovalCard(Vertical, can_focus=True):
             body.scroll_home(animate=False)
 
 
-def _body(shown: ApprovalView) -> list[Static]:
+def _key(waiting: ToolCall | Question | None) -> tuple[str, str]:
+    """Return the id and the text that the user decides on."""
+    if waiting is None:
+        return "", ""
+    if isinstance(waiting, Question):
+        return f"question {waiting.number}", waiting.shown
+    return waiting.call_id, waiting.arguments
+
+
+def _view(waiting: ToolCall | Question) -> ApprovalView:
+    return question_view(waiting) if isinstance(waiting, Question) else approval_view(waiting)
+
+
+def _body(shown: ApprovalView, empty: str) -> list[Static]:
     """Return the remarks and arguments of a call. The CSS draws a bar next to each value line."""
     widgets = [Static(_remark(remark), markup=False) for remark in shown.remarks]
     fields = shown.fields
-    if not fields:
-        widgets.append(Static(Content("no arguments").stylize(QUIET), markup=False))
+    if not fields and empty:
+        widgets.append(Static(Content(empty).stylize(QUIET), markup=False))
     for name, text in fields:
         if name:
             widgets.append(Static(plain(_one_line(name), "bold"), markup=False, classes="name"))

@@ -37,6 +37,7 @@ _FLOORS = {
 }
 _OPENING = ("◌", "opening the microphone", QUIET)
 _ASKING = ("?", "a tool needs your approval", "bold $warning")
+_QUESTION = ("?", "a tool needs your answer", "bold $warning")
 
 
 def left_and_right(left: Content, right: Content, width: int) -> Content:
@@ -94,6 +95,8 @@ def floor_line(session: Session, link_text: str = "") -> Content:
     glyph, word, style = _FLOORS[session.floor]
     if session.floor is Floor.SPEAKING and not session.with_sound:
         word = "answering"
+    if session.floor is Floor.WORKING and session.questions:
+        glyph, word, style = _QUESTION
     if session.floor is Floor.WORKING and session.asking:
         glyph, word, style = _ASKING
     if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
@@ -115,7 +118,7 @@ def floor_line(session: Session, link_text: str = "") -> Content:
 def _hint(session: Session) -> str:
     if session.floor is Floor.SPEAKING:
         return "Esc stops"
-    if session.asking:
+    if session.asking or session.questions:
         return "F8 to decide"
     if session.floor is Floor.IDLE and can_talk(session):
         return "Space or F2 to talk"
