@@ -13,6 +13,7 @@ from voicechat.cli import mcp
 from voicechat.cli.app import main
 from voicechat.config.loader import settings_path
 from voicechat.config.mcp_server import ServerConfig
+from voicechat.tools.mcp.mcp_oauth import tokens_path
 from voicechat.tools.permissions import Approvals
 from voicechat.tools.registry import Tool
 
@@ -107,6 +108,30 @@ def test_a_failing_server_shows_its_output(capsys, tmp_path: Path) -> None:
     assert (code, out) == (4, "")
     assert "  no \ufffd[31mlicence\n" in err
     assert "It ended before it answered." in err.splitlines()[-1]
+
+
+def test_signing_in_and_out(capsys, tmp_path: Path) -> None:
+    run(capsys, "mcp", "add", "web", "--url", "https://host/mcp")
+    run(capsys, "mcp", "add", "keyed", "--url", "https://k/mcp", "--header", "Authorization: $K")
+    run(capsys, "mcp", "add", "own", "--", sys.executable)
+    for arguments, says in (
+        (("login", "own"), "own is a program."),
+        (("login", "keyed"), "keyed has a key in its headers."),
+        (("logout", "web"), "You are not signed in to web."),
+    ):
+        code, out, err = run(capsys, "mcp", *arguments)
+        assert (code, out) == (2, "")
+        assert says in err
+    path = tokens_path(ServerConfig("web", url="https://host/mcp"))
+    assert path.is_relative_to(tmp_path)
+    path.parent.mkdir(parents=True)
+    other = path.with_name(path.name.replace("web-", "web-2-"))
+    other.touch()
+    for arguments in (("logout", "web"), ("remove", "web")):
+        path.touch()
+        assert run(capsys, "mcp", *arguments)[0] == 0
+        assert not path.exists()
+    assert other.exists()
 
 
 async def test_a_test_waits_as_long_as_a_conversation() -> None:

@@ -5,6 +5,7 @@ Adding or testing a server on the command line approves its command.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -21,6 +22,7 @@ from voicechat.errors import ConnectError, UsageError
 if TYPE_CHECKING:
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.config.options import Options
+    from voicechat.tools.mcp.mcp_oauth import SignIn
     from voicechat.tools.mcp.mcp_pins import Pins
     from voicechat.tools.mcp.mcp_text import Definition
 
@@ -110,8 +112,9 @@ def add(
 
 @app.command(short_help="Remove a server.")
 def remove(name: Annotated[str, _NAME]) -> int:
-    """Remove a server from mcp.json, and forget its approval and its tools."""
+    """Remove a server from mcp.json, and forget its approval, its tools and its sign-in."""
     from voicechat.config import loader, mcp_settings
+    from voicechat.tools.mcp.mcp_oauth import forget_tokens
     from voicechat.tools.mcp.mcp_pins import Pins
 
     path = loader.settings_path().with_name("mcp.json")
@@ -119,6 +122,8 @@ def remove(name: Annotated[str, _NAME]) -> int:
         server = _configured(loader.load(), name)
         raise UsageError(f"{name} is configured in {server.place}.", "Remove it there.")
     Pins().forget(name)
+    with contextlib.suppress(OSError):
+        forget_tokens(name)
     say(f"Removed {name} from {path}.")
     return 0
 
@@ -144,6 +149,51 @@ def test(name: Annotated[str, _NAME]) -> int:
     if outcome.problem is not None:
         raise outcome.problem
     typer.echo(outcome_as_text(outcome, pins))
+    return 0
+
+
+@app.command(short_help="Sign in to a server in the browser.")
+def login(name: Annotated[str, _NAME]) -> int:
+    """Sign in to a server at an address, with OAuth in the browser.
+
+    The tokens are kept in a private file and are refreshed by themselves.
+    """
+    import asyncio
+    from dataclasses import replace
+
+    from voicechat.config import loader
+    from voicechat.tools.mcp.mcp_oauth import SIGN_IN_S, SignIn, has_key, tokens_path
+    from voicechat.tools.mcp.mcp_pins import Pins
+
+    server = _configured(loader.load(), name)
+    if not server.url:
+        raise UsageError(f"{name} is a program.", "Only servers at an address have a sign-in.")
+    if has_key(server):
+        raise UsageError(f"{name} has a key in its headers.", "Remove it to sign in instead.")
+    patient = replace(server, start_timeout_s=SIGN_IN_S + server.start_timeout_s)
+    outcome = asyncio.run(test_server(patient, SignIn(say)))
+    if outcome.problem is not None:
+        raise outcome.problem
+    typer.echo(outcome_as_text(outcome, Pins()))
+    if not tokens_path(server).exists():
+        say(f"{name} needs no sign-in.")
+    return 0
+
+
+@app.command(short_help="Forget the sign-in to a server.")
+def logout(name: Annotated[str, _NAME]) -> int:
+    """Delete the tokens of a server."""
+    from voicechat.config import loader
+    from voicechat.tools.mcp.mcp_oauth import forget_tokens
+
+    _configured(loader.load(), name)
+    try:
+        found = forget_tokens(name)
+    except OSError as error:
+        raise UsageError(f"The tokens cannot be deleted: {error.strerror}.") from None
+    if not found:
+        raise UsageError(f"You are not signed in to {name}.")
+    say(f"Signed out of {name}.")
     return 0
 
 
@@ -263,8 +313,14 @@ class TestOutcome:
     problem: ConnectError | None = None
 
 
-async def test_server(server: ServerConfig) -> TestOutcome:
-    """Start a server, read its tools, and stop it; takes its `start_timeout_s` at most."""
+async def test_server(
+    server: ServerConfig,
+    sign_in: SignIn | None = None,  # noqa: PT028
+) -> TestOutcome:
+    """Start a server, read its tools, and stop it; takes its `start_timeout_s` at most.
+
+    sign_in: opens the browser when the server wants a sign-in.
+    """
     from voicechat.tools.mcp.mcp_connection import McpConnection
     from voicechat.tools.mcp.mcp_text import definitions
 
@@ -279,7 +335,7 @@ async def test_server(server: ServerConfig) -> TestOutcome:
         outcome.tools, outcome.refused = definitions(server, tools)  # type: ignore[arg-type]
         link.end()
 
-    link = McpConnection(server, listed)
+    link = McpConnection(server, listed, sign_in=sign_in)
     try:
         await link.live()
     except ConnectError as problem:

@@ -20,6 +20,7 @@ from voicechat.system.output_tail import OutputTail
 from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_elicitation import elicit
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
+from voicechat.tools.mcp.mcp_oauth import SignIn, has_key
 from voicechat.tools.mcp.mcp_stdio import stdio
 from voicechat.tools.mcp.mcp_text import pictures, progress_text, result_text
 from voicechat.tools.registry import RunningCall, ToolError, current_call
@@ -74,13 +75,16 @@ class McpConnection:
         on_tools: Callable[[Sequence[types.Tool]], None],
         questions: Questions | None = None,
         on_sampling: Callable[[], None] = lambda: None,
+        sign_in: SignIn | None = None,
     ) -> None:
         """Prepare a connection.
 
         on_tools: called with the server's tools once connected, and whenever they change.
         questions: shows the server's questions to the user; None if no user is present.
         on_sampling: called when the server requests a response of the model, which is refused.
+        sign_in: opens the browser when the server wants a sign-in.
         """
+        self._sign_in = sign_in
         self._questions = questions
         self._on_sampling = on_sampling
         self._calls: set[RunningCall] = set()
@@ -154,7 +158,7 @@ class McpConnection:
     @asynccontextmanager
     async def _transport(self) -> AsyncIterator[TransportStreams]:
         if self._config.url:
-            streams = http(self._config, self._on_error_status)
+            streams = http(self._config, self._on_error_status, self._sign_in)
         else:
             streams = stdio(self._config, self.printed, self.end)
         async with streams as (read, write):
@@ -304,14 +308,17 @@ class McpConnection:
         words = clean(str(cause)).strip().rstrip(".")[:300]
         if isinstance(cause, ConnectError):
             return cause
+        if kind in {"OAuthFlowError", "OAuthTokenError", "OAuthRegistrationError"}:
+            return ConnectError(f"The sign-in failed: {words.split(': ')[0]}.")
         if isinstance(cause, TimeoutError):
             return NotReady("It did not answer in time.")
         if kind in {"ConnectError", "ConnectTimeout"}:  # those of the HTTP client
             return NotReady(f"Nothing answers at {self._config.shown} ({words or 'timed out'}).")
         if self._status in {401, 403}:
+            login = f"Type: voicechat mcp login {self._config.name}, or add"
             return ConnectError(
                 f"It refused the connection ({self._status}): the key is missing or wrong.",
-                "Add the key to its headers.",
+                f"{'Add' if has_key(self._config) else login} the key to its headers.",
             )
         if self._status:
             busy = self._status in {408, 429} or self._status >= 500

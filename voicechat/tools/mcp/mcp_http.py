@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.errors import ConnectError
 from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
+from voicechat.tools.mcp.mcp_oauth import authorization
 
 if TYPE_CHECKING:
     import httpx2
     from mcp.client._transport import TransportStreams
+
+    from voicechat.tools.mcp.mcp_oauth import SignIn
 
 CONNECT_S = 8.0
 """Seconds to reach the address."""
@@ -72,27 +75,33 @@ async def is_sse_only(config: ServerConfig) -> bool:
 
 @asynccontextmanager
 async def http(
-    config: ServerConfig, on_error_status: Callable[[int], None]
+    config: ServerConfig,
+    on_error_status: Callable[[int], None],
+    sign_in: SignIn | None = None,
 ) -> AsyncIterator[TransportStreams]:
     """Connect to the server. Enter and leave in one task.
 
-    on_error_status: called with the status code of every error response.
+    on_error_status: called with the status code of every error response of the address itself.
+    sign_in: opens the browser when the server wants a sign-in.
     """
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
     async def on_response(response: httpx2.Response) -> None:
-        if response.status_code >= 400:
+        if response.status_code >= 400 and str(response.request.url) == address:
             on_error_status(response.status_code)
         _limit_size(response)
 
+    address = str(httpx2.URL(config.target()))
     headers = {name: value.reveal() for name, value in config.headers.items()}
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             # The HTTP client would repeat the value in its error message.
             raise ConnectError(f"The header {name} holds characters that cannot be sent.")
     async with (
+        authorization(config, sign_in) as auth,
         httpx2.AsyncClient(
+            auth=auth,
             headers=headers,
             timeout=httpx2.Timeout(CONNECT_S, read=SILENCE_S),
             event_hooks={"response": [on_response]},
