@@ -123,6 +123,23 @@ async def test_a_missing_http_server_is_reported() -> None:
             await McpConnection(config, lambda tools: None).live()
 
 
+async def test_a_key_in_an_address_is_not_shown() -> None:
+    def refuse(request: Request) -> Answer:
+        return Answer(404 if request.path == f"/mcp/{KEY}" else 500)
+
+    async with mcp_stub(override=refuse) as stub:
+        written, filled = f"{stub.url}/$TOKEN", Secret(f"{stub.url}/{KEY}")
+        config = ServerConfig("there", url=written, address=filled)
+        with pytest.raises(ConnectError, match="It answered 404") as caught:
+            await McpConnection(config, lambda tools: None).live()
+    assert KEY not in str(caught.value)
+    with port_without_server() as port:
+        filled = Secret(f"http://127.0.0.1:{port}/{KEY}")
+        config = ServerConfig("there", url="http://127.0.0.1/$TOKEN", address=filled)
+        with pytest.raises(ConnectError, match=r"Nothing answers at http://127\.0\.0\.1/\$TOKEN"):
+            await McpConnection(config, lambda tools: None).live()
+
+
 async def test_a_silent_http_server_times_out() -> None:
     left = asyncio.Event()
 

@@ -305,7 +305,8 @@ class McpConnection:
         """Return the reason as a sentence, unwrapped from the SDK's exception groups."""
         cause = next(_leaf_exceptions(problem))
         kind = type(cause).__name__
-        words = clean(str(cause)).strip().rstrip(".")[:300]
+        said = str(cause).replace(self._config.target() or "\0", self._config.shown)
+        words = clean(said).strip().rstrip(".")[:300]
         if isinstance(cause, ConnectError):
             return cause
         if kind in {"OAuthFlowError", "OAuthTokenError", "OAuthRegistrationError"}:
