@@ -34,7 +34,11 @@ def test_every_provider_is_listed_and_no_key_is_shown() -> None:
     assert "planted" not in text + as_json
     assert "XAI_API_KEY is set" in text
     assert "OPENAI_API_KEY is not set" in text
-    assert "* openai/gpt-realtime-2.1" in text
+    assert "* openai/gpt-realtime-2.1 " in text
+    assert "128k context, 32k output" in text
+    assert "  translates  " in text
+    assert "willow" in listed["openai"]["model_voices"]["openai/gpt-live-1"]
+    assert listed["openai"]["prices"]["openai/gpt-realtime-translate"] == "2026-11-28"
     assert "  transcribes  gpt-live-transcribe, gpt-transcribe," in text
 
 
@@ -53,7 +57,11 @@ def test_programs_and_the_command_list_the_same_models(monkeypatch, tmp_path, ca
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert main(["models", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    names = [name for each in listed for name in (*each["models"], *each["transcribers"])]
+    names = [
+        name
+        for each in listed
+        for name in (*each["models"], *each["transcribers"], *each["translators"])
+    ]
     assert len(names) > 10
     assert [model.name for model in list_models()] == names
 

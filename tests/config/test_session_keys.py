@@ -69,6 +69,8 @@ VALID = {
     "max_output_tokens = 500": {"max_output_tokens": 500},
     "temperature = 1": {"temperature": 1.0},
     'reasoning_effort = "low"': {"reasoning_effort": "low"},
+    'backing_model = "gpt-5.6"': {"backing_model": "gpt-5.6"},
+    'translate_to = "fr"': {"translate_to": "fr"},
     "parallel_tool_calls = false": {"parallel_tool_calls": False},
     'tool_choice = "required"': {"tool_choice": "required"},
     'truncation = "disabled"': {"truncation": "disabled"},
@@ -86,6 +88,18 @@ VALID = {
     },
     '[[mcp_servers]]\nlabel = "docs"\nurl = "https://docs.example"\nallowed_tools = ["a"]': {
         "mcp_servers": (McpServer("docs", "https://docs.example", allowed_tools=("a",)),)
+    },
+    '[[mcp_servers]]\nlabel = "own"\ntunnel = "t_1"\nheaders = { X-Team = "a" }'
+    '\ndefer_loading = true\nallowed_callers = ["direct"]': {
+        "mcp_servers": (
+            McpServer(
+                "own",
+                tunnel="t_1",
+                headers={"X-Team": "a"},
+                defer_loading=True,
+                allowed_callers=("direct",),
+            ),
+        )
     },
 }
 
@@ -151,7 +165,7 @@ INVALID = {
     '[prices."openai/m"]\ntext_in = "3"': ":2: text_in must be a number, not text.",
     '[prices."m"]\ntext_in = 3': ":1: 'm' is not the name of a model. Write [prices",
     '[prices."openai/m"]\ntext_in = -3': ":2: text_in must not be negative.",
-    '[[mcp_servers]]\nlabel = "a"': ":1: a needs a url or a connector.",
+    '[[mcp_servers]]\nlabel = "a"': ":1: a needs a url, a connector or a tunnel.",
     'profile = "work"': ":1: profile: There is no profile 'work'. Add one: [profiles.NAME].",
     'profile = "wrok"\n[profiles.work]': ":1: profile: There is no profile 'wrok'."
     " Did you mean work?",

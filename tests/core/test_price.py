@@ -39,6 +39,24 @@ def test_cached_tokens_cost_less():
     assert estimate(heard, Price(audio_in=32)) == pytest.approx(1000 * 32 / 1e6)
 
 
+def test_cached_images_have_a_price_of_their_own():
+    price = Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5)
+    seen = Usage(input_tokens=1000, input_image_tokens=1000, cached_tokens=800,
+                 cached_image_tokens=800)  # fmt: skip
+    assert estimate(seen, price) == pytest.approx((200 * 5 + 800 * 0.5) / 1e6)
+    unnamed = Usage(input_tokens=1000, input_text_tokens=500, input_image_tokens=500,
+                    cached_tokens=400)  # fmt: skip
+    expected = (300 * 4 + 200 * 0.4 + 300 * 5 + 200 * 0.5) / 1e6
+    assert estimate(unnamed, price) == pytest.approx(expected)
+
+
+def test_paused_time_costs_less():
+    price = Price(minute=0.05, paused_minute=0.02)
+    usage = Usage(seconds=120, paused_seconds=60)
+    assert estimate(usage, price) == pytest.approx(0.07)
+    assert estimate(usage, Price(minute=0.05)) == pytest.approx(0.1)
+
+
 def test_a_recorded_response():
     usage = Usage(199, 143, 56, 119, 24, 0, 64, 14, 42, cached_text_tokens=64)
     expected = (55 * 4 + 64 * 0.4 + 24 * 32 + 14 * 16 + 42 * 64) / 1e6

@@ -262,11 +262,28 @@ def test_a_provider_without_transcription_is_reported_even_without_a_key(model):
 
 def test_list_prices_name_a_listed_model_and_a_date():
     priced = [(p, *entry) for p in PROVIDERS.values() for entry in p.prices.items()]
-    assert len(priced) == 8
+    upstream = {f"{p.name}/{name}" for p in PROVIDERS.values() for name in p.models}
     for provider, name, price in priced:
-        assert name in provider.models
+        assert name in (*provider.models, *provider.translation_models) or name in upstream | {
+            f"openai/{each}" for each in PROVIDERS["openai"].translation_models
+        }
         assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
         assert price.dated or price == Price()
+
+
+def test_every_default_model_has_a_price():
+    for provider in PROVIDERS.values():
+        if provider.default_model:
+            price = price_of(f"{provider.name}/{provider.default_model}")
+            assert price is not None, provider.name
+
+
+def test_models_with_voices_of_their_own():
+    live = resolve("openai/gpt-live-1", environ={"OPENAI_API_KEY": "sk-1"})
+    assert len(live.voices) == 23
+    assert "willow" in live.voices
+    assert "willow" not in resolve("openai", environ={"OPENAI_API_KEY": "sk-1"}).voices
+    assert len(set(PROVIDERS["google"].voices)) == 30
 
 
 def test_own_prices_come_first():

@@ -162,7 +162,7 @@ async def test_another_model_is_seeded_with_the_conversation() -> None:
         await answered(driver, "two")
         assert heard(backend) == ["one", "You said one.", "two"]
         used = "\n".join(driver.session.usage_report)
-        assert "The price of google/gemini-3.8-live" in used
+        assert "at prices of 2026-11-28" in used
 
 
 async def test_a_provider_without_deletion_gets_a_new_session() -> None:

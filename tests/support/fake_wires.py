@@ -7,6 +7,7 @@ violations; a test checks that it is empty.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable
@@ -33,10 +34,21 @@ class Fake:
     heard: int = 0
     """Bytes of audio."""
     pictures: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """Texts that the client added for the voice of a continuous session."""
     wrong: list[str] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set after every message to a continuous session."""
     sockets: list[ServerConnection] = field(default_factory=list)
     wants_key: bool = True
     """False if the test checks credentials itself."""
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait until the condition is true; it is checked after every message."""
+        async with asyncio.timeout(15):
+            while not reached():
+                self.news.clear()
+                await self.news.wait()
 
 
 @asynccontextmanager

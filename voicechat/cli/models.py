@@ -125,7 +125,13 @@ def models_as_json(providers: Sequence[ListedProvider]) -> str:
             "default": provider.default_model,
             "models": provider.models,
             "transcribers": provider.transcription_models,
+            "translators": provider.translation_models,
             "voices": provider.voices,
+            "model_voices": provider.model_voices,
+            "limits": {
+                name: {"context": its.context_tokens, "output": its.output_tokens}
+                for name, its in provider.limits.items()
+            },
             "keys": provider.keys,
             "address": provider.address,
             "ready": provider.is_ready,
@@ -150,17 +156,30 @@ def _lines(provider: ListedProvider) -> Iterator[str]:
     is_set = [name for name, found in provider.keys.items() if found]
     needed = _status(is_set[0], True) if is_set else _status(" or ".join(provider.keys), False)
     yield f"{provider.name}: {needed if provider.keys else 'needs no key'}"
-    for name in provider.models:
-        yield f"  {'*' if name == provider.default_model else ' '} {name}"
+    yield from table(_row(provider, name) for name in provider.models)
     if not provider.models:
         yield f"    {provider.name}/NAME, the name of your deployment"
     rows = {
         "address": [_status(name, found) for name, found in provider.address.items()],
         "transcribes": [name.partition("/")[2] for name in provider.transcription_models],
+        "translates": [name.partition("/")[2] for name in provider.translation_models],
         "voices": provider.voices,
     }
     yield from table((name, ", ".join(values)) for name, values in rows.items() if values)
+    for voices in dict.fromkeys(provider.model_voices.values()):
+        own = (name for name, its in provider.model_voices.items() if its == voices)
+        names = ", ".join(name.partition("/")[2] for name in own)
+        yield f"  voices of {names}: {', '.join(voices)}"
     yield ""
+
+
+def _row(provider: ListedProvider, name: str) -> tuple[str, ...]:
+    mark = "*" if name == provider.default_model else " "
+    its = provider.limits.get(name)
+    if its is None:
+        return (f"{mark} {name}",)
+    context, output = its.context_tokens // 1_000, its.output_tokens // 1_000
+    return f"{mark} {name}", f"{context}k context, {output}k output"
 
 
 def _status(name: str, is_set: bool) -> str:

@@ -178,8 +178,10 @@ def _mcp_servers(place: SettingPlace, name: str, value: object) -> object:
 
 def _mcp_server(place: SettingPlace, table: object) -> McpServer:
     server = record(place, table, McpServer)
-    if server.url is None and server.connector is None:
-        raise UsageError(f"{place.at()}: {clean(server.label)[:40]} needs a url or a connector.")
+    if server.url is server.connector is server.tunnel is None:
+        raise UsageError(
+            f"{place.at()}: {clean(server.label)[:40]} needs a url, a connector or a tunnel."
+        )
     return server
 
 
@@ -222,6 +224,14 @@ KEYS: Mapping[str, SessionKey] = {
     "temperature": SessionKey(_plain(float), "0 to 2", "Sampling temperature."),
     "reasoning_effort": SessionKey(
         _plain(Effort), ", ".join(get_args(Effort)), "Effort of reasoning models."
+    ),
+    "backing_model": SessionKey(
+        _plain(str),
+        "name of a model",
+        "Model that reasons and calls tools for a continuous session (OpenAI Live).",
+    ),
+    "translate_to": SessionKey(
+        _plain(str), "code of a language", "Language that a translation session speaks, like fr."
     ),
     "parallel_tool_calls": SessionKey(
         _plain(bool), "true or false", "Whether the model may call several tools at once."

@@ -245,6 +245,9 @@ class Conversation:
         text = typed.text.strip()
         if not text and typed.picture is None:
             return
+        if not self._capabilities.text_input:
+            self._buffer.do(effects.Notice("This model takes no typed text.", hint="Speak to it."))
+            return
         # Typing interrupts the response, like speech; tools and approvals continue.
         self._responses.cancel_request()
         self._responses.interrupt(provider_cancels=False)
@@ -469,7 +472,7 @@ _ON: dict[type[Any], _Step] = {
     # responses
     events.ResponseCreated: _C._response_created,
     events.ResponseDone: _C._response_done,
-    events.UsageReported: lambda c, e: c.meter.other(e.usage),
+    events.UsageReported: lambda c, e: c.meter.other(e.usage, delegated=e.delegated),
     events.RateLimits: lambda c, e: c.meter.limited(e, c._now),
     events.OutputItemAdded: _if_alive(_C._item_added),
     events.OutputItemDone: _nothing,

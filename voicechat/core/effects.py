@@ -134,7 +134,7 @@ class UsageChanged:
     added: Usage = field(default_factory=Usage)
     """The newest part of it."""
     source: str = "response"
-    """Source of the newest part: response, transcription or other."""
+    """Source of the newest part: response, transcription, delegation or other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,8 @@ class UsageReported:
     """Additional tokens or seconds that no other event reports."""
 
     usage: Usage
+    delegated: bool = False
+    """True if another model used them, at a price of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Interruption:
         self._items = items
         self._responses = responses
         self._meter = meter
+        self._continuous = capabilities.continuous
         self.speech = UserSpeech(capabilities)
         """The user's speech as the provider hears it."""
         self.confirm_until: float | None = None
@@ -126,6 +127,8 @@ class Interruption:
         self._responses.expect_none()
         self._user_items.spoken(event.item_id)
         detection = self._mic.detection
+        if self._continuous:
+            return
         if detection is None or detection.interrupt_response:
             self.barge_in(provider_cancels=True)
         elif self.confirm_until is not None:
@@ -166,7 +169,7 @@ class Interruption:
         """Handle speech that the audio process detected."""
         if not heard.confirmed:
             return
-        if not (self._mic.hands_free and self._items.sounding):
+        if self._continuous or not (self._mic.hands_free and self._items.sounding):
             self._buffer.do(effects.ResumePlayback())
         elif self.speech.active:
             self.barge_in(provider_cancels=True)

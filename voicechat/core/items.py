@@ -147,6 +147,9 @@ class Usage:
     """For providers that meter time instead of tokens."""
     cached_text_tokens: int = 0
     cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
+    paused_seconds: float = 0.0
+    """Part of `seconds` in which the session was paused."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))

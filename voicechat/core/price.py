@@ -7,6 +7,7 @@ running totals into differences, so usages can be added up.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from voicechat.core.items import Usage
 
@@ -25,7 +26,10 @@ class Price:
     audio_cached: float | None = None
     audio_out: float = 0.0
     image_in: float = 0.0
+    image_cached: float | None = None
     minute: float = 0.0
+    paused_minute: float | None = None
+    """A minute in which the session is paused; None if it costs as much as other minutes."""
     dated: str = ""
     """Day the price was read, as YYYY-MM-DD."""
 
@@ -34,18 +38,21 @@ def estimate(usage: Usage, price: Price) -> float:
     """Return the estimated cost of a usage in US dollars.
 
     Tokens of unknown kind count as text. Cached tokens are part of the input; those of unknown
-    kind are split in the proportion of text to audio in the input.
+    kind are split in the proportion of text, audio and images in the input.
     """
     tokens = (
-        _input(_text_in(usage), price.text_in,
-               _cached(usage, "text"), price.text_cached)
-        + _input(usage.input_audio_tokens, price.audio_in,
-                 _cached(usage, "audio"), price.audio_cached)
-        + usage.input_image_tokens * price.image_in
+        _reduced(_text_in(usage), price.text_in, _cached(usage, "text"), price.text_cached)
+        + _reduced(
+            usage.input_audio_tokens, price.audio_in, _cached(usage, "audio"), price.audio_cached
+        )
+        + _reduced(
+            usage.input_image_tokens, price.image_in, _cached(usage, "image"), price.image_cached
+        )
         + usage.output_audio_tokens * price.audio_out
         + (usage.output_tokens - usage.output_audio_tokens) * price.text_out
-    )  # fmt: skip
-    return max(0.0, tokens) / _MILLION + usage.seconds / 60 * price.minute
+    )
+    seconds = _reduced(usage.seconds, price.minute, usage.paused_seconds, price.paused_minute)
+    return max(0.0, tokens) / _MILLION + seconds / 60
 
 
 def _text_in(usage: Usage) -> int:
@@ -54,15 +61,22 @@ def _text_in(usage: Usage) -> int:
     return usage.input_text_tokens + max(0, usage.input_tokens - named)
 
 
-def _input(tokens: int, price: float, cached: float, reduced: float | None) -> float:
-    known = min(cached, tokens)
-    return (tokens - known) * price + known * (price if reduced is None else reduced)
+def _reduced(amount: float, price: float, cheaper: float, reduced: float | None) -> float:
+    """Return the price of an amount of which a part is cheaper."""
+    known = min(cheaper, amount)
+    return (amount - known) * price + known * (price if reduced is None else reduced)
 
 
-def _cached(usage: Usage, kind: str) -> float:
-    is_text = kind == "text"
-    named = usage.cached_text_tokens if is_text else usage.cached_audio_tokens
-    unnamed = usage.cached_tokens - usage.cached_text_tokens - usage.cached_audio_tokens
-    text, audio = _text_in(usage), usage.input_audio_tokens
-    part = text if is_text else audio
-    return named + max(0, unnamed) * part / (text + audio or 1)
+def _cached(usage: Usage, kind: Literal["text", "audio", "image"]) -> float:
+    named = {
+        "text": usage.cached_text_tokens,
+        "audio": usage.cached_audio_tokens,
+        "image": usage.cached_image_tokens,
+    }
+    tokens = {
+        "text": _text_in(usage),
+        "audio": usage.input_audio_tokens,
+        "image": usage.input_image_tokens,
+    }
+    unnamed = max(0, usage.cached_tokens - sum(named.values()))
+    return named[kind] + unnamed * tokens[kind] / (sum(tokens.values()) or 1)

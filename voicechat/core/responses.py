@@ -61,6 +61,8 @@ class Responses:
         slot = self._slot
         if self._tool_calls.take_finished():
             slot.request_due = True
+        if not self._capabilities.text_input:
+            slot.request_due = False
         if slot.may_request and free:
             slot.request()
             self._buffer.send(commands.CreateResponse())

@@ -124,12 +124,20 @@ class McpServer:
     """Its address; None if a `connector` is named."""
     connector: str | None = None
     """One of the provider's own connectors."""
+    tunnel: str | None = None
+    """Id of the provider's tunnel to a server that has no public address."""
     authorization: str | None = field(default=None, repr=False)
     """A token for the server; sent to the provider only."""
     description: str | None = None
     allowed_tools: tuple[str, ...] = ()
     """Empty for all of them."""
     require_approval: Literal["always", "never"] = "never"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """HTTP headers for the server; sent to the provider only."""
+    defer_loading: bool | None = None
+    """True: the model searches for a tool instead of receiving all of them."""
+    allowed_callers: tuple[Literal["direct", "programmatic"], ...] = ()
+    """Ways in which the model may call the tools; empty for the provider's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +207,10 @@ class SessionSettings:
     prompt: StoredPrompt | None = None
     include: tuple[str, ...] = ()
     """Additional fields of events, e.g. `item.input_audio_transcription.logprobs`."""
+    backing_model: str | None = None
+    """Model that a continuous session delegates reasoning and tool calls to."""
+    translate_to: str | None = None
+    """Language that a translation session speaks, as a code like `fr`."""
     purpose: Purpose = "conversation"
     """A session that only transcribes has no responses, voice or tools."""
 
@@ -247,6 +259,10 @@ class Capabilities:
     """Advice to the user after a failed transcription."""
     transcription_only: bool = False
     """Sessions that only transcribe are supported."""
+    text_input: bool = True
+    """Text can be sent: typed lines, announcements, results of tools."""
+    continuous: bool = False
+    """The model listens while it speaks and decides itself when to stop: nothing interrupts it."""
     speed_range: tuple[float, float] | None = SPEED_RANGE
     """Slowest and fastest speaking speed, 1 is normal; None if it cannot be changed."""
 

@@ -36,9 +36,9 @@ class UsageMeter:
         self.written += usage
         self._buffer.do(effects.UsageChanged(self.total, usage, "transcription"))
 
-    def other(self, usage: Usage) -> None:
-        """Add usage without a known source."""
-        self._add(usage, "other")
+    def other(self, usage: Usage, *, delegated: bool = False) -> None:
+        """Add usage without a known source, or of a model that work was delegated to."""
+        self._add(usage, "delegation" if delegated else "other")
 
     def _add(self, usage: Usage, source: str) -> None:
         self.total += usage

@@ -135,6 +135,24 @@ def capable(supports: Callable[[Capabilities], bool]) -> list[str]:
     return names
 
 
+def translation_choice(
+    model: str | None, *, base_url: str | None = None, environ: Mapping[str, str | Secret]
+) -> ModelChoice:
+    """Find the model that translates; a provider's name alone means its default translator.
+
+    With no model, the first provider that translates is used. Raises as `resolve` does, and
+    `UsageError` for a model that does not translate.
+    """
+    able = [each for each in every_provider().values() if each.translation_models]
+    prefix, _, name = (model or able[0].name).strip().partition("/")
+    provider = next((each for each in able if each.name == prefix), None)
+    if provider is None or (name and name not in provider.translation_models):
+        known = ", ".join(f"{each.name}/{each.translation_models[0]}" for each in able)
+        raise UsageError(f"{_quoted(model or '')} does not translate.", f"Known: {known}.")
+    name = name or provider.translation_models[0]
+    return resolve(f"{provider.name}/{name}", base_url=base_url, environ=environ)
+
+
 def token_endpoint(name: str) -> TokenEndpoint:
     """Return how this provider issues tokens. Raises `UsageError` if it does not."""
     provider = provider_named(name)
@@ -226,7 +244,7 @@ def resolve(
         codec,
         provider.is_embedded,
         why,
-        provider.voices,
+        provider.model_voices.get(name, provider.voices),
         asks_server=not model and not short_lived and _is_own(provider, address),
     )
 

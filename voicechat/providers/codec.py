@@ -11,11 +11,14 @@ from voicechat.system.dial_target import DialTarget
 
 __all__ = [
     "Capabilities",
+    "ClosesSession",
     "Codec",
     "DefersSettings",
+    "FillsSilence",
     "NamesRefusedPart",
     "PromptsServer",
     "RejectsSettings",
+    "closing",
     "deferred",
     "prompting",
     "refused_part",
@@ -117,3 +120,26 @@ def deferred(codec: Codec, settings: SessionSettings) -> list[str]:
     A codec that does not implement `DefersSettings` changes every setting at once.
     """
     return codec.deferred(settings) if isinstance(codec, DefersSettings) else []
+
+
+@runtime_checkable
+class FillsSilence(Protocol):
+    """A codec for sessions that advance only while they receive sound."""
+
+    def silence(self, ms: float) -> list[str | bytes]:
+        """Return silence for the last `ms` milliseconds unless sound was sent in that time."""
+        ...
+
+
+@runtime_checkable
+class ClosesSession(Protocol):
+    """A codec for sessions that end with a frame."""
+
+    def closing(self) -> list[str | bytes]:
+        """Return the frames to send before the socket closes."""
+        ...
+
+
+def closing(codec: Codec) -> list[str | bytes]:
+    """Return the frames to send before the socket closes."""
+    return codec.closing() if isinstance(codec, ClosesSession) else []

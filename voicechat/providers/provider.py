@@ -30,6 +30,16 @@ class ConnectionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """Limits of a model, in tokens."""
+
+    context_tokens: int
+    """Largest conversation that the model can take into account."""
+    output_tokens: int
+    """Longest response."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One entry of the catalog. Its module is the only one that names the provider."""
 
@@ -39,8 +49,14 @@ class Provider:
     models: tuple[str, ...] = ()
     """Models to list. A remote provider accepts any other name, too."""
     voices: tuple[str, ...] = ()
+    model_voices: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """Voices of the models that have others than `voices`."""
+    translation_models: tuple[str, ...] = ()
+    """Models that only translate speech, the default first."""
     transcription_models: tuple[str, ...] = ()
     """Models that only transcribe, the default first; a session names one of them."""
+    limits: Mapping[str, ModelLimits] = field(default_factory=dict, hash=False)
+    """Limits by model; a model that is missing here has unknown ones."""
     prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
     """List prices by model; a model that is missing here has no known price."""
     key_variables: tuple[str, ...] = ()

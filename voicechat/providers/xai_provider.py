@@ -58,6 +58,7 @@ from voicechat.providers.openai import openai_responses as replies
 from voicechat.providers.openai.openai_codec import Dialect, OpenAICodec
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of
 from voicechat.providers.openai.openai_parts import (
+    CONTINUOUS,
     Message,
     everything,
     ignored,
@@ -90,6 +91,7 @@ RATES = (24_000, 16_000, 48_000, 44_100, 32_000, 22_050, 8_000)
 _EFFORTS = ("none", "high")
 
 _UNSUPPORTED = (
+    *CONTINUOUS,
     "noise_reduction",
     "max_output_tokens",
     "parallel_tool_calls",

@@ -15,6 +15,9 @@ from voicechat.core.usage_meter import left
 TRANSCRIPTION = "transcription"
 """Kind of usage of the transcription model; see `core.effects.UsageChanged`."""
 
+_BILLED_APART = {TRANSCRIPTION: "transcription", "delegation": "delegated work"}
+"""Kinds of usage of other models, whose prices are not known here, with their names."""
+
 
 class CostTally:
     """Usage and estimated cost of a session, over all its conversations and models."""
@@ -22,7 +25,7 @@ class CostTally:
     def __init__(self, own: Mapping[str, Price]) -> None:
         """`own` holds the user's prices by PROVIDER/MODEL."""
         self.used: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
-        """Usage by model and kind: "response", "transcription" or "other"."""
+        """Usage by model and kind: "response", "transcription", "delegation" or "other"."""
         self.last = Usage()
         """Usage of the last response."""
         self._own = own
@@ -37,12 +40,12 @@ class CostTally:
     def cost(self) -> float:
         """Estimated cost in US dollars of everything with a known price.
 
-        Transcription is billed separately, at the price of an unnamed model.
+        Transcription and delegated work are billed separately, at the prices of other models.
         """
         return sum(
             estimate(usage, price)
             for (model, source), usage in self.used.items()
-            if source != TRANSCRIPTION and (price := self._price(model)) is not None
+            if source not in _BILLED_APART and (price := self._price(model)) is not None
         )
 
     def _price(self, model: str) -> Price | None:
@@ -71,10 +74,15 @@ class CostTally:
             found.append(f"Session: {_amounts(total)}.")
         if transcribed != Usage():
             found.append(f"For transcribing your speech: {_amounts(transcribed)}.")
-        return [*found, *self._cost_lines(transcribed != Usage()), *_limits(limits)]
+        return [*found, *self._cost_lines(), *_limits(limits)]
 
-    def _cost_lines(self, transcribed: bool) -> list[str]:
-        models = dict.fromkeys(model for model, source in self.used if source != TRANSCRIPTION)
+    def _cost_lines(self) -> list[str]:
+        models = dict.fromkeys(model for model, source in self.used if source not in _BILLED_APART)
+        apart = [
+            name
+            for kind, name in _BILLED_APART.items()
+            if any(source == kind and used != Usage() for (_, source), used in self.used.items())
+        ]
         known = {model: price for model in models if (price := self._price(model)) is not None}
         found = [
             f"The price of {clean(model)} is unknown; set one in the settings file."
@@ -84,7 +92,7 @@ class CostTally:
         cost = self.cost
         if cost > 0:
             dates = sorted({price.dated or "your own" for price in known.values()})
-            rest = ", transcription not included" if transcribed else ""
+            rest = f", {' and '.join(apart)} not included" if apart else ""
             text = f"about {dollars(cost)} at prices of {' and '.join(dates)}{rest}"
             found.insert(0, f"Estimated cost: {text.replace('of your own', 'of your own list')}.")
         elif known and not found:
@@ -126,7 +134,8 @@ def _amounts(usage: Usage) -> str:
             text += f", {usage.cached_tokens:,} of them cached"
         parts.append(f"{text}, {usage.output_tokens:,} out{outward}")
     if usage.seconds:
-        parts.append(f"{usage.seconds:,.0f} seconds")
+        paused = f", {usage.paused_seconds:,.0f} of them paused" if usage.paused_seconds else ""
+        parts.append(f"{usage.seconds:,.0f} seconds{paused}")
     return " and ".join(parts) or "nothing"
 
 

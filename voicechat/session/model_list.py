@@ -9,9 +9,9 @@ from typing import Literal
 from voicechat.config import loader
 from voicechat.config.options import Options
 from voicechat.providers.catalog import every_provider, price_of
-from voicechat.providers.provider import Provider
+from voicechat.providers.provider import ModelLimits, Provider
 
-Purpose = Literal["conversation", "transcription"]
+Purpose = Literal["conversation", "transcription", "translation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class ListedModel:
     provider: str
     """Name of the provider."""
     purpose: Purpose
-    """`conversation` for `connect`; `transcription` for `voicechat transcribe`."""
+    """`conversation` for `connect`; `transcription` and `translation` for `voicechat transcribe`
+    and `voicechat translate`."""
     default: bool
     """True for the model that the provider's name alone selects."""
     voices: tuple[str, ...]
@@ -51,6 +52,11 @@ class ListedProvider:
     """True if the variable of the address is set. Empty when there is no such variable."""
     is_ready: bool
     """True if a key and an address are set, where it needs them."""
+    translation_models: tuple[str, ...]
+    model_voices: Mapping[str, tuple[str, ...]]
+    """Voices of the models that have others than `voices`."""
+    limits: Mapping[str, ModelLimits]
+    """Limits of each model where they are known."""
     prices: Mapping[str, str | None]
     """Date of the price of each model with a known price; None for a price of the user."""
 
@@ -79,9 +85,11 @@ def _listed_models(provider: ListedProvider) -> Iterator[ListedModel]:
     lists: tuple[tuple[Purpose, tuple[str, ...], tuple[str, ...]], ...] = (
         ("conversation", provider.models, provider.voices),
         ("transcription", provider.transcription_models, ()),
+        ("translation", provider.translation_models, ()),
     )
-    for purpose, names, voices in lists:
+    for purpose, names, usual in lists:
         for name in names:
+            voices = provider.model_voices.get(name, usual)
             is_default = purpose == "conversation" and name == provider.default_model
             yield ListedModel(
                 name, provider.name, purpose, is_default, voices, tuple(provider.keys),
@@ -97,6 +105,7 @@ def _listed_provider(provider: Provider, options: Options) -> ListedProvider:
     address = provider.url_variable
     has_address = provider.connect is None or provider.url is not None
     models = tuple(full(name) for name in provider.models)
+    translators = tuple(full(name) for name in provider.translation_models)
     return ListedProvider(
         name=provider.name,
         default_model=full(provider.default_model) if provider.default_model else None,
@@ -106,9 +115,12 @@ def _listed_provider(provider: Provider, options: Options) -> ListedProvider:
         keys=keys,
         address={address: address in options.variables} if address else {},
         is_ready=(not keys or any(keys.values())) and (has_address or address in options.variables),
+        translation_models=translators,
+        model_voices={full(name): voices for name, voices in provider.model_voices.items()},
+        limits={full(name): limits for name, limits in provider.limits.items()},
         prices={
             name: price.dated or None
-            for name in models
+            for name in (*models, *translators)
             if (price := price_of(name, options.prices)) is not None
         },
     )

@@ -23,8 +23,9 @@ from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError
-from voicechat.providers.codec import Codec, prompting, refused_part
+from voicechat.providers.codec import Codec, closing, prompting, refused_part
 from voicechat.session.event_stream import Direction
+from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
 from voicechat.transports.refusal_reasons import refusal
@@ -303,6 +304,7 @@ class ConnectionLoop:
                 tasks.create_task(self._write(codec, connection))
                 tasks.create_task(self._watch(connection, codec))
                 tasks.create_task(self._await_renewal())
+                tasks.create_task(fill_silence(codec, connection))
         except* (ConnectionLost, ConnectError) as group:
             lost = first(group)
             if not self._is_created and isinstance(lost, ConnectionLost):
@@ -321,6 +323,8 @@ class ConnectionLoop:
             if not self._is_created:
                 # The provider refused to resume the session: request a new one.
                 self._handle = ""
+            with suppress(ConnectionLost):
+                await connection.send(closing(codec))
             await connection.close()
         return why
 

@@ -13,6 +13,8 @@ from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
 from voicechat.providers.gateway.gateway_codec import URL, GatewayCodec, address
+from voicechat.providers.google.google_provider import PROVIDER as GOOGLE
+from voicechat.providers.openai.openai_provider import PROVIDER as OPENAI
 from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import (
     HttpRequest,
@@ -57,6 +59,11 @@ PROVIDER = Provider(
         "openai/gpt-realtime-2.1", "google/gemini-3.8-live",
         "google/gemini-3.8-live-extended-thinking", "spacexai/grok-voice-3.0",
     ),
+    prices={
+        f"{upstream.name}/{name}": price
+        for upstream in (GOOGLE, OPENAI)
+        for name, price in upstream.prices.items()
+    },
     key_variables=("AI_GATEWAY_API_KEY",),
     url=URL,
     connect=_connect,

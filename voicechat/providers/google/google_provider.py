@@ -1,6 +1,7 @@
 """Google: the models, voices, address and tokens of Gemini Live.
 
-Sources: Gemini API docs, "Live API", "Session management" and "Ephemeral tokens".
+Sources: Gemini API docs, "Live API", "Session management", "Ephemeral tokens", "Pricing" and
+"Text-to-speech generation" (voices).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from voicechat.core.price import Price
 from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
@@ -60,14 +62,22 @@ def _dial(url: str, token: Secret) -> DialTarget:
     return DialTarget(url, {"Authorization": Secret(f"Token {token.reveal()}")})
 
 
+_PRICE = Price(0.75, None, 4.5, 3, None, 12, 1, dated="2026-11-28")
+
 PROVIDER = Provider(
     name="google",
     default_model="gemini-3.8-live",
     models=("gemini-3.8-live", "gemini-3.8-live-extended-thinking"),
-    voices=("Puck", "Charon", "Kore", "Fenrir", "Aoede", "Leda", "Orus", "Zephyr"),
+    voices=(
+        "Puck", "Charon", "Kore", "Fenrir", "Aoede", "Leda", "Orus", "Zephyr", "Achernar", "Achird",
+        "Algenib", "Algieba", "Alnilam", "Autonoe", "Callirrhoe", "Despina", "Enceladus", "Erinome",
+        "Gacrux", "Iapetus", "Laomedeia", "Pulcherrima", "Rasalgethi", "Sadachbia", "Sadaltager",
+        "Schedar", "Sulafat", "Umbriel", "Vindemiatrix", "Zubenelgenubi",
+    ),
+    prices={"gemini-3.8-live": _PRICE, "gemini-3.8-live-extended-thinking": _PRICE},
     key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 68_000, _token_socket, _dial),
     order=40,
-)
+)  # fmt: skip

@@ -18,7 +18,7 @@ from voicechat.core.settings import (
     ToolSpec,
     Transcription,
 )
-from voicechat.providers.openai.openai_parts import ignored, no_setting, without_none
+from voicechat.providers.openai.openai_parts import CONTINUOUS, ignored, no_setting, without_none
 
 Message = dict[str, object]
 
@@ -162,6 +162,7 @@ def _transcription(wanted: Transcription) -> Message:
 
 
 _UNSUPPORTED = (
+    *CONTINUOUS,
     "noise_reduction", "speed", "mcp_servers", "parallel_tool_calls", "tracing", "truncation",
     "prompt", "include", "transcription.model", "transcription.prompt", "transcription.delay",
 )  # fmt: skip

@@ -179,4 +179,5 @@ def usage_of(value: object) -> Usage | None:
         seconds=max(0.0, number(usage.get("seconds"))),
         cached_text_tokens=count(cached.get("text_tokens")),
         cached_audio_tokens=count(cached.get("audio_tokens")),
+        cached_image_tokens=count(cached.get("image_tokens")),
     )

@@ -138,6 +138,10 @@ def _mcp(server: McpServer) -> Message:
             "authorization": server.authorization,
             "server_description": server.description,
             "allowed_tools": list(server.allowed_tools) or None,
+            "tunnel_id": server.tunnel,
+            "headers": dict(server.headers) or None,
+            "defer_loading": server.defer_loading,
+            "allowed_callers": list(server.allowed_callers) or None,
         }),
     }  # fmt: skip
 
@@ -230,6 +234,10 @@ def _difference(before: Message, after: Message) -> Message:
 
 
 # --------------------------------------------------------------------------- unsupported
+
+
+CONTINUOUS = ("backing_model", "translate_to")
+"""Settings that only continuous sessions have."""
 
 
 def ignored(provider: str, settings: SessionSettings, names: Iterable[str]) -> list[str]:

@@ -12,12 +12,21 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from voicechat.core.price import Price
+from voicechat.errors import UsageError
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
+from voicechat.providers.openai.live_codec import LiveCodec
+from voicechat.providers.openai.live_session import VOICES as LIVE_VOICES
+from voicechat.providers.openai.live_session import is_live, live_url
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_compatible import ANY_SERVER
-from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.openai.translation_codec import (
+    TranslationCodec,
+    is_translator,
+    translation_url,
+)
+from voicechat.providers.provider import ConnectionRequest, ModelLimits, Provider
 from voicechat.providers.rest import (
     HttpRequest,
     TokenEndpoint,
@@ -36,7 +45,12 @@ _DIALECTS = {"ga": GENERAL, "beta": BETA, "voice-live": VOICE_LIVE}
 
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
-    url = realtime_url(request.base_url or URL, request.model, request.purpose)
+    root = request.base_url or URL
+    if is_live(request.model):
+        return partial(LiveCodec, live_url(root), request.model, request.key)
+    if is_translator(request.model):
+        return partial(TranslationCodec, translation_url(root, request.model), request.key)
+    url = realtime_url(root, request.model, request.purpose)
     inferred = GENERAL if urlsplit(url).hostname == urlsplit(URL).hostname else ANY_SERVER
     dialect = _DIALECTS.get(request.dialect or "", inferred)
     named = replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
@@ -44,8 +58,17 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
 
 
 def client_secret_request(request: TokenRequest) -> HttpRequest:
-    """Build the request for a client secret; the secret opens the session in it."""
-    session: dict[str, object] = {"type": "realtime", "model": request.model}
+    """Build the request for a client secret; the secret opens the session in it.
+
+    Raises `UsageError` for a model without secrets.
+    """
+    if is_live(request.model):
+        raise UsageError(
+            f"OpenAI issues no tokens for {request.model}.",
+            "Open the session on a server, which has the key.",
+        )
+    kind = {} if is_translator(request.model) else {"type": "realtime"}
+    session: dict[str, object] = {**kind, "model": request.model}
     if request.instructions:
         session["instructions"] = request.instructions
     if request.voice:
@@ -55,18 +78,23 @@ def client_secret_request(request: TokenRequest) -> HttpRequest:
     return post(below_socket(request.socket, "client_secrets"), bearer(request.key), body)
 
 
-_FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5, dated="2026-06-22")
+_FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5, dated="2026-06-22")
+_SECOND = Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5, dated="2026-11-28")
+_LIVE = Price(minute=0.05, paused_minute=0.02, dated="2026-11-28")
+_LARGE = ModelLimits(128_000, 32_000)
 
 PROVIDER = Provider(
     name="openai",
     default_model="gpt-realtime-2.1",
     models=(
         "gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2", "gpt-realtime-1.5",
-        "gpt-realtime", "gpt-realtime-mini",
+        "gpt-realtime", "gpt-realtime-mini", "gpt-live-1.1", "gpt-live-1",
     ),
     voices=(
         "marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse",
     ),
+    model_voices={"gpt-live-1.1": LIVE_VOICES, "gpt-live-1": LIVE_VOICES},
+    translation_models=("gpt-realtime-translate",),
     transcription_models=(
         "gpt-live-transcribe", "gpt-transcribe", "gpt-realtime-whisper", "gpt-4o-transcribe",
         "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize", "whisper-1",
@@ -74,8 +102,19 @@ PROVIDER = Provider(
     prices={
         "gpt-realtime": _FULL,
         "gpt-realtime-1.5": _FULL,
-        "gpt-realtime-2": Price(4, 0.4, 24, 32, 0.4, 64, 5, dated="2026-05-07"),
-        "gpt-realtime-mini": Price(0.6, 0.06, 2.4, 10, 0.3, 20, 0.8, dated="2026-06-22"),
+        "gpt-realtime-2": _SECOND,
+        "gpt-realtime-2.1": _SECOND,
+        "gpt-realtime-2.1-mini": Price(0.6, 0.06, 2.4, 10, 0.3, 20, 0.8, 0.08, dated="2026-11-28"),
+        "gpt-realtime-mini": Price(0.6, 0.06, 2.4, 10, 0.3, 20, 0.8, 0.08, dated="2026-06-22"),
+        "gpt-live-1": _LIVE,
+        "gpt-live-1.1": _LIVE,
+        "gpt-realtime-translate": Price(minute=0.034, dated="2026-11-28"),
+    },
+    limits={
+        "gpt-realtime-2": _LARGE,
+        "gpt-realtime-2.1": _LARGE,
+        "gpt-realtime-2.1-mini": _LARGE,
+        "gpt-realtime-translate": ModelLimits(16_000, 2_000),
     },
     key_variables=("OPENAI_API_KEY",),
     url=URL,

@@ -61,7 +61,7 @@ def session_object(settings: SessionSettings) -> Message:
         return {"type": "transcription", "audio": {"input": heard}, **include}
     audio: Message = {"input": heard}
     if settings.output == "audio":
-        spoken: Message = {"voice": _voice(settings.voice), "speed": settings.speed}
+        spoken: Message = {"voice": voice_object(settings.voice), "speed": settings.speed}
         audio["output"] = {"format": audio_format(settings.output_format), **without_none(spoken)}
     effort = _effort(settings)
     return {
@@ -85,7 +85,7 @@ def session_object(settings: SessionSettings) -> Message:
 
 def unsupported(provider: str, settings: SessionSettings) -> list[str]:
     """Return a sentence for each setting that `session_object` cannot carry."""
-    found = ignored(provider, settings, ["temperature"])
+    found = ignored(provider, settings, ("temperature", *parts.CONTINUOUS))
     found += [
         no_setting(provider, name)
         for name in parts.unsupported_transcription(settings.transcription)
@@ -117,7 +117,8 @@ def audio_format(sound: AudioFormat) -> Message:
     return {"type": f"audio/{sound.encoding}"}
 
 
-def _voice(name: str | None) -> object:
+def voice_object(name: str | None) -> object:
+    """Return a voice by its name; a custom voice by its id."""
     return {"id": name} if name and name.startswith("voice_") else name
 
 

@@ -1,0 +1,200 @@
+"""Sessions with OpenAI Live and OpenAI translation, against servers that behave as theirs do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from fake_live import fast_input, live, talkative, translation
+from fake_wires import Fake, running
+from session_driver import SessionDriver
+
+from voicechat.config.options import Options
+from voicechat.core import effects, inputs
+from voicechat.core.items import Item, ItemStatus, Role
+from voicechat.errors import Secret
+from voicechat.session.session import Session
+from voicechat.session.updates import Link, LinkChanged
+
+LIVE = "openai/gpt-live-1"
+TRANSLATOR = "openai/gpt-realtime-translate"
+VOICE = b"\x00\x10" * 480
+"""20 ms of the user's voice."""
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> Any:
+    with fast_input(monkeypatch):
+        yield
+
+
+@asynccontextmanager
+async def at(
+    serve: Callable[..., Any], model: str = LIVE, *, hands_free: bool = False, **settings: object
+) -> AsyncIterator[tuple[SessionDriver, Fake]]:
+    """Run a session with this server."""
+    async with running(serve) as fake:
+        driver = SessionDriver(Session(Options(
+            model=model, with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
+            keys={"OPENAI_API_KEY": Secret("planted-key")}, session_settings=settings,
+        )))  # fmt: skip
+        if hands_free:
+            driver.session._handle(inputs.HandsFree(True))
+        living = asyncio.create_task(driver.session.run())
+        try:
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            yield driver, fake
+        finally:
+            driver.session.close()
+            await living
+        assert fake.wrong == []
+
+
+def entries(driver: SessionDriver) -> list[tuple[str, str, str]]:
+    """Return the transcript without ids and times."""
+    told = []
+    for entry in driver.session.transcript.entries:
+        if isinstance(entry, Item):
+            told.append((entry.role.value, entry.text, entry.status.value))
+        else:
+            told.append(("tool", entry.name, entry.state.value))
+    return told
+
+
+async def idle(driver: SessionDriver, answered: int) -> None:
+    await driver.until(
+        lambda: (
+            len(driver.texts(Role.ASSISTANT)) == answered
+            and driver.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
+        )
+    )
+
+
+TOOL = ("tool", "current_time", "done")
+
+
+async def test_the_scripted_conversation() -> None:
+    async with at(live) as (driver, fake):
+        session = driver.session
+        for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
+            session.type(line)
+            await idle(driver, answered)
+        session.type("tell me a story")
+        await driver.until(lambda: entries(driver)[-1][1] == "Once upon a time")
+        session.type("enough")
+        await idle(driver, 5)
+        assert entries(driver) == [
+            ("user", "hello", "completed"), ("assistant", "You said hello.", "completed"),
+            ("user", "what time is it", "completed"), TOOL,
+            ("assistant", "So it is.", "completed"),
+            ("user", "both of them", "completed"), TOOL, TOOL,
+            ("assistant", "So it is.", "completed"),
+            ("user", "tell me a story", "completed"),
+            ("assistant", "Once upon a time", "interrupted"),
+            ("user", "enough", "completed"), ("assistant", "You said enough.", "completed"),
+        ]  # fmt: skip
+        assert len(fake.results) == 3
+        assert all("Tokyo" in result["output"] for result in fake.results)
+        assert "The user typed: hello" in fake.said
+        assert driver.session.usage.total_tokens >= 60
+        assert driver.session.usage.seconds > 0
+
+
+async def test_the_voice_speaks_while_a_tool_runs() -> None:
+    async with at(talkative) as (driver, _):
+        driver.session.type("what time is it")
+        await driver.until(lambda: "So it is." in " ".join(driver.texts(Role.ASSISTANT)))
+        await driver.until(lambda: driver.session.floor is effects.Floor.IDLE)
+        told = entries(driver)
+        assert told.count(TOOL) == 1
+        said = [text for role, text, _ in told if role == "assistant"]
+        assert "".join(said).count("One moment.") == 2
+        assert not any(isinstance(u, effects.Recycle) for u in driver.updates)
+
+
+def speak(driver: SessionDriver, blocks: int = 20) -> None:
+    # At once: the input clock is fast and would put silence between the blocks.
+    for _ in range(blocks):
+        driver.session._receiver.receive(inputs.MicBlock(VOICE))
+
+
+async def test_a_manual_turn() -> None:
+    async with at(live) as (driver, fake):
+        session = driver.session
+        session.talk(True)
+        speak(driver)
+        session._conversation.microphone._pressed_at -= 1.0
+        session.talk(False)
+        await idle(driver, 1)
+        assert entries(driver) == [
+            ("user", "spoken words", "completed"),
+            ("assistant", "You said spoken words.", "completed"),
+        ]
+        assert fake.heard == 20 * len(VOICE)
+
+
+async def test_the_model_stops_when_the_user_talks_over_it() -> None:
+    async with at(live, hands_free=True) as (driver, fake):
+        session = driver.session
+        session._handle(inputs.SpeakerChanged(True))
+        session.type("tell me a story")
+        await driver.until(lambda: entries(driver)[-1][1].startswith("Once"))
+        story = session.transcript.entries[-1]
+        assert isinstance(story, Item)
+        session._handle(inputs.PlaybackStarted(story.item_id))
+        session._handle(inputs.LocalSpeech(True))
+        assert story.status is ItemStatus.IN_PROGRESS, "only the provider decides"
+        speak(driver)
+        await driver.until(lambda: "You said spoken words." in [e[1] for e in entries(driver)])
+        session._handle(inputs.PlaybackStopped({story.item_id: 40.0}))
+        assert story.status is ItemStatus.INTERRUPTED
+        assert entries(driver)[2][:2] == ("user", "spoken words")
+        assert not any("Stop speaking" in text for text in fake.said)
+
+
+async def test_the_interrupt_key_silences_the_voice() -> None:
+    async with at(live) as (driver, fake):
+        driver.session.type("tell me a story")
+        await driver.until(lambda: entries(driver)[-1][1] == "Once upon a time")
+        driver.session.interrupt()
+        await driver.until(lambda: driver.session.floor is effects.Floor.IDLE)
+        await fake.until(lambda: any("Stop speaking" in text for text in fake.said))
+        assert entries(driver)[-1][2] == "interrupted"
+        driver.session.type("hello")
+        await driver.until(lambda: driver.texts(Role.ASSISTANT)[-1] == "You said hello.")
+
+
+async def test_a_lost_connection_is_seeded() -> None:
+    async with at(live) as (driver, fake):
+        driver.session.type("hello")
+        await idle(driver, 1)
+        fake.sockets[-1].transport.abort()
+        await driver.until(lambda: LinkChanged(Link.ONLINE, "Reconnected.") in driver.updates)
+        driver.session.type("again")
+        await driver.until(lambda: "You said again" in entries(driver)[-1][1])
+        assert fake.history[1:3] == [("user", "hello"), ("assistant", "You said hello.")]
+        assert "You said: You said hello." in fake.said
+
+
+async def test_a_translation_is_passed_through() -> None:
+    async with at(translation, TRANSLATOR, hands_free=True, translate_to="fr") as (driver, fake):
+        await fake.until(lambda: bool(fake.setups))
+        assert fake.setups[0]["audio"]["output"] == {"language": "fr"}
+        speak(driver)
+        await driver.until(
+            lambda: (
+                entries(driver)
+                == [
+                    ("user", "spoken words", "completed"),
+                    ("assistant", "mots parlés", "completed"),
+                ]
+            )
+        )
+        driver.session.type("hello")
+        assert driver.session.floor is not effects.Floor.THINKING
+        assert effects.Notice("This model takes no typed text.", hint="Speak to it.") in (
+            driver.updates
+        )

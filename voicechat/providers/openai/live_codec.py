@@ -1,0 +1,363 @@
+"""OpenAI Live: one connection's translation between its wire and the vocabulary.
+
+A session is continuous: both sides may speak at any time, and there are no items, turns or
+responses. `DuplexTurns` infers them. The voice delegates tool calls to a backing model
+(`LiveBackend`); typed text goes there too, and to the voice as silent context, because the voice
+takes no text of the user.
+
+The session advances only while it receives sound, so the session sends `silence` while the
+microphone is closed. Nothing can be cancelled: an interruption tells the voice to stop, and the
+rest of its reply is discarded here.
+
+Sources: OpenAI API reference, `live/sessions`; guides "WebSockets", "Managing GPT-Live sessions"
+and "Delegation and tools in GPT-Live".
+"""
+
+from __future__ import annotations
+
+import secrets
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
+
+import msgspec
+
+from voicechat.core.commands import (
+    COMMAND_NAMES,
+    AnswerApproval,
+    AppendAudio,
+    CancelResponse,
+    Command,
+    CreateMessage,
+    CreateResponse,
+    SeedCall,
+    SeedResult,
+    ToolResult,
+    UpdateSession,
+    named_in,
+)
+from voicechat.core.events import (
+    Event,
+    ProviderError,
+    SessionCreated,
+    SessionEnding,
+    SessionUpdated,
+    Unmapped,
+    UsageReported,
+)
+from voicechat.core.items import Usage
+from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.errors import Secret
+from voicechat.providers.call_messages import CallMessages
+from voicechat.providers.json_fields import (
+    as_text,
+    base64_bytes,
+    encode,
+    fields,
+    number,
+    parse,
+    text_or_none,
+)
+from voicechat.providers.openai import live_session
+from voicechat.providers.openai.duplex_turns import DuplexTurns, SentSound
+from voicechat.providers.openai.live_backend import LiveBackend
+from voicechat.providers.openai.openai_parts import Message
+from voicechat.providers.rest import bearer
+from voicechat.speech import g711
+from voicechat.system.dial_target import DialTarget
+
+STOP = "The user interrupted you. Stop speaking at once, and wait for the user."
+
+FATAL = frozenset({
+    "session_expired", "invalid_api_key", "invalid_model", "credit_balance_exhausted",
+})  # fmt: skip
+"""Error codes after which the session does not continue."""
+
+
+class LiveFrame(msgspec.Struct):
+    """The fields of all frames that are read. Any of them may hold any JSON value."""
+
+    type: object = None
+    session: object = None
+    delta: object = None
+    start_ms: object = None
+    end_ms: object = None
+    elapsed_ms: object = None
+    delegation: object = None
+    delegation_id: object = None
+    event: object = None
+    usage: object = None
+    reason: object = None
+    error: object = None
+    message: object = None
+    client_event_id: object = None
+
+
+def read_error(frame: LiveFrame) -> ProviderError:
+    """Read `error` of a continuous session."""
+    error = fields(frame.error)
+    code = text_or_none(error.get("code"))
+    said = text_or_none(error.get("message")) or text_or_none(frame.message)
+    about = error.get("client_event_id") or error.get("event_id") or frame.client_event_id
+    return ProviderError(
+        said or code or "The provider reported an error without a message.",
+        code,
+        command=named_in(as_text(about)),
+        fatal=code in FATAL,
+    )
+
+
+class LiveCodec:
+    """One connection. Make a new one for every connection."""
+
+    def __init__(
+        self, url: str, model: str, key: Secret | None = None, *, tag: str | None = None
+    ) -> None:
+        """Prepare a connection to `url`; `tag` becomes part of all ids of this connection."""
+        self.capabilities = Capabilities(
+            truncate=False,
+            semantic_vad=False,
+            text_output=False,
+            commit_starts_response=True,
+            input_rates=live_session.RATES,
+            output_rates=live_session.RATES,
+            out_of_band=False,
+            retrieve=False,
+            delete=False,
+            clear_output=False,
+            pictures=(),
+            speech_end=False,
+            continuous=True,
+            speed_range=None,
+        )
+        self.stale = False
+        self._model = model
+        self._endpoint = DialTarget(url, bearer(key) if key else {}, key_variable="OPENAI_API_KEY")
+        self._turns = DuplexTurns(tag or secrets.token_hex(3))
+        self._backend = LiveBackend(self._turns)
+        self._calls = CallMessages()
+        self._settings = SessionSettings()
+        self._sent = SentSound()
+        self._due: list[Event] = []
+        """Events that a command caused; the next frame brings them."""
+        self._used = Usage()
+        """Running total of the session."""
+        self._numbers: Iterator[int] = count(1)
+
+    def endpoint(self) -> DialTarget:
+        """Return where and how to dial."""
+        return self._endpoint
+
+    def redirect(self, endpoint: DialTarget) -> None:
+        """Dial this target instead, with a short-lived token."""
+        self._endpoint = endpoint
+
+    def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
+        """Return the start of the session, which must be the first frame."""
+        self._take(settings)
+        started = live_session.session_object(self._model, settings)
+        return [self._message("session.start", UpdateSession, {"session": started})]
+
+    def closing(self) -> list[str | bytes]:
+        """Return the frame that ends the session; without it, it is billed a little longer."""
+        return [encode({"type": "session.close"})] if self._sent.started else []
+
+    def unsupported(self, settings: SessionSettings) -> list[str]:
+        """Return a sentence for each setting that this provider does not support."""
+        return live_session.unsupported("openai", settings)
+
+    def deferred(self, settings: SessionSettings) -> list[str]:
+        """Return a sentence for each setting that needs a new connection."""
+        return [
+            f"{name} changes between two turns, with a new connection."
+            for name in ("voice", "input_format")
+            if self._sent.started and getattr(self._settings, name) != getattr(settings, name)
+        ]
+
+    def _take(self, settings: SessionSettings) -> None:
+        self._settings = settings
+        self._turns.ms_per_byte = settings.output_format.decoded.ms(1)
+        self._turns.shows_words = settings.transcription is not None
+
+    # ----------------------------------------------------------------- decoding
+
+    def decode(self, frame: str | bytes) -> list[Event]:
+        """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
+        due, self._due = self._due, []
+        found = parse(frame, LiveFrame)
+        if found is None:
+            return [*due, Unmapped("")]
+        kind = as_text(found.type)
+        read = _TABLE.get(kind)
+        return [*due, *([Unmapped(kind)] if read is None else read(self, found))]
+
+    def _session_started(self, frame: LiveFrame) -> Iterable[Event]:
+        session = fields(frame.session)
+        self._sent.started = True
+        yield SessionCreated(as_text(session.get("id")), number(session.get("expires_at")) or None)
+
+    def _updated(self, frame: LiveFrame) -> Iterable[Event]:
+        yield SessionUpdated()
+
+    def _audio(self, frame: LiveFrame) -> Iterable[Event]:
+        sound = base64_bytes(frame.delta)
+        if sound is None:
+            return [Unmapped(as_text(frame.type), broken=True)]
+        encoding = self._settings.output_format.encoding
+        pcm = sound if encoding == "pcm16" else g711.to_pcm16(sound, encoding)
+        return self._turns.audio(pcm, number(frame.end_ms))
+
+    def _heard(self, frame: LiveFrame) -> Iterable[Event]:
+        return self._turns.heard(frame.delta, number(frame.start_ms), number(frame.end_ms))
+
+    def _spoken(self, frame: LiveFrame) -> Iterable[Event]:
+        return self._turns.text(frame.delta, number(frame.start_ms), number(frame.end_ms))
+
+    def _delegated(self, frame: LiveFrame) -> Iterable[Event]:
+        if fields(frame.delegation).get("target") != "responses":
+            return [Unmapped(as_text(frame.type))]
+        return self._turns.opened()
+
+    def _backend_event(self, frame: LiveFrame) -> Iterable[Event]:
+        return self._backend.read(as_text(frame.delegation_id), fields(frame.event))
+
+    def _usage(self, frame: LiveFrame) -> Iterable[Event]:
+        """Read the running total and report what is new."""
+        usage = fields(frame.usage)
+        total = Usage(
+            seconds=max(self._used.seconds, number(usage.get("seconds"))),
+            paused_seconds=max(self._used.paused_seconds, number(usage.get("paused_seconds"))),
+        )
+        before, self._used = self._used, total
+        if total != before:
+            yield UsageReported(
+                Usage(
+                    seconds=total.seconds - before.seconds,
+                    paused_seconds=total.paused_seconds - before.paused_seconds,
+                )
+            )
+
+    def _paused(self, frame: LiveFrame) -> Iterable[Event]:
+        yield from self._turns.finish()
+
+    def _closed(self, frame: LiveFrame) -> Iterable[Event]:
+        self._sent.started = False
+        yield from self._usage(frame)
+        yield from self._turns.finish()
+        if frame.reason == "expired":
+            yield SessionEnding(0.0)
+        elif frame.reason == "content":
+            yield ProviderError("The provider's content filter ended the session.", "content")
+
+    def _error(self, frame: LiveFrame) -> Iterable[Event]:
+        yield read_error(frame)
+
+    # ----------------------------------------------------------------- encoding
+
+    def encode(self, command: Command) -> list[str | bytes]:
+        """Return the frames that carry out one command; empty if the wire has no such command.
+
+        Event ids begin with the command's class name, so that an error names its command.
+        """
+        match command:
+            case AppendAudio(pcm):
+                self._sent.sent = True
+                return [self._sound(pcm)]
+            case UpdateSession(settings):
+                return self._update(settings)
+            case CreateMessage():
+                return self._create(command)
+            case CreateResponse() if not command.out_of_band:
+                return [self._message("response.create", CreateResponse)]
+            case SeedCall() | SeedResult():
+                message = self._calls.add(command)
+                return self._create(message) if message is not None else []
+            case CancelResponse():
+                self._due += self._turns.cancel()
+                return self._append("instructions", STOP, CancelResponse)
+            case ToolResult() | AnswerApproval():
+                return self._answer(command)
+            case _:
+                return []
+
+    def silence(self, ms: float) -> list[str | bytes]:
+        """Return silence for the last `ms` milliseconds unless sound was sent in that time."""
+        missing = self._sent.missing(ms, self._settings.input_format.rate)
+        return [self._sound(missing)] if missing else []
+
+    def _sound(self, pcm: bytes) -> str:
+        # Formatted by hand: this frame is sent fifty times a second.
+        encoding = self._settings.input_format.encoding
+        sound = pcm if encoding == "pcm16" else g711.from_pcm16(pcm, encoding)
+        data = b2a_base64(sound, newline=False).decode("ascii")
+        return f'{{"type":"session.input_audio.append","audio":"{data}"}}'
+
+    def _update(self, settings: SessionSettings) -> list[str | bytes]:
+        """Change the backing model; instructions for the voice are added to those it has."""
+        before = self._settings
+        self.stale = live_session.fixed(before) != live_session.fixed(settings)
+        self._settings = settings if not self.stale else before
+        self._turns.shows_words = settings.transcription is not None
+        changed = live_session.backing_changes(before, settings)
+        frames: list[str | bytes] = []
+        if changed and not self.stale:
+            delegation: Message = {"delegation": {"type": "responses", "responses": changed}}
+            update = self._message("session.update", UpdateSession, {"session": delegation})
+            frames.append(update)
+        if settings.instructions and settings.instructions != before.instructions:
+            frames += self._append("instructions", settings.instructions, UpdateSession)
+        return frames
+
+    def _create(self, message: CreateMessage) -> list[str | bytes]:
+        role = "developer" if message.role == "system" else message.role
+        # Parts of a message of the assistant would need ids.
+        item: Message = {"type": "message", "role": role, "content": message.text}
+        said = _CONTEXT[role].format(message.text)
+        return [self._item(CreateMessage, item), *self._append("thinking", said, CreateMessage)]
+
+    def _answer(self, command: ToolResult | AnswerApproval) -> list[str | bytes]:
+        if isinstance(command, ToolResult):
+            output = {"call_id": command.call_id, "output": command.output}
+            return [self._item(ToolResult, {"type": "function_call_output", **output})]
+        reply = {"approval_request_id": command.request_id, "approve": command.approve}
+        reason = {"reason": command.reason} if command.reason else {}
+        item = {"type": "mcp_approval_response", **reply, **reason}
+        # The backing model waits for a request after an item.
+        return [self._item(AnswerApproval, item), self._message("response.create", AnswerApproval)]
+
+    def _item(self, command: type[Command], item: Message) -> str:
+        return self._message("response.item.create", command, {"item": item})
+
+    def _append(self, channel: str, text: str, command: type[Command]) -> list[str | bytes]:
+        return [
+            self._message(
+                f"session.{channel}.append", command, {"content": piece, "delegation_id": None}
+            )
+            for piece in live_session.appendable(text)
+        ]
+
+    def _message(self, kind: str, command: type[Command], said: Message | None = None) -> str:
+        event_id = f"{COMMAND_NAMES[command]}-{next(self._numbers)}"
+        return encode({"type": kind, "event_id": event_id, **(said or {})})
+
+
+_CONTEXT = {
+    "user": "The user typed: {}",
+    "assistant": "You said: {}",
+    "developer": "{}",
+}
+"""A message as context for the voice, by role."""
+
+_TABLE: Mapping[str, Callable[[LiveCodec, LiveFrame], Iterable[Event]]] = {
+    "session.started": LiveCodec._session_started,
+    "session.updated": LiveCodec._updated,
+    "session.output_audio.delta": LiveCodec._audio,
+    "session.input_transcript.delta": LiveCodec._heard,
+    "session.output_transcript.delta": LiveCodec._spoken,
+    "session.delegation.created": LiveCodec._delegated,
+    "response.event": LiveCodec._backend_event,
+    "session.usage.updated": LiveCodec._usage,
+    "session.paused": LiveCodec._paused,
+    "session.closed": LiveCodec._closed,
+    "error": LiveCodec._error,
+}
