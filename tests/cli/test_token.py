@@ -161,3 +161,16 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(server, proxy, monkeypatch)
     with pytest.raises(ConnectError):
         mint(options(server, "openai/m", "OPENAI_API_KEY"))
     assert not hasattr(server, "received")
+
+
+def test_a_token_for_a_translation(server: TokenServer) -> None:
+    token = mint(options(server, "openai/gpt-realtime-translate", "OPENAI_API_KEY"))
+    path, _, body = server.received
+    assert path == "/v1/realtime/translations/client_secrets"
+    assert json.loads(body)["session"] == {"model": "gpt-realtime-translate"}
+    assert str(token["url"]).endswith("/v1/realtime/translations?model=gpt-realtime-translate")
+
+
+def test_there_is_no_token_for_a_live_session(server: TokenServer) -> None:
+    with pytest.raises(UsageError, match="OpenAI issues no tokens for gpt-live-1"):
+        mint(options(server, "openai/gpt-live-1", "OPENAI_API_KEY"))

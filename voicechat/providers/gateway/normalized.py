@@ -42,6 +42,7 @@ from voicechat.providers.codec import Codec, unsupported
 from voicechat.providers.gateway.gateway_codec import GatewayCodec
 from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.gateway.normalized_config import settings_of
+from voicechat.providers.gateway.normalized_continuous import ContinuousEvents, frame_of
 from voicechat.providers.gateway.normalized_events import normalized
 from voicechat.providers.gateway.normalized_options import options_for, with_options
 from voicechat.providers.google.google_codec import GoogleCodec
@@ -95,6 +96,9 @@ class NormalizedWire:
         self._provider = "google" if isinstance(codec, GoogleCodec) else ""
         if isinstance(codec, OpenAICodec):
             self._provider = codec.provider
+        self._continuous: ContinuousEvents | None = None
+        if codec.capabilities.continuous:
+            self._provider, self._continuous = "openai", ContinuousEvents()
         self._messages = 0
         self._begun = False
         self._config: Message = {}
@@ -143,9 +147,11 @@ class NormalizedWire:
             ]
         if isinstance(self._codec, GatewayCodec):
             return [_same(raw)]
+        if self._continuous is not None:
+            return [{**(self._continuous.read(raw) or _custom(raw)), "raw": cleaned(raw)}]
         events = [e for e in self._codec.decode(frame) if not _is_not_normalized(e, raw)]
         return [normalized(event, raw) for event in events] or [
-            {"type": "custom", "rawType": as_text(raw.get("type")), "raw": cleaned(raw)}
+            {**_custom(raw), "raw": cleaned(raw)}
         ]
 
     def encode(self, event: Message) -> list[str]:
@@ -160,9 +166,12 @@ class NormalizedWire:
             if kind not in SILENT and kind not in _CLIENT:
                 raise UsageError(f"There is no client event {kind[:80]!r}.")
             return [encode(event)]
-        if kind in SILENT:
+        if self._continuous is not None and (frame := frame_of(event)) is not None:
+            return [frame]
+        starts = kind == "session-start" and self._continuous is not None
+        if kind in SILENT and not starts:
             return []
-        if kind == "session-update":
+        if kind == "session-update" or starts:
             config = {**self._config, **fields(event.get("config"))}
             frames = self._configure(config)
             self._config = config
@@ -262,11 +271,15 @@ def _named(frame: str | bytes, event_id: object) -> str:
     return encode({**said, "event_id": event_id})
 
 
+def _custom(raw: Message) -> Message:
+    return {"type": "custom", "rawType": as_text(raw.get("type"))}
+
+
 def _same(raw: Message) -> Message:
     kind = as_text(raw.get("type"))
     if kind in TABLE or kind in KNOWN_UNMAPPED:
         return fields(cleaned(raw))
-    return {"type": "custom", "rawType": kind, "raw": cleaned(raw)}
+    return {**_custom(raw), "raw": cleaned(raw)}
 
 
 def json_line(value: object) -> str:

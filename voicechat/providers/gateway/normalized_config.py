@@ -104,6 +104,7 @@ def settings_of(config: Mapping[str, object], rate: int = 24_000) -> SessionSett
         else None,
         input_format=_format(config.get("inputAudioFormat"), rate),
         output_format=_format(config.get("outputAudioFormat"), 24_000),
+        translate_to=text_or_none(fields(config.get("outputAudioTranscription")).get("language")),
         tools=tuple(
             ToolSpec(**_read(_TOOL, tool)) for tool in tools if text_or_none(tool.get("name"))
         ),

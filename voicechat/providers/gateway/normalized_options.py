@@ -43,6 +43,8 @@ def with_options(provider: str, frame: str | bytes, options: Message) -> str | b
     for name in ("session", "setup"):
         if said is not None and name in said:
             before = fields(said[name])
+            if "delegation" in options:
+                before = {**before, "delegation": {}}  # its types have different fields
             write = _google if provider == "google" else _added
             return encode({**said, name: write(before, options)})
     return frame
