@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from voicechat.core.items import Usage
 from voicechat.core.price import Price
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers.base_url import realtime_url
@@ -14,6 +15,7 @@ from voicechat.providers.catalog import (
     resolve,
     transcription_choice,
 )
+from voicechat.session.costs import CostTally
 
 KEY = "sk-planted-0123456789abcdef"
 WITH_KEY = {"OPENAI_API_KEY": KEY}
@@ -269,6 +271,29 @@ def test_list_prices_name_a_listed_model_and_a_date():
         }
         assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
         assert price.dated or price == Price()
+
+
+def test_the_price_of_each_listed_model_is_known_or_said_to_be_unknown():
+    unknown = set()
+    for provider in PROVIDERS.values():
+        for name in (*provider.models, *provider.translation_models):
+            model = f"{provider.name}/{name}"
+            if price_of(model) is None:
+                unknown.add(model)
+                tally = CostTally({})
+                tally.used[model, "response"] = Usage(input_tokens=1)
+                (sentence,) = (line for line in tally.lines(()) if "price" in line)
+                assert sentence.startswith(f"The price of {model} is unknown (list of 20")
+    assert unknown == {"gateway/spacexai/grok-voice-3.0"}
+
+
+def test_delegated_work_is_billed_apart():
+    tally = CostTally({})
+    tally.used["openai/gpt-live-1", "other"] = Usage(seconds=120)
+    tally.used["openai/gpt-live-1", "delegation"] = Usage(input_tokens=10**6)
+    assert tally.cost == pytest.approx(0.1)
+    assert "delegated work not included" in "\n".join(tally.lines(()))
+    assert tally.total.input_tokens == 10**6
 
 
 def test_every_default_model_has_a_price():

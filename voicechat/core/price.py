@@ -11,6 +11,9 @@ from typing import Literal
 
 from voicechat.core.items import Usage
 
+PRICES_READ = "2026-11-28"
+"""Day on which the list prices were last compared with those of the providers."""
+
 _MILLION = 1_000_000
 
 

@@ -8,7 +8,7 @@ from functools import reduce
 
 from voicechat.core import events
 from voicechat.core.items import Usage
-from voicechat.core.price import Price, estimate
+from voicechat.core.price import PRICES_READ, Price, estimate
 from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
 
@@ -85,7 +85,8 @@ class CostTally:
         ]
         known = {model: price for model in models if (price := self._price(model)) is not None}
         found = [
-            f"The price of {clean(model)} is unknown; set one in the settings file."
+            f"The price of {clean(model)} is unknown (list of {PRICES_READ});"
+            " set one in the settings file."
             for model in models
             if model not in known
         ]
