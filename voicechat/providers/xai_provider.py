@@ -12,7 +12,8 @@ With turn detection off, a commit alone starts the response, and audio sent duri
 would abort it without an end; the codec holds that audio back.
 
 Sources: xAI docs, "Voice Agent API" (session parameters, client and server events, ephemeral
-tokens) and "Models and Pricing"; the differences were recorded from its sockets.
+tokens), "Text to Speech" (list of voices) and "Models and Pricing"; the differences were recorded
+from its sockets.
 """
 
 from __future__ import annotations
@@ -329,6 +330,7 @@ PROVIDER = Provider(
     default_model="grok-voice-latest",
     models=("grok-voice-latest", "grok-voice-think-fast-2.0", "grok-voice-think-fast-1.0"),
     voices=("ara", "eve", "rex", "sal", "leo"),
+    voice_list="tts/voices",
     prices={
         "grok-voice-latest": Price(minute=0.08, dated="2026-09-24"),
         "grok-voice-think-fast-2.0": Price(minute=0.08, dated="2026-09-24"),

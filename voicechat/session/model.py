@@ -45,6 +45,8 @@ class ChosenModel:
     server, `warn` receives a sentence about a missing tool or an engine that failed.
     """
 
+    choice: ModelChoice
+
     def __init__(
         self,
         options: Options,
@@ -60,6 +62,8 @@ class ChosenModel:
         self._local_codec: Callable[[], Codec] | None = None
         """Makes codecs for the embedded server; None unless it runs."""
         self._previous: tuple[ModelChoice, Options] | None = None
+        self._listed_voices = False
+        """The provider has listed its voices."""
         self._select(self._resolved(options.model or "", same=True))
         self._unknown_voice = self._drop_unknown_voice()
         self._token_auth: TokenAuth | None = None
@@ -90,7 +94,7 @@ class ChosenModel:
         name, voices = self.options.voice, self.choice.voices
         if name is None or not voices or name in voices or name.startswith(CUSTOM_VOICE):
             return ""
-        if self._has_other_server():
+        if self._has_other_server() or (self._voice_list and not self._listed_voices):
             return ""
         where = self.options.origin("voice")
         hint = similar(name, voices) or f"Choose one of: {', '.join(voices)}."
@@ -99,6 +103,29 @@ class ChosenModel:
             raise UsageError(sentence, hint)
         self.options = replace(self.options, voice=None)
         return f"{sentence} The default voice speaks. {hint}"
+
+    @property
+    def _voice_list(self) -> str | None:
+        from voicechat.providers.catalog import provider_named
+
+        provider = provider_named(self.choice.provider)
+        return provider.voice_list if provider is not None else None
+
+    async def _list_voices(self) -> None:
+        """Ask the provider for its voices if the requested one is not known here.
+
+        Without an answer, the provider checks the voice itself.
+        """
+        is_known = self.options.voice is None or self.options.voice in self.choice.voices
+        if is_known or self._voice_list is None or TokenAuth.is_enabled(self.options):
+            return
+        from voicechat.session.served_voices import served_voices
+
+        voices = await served_voices(self.choice.codec().endpoint(), self._voice_list)
+        if voices:
+            self._listed_voices = True
+            self.choice = replace(self.choice, voices=voices)
+            self._unknown_voice = self._drop_unknown_voice()
 
     def _has_other_server(self) -> bool:
         """True if an address names another server, which may have other voices."""
@@ -135,10 +162,11 @@ class ChosenModel:
         """Capabilities of the model."""
 
     async def find(self) -> None:
-        """Ask the server for its model, if the user named none.
+        """Ask the server for its voices, and for its model if the user named none.
 
-        Raises `UsageError` if the server has several.
+        Raises `UsageError` if the server has several models, or not the voice.
         """
+        await self._list_voices()
         if not self.choice.asks_server:
             return
         from voicechat.session.served_models import served_model

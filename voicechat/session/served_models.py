@@ -58,7 +58,7 @@ async def served_model(target: DialTarget, default: str) -> str | None:
 
     `default` is used if the server has it. Raises `UsageError` if the choice is not clear.
     """
-    root = _list_address(target.url)
+    root = f"{root_of(target.url)}/models"
     models = await _listed(root, target)
     if models is None:
         return None
@@ -70,11 +70,12 @@ async def served_model(target: DialTarget, default: str) -> str | None:
     raise _unclear(urlsplit(root).hostname or "", models)
 
 
-def _list_address(socket: str) -> str:
+def root_of(socket: str) -> str:
+    """Return the root of the HTTP API next to a realtime socket."""
     parts = urlsplit(socket)
     path = parts.path.rstrip("/").removesuffix("/realtime")
     scheme = "https" if parts.scheme == "wss" else "http"
-    return f"{scheme}://{parts.netloc}{path}/models"
+    return f"{scheme}://{parts.netloc}{path}"
 
 
 def _clear(models: list[ServedModel], default: str) -> str | None:
@@ -112,6 +113,12 @@ def _unclear(host: str, models: list[ServedModel]) -> UsageError:
 
 async def _listed(address: str, target: DialTarget) -> list[ServedModel] | None:
     """Return the models in a list; None if the server has none at this address."""
+    content = await list_at(address, target)
+    return None if content is None else _read(content)
+
+
+async def list_at(address: str, target: DialTarget) -> bytes | None:
+    """Return the list at this address of the target's server; None if there is none in time."""
     import httpx
 
     headers = {name: value.reveal() for name, value in target.headers.items()} | UNCOMPRESSED
@@ -124,7 +131,7 @@ async def _listed(address: str, target: DialTarget) -> list[ServedModel] | None:
         ):
             if answer.status_code != httpx.codes.OK:
                 return None
-            return _read(await _content(answer))
+            return await _content(answer)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError):
         # The connection itself reports a proxy that cannot be used.
         return None
