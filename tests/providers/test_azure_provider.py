@@ -9,7 +9,7 @@ from wire_examples import NO_RECORDINGS, RECORDINGS
 
 from voicechat.core import commands, events
 from voicechat.core.settings import ServerVad, SessionSettings, Transcription
-from voicechat.errors import KeyMissing, UsageError
+from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.providers.catalog import resolve
 
 KEY = {"AZURE_OPENAI_API_KEY": "az-1"}
@@ -99,3 +99,17 @@ def test_a_recorded_socket():
     kinds = Counter(type(e) for frame in received for e in codec.decode(frame))
     assert kinds[events.ResponseCreated] == kinds[events.ResponseDone] == 1
     assert kinds[events.ProviderError] == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "header"),
+    [("AZURE_OPENAI_API_KEY", "api-key"), ("AZURE_OPENAI_AD_TOKEN", "Authorization")],
+)
+def test_a_live_deployment(variable, header):
+    environ = {variable: Secret("k"), "AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"}
+    codec = resolve("azure/mine", environ=environ, wire="live").codec()
+    target = codec.endpoint()
+    assert target.url == "wss://r.openai.azure.com/openai/v1/live/sessions"
+    assert list(target.headers) == [header]
+    assert codec.capabilities.continuous
+    assert '"model":"mine"' in codec.opening(SessionSettings())[0]

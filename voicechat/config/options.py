@@ -116,7 +116,7 @@ class Options:
         ),
     )
     wire: str | None = field(
-        default=None, metadata=_about("API dialect: ga, beta or voice-live.", "KIND")
+        default=None, metadata=_about("API dialect: ga, beta, voice-live or live.", "KIND")
     )
     profile: str | None = field(
         default=None, metadata=_about("Profile of the settings file.", "NAME")

@@ -2,10 +2,12 @@
 
 The address tells which API it is: `/voice-live` in the path is Voice Live, an `api-version` in
 the query is the preview of Azure OpenAI (which has OpenAI's beta session), all others are the
-current API (`/openai/v1`).
+current API (`/openai/v1`). Nothing in the address tells that a deployment is a Live model, so the
+user names that dialect.
 
 Sources: Microsoft Learn, "GPT Realtime API for speech and audio" (address, `api-version`,
-`api-key` header, Entra tokens) and "Voice Live API" (address, session properties).
+`api-key` header, Entra tokens), "Voice Live API" (address, session properties) and "GPT-Live event
+API reference" (address).
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, url
 from voicechat.errors import Secret, UsageError
 from voicechat.providers.base_url import SOCKET_SCHEMES, checked
 from voicechat.providers.codec import Codec
+from voicechat.providers.openai.live_codec import LiveCodec
+from voicechat.providers.openai.live_session import live_url
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
 from voicechat.providers.openai.openai_provider import client_secret_request
@@ -108,6 +112,18 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
         )
     parts = checked(request.base_url)
     name = request.dialect or dialect_name(parts)
+    entra = request.key_variable == TOKEN_VARIABLE
+    if name == "live":
+        root = urlunsplit(parts._replace(path="/openai/v1", query=""))
+        return partial(
+            LiveCodec,
+            live_url(root),
+            request.model,
+            request.key,
+            provider="azure",
+            headers=bearer if entra else _api_key,
+            key_variable="",
+        )
     version = request.environ.get("OPENAI_API_VERSION")
     socket = address(
         parts._replace(scheme=SOCKET_SCHEMES[parts.scheme]),
@@ -117,7 +133,7 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     )
     if request.purpose == "transcription" and name == "ga":
         socket = socket._replace(query="intent=transcription")
-    dialect = dialect_of(name, entra=request.key_variable == TOKEN_VARIABLE)
+    dialect = dialect_of(name, entra=entra)
     return partial(OpenAICodec, urlunsplit(socket), request.key, dialect)
 
 

@@ -33,10 +33,10 @@ from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.system.loopback import is_loopback
 
-DialectName = Literal["ga", "beta", "voice-live"]
+DialectName = Literal["ga", "beta", "voice-live", "live"]
 """An API dialect of an endpoint of the OpenAI family."""
 
-DIALECTS: tuple[DialectName, ...] = ("ga", "beta", "voice-live")
+DIALECTS: tuple[DialectName, ...] = ("ga", "beta", "voice-live", "live")
 
 ENTRY_POINTS = "voicechat.providers"
 """The group in which other packages name their `Provider`."""

@@ -111,9 +111,20 @@ class LiveCodec:
     """One connection. Make a new one for every connection."""
 
     def __init__(
-        self, url: str, model: str, key: Secret | None = None, *, tag: str | None = None
+        self,
+        url: str,
+        model: str,
+        key: Secret | None = None,
+        *,
+        provider: str = "openai",
+        headers: Callable[[Secret], dict[str, Secret]] = bearer,
+        key_variable: str = "OPENAI_API_KEY",
+        tag: str | None = None,
     ) -> None:
-        """Prepare a connection to `url`; `tag` becomes part of all ids of this connection."""
+        """Prepare a connection to `url`; `headers` returns those with the key.
+
+        `tag` becomes part of all ids of this connection.
+        """
         self.capabilities = Capabilities(
             truncate=False,
             semantic_vad=False,
@@ -132,7 +143,8 @@ class LiveCodec:
         )
         self.stale = False
         self._model = model
-        self._endpoint = DialTarget(url, bearer(key) if key else {}, key_variable="OPENAI_API_KEY")
+        self._provider = provider
+        self._endpoint = DialTarget(url, headers(key) if key else {}, key_variable=key_variable)
         self._turns = DuplexTurns(tag or secrets.token_hex(3))
         self._backend = LiveBackend(self._turns)
         self._calls = CallMessages()
@@ -164,7 +176,7 @@ class LiveCodec:
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
         """Return a sentence for each setting that this provider does not support."""
-        return live_session.unsupported("openai", settings)
+        return live_session.unsupported(self._provider, settings)
 
     def deferred(self, settings: SessionSettings) -> list[str]:
         """Return a sentence for each setting that needs a new connection."""

@@ -46,7 +46,7 @@ _DIALECTS = {"ga": GENERAL, "beta": BETA, "voice-live": VOICE_LIVE}
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     root = request.base_url or URL
-    if is_live(request.model):
+    if request.dialect == "live" or (request.dialect is None and is_live(request.model)):
         return partial(LiveCodec, live_url(root), request.model, request.key)
     if is_translator(request.model):
         return partial(TranslationCodec, translation_url(root, request.model), request.key)
