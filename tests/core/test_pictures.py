@@ -15,7 +15,7 @@ from voicechat.core.effects import Effect, Notice, Send
 from voicechat.core.items import Item, Role
 from voicechat.core.pictures import Kind, Picture, picture
 from voicechat.core.settings import Capabilities, Permission, SessionSettings, ToolSpec
-from voicechat.core.tool_calls import NOT_SHOWN
+from voicechat.core.tool_pictures import NOT_SHOWN
 from voicechat.core.user_items import KEPT_BYTES
 
 HEADS = {

@@ -35,7 +35,6 @@ Every wait has a deadline: after any sequence of events, the next turn is possib
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, get_args
 
 from voicechat.core import commands, effects, events, inputs
@@ -53,7 +52,8 @@ from voicechat.core.responses import Responses
 from voicechat.core.seeding import Seeding
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.settings_updates import SettingsUpdates
-from voicechat.core.tool_calls import NOT_SHOWN, ToolCalls
+from voicechat.core.tool_calls import ToolCalls
+from voicechat.core.tool_pictures import ToolPictures
 from voicechat.core.turns import Presence
 from voicechat.core.usage_meter import UsageMeter
 from voicechat.core.user_items import UserItems
@@ -87,6 +87,9 @@ class Conversation:
         """Decides which microphone blocks are sent. A session may call its `block` directly."""
         self._user_items = UserItems(self._buffer, self._capabilities.transcription_remedy)
         self._tool_calls = ToolCalls(self._buffer, settings.tools)
+        self._tool_pictures = ToolPictures(
+            self._buffer, self._capabilities, self._tool_calls, self._user_items
+        )
         self._provider_tools = ProviderTools(self._buffer)
         self._announcements = Announcements(self._buffer)
         self._items = AssistantItems(
@@ -98,21 +101,15 @@ class Conversation:
         )
         self._responses = Responses(self._buffer, self._capabilities, self._items, self._tool_calls)
         self._out_of_band = OutOfBandResponses(self._buffer, self._capabilities)
-        self._errors = ProviderErrors(
-            self._buffer, self._responses, self._out_of_band, self._updates
-        )
+        updates = self._updates
+        self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band, updates)
         self._edits = ItemEdits(self._buffer, self._capabilities, self._user_items, self._responses)
         self.meter = UsageMeter(self._buffer)
         """Usage and rate limits."""
         self._interruption = Interruption(
-            self._buffer,
-            self._capabilities,
-            self.microphone,
-            self._user_items,
-            self._items,
-            self._responses,
-            self.meter,
-        )
+            self._buffer, self._capabilities, self.microphone, self._user_items,
+            self._items, self._responses, self.meter,
+        )  # fmt: skip
         self._presence = Presence()
         self._seeding = Seeding(self._buffer, self._capabilities)
 
@@ -330,20 +327,6 @@ class Conversation:
         alive = self._responses.is_live(event.response_id)
         self._tool_calls.ready(event, self._now, alive=alive)
 
-    def _tool_finished(self, event: inputs.ToolFinished) -> None:
-        """Answer a call; pictures follow its result, because a result is text only."""
-        can = self._capabilities
-        taken = [each for each in event.pictures if can.tool_pictures and can.accepts(each)]
-        if len(taken) < len(event.pictures):
-            event = replace(event, output=f"{event.output}\n{NOT_SHOWN}")
-        call = self._tool_calls.finished(event, self._now)
-        if call is None:
-            return
-        for each in taken:
-            item = self._user_items.returned(call.name, each)
-            role = Role.USER.value
-            self._buffer.send(commands.CreateMessage(item.item_id, role, item.text, picture=each))
-
     def _remote_call(self, event: events.RemoteCall) -> None:
         if event.response_id:
             self._responses.is_live(event.response_id)
@@ -475,7 +458,6 @@ _ON: dict[type[Any], _Step] = {
     events.UsageReported: lambda c, e: c.meter.other(e.usage, delegated=e.delegated),
     events.RateLimits: lambda c, e: c.meter.limited(e, c._now),
     events.OutputItemAdded: _if_alive(_C._item_added),
-    events.OutputItemDone: _nothing,
     events.AudioDelta: _if_alive(_reply(AssistantItems.audio)),
     events.AudioDone: _if_alive(_reply(AssistantItems.audio_done)),
     events.TextDelta: _if_wanted(_reply(AssistantItems.text)),
@@ -490,7 +472,7 @@ _ON: dict[type[Any], _Step] = {
     events.ToolCallReady: _C._call_ready,
     events.ToolCallsCancelled: lambda c, e: c._tool_calls.cancelled(e, c._now),
     inputs.ToolProgressed: lambda c, e: c._tool_calls.progressed(e),
-    inputs.ToolFinished: _C._tool_finished,
+    inputs.ToolFinished: lambda c, e: c._tool_pictures.finished(e, c._now),
     inputs.OfferTools: _C._offer,
     inputs.Decided: _C._decide,
     inputs.Announce: lambda c, e: c._announcements.add(e),
@@ -501,10 +483,12 @@ _ON: dict[type[Any], _Step] = {
     events.ProviderError: lambda c, e: c._errors.take(e),
     inputs.Tick: _C._tick,
     # ignored
-    **dict.fromkeys((events.SessionEnding, events.ResumptionHandle), _nothing),
+    **dict.fromkeys((events.SessionEnding, events.ResumptionHandle, events.Unmapped), _nothing),
     **dict.fromkeys((events.ItemAdded, events.ItemDeleted, events.ItemTruncated), _nothing),
-    events.TranscriptSegment: _nothing,
-    **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded, events.Unmapped), _nothing),
+    **dict.fromkeys(
+        (events.OutputItemDone, events.TranscriptSegment, events.InputCleared), _nothing
+    ),
+    inputs.LocalSpeechEnded: _nothing,
 }
 """Event or input -> step: the whole conversation at a glance."""
 

@@ -48,7 +48,6 @@ TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
 CHANGED = '{"error": "The tool changed before the user allowed this call. The tool did not run."}'
 USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
 LOST = '{"error": "It is unknown whether this was done. Do not repeat it."}'
-NOT_SHOWN = "[You cannot see the images of this result.]"
 
 _EXPLAINED = '{"error": "The user did not allow this. It was not done. The user says: '
 

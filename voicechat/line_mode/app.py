@@ -185,8 +185,7 @@ class Filter(LineClient):
         self._out = out
         self._answered: set[str] = set()
         self._problems: set[str] = set()  # printed since the last answer
-        self._is_short = False
-        self._reports: list[str] = []
+        self._is_short, self._reports = False, list[str]()
 
     async def run(self) -> int:
         """Answer every line; 1 when a line got no answer or a command failed."""
@@ -194,10 +193,9 @@ class Filter(LineClient):
         await self.wait_until(lambda: self.is_online)
         await self.session.wait_for_tools()
         async for line in typed_lines():
-            text = line.strip()
-            if text in QUIT:
+            if line.strip() in QUIT:
                 break
-            if text and not await self._answer(line):
+            if line.strip() and not await self._answer(line):
                 code = 1
         return code
 
@@ -222,8 +220,7 @@ class Filter(LineClient):
         self._reports.clear()
         if answers:
             self._problems.clear()
-        for answer in answers:
-            self._out.write(f"{answer}\n")
+        self._out.write("".join(f"{answer}\n" for answer in answers))
         self._out.flush()
         if owed and not answers:
             _print_message("A line got no answer.")

@@ -10,6 +10,21 @@ from voicechat.core.items import ToolCall
 from voicechat.core.text import clean
 from voicechat.tools.question import Question
 
+__all__ = [
+    "MAX_FIELDS",
+    "MAX_INDENTATION_RATIO",
+    "MAX_INDENTED_LINES",
+    "ApprovalView",
+    "Question",
+    "Waiting",
+    "approval_lines",
+    "approval_view",
+    "question_view",
+]
+
+Waiting = ToolCall | Question
+"""What waits for the user's decision."""
+
 MAX_FIELDS = 40
 """Maximum number of arguments that are shown one by one; more are shown as raw text."""
 

@@ -198,7 +198,7 @@ class ConversationScreen(Screen[None]):
     async def _show_card(self) -> None:
         for card in self.query(ApprovalCard):
             session = self._session
-            if await card.show(session.asking, session.questions) and card.has_focus:
+            if await card.show((*session.asking, *session.questions)) and card.has_focus:
                 self.query_one(Composer).focus()
 
     def refresh_state(self) -> None:

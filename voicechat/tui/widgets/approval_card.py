@@ -21,13 +21,18 @@ from textual.message import Message
 from textual.widgets import Static
 
 from voicechat.core.inputs import Decision
-from voicechat.line_mode.approval_view import ApprovalView, approval_view, question_view
-from voicechat.tools.question import Question
+from voicechat.core.items import ToolCall
+from voicechat.line_mode.approval_view import (
+    ApprovalView,
+    Question,
+    Waiting,
+    approval_view,
+    question_view,
+)
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET
 
 if TYPE_CHECKING:
-    from voicechat.core.items import ToolCall
     from voicechat.session.session import Session
 
 _CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
@@ -113,13 +118,12 @@ class ApprovalCard(Vertical, can_focus=True):
         yield VerticalScroll(id="card-body", can_focus=False)
         yield Static("", markup=False, id="card-choices")
 
-    async def show(self, calls: tuple[ToolCall, ...], questions: tuple[Question, ...] = ()) -> bool:
+    async def show(self, waiting: tuple[Waiting, ...]) -> bool:
         """Show the first of these calls and questions, or hide the card if there is none.
 
         Returns True if the call on the card changed. The caller must then move the focus away, so
         that a key meant for the previous call does not decide on this one.
         """
-        waiting: tuple[ToolCall | Question, ...] = (*calls, *questions)
         first = waiting[0] if waiting else None
         key = _key(first)
         if key == (self._call_id, self._arguments):
@@ -131,7 +135,7 @@ class ApprovalCard(Vertical, can_focus=True):
         self._armed, self._hint, self._typed = False, "", ""
         self.display = first is not None
         if first is not None:
-            self._question = first if isinstance(first, Question) else None
+            self._question = None if isinstance(first, ToolCall) else first
             self._number, self._waiting_count = first.number, len(waiting)
             await self._fill(_view(first))
             self.call_after_refresh(self._set_armed, key)
@@ -284,17 +288,17 @@ class ApprovalCard(Vertical, can_focus=True):
             body.scroll_home(animate=False)
 
 
-def _key(waiting: ToolCall | Question | None) -> tuple[str, str]:
+def _key(waiting: Waiting | None) -> tuple[str, str]:
     """Return the id and the text that the user decides on."""
     if waiting is None:
         return "", ""
-    if isinstance(waiting, Question):
-        return f"question {waiting.number}", waiting.shown
-    return waiting.call_id, waiting.arguments
+    if isinstance(waiting, ToolCall):
+        return waiting.call_id, waiting.arguments
+    return f"question {waiting.number}", waiting.shown
 
 
-def _view(waiting: ToolCall | Question) -> ApprovalView:
-    return question_view(waiting) if isinstance(waiting, Question) else approval_view(waiting)
+def _view(waiting: Waiting) -> ApprovalView:
+    return approval_view(waiting) if isinstance(waiting, ToolCall) else question_view(waiting)
 
 
 def _body(shown: ApprovalView, empty: str) -> list[Static]:
