@@ -38,7 +38,7 @@ EXIT_CODES = """\
 | 1 | unexpected error, a piped line without an answer, or a problem found by `doctor` |
 | 2 | wrong option or setting |
 | 3 | missing or rejected key |
-| 4 | no server at the address |
+| 4 | no server at the address, or the provider does not serve your account, region or model |
 | 5 | connection lost for good |
 | 6 | no usable sound |
 | 7 | the embedded voice could not start |
