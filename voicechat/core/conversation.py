@@ -87,9 +87,8 @@ class Conversation:
         """Decides which microphone blocks are sent. A session may call its `block` directly."""
         self._user_items = UserItems(self._buffer, self._capabilities.transcription_remedy)
         self._tool_calls = ToolCalls(self._buffer, settings.tools)
-        self._tool_pictures = ToolPictures(
-            self._buffer, self._capabilities, self._tool_calls, self._user_items
-        )
+        calls, items = self._tool_calls, self._user_items
+        self._tool_pictures = ToolPictures(self._buffer, self._capabilities, calls, items)
         self._provider_tools = ProviderTools(self._buffer)
         self._announcements = Announcements(self._buffer)
         self._items = AssistantItems(
@@ -395,7 +394,7 @@ class Conversation:
 _OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated}
 """Events that are ignored without a connection."""
 
-_Step = Callable[[Conversation, Any], None]
+_Step = Callable[[Conversation, Any], object]
 
 
 def _nothing(conversation: Conversation, event: object) -> None:
@@ -472,7 +471,9 @@ _ON: dict[type[Any], _Step] = {
     events.ToolCallReady: _C._call_ready,
     events.ToolCallsCancelled: lambda c, e: c._tool_calls.cancelled(e, c._now),
     inputs.ToolProgressed: lambda c, e: c._tool_calls.progressed(e),
-    inputs.ToolFinished: lambda c, e: c._tool_pictures.finished(e, c._now),
+    inputs.ToolFinished: lambda c, e: (c._tool_pictures if e.pictures else c._tool_calls).finished(
+        e, c._now
+    ),
     inputs.OfferTools: _C._offer,
     inputs.Decided: _C._decide,
     inputs.Announce: lambda c, e: c._announcements.add(e),
@@ -485,10 +486,8 @@ _ON: dict[type[Any], _Step] = {
     # ignored
     **dict.fromkeys((events.SessionEnding, events.ResumptionHandle, events.Unmapped), _nothing),
     **dict.fromkeys((events.ItemAdded, events.ItemDeleted, events.ItemTruncated), _nothing),
-    **dict.fromkeys(
-        (events.OutputItemDone, events.TranscriptSegment, events.InputCleared), _nothing
-    ),
-    inputs.LocalSpeechEnded: _nothing,
+    **dict.fromkeys((events.OutputItemDone, events.TranscriptSegment), _nothing),
+    **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded), _nothing),
 }
 """Event or input -> step: the whole conversation at a glance."""
 
