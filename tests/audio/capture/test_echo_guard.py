@@ -74,6 +74,7 @@ def test_an_echo_is_replaced_with_silence_and_a_voice_with_its_onset_is_kept() -
     sound = np.concatenate(delivered)
     assert len(sound) == 110 * FRAME, "nothing is lost or repeated"
     assert np.count_nonzero(sound == 2) == 50 * FRAME
+    assert np.count_nonzero(sound == 1) <= 12 * FRAME, "the echo before it is not kept"
 
 
 def test_what_no_detector_takes_for_a_voice_is_not_delivered_over_an_echo() -> None:

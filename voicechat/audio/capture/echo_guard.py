@@ -51,6 +51,8 @@ _SUPPRESSED_DB: Final = 25.0
 """Attenuation by the canceller in dB that marks an echo."""
 _HELD_FRAMES: Final = 40
 """Frames of speech kept until the rule is satisfied: what it takes, and the onset before it."""
+_ONSET_FRAMES: Final = 12
+"""Frames before the first voiced one that belong to the speech; older ones are only an echo."""
 _QUIET_FRAMES: Final = 40
 """Frames without a voice that end a user's speech."""
 _SUSPECT: Final = (3, 5)
@@ -242,8 +244,9 @@ class EchoGuard:
                 self.held.popleft()
                 yield np.zeros(FRAME, np.int16)
             return
+        kept = self._votes.oldest + _ONSET_FRAMES if self.active else _HELD_FRAMES
         while self.held:
+            is_echo = len(self.held) > kept or (self.unproved and not self.talking)
             held = self.held.popleft()
-            is_echo = self.unproved and not self.talking
             yield np.zeros(FRAME, np.int16) if is_echo else held
         yield frame

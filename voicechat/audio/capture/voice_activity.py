@@ -90,6 +90,11 @@ class SpeechVotes:
         """True if at most one in ten of the last `frames` was voiced."""
         return (self._bits & ((1 << frames) - 1)).bit_count() <= frames // 10
 
+    @property
+    def oldest(self) -> int:
+        """Age in frames of the oldest voiced one; 0 is the newest frame, -1 none."""
+        return self._bits.bit_length() - 1
+
     def clear(self) -> None:
         self._bits = 0
 
