@@ -219,7 +219,7 @@ def test_a3_a_hanging_server_blocks_nothing(card: VirtualCard, make_rig: MakeRig
     rig.wait(Problem)
     gone = rig.wait(Opened, lambda each: each.problem == "The sound server does not answer.")
     assert gone.input_name is gone.output_name is None, "from now on text is read, not heard"
-    assert rig.wait(PlaybackStopped).heard.keys() == {"a"}
+    assert rig.seen(PlaybackStopped).heard.keys() == {"a"}
     second = replacement(rig, first)
     replacement(rig, second)
     card.thaw()
