@@ -71,7 +71,7 @@ DRY, ECHO = Room(gain_db=-100, noise=1), Room(noise=1)
 
 @pytest.mark.parametrize(
     ("room", "pause_ms"),
-    [(DRY, -160), *((room, pause) for room in (DRY, ECHO) for pause in (400, 900, 2000))],
+    [(DRY, -160), *((room, pause) for room in (DRY, ECHO) for pause in (700, 900, 2000))],
 )
 def test_the_first_word_around_a_cue_is_whole(
     monkeypatch: pytest.MonkeyPatch, room: Room, pause_ms: int

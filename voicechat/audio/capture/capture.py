@@ -426,7 +426,9 @@ class Capture:
             self._is_direct = True
             return near
         tail = (self._bypassable.delay or 0) // FRAME + _TAIL_FRAMES
-        is_over = self._far_silent_frames > tail
+        is_over = self._far_silent_frames > tail and not self.guard.unproved
+        # After a loss, the aligned far end may end before its echo.
+        is_over = is_over and max(self._handed_db) <= _SILENT_DB
         return self._after_echo.choose(cleaned, near, clean=is_over, has_voice=True)
 
     def _cancel(self, near: Samples, far: Samples) -> Samples:
