@@ -199,19 +199,3 @@ def test_a_drop_out_without_an_echo_changes_nothing(monkeypatch: pytest.MonkeyPa
     ]
     assert stops[0] <= 0.15
     assert not card.of(EchoGuarded)
-
-
-def test_a_room_without_an_echo_is_not_guarded_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = spoken("No, wait a moment, I have a question.", "user", RATE)
-    card = SimulatedCard(monkeypatch, Room(gain_db=-100), seconds=20)
-    engine = card.open(barge_in="off")
-    card.say(1.2, said)
-    engine.command(Play("reply", spoken(LONG_TEXT).tobytes()))
-    engine.command(EndItem("reply"))
-    card.run(0.5)
-    engine._capture.disturb()
-    card.run(4.5)
-    assert [event.on for event in card.of(EchoGuarded)] == [True, False]
-    sound = np.frombuffer(b"".join(block.pcm for block in card.of(MicBlock)), np.int16)
-    begin = int(1.2 * RATE)
-    assert dbfs(sound[begin : begin + len(said)]) == pytest.approx(dbfs(said), abs=1)

@@ -404,9 +404,7 @@ class Capture:
         active = self._gate.level > self._gate.activity_db or seems
         self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
         detects = not self.muted and not self.closed
-        if self._no_echo:
-            self.guard.trust()
-        elif self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
+        if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
             gate, handed_db = self._gate, max(self._handed_db)
             voiced = self.guard.observe(pair.near, pair.far, gate.level, gate.floor_db, handed_db)
             if self.guard.active:

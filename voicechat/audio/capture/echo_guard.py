@@ -141,13 +141,6 @@ class EchoGuard:
         self.unproved = True
         self._proof = 0
 
-    def trust(self) -> None:
-        """Stop guarding, because the room has no echo; what was held is delivered."""
-        if self.unproved or self.active or self.gated:
-            self.unproved = self.active = self.gated = self.talking = False
-            self._votes.clear()
-            self._gate_votes.clear()
-
     def stopped(self, heard_ms: float, *, has_echo: bool) -> None:
         """Note that a reply was stopped after `heard_ms`.
 
