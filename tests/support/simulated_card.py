@@ -76,6 +76,8 @@ class SimulatedCard:
         self._outs: list[_Out] = []
         self.exclusive = False
         """True if the speaker takes one stream at a time."""
+        self.opened = {"RawInputStream": 0, "RawOutputStream": 0}
+        """Streams that a test counted."""
         self.refusals: list[type[Exception]] = []
         """What the next openings of the speaker raise, in this order; see `Hang`."""
         self._in: _In | None = None

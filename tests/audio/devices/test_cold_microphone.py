@@ -48,8 +48,7 @@ def make_card(monkeypatch: pytest.MonkeyPatch) -> MakeCard:
         card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=20), stalls)
         card.refusals = list(refuses)
         library = device_list.library()
-        card.opened = {"RawInputStream": 0, "RawOutputStream": 0}  # type: ignore[attr-defined]
-        for name in card.opened:  # type: ignore[attr-defined]
+        for name in card.opened:
             setattr(library, name, counted(card, name, getattr(library, name)))
         monkeypatch.setattr(device_list, "library", lambda: library)
         card.open(**{"barge_in": "off", **settings})
@@ -60,7 +59,7 @@ def make_card(monkeypatch: pytest.MonkeyPatch) -> MakeCard:
 
 def counted(card: SimulatedCard, name: str, stream: Callable[..., object]) -> Callable[..., object]:
     def opens(**how: object) -> object:
-        card.opened[name] += 1  # type: ignore[attr-defined]
+        card.opened[name] += 1
         return stream(**how)
 
     return opens
@@ -68,7 +67,7 @@ def counted(card: SimulatedCard, name: str, stream: Callable[..., object]) -> Ca
 
 def streams(card: SimulatedCard) -> tuple[int, int]:
     """Return how many streams were opened so far: microphone, speaker."""
-    return tuple(card.opened.values())  # type: ignore[attr-defined, return-value]
+    return card.opened["RawInputStream"], card.opened["RawOutputStream"]
 
 
 def captured_s(card: SimulatedCard) -> float:
