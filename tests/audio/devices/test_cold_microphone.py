@@ -129,6 +129,16 @@ def test_the_microphone_goes_on_while_a_call_for_the_speaker_hangs(
     assert card.run(12, lambda: card.engine.hung), "only a new process can open it again"
 
 
+def test_the_process_is_replaced_at_once_when_the_other_side_is_silent_too(
+    make_card: MakeCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default_device_watch, "_source_here", lambda selections: Server())
+    card = make_card(Stall(3, 60, "speaker"), Stall(3.8, 60, "microphone"))
+    card.refusals = [Hang]
+    assert card.run(9, lambda: card.engine.hung)
+    assert card.of(Opened)[-1].problem == "The sound server does not answer."
+
+
 def test_a_speaker_is_not_retried_before_the_first_report(make_card: MakeCard) -> None:
     card = make_card(Stall(0, 2, "microphone"), refuses=[*REFUSED, Hang])
     card.run(3)

@@ -26,7 +26,7 @@ _SLOW_S: Final = 4.0
 """The same for the first opening, and for one side while the other runs: a device may be slow."""
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _STUCK_S: Final = 30.0
-"""After one side did not open in time, the other one goes on alone for this long."""
+"""After one side did not open in time, the other one, if it runs, goes on alone for this long."""
 _STALE_S: Final = 3.0
 _INPUT: Final[frozenset[Kind]] = frozenset(("input",))
 _SPEAKER: Final[frozenset[Kind]] = frozenset(("output",))
@@ -188,7 +188,8 @@ class StreamSupervisor:
             else:
                 self._use_none(opening.error)
         elif now - opening.began > self._slow_s:
-            if self._opens and self.card.streams:
+            others = self.card.streams.values()
+            if self._opens and any(stream.silence(now) < 1 for stream in others):
                 self._go_on_without(self._opens, now)
             else:
                 self._give_up()
