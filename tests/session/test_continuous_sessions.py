@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 from fake_live import fast_input, live, talkative, translation
-from fake_wires import Fake, running
+from fake_wires import Fake
+from scripted_conversation import TOOL, entries, first_story, hold, idle, session_at
 from session_driver import SessionDriver
 
-from voicechat.config.options import Options
 from voicechat.core import effects, inputs
-from voicechat.core.items import Item, ItemStatus, Role
-from voicechat.errors import Secret
-from voicechat.session.session import Session
+from voicechat.core.items import ItemStatus, Role
 from voicechat.session.updates import Link, LinkChanged
 
 LIVE = "openai/gpt-live-1"
@@ -31,75 +28,17 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield
 
 
-@asynccontextmanager
-async def at(
+def at(
     serve: Callable[..., Any], model: str = LIVE, *, hands_free: bool = False, **settings: object
-) -> AsyncIterator[tuple[SessionDriver, Fake]]:
+) -> AbstractAsyncContextManager[tuple[SessionDriver, Fake]]:
     """Run a session with this server."""
-    async with running(serve) as fake:
-        driver = SessionDriver(Session(Options(
-            model=model, with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
-            keys={"OPENAI_API_KEY": Secret("planted-key")}, session_settings=settings,
-        )))  # fmt: skip
-        if hands_free:
-            driver.session._handle(inputs.HandsFree(True))
-        living = asyncio.create_task(driver.session.run())
-        try:
-            await driver.until(lambda: driver.session.link is Link.ONLINE)
-            yield driver, fake
-        finally:
-            driver.session.close()
-            await living
-        assert fake.wrong == []
-
-
-def entries(driver: SessionDriver) -> list[tuple[str, str, str]]:
-    """Return the transcript without ids and times."""
-    told = []
-    for entry in driver.session.transcript.entries:
-        if isinstance(entry, Item):
-            told.append((entry.role.value, entry.text, entry.status.value))
-        else:
-            told.append(("tool", entry.name, entry.state.value))
-    return told
-
-
-async def idle(driver: SessionDriver, answered: int) -> None:
-    await driver.until(
-        lambda: (
-            len(driver.texts(Role.ASSISTANT)) == answered
-            and driver.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
-        )
-    )
-
-
-TOOL = ("tool", "current_time", "done")
+    return session_at(serve, model, "OPENAI_API_KEY", hands_free=hands_free, **settings)
 
 
 async def test_the_scripted_conversation() -> None:
     async with at(live) as (driver, fake):
-        session = driver.session
-        for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
-            session.type(line)
-            await idle(driver, answered)
-        session.type("tell me a story")
-        await driver.until(lambda: entries(driver)[-1][1] == "Once upon a time")
-        session.type("enough")
-        await idle(driver, 5)
-        assert entries(driver) == [
-            ("user", "hello", "completed"), ("assistant", "You said hello.", "completed"),
-            ("user", "what time is it", "completed"), TOOL,
-            ("assistant", "So it is.", "completed"),
-            ("user", "both of them", "completed"), TOOL, TOOL,
-            ("assistant", "So it is.", "completed"),
-            ("user", "tell me a story", "completed"),
-            ("assistant", "Once upon a time", "interrupted"),
-            ("user", "enough", "completed"), ("assistant", "You said enough.", "completed"),
-        ]  # fmt: skip
-        assert len(fake.results) == 3
-        assert all("Tokyo" in result["output"] for result in fake.results)
+        await hold(driver, fake)
         assert "The user typed: hello" in fake.said
-        assert driver.session.usage.total_tokens >= 60
         assert driver.session.usage.seconds > 0
 
 
@@ -141,9 +80,7 @@ async def test_the_model_stops_when_the_user_talks_over_it() -> None:
         session = driver.session
         session._handle(inputs.SpeakerChanged(True))
         session.type("tell me a story")
-        await driver.until(lambda: entries(driver)[-1][1].startswith("Once"))
-        story = session.transcript.entries[-1]
-        assert isinstance(story, Item)
+        story = await first_story(driver)
         session._handle(inputs.PlaybackStarted(story.item_id))
         session._handle(inputs.LocalSpeech(True))
         assert story.status is ItemStatus.IN_PROGRESS, "only the provider decides"

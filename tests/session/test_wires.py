@@ -3,98 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import pytest
-from fake_wires import Fake, running
+from fake_wires import Fake
 from five_wires import WIRES
+from scripted_conversation import entries, first_story, hold, idle, session_at
 from session_driver import SessionDriver
 
-from voicechat.config.options import Options
 from voicechat.core import effects, inputs
-from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
+from voicechat.core.items import ItemStatus, Role, ToolCall, ToolState
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Kind, Picture
-from voicechat.errors import Secret
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
 
 
-@asynccontextmanager
-async def at(wire: str, *, hands_free: bool = False) -> AsyncIterator[tuple[SessionDriver, Fake]]:
+def at(
+    wire: str, *, hands_free: bool = False
+) -> AbstractAsyncContextManager[tuple[SessionDriver, Fake]]:
     """Run a session with the fake of this wire."""
-    talk, model, key = WIRES[wire]
-    async with running(talk) as fake:
-        driver = SessionDriver(Session(Options(
-            model=model, with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
-            keys={key: Secret("planted-key")},
-        )))  # fmt: skip
-        if hands_free:
-            driver.session._handle(inputs.HandsFree(True))
-            driver.session._handle(inputs.SpeakerChanged(True))
-        living = asyncio.create_task(driver.session.run())
-        try:
-            await driver.until(lambda: driver.session.link is Link.ONLINE)
-            yield driver, fake
-        finally:
-            driver.session.close()
-            await living
-        assert fake.wrong == []
-
-
-def entries(driver: SessionDriver) -> list[tuple[str, str, str]]:
-    """Return the transcript without ids and times."""
-    told = []
-    for entry in driver.session.transcript.entries:
-        if isinstance(entry, Item):
-            told.append((entry.role.value, entry.text, entry.status.value))
-        else:
-            told.append(("tool", f"{entry.name} {entry.output}"[:25], entry.state.value))
-    return told
-
-
-async def idle(driver: SessionDriver, answered: int) -> None:
-    await driver.until(
-        lambda: (
-            len(driver.texts(Role.ASSISTANT)) == answered
-            and driver.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
-        )
-    )
-
-
-async def hold(driver: SessionDriver) -> list[tuple[str, str, str]]:
-    """Hold a typed turn, a tool, two tools in one response and an interrupted story."""
-    session = driver.session
-    for answered, line in enumerate(["hello", "what time is it", "both of them"], 1):
-        session.type(line)
-        await idle(driver, answered)
-    session.type("tell me a story")
-    await driver.until(lambda: entries(driver)[-1][1] == "Once upon a time")
-    session.type("enough")
-    await idle(driver, 5)
-    return entries(driver)
+    return session_at(*WIRES[wire], hands_free=hands_free)
 
 
 @pytest.mark.parametrize("wire", WIRES)
 async def test_the_scripted_conversation(wire: str) -> None:
     async with at(wire) as (driver, fake):
-        told = await hold(driver)
-        tool = ("tool", told[3][1], "done")
-        assert "current_time" in tool[1]
-        assert told == [
-            ("user", "hello", "completed"), ("assistant", "You said hello.", "completed"),
-            ("user", "what time is it", "completed"), tool,
-            ("assistant", "So it is.", "completed"),
-            ("user", "both of them", "completed"), tool, tool,
-            ("assistant", "So it is.", "completed"),
-            ("user", "tell me a story", "completed"),
-            ("assistant", "Once upon a time", "interrupted"),
-            ("user", "enough", "completed"), ("assistant", "You said enough.", "completed"),
-        ]  # fmt: skip
-        assert len(fake.results) == 3
-        assert all("Tokyo" in str(result["output"]) for result in fake.results)
-        assert driver.session.usage.total_tokens >= 60
+        await hold(driver, fake)
 
 
 @pytest.mark.parametrize("wire", ["openai", "azure"])
@@ -151,6 +86,7 @@ async def test_barge_in_by_voice_at_gemini() -> None:
         session = driver.session
         detection = fake.setups[0]["realtimeInputConfig"]["automaticActivityDetection"]
         assert detection["disabled"] is False
+        session._handle(inputs.SpeakerChanged(True))
         session.type("tell me a story")
         story = await first_story(driver)
         session._handle(inputs.PlaybackStarted(story.item_id))
@@ -178,17 +114,6 @@ async def test_deferred_settings_come_with_the_next_connection() -> None:
         assert fake.setups[1]["sessionResumption"] == {"handle": "handle-1"}
         driver.session.type("hello")
         await driver.until(lambda: len(entries(driver)) == 2)
-
-
-async def first_story(driver: SessionDriver) -> Item:
-    def story() -> Item | None:
-        last = driver.session.transcript.entries[-1]
-        return last if isinstance(last, Item) and last.received_ms else None
-
-    await driver.until(lambda: story() is not None)
-    found = story()
-    assert found is not None
-    return found
 
 
 @pytest.mark.parametrize("wire", WIRES)

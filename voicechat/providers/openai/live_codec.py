@@ -1,13 +1,11 @@
 """OpenAI Live: one connection's translation between its wire and the vocabulary.
 
-A session is continuous: both sides may speak at any time, and there are no items, turns or
-responses. `DuplexTurns` infers them. The voice delegates tool calls to a backing model
+A continuous session (`ContinuousCodec`). The voice delegates tool calls to a backing model
 (`LiveBackend`); typed text goes there too, and to the voice as silent context, because the voice
 takes no text of the user.
 
-The session advances only while it receives sound, so the session sends `silence` while the
-microphone is closed. Nothing can be cancelled: an interruption tells the voice to stop, and the
-rest of its reply is discarded here.
+Nothing can be cancelled: an interruption tells the voice to stop, and the rest of its reply is
+discarded here.
 
 Sources: OpenAI API reference, `live/sessions`; guides "WebSockets", "Managing GPT-Live sessions"
 and "Delegation and tools in GPT-Live".
@@ -16,11 +14,9 @@ and "Delegation and tools in GPT-Live".
 from __future__ import annotations
 
 import secrets
-from binascii import b2a_base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import count
-
-import msgspec
 
 from voicechat.core.commands import (
     COMMAND_NAMES,
@@ -34,80 +30,29 @@ from voicechat.core.commands import (
     SeedResult,
     ToolResult,
     UpdateSession,
-    named_in,
 )
-from voicechat.core.events import (
-    Event,
-    ProviderError,
-    SessionCreated,
-    SessionEnding,
-    SessionUpdated,
-    Unmapped,
-    UsageReported,
-)
+from voicechat.core.events import Event, ProviderError, SessionEnding, Unmapped, UsageReported
 from voicechat.core.items import Usage
-from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
-from voicechat.providers.json_fields import (
-    as_text,
-    base64_bytes,
-    encode,
-    fields,
-    number,
-    parse,
-    text_or_none,
-)
+from voicechat.providers.json_fields import as_text, encode, fields, number
 from voicechat.providers.openai import live_session
-from voicechat.providers.openai.duplex_turns import DuplexTurns, SentSound
+from voicechat.providers.openai.continuous_codec import (
+    CAPABILITIES,
+    ContinuousCodec,
+    ContinuousFrame,
+)
+from voicechat.providers.openai.duplex_turns import DuplexTurns
 from voicechat.providers.openai.live_backend import LiveBackend
 from voicechat.providers.openai.openai_parts import Message
 from voicechat.providers.rest import bearer
-from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
 STOP = "The user interrupted you. Stop speaking at once, and wait for the user."
 
-FATAL = frozenset({
-    "session_expired", "invalid_api_key", "invalid_model", "credit_balance_exhausted",
-})  # fmt: skip
-"""Error codes after which the session does not continue."""
 
-
-class LiveFrame(msgspec.Struct):
-    """The fields of all frames that are read. Any of them may hold any JSON value."""
-
-    type: object = None
-    session: object = None
-    delta: object = None
-    start_ms: object = None
-    end_ms: object = None
-    elapsed_ms: object = None
-    delegation: object = None
-    delegation_id: object = None
-    event: object = None
-    usage: object = None
-    reason: object = None
-    error: object = None
-    message: object = None
-    client_event_id: object = None
-
-
-def read_error(frame: LiveFrame) -> ProviderError:
-    """Read `error` of a continuous session."""
-    error = fields(frame.error)
-    code = text_or_none(error.get("code"))
-    said = text_or_none(error.get("message")) or text_or_none(frame.message)
-    about = error.get("client_event_id") or error.get("event_id") or frame.client_event_id
-    return ProviderError(
-        said or code or "The provider reported an error without a message.",
-        code,
-        command=named_in(as_text(about)),
-        fatal=code in FATAL,
-    )
-
-
-class LiveCodec:
+class LiveCodec(ContinuousCodec):
     """One connection. Make a new one for every connection."""
 
     def __init__(
@@ -125,54 +70,35 @@ class LiveCodec:
 
         `tag` becomes part of all ids of this connection.
         """
-        self.capabilities = Capabilities(
-            truncate=False,
-            semantic_vad=False,
-            text_output=False,
-            commit_starts_response=True,
-            input_rates=live_session.RATES,
-            output_rates=live_session.RATES,
-            out_of_band=False,
-            retrieve=False,
-            delete=False,
-            clear_output=False,
-            pictures=(),
-            speech_end=False,
-            continuous=True,
-            speed_range=None,
+        super().__init__(
+            DialTarget(url, headers(key) if key else {}, key_variable=key_variable),
+            replace(CAPABILITIES, input_rates=live_session.RATES, output_rates=live_session.RATES),
+            DuplexTurns(tag or secrets.token_hex(3)),
+            "session.input_audio.append",
         )
-        self.stale = False
+        self._readers |= {
+            "session.started": self._started,
+            "session.delegation.created": self._delegated,
+            "response.event": self._backend_event,
+            "session.usage.updated": self._usage,
+            "session.paused": self._paused,
+        }
         self._model = model
         self._provider = provider
-        self._endpoint = DialTarget(url, headers(key) if key else {}, key_variable=key_variable)
-        self._turns = DuplexTurns(tag or secrets.token_hex(3))
         self._backend = LiveBackend(self._turns)
         self._calls = CallMessages()
         self._settings = SessionSettings()
-        self._sent = SentSound()
         self._due: list[Event] = []
         """Events that a command caused; the next frame brings them."""
         self._used = Usage()
         """Running total of the session."""
         self._numbers: Iterator[int] = count(1)
 
-    def endpoint(self) -> DialTarget:
-        """Return where and how to dial."""
-        return self._endpoint
-
-    def redirect(self, endpoint: DialTarget) -> None:
-        """Dial this target instead, with a short-lived token."""
-        self._endpoint = endpoint
-
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
         """Return the start of the session, which must be the first frame."""
         self._take(settings)
         started = live_session.session_object(self._model, settings)
         return [self._message("session.start", UpdateSession, {"session": started})]
-
-    def closing(self) -> list[str | bytes]:
-        """Return the frame that ends the session; without it, it is billed a little longer."""
-        return [encode({"type": "session.close"})] if self._sent.started else []
 
     def unsupported(self, settings: SessionSettings) -> list[str]:
         """Return a sentence for each setting that this provider does not support."""
@@ -188,52 +114,26 @@ class LiveCodec:
 
     def _take(self, settings: SessionSettings) -> None:
         self._settings = settings
+        self._input_format, self._output_format = settings.input_format, settings.output_format
         self._turns.ms_per_byte = settings.output_format.decoded.ms(1)
         self._turns.shows_words = settings.transcription is not None
 
     # ----------------------------------------------------------------- decoding
 
     def decode(self, frame: str | bytes) -> list[Event]:
-        """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
+        """Return the events of the last commands and those in one frame. Never raises."""
         due, self._due = self._due, []
-        found = parse(frame, LiveFrame)
-        if found is None:
-            return [*due, Unmapped("")]
-        kind = as_text(found.type)
-        read = _TABLE.get(kind)
-        return [*due, *([Unmapped(kind)] if read is None else read(self, found))]
+        return [*due, *super().decode(frame)]
 
-    def _session_started(self, frame: LiveFrame) -> Iterable[Event]:
-        session = fields(frame.session)
-        self._sent.started = True
-        yield SessionCreated(as_text(session.get("id")), number(session.get("expires_at")) or None)
-
-    def _updated(self, frame: LiveFrame) -> Iterable[Event]:
-        yield SessionUpdated()
-
-    def _audio(self, frame: LiveFrame) -> Iterable[Event]:
-        sound = base64_bytes(frame.delta)
-        if sound is None:
-            return [Unmapped(as_text(frame.type), broken=True)]
-        encoding = self._settings.output_format.encoding
-        pcm = sound if encoding == "pcm16" else g711.to_pcm16(sound, encoding)
-        return self._turns.audio(pcm, number(frame.end_ms))
-
-    def _heard(self, frame: LiveFrame) -> Iterable[Event]:
-        return self._turns.heard(frame.delta, number(frame.start_ms), number(frame.end_ms))
-
-    def _spoken(self, frame: LiveFrame) -> Iterable[Event]:
-        return self._turns.text(frame.delta, number(frame.start_ms), number(frame.end_ms))
-
-    def _delegated(self, frame: LiveFrame) -> Iterable[Event]:
+    def _delegated(self, frame: ContinuousFrame) -> Iterable[Event]:
         if fields(frame.delegation).get("target") != "responses":
             return [Unmapped(as_text(frame.type))]
         return self._turns.opened()
 
-    def _backend_event(self, frame: LiveFrame) -> Iterable[Event]:
+    def _backend_event(self, frame: ContinuousFrame) -> Iterable[Event]:
         return self._backend.read(as_text(frame.delegation_id), fields(frame.event))
 
-    def _usage(self, frame: LiveFrame) -> Iterable[Event]:
+    def _usage(self, frame: ContinuousFrame) -> Iterable[Event]:
         """Read the running total and report what is new."""
         usage = fields(frame.usage)
         total = Usage(
@@ -249,20 +149,16 @@ class LiveCodec:
                 )
             )
 
-    def _paused(self, frame: LiveFrame) -> Iterable[Event]:
+    def _paused(self, frame: ContinuousFrame) -> Iterable[Event]:
         yield from self._turns.finish()
 
-    def _closed(self, frame: LiveFrame) -> Iterable[Event]:
-        self._sent.started = False
+    def _closed(self, frame: ContinuousFrame) -> Iterable[Event]:
         yield from self._usage(frame)
-        yield from self._turns.finish()
+        yield from super()._closed(frame)
         if frame.reason == "expired":
             yield SessionEnding(0.0)
         elif frame.reason == "content":
             yield ProviderError("The provider's content filter ended the session.", "content")
-
-    def _error(self, frame: LiveFrame) -> Iterable[Event]:
-        yield read_error(frame)
 
     # ----------------------------------------------------------------- encoding
 
@@ -273,8 +169,7 @@ class LiveCodec:
         """
         match command:
             case AppendAudio(pcm):
-                self._sent.sent = True
-                return [self._sound(pcm)]
+                return self._append_audio(pcm)
             case UpdateSession(settings):
                 return self._update(settings)
             case CreateMessage():
@@ -291,18 +186,6 @@ class LiveCodec:
                 return self._answer(command)
             case _:
                 return []
-
-    def silence(self, ms: float) -> list[str | bytes]:
-        """Return silence for the last `ms` milliseconds unless sound was sent in that time."""
-        missing = self._sent.missing(ms, self._settings.input_format.rate)
-        return [self._sound(missing)] if missing else []
-
-    def _sound(self, pcm: bytes) -> str:
-        # Formatted by hand: this frame is sent fifty times a second.
-        encoding = self._settings.input_format.encoding
-        sound = pcm if encoding == "pcm16" else g711.from_pcm16(pcm, encoding)
-        data = b2a_base64(sound, newline=False).decode("ascii")
-        return f'{{"type":"session.input_audio.append","audio":"{data}"}}'
 
     def _update(self, settings: SessionSettings) -> list[str | bytes]:
         """Change the backing model; instructions for the voice are added to those it has."""
@@ -359,17 +242,3 @@ _CONTEXT = {
     "developer": "{}",
 }
 """A message as context for the voice, by role."""
-
-_TABLE: Mapping[str, Callable[[LiveCodec, LiveFrame], Iterable[Event]]] = {
-    "session.started": LiveCodec._session_started,
-    "session.updated": LiveCodec._updated,
-    "session.output_audio.delta": LiveCodec._audio,
-    "session.input_transcript.delta": LiveCodec._heard,
-    "session.output_transcript.delta": LiveCodec._spoken,
-    "session.delegation.created": LiveCodec._delegated,
-    "response.event": LiveCodec._backend_event,
-    "session.usage.updated": LiveCodec._usage,
-    "session.paused": LiveCodec._paused,
-    "session.closed": LiveCodec._closed,
-    "error": LiveCodec._error,
-}
