@@ -208,7 +208,7 @@ async def test_a_typed_command_answers_a_question() -> None:
     assert setup.printed[-1] == (
         "The MCP server x asks: Which? color (one of red) Type /answer 1 VALUE or /decline 1."
     )
-    with pytest.raises(UsageError, match="/answer takes the number of a question"):
+    with pytest.raises(UsageError, match="/answer takes the number of a waiting question"):
         run_command(setup.session, "/answer red")
     with pytest.raises(UsageError, match="color must be one of red"):
         run_command(setup.session, "/answer 1 blue")

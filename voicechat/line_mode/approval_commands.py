@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from voicechat.core.inputs import Decision
 from voicechat.errors import UsageError
@@ -10,19 +11,29 @@ from voicechat.errors import UsageError
 if TYPE_CHECKING:
     from voicechat.core.items import ToolCall
     from voicechat.session.session import Session
-    from voicechat.tools.question import Question
+
+
+class _Numbered(Protocol):
+    number: int
+
+
+N = TypeVar("N", bound=_Numbered)
+
+
+def _chosen(waiting: Iterable[N], name: str, argument: str, noun: str) -> tuple[N, str]:
+    """Return the one with the number that begins the argument, and the rest of the argument."""
+    first, _, rest = argument.partition(" ")
+    numbered = {str(each.number): each for each in waiting}
+    if not numbered:
+        raise UsageError(f"No {noun} is waiting.")
+    if first not in numbered:
+        choices = " or ".join(f"{name} {each}" for each in numbered)
+        raise UsageError(f"{name} takes the number of a waiting {noun}.", f"Type {choices}.")
+    return numbered[first], rest.strip()
 
 
 def _waiting_call(session: Session, name: str, argument: str) -> tuple[ToolCall, str]:
-    """The waiting call with the number that begins the argument, and the rest of the argument."""
-    first, _, rest = argument.partition(" ")
-    calls = {str(call.number): call for call in session.asking}
-    if not calls:
-        raise UsageError("No tool is waiting for a decision.")
-    if first not in calls:
-        choices = " or ".join(f"{name} {each}" for each in calls)
-        raise UsageError(f"{name} takes the number of a waiting tool.", f"Type {choices}.")
-    return calls[first], rest.strip()
+    return _chosen(session.asking, name, argument, "tool")
 
 
 def allow(session: Session, argument: str) -> str:
@@ -61,28 +72,16 @@ def allow_mcp_server(session: Session, name: str) -> str:
     return f"The MCP server {name} may run."
 
 
-def _waiting_question(session: Session, name: str, argument: str) -> tuple[Question, str]:
-    """The question with the number that begins the argument, and the rest of the argument."""
-    first, _, rest = argument.partition(" ")
-    questions = {str(each.number): each for each in session.questions}
-    if not questions:
-        raise UsageError("No question is waiting for an answer.")
-    if first not in questions:
-        choices = " or ".join(f"{name} {each}" for each in questions)
-        raise UsageError(f"{name} takes the number of a question.", f"Type {choices}.")
-    return questions[first], rest
-
-
 def answer(session: Session, argument: str) -> str:
     """Answer a question of an MCP server."""
-    question, text = _waiting_question(session, "/answer", argument)
+    question, text = _chosen(session.questions, "/answer", argument, "question")
     session.answer_question(question.number, text)
     return ""
 
 
 def decline(session: Session, argument: str) -> str:
     """Decline to answer a question of an MCP server."""
-    question, _ = _waiting_question(session, "/decline", argument)
+    question, _ = _chosen(session.questions, "/decline", argument, "question")
     session.decline_question(question.number)
     return ""
 
