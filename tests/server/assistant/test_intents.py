@@ -42,6 +42,18 @@ def test_every_sample_parses_and_is_speakable():
     assert [one for one in sentences if not intents.is_complete(one)] == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "add eggs to to do lists",
+        "set a a minute reminder to go",
+        "set a minute and thirty seconds reminder to go to the meeting",
+    ],
+)
+def test_words_that_only_look_repeated_are_kept(text: str) -> None:
+    assert intents.is_complete(text)
+
+
 def test_samples_cover_every_intent():
     missing = {entry["intent"] for entry in corpus("commands")}
     for one in intents.sample_sentences(4000, 3):

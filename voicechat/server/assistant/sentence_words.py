@@ -116,6 +116,7 @@ def read(text: str) -> SentenceWords:
     return SentenceWords(plain, places, text)
 
 
+_TO_DO_LIST = re.compile(r"to[ -]do lists?\b", re.IGNORECASE)
 _REPEATED = re.compile(r"\b(a|an|at|for|in|my|set|the|to) $", re.IGNORECASE)
 """The word before, if speakers and recognizers often repeat it."""
 
@@ -123,7 +124,9 @@ _REPEATED = re.compile(r"\b(a|an|at|for|in|my|set|the|to) $", re.IGNORECASE)
 def _is_repeated(found: re.Match[str], text: str) -> bool:
     """Return True for the second of two equal words: "for for ten minutes"."""
     before = _REPEATED.search(text, max(0, found.start() - 4), found.start())
-    return before is not None and before[1].lower() == found[0].lower()
+    if before is None or before[1].lower() != found[0].lower():
+        return False
+    return _TO_DO_LIST.match(text, found.start()) is None
 
 
 def _names(token: str, text: str, found: re.Match[str], calculating: bool) -> list[str]:
