@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
@@ -27,11 +28,14 @@ settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Stop the first measurement of pytest-cov in a worker.
+    """Let children receive SIGINT, and stop the first measurement of pytest-cov in a worker.
 
+    A shell ignores SIGINT for what it runs in the background, and children inherit that.
     pytest-cov 7.1 starts one for the whole program and then one for the worker. The first is never
     read, and the two together trace each line twice.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     coverage = config.pluginmanager.getplugin("_cov")
     if coverage is not None and hasattr(config, "workerinput"):
         coverage.cov_controller.pause()

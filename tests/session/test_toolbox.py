@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from following import follow
-from processes import gone
+from processes import descendants, gone
 from scripted import TOKEN, ScriptedServer, scripted_server, until
 from session_driver import SessionDriver, options
 
@@ -162,7 +161,7 @@ async def test_built_in_plugin_and_mcp_tools_side_by_side(
         assert "Hello Ada" in str(greet.output)
         names = [tool.name for tool in backend.assistant.requests[-1].tools]
         assert {"current_time", "water", "greeter__greet"} <= set(names)
-        children = psutil.Process().children(recursive=True)
+        children = descendants()
         assert children
     assert gone(children)
     assert "plugin" not in "".join(capfd.readouterr())
@@ -179,7 +178,7 @@ async def test_misbehaving_tools_are_answered_and_leave_no_process(folders: Path
         flooded = await used(backend, driver, "flood")
         assert len(str(flooded.output)) < 100_000
         assert [call.state for call in (blocked, failed)] == [ToolState.FAILED] * 2
-        children = psutil.Process().children(recursive=True)
+        children = descendants()
         assert children
     assert gone(children)
 
@@ -218,8 +217,8 @@ async def test_tools_run_without_a_journal_and_that_is_reported(folders: Path) -
 async def test_closing_while_plugins_load_leaves_no_process(folders: Path) -> None:
     plugin(folders, "import time\ntime.sleep(600)\n")
     async with running_session() as (_, driver):
-        await until(lambda: psutil.Process().children(recursive=True))
-        children = psutil.Process().children(recursive=True)
+        await until(descendants)
+        children = descendants()
         assert "water" not in offered(driver)
     assert gone(children)
 

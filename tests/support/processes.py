@@ -19,6 +19,19 @@ def gone(processes: Iterable[psutil.Process], seconds: float = 3.0) -> bool:
     return not left
 
 
+def descendants() -> set[psutil.Process]:
+    """Return the processes below this one, except the watch on stalls of the machine."""
+    found = psutil.Process().children(recursive=True)
+    return {process for process in found if not _watches_stalls(process)}
+
+
+def _watches_stalls(process: psutil.Process) -> bool:
+    try:
+        return any(word.endswith("machine_stalls.py") for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
 def known(numbers: Iterable[int]) -> list[psutil.Process]:
     """Return the processes with these ids that exist."""
     found = []

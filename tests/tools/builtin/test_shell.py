@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import gone, known
+from processes import descendants, gone, known
 
 from voicechat.tools.builtin import clipboard, shell
 from voicechat.tools.registry import Registry
@@ -69,7 +69,7 @@ async def test_long_output_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 async def test_the_process_tree_ends_at_the_deadline(command: str, tmp_path: Path) -> None:
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     marks = tmp_path / "marks"
     reported = await run(command.replace("MARKS", str(marks)), deadline=3.0)
     assert "was stopped" in reported
@@ -78,7 +78,7 @@ async def test_the_process_tree_ends_at_the_deadline(command: str, tmp_path: Pat
 
 
 async def test_background_processes_end_with_the_command(tmp_path: Path) -> None:
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     marks = tmp_path / "marks"
     reported = await run(f"sleep 600 & echo $! > {marks}; setsid sleep 600 & echo started")
     assert reported == "started"
@@ -86,7 +86,7 @@ async def test_background_processes_end_with_the_command(tmp_path: Path) -> None
 
 
 async def test_a_cancelled_command_ends(tmp_path: Path) -> None:
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     pipe, marks = tmp_path / "pipe", tmp_path / "marks"
     os.mkfifo(pipe)
     call = asyncio.create_task(run(f"trap '' TERM; echo $$ > {pipe}; sleep 600; sleep 600"))
@@ -100,7 +100,7 @@ async def test_a_cancelled_command_ends(tmp_path: Path) -> None:
 
 
 def _none_left(before: set[psutil.Process], marks: Path) -> None:
-    found = set(psutil.Process().children(recursive=True)) - before
+    found = descendants() - before
     numbers = marks.read_text("utf-8").split() if marks.exists() else []
     assert gone(found | set(known(map(int, numbers))))
 
@@ -134,11 +134,11 @@ async def test_the_clipboard_is_written_and_read(programs: Write, tmp_path: Path
     kept = tmp_path / "clipboard"
     # Like the real one it stays behind to serve what is pasted, holding its outputs open.
     programs("xclip", f'case "$*" in *-o*) cat {kept} ;; *) cat > {kept}; sleep 600 & ;; esac')
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     assert await copy("write_clipboard", text="Grüße\n$(x)") == "It is on the clipboard."
     assert await copy("read_clipboard") == "Grüße\n$(x)"
     assert "too much" in await copy("write_clipboard", text="x" * 300_000)
-    for left in set(psutil.Process().children(recursive=True)) - before:
+    for left in descendants() - before:
         left.kill()
     await asyncio.to_thread(kept.write_bytes, b"x" * 5_000_000)
     assert "too much" in await copy("read_clipboard")

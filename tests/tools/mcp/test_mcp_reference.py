@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from mcp_rig import running_servers
+from processes import descendants
 
 from voicechat.config.loader import load
 from voicechat.config.mcp_server import ServerConfig
@@ -57,7 +57,7 @@ async def test_the_everything_and_filesystem_servers(
         outside = await rig.call("files__read_text_file", '{"path": "/etc/passwd"}')
         assert outside.failed
         assert "denied" in outside.output
-    assert not psutil.Process().children(recursive=True)
+    assert not descendants()
 
 
 def test_the_embedded_voice_uses_one(tmp_path: Path) -> None:

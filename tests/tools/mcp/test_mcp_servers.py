@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mcp_rig import MISBEHAVING_SERVER, measured_stalls, misbehaving_server, running_servers
-from processes import gone, known
+from processes import descendants, gone, known
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.settings import Permission
@@ -31,8 +31,8 @@ def numbers(path: Path) -> list[int]:
     return [int(line) for line in path.read_text(encoding="utf-8").split()]
 
 
-def child_processes() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+def child_processes() -> set[psutil.Process]:
+    return descendants()
 
 
 async def test_a_server_offers_its_tools_and_runs_them(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from processes import gone, known
+from processes import descendants, gone, known
 
 from voicechat.core.settings import Permission
 from voicechat.tools.plugins.plugin_loader import Plugins, load
@@ -150,7 +150,7 @@ async def loaded(folder: Path) -> AsyncIterator[Write]:
         made.append(await load(folder, installed=False))
         return made[-1]
 
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     yield write
     for each in made:
         await each.close()
@@ -158,7 +158,7 @@ async def loaded(folder: Path) -> AsyncIterator[Write]:
 
 
 def _ended_since(before: set[psutil.Process]) -> bool:
-    return gone(set(psutil.Process().children(recursive=True)) - before)
+    return gone(descendants() - before)
 
 
 def _marked_ended(marks: Path) -> bool:
@@ -213,7 +213,7 @@ async def test_a_hanging_tool_is_killed_and_the_loop_continues(
     marks.touch()
     monkeypatch.setenv("PLUGIN_MARKS", str(marks))
     registry = Registry(*(await loaded(rude=RUDE)).tools)
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     # Start a process first, because its start counts against the deadline of the call.
     await registry.run("pid", "{}")
     beats = asyncio.create_task(_count())
@@ -280,7 +280,7 @@ async def test_a_cancelled_call_ends_at_once(
     os.mkfifo(marks)
     monkeypatch.setenv("PLUGIN_MARKS", str(marks))
     registry = Registry(*(await loaded(rude=RUDE)).tools)
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     call = asyncio.create_task(registry.run("waits", "{}"))
     async with asyncio.timeout(20):
         await asyncio.to_thread(_opened, marks)
@@ -413,7 +413,7 @@ async def test_slow_plugins_are_left_out_and_the_others_load(
 ) -> None:
     for name in "abcd":
         (tmp_path / f"{name}.py").write_text("import time\ntime.sleep(600)", "utf-8")
-    before = set(psutil.Process().children(recursive=True))
+    before = descendants()
     monkeypatch.setattr("voicechat.tools.plugins.plugin_loader.LOAD_S", 0.3)
     found = await load(tmp_path, installed=False)
     assert len(found.problems) == 4
