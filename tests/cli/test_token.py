@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from bombs import BOMB, NESTED
 
 from voicechat.cli.app import main
 from voicechat.cli.token import mint
@@ -21,6 +22,7 @@ class TokenServer(ThreadingHTTPServer):
     """Record each POST and give the same answer to all."""
 
     status = 200
+    encoding = "identity"
     answer = b'{"value":"ek_1","expires_at":1794643800}'
     received: tuple[str, dict[str, str], bytes]
 
@@ -37,6 +39,7 @@ class _Post(BaseHTTPRequestHandler):
         self.server.received = (self.path, dict(self.headers), body)
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(self.server.answer)))
+        self.send_header("Content-Encoding", self.server.encoding)
         self.end_headers()
         self.wfile.write(self.server.answer)
 
@@ -129,6 +132,12 @@ def test_unavailable_tokens_are_refused() -> None:
     keys = {"OPENAI_API_KEY": Secret(KEY)}
     with pytest.raises(ConnectError, match="could not be reached"):
         mint(Options(model="openai", base_url="http://127.0.0.1:9/v1", keys=keys))
+
+
+def test_an_answer_that_expands_to_megabytes(server: TokenServer) -> None:
+    server.answer, server.encoding = BOMB, NESTED
+    with pytest.raises(ConnectError, match="sent no token: The answer has an unknown encoding"):
+        mint(options(server, "openai/m", "OPENAI_API_KEY"))
 
 
 def test_an_answer_without_a_token(server) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from bombs import BOMB, NESTED
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -110,9 +111,11 @@ async def test_an_answer_that_is_no_list(body, status) -> None:
         assert await served_model(target, DEFAULT) is None
 
 
-async def test_a_compressed_list_is_not_read() -> None:
+async def test_a_compressed_list() -> None:
     body = gzip.compress(listed(entries("one")))
     async with listing(body, **{"Content-Encoding": "gzip"}) as target:
+        assert await served_model(target, DEFAULT) == "one"
+    async with listing(BOMB, **{"Content-Encoding": NESTED}) as target:
         assert await served_model(target, DEFAULT) is None
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from bombs import BOMB, NESTED
 from fake_wires import Fake
 from five_wires import WIRES
 from session_driver import SessionDriver
@@ -107,6 +108,7 @@ class Setup(ThreadingHTTPServer):
 
     status = 200
     answer: object = None
+    encoding = "identity"
     asked: list[object]
 
     @property
@@ -124,6 +126,7 @@ class _Post(BaseHTTPRequestHandler):
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Encoding", self.server.encoding)
         self.end_headers()
         with suppress(ConnectionError):
             self.wfile.write(content)
@@ -201,7 +204,7 @@ async def test_a_setup_endpoint_issues_a_token_per_connection(wire: str, setup: 
         (404, {}, ConnectError, "HTTP 404"),
         (200, b"not json", KeyMissing, "no token"),
         (200, b"{" * 100_000, KeyMissing, "no token"),
-        (200, b"x" * 400_000, ConnectError, "too large for a token"),
+        (200, b"x" * 400_000, ConnectError, "more than 262,144 bytes"),
         (200, {"token": "ek", "url": "https://host"}, UsageError, "not a WebSocket address"),
         (200, {"token": "e k", "url": "wss://host"}, UsageError, "a token cannot have"),
         (200, {"token": "ek", "url": "ws://example.com/v1"}, ConnectError, "unencrypted"),
@@ -214,6 +217,14 @@ async def test_an_endpoint_that_issues_no_token_is_one_sentence(
     setup.status, setup.answer = status, answer
     options = Options(model="openai", with_sound=False, token_url=setup.address)
     with pytest.raises(error, match=words):
+        async with running_session(options):
+            pass
+
+
+async def test_a_token_that_expands_to_megabytes(setup: Setup) -> None:
+    setup.answer, setup.encoding = BOMB, NESTED
+    options = Options(model="openai", with_sound=False, token_url=setup.address)
+    with pytest.raises(ConnectError, match="sent no token: The answer has an unknown encoding"):
         async with running_session(options):
             pass
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from bombs import BOMB, NESTED
 
 from voicechat.config.endpoint import Endpoint
 from voicechat.errors import Secret
@@ -45,9 +46,15 @@ class EchoServer(BaseHTTPRequestHandler):
             status, answer = 503, b"the boiler\nis off \x1b[31m " + str(asked["key"]).encode()
         if self.path.startswith("/large"):
             answer = b"x" * (MAX_BYTES + 10)
+        if self.path.startswith("/bomb"):
+            answer = BOMB
         self.send_response(302 if self.path.startswith("/moved") else status)
         if self.path.startswith("/moved"):
             self.send_header("location", "/here" if "near" in self.path else "http://127.0.0.2:9/")
+        if self.path.startswith("/bomb"):
+            self.send_header("content-encoding", NESTED)
+        if self.path.startswith("/punycode"):
+            self.send_header("content-type", "text/plain; charset=punycode")
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -79,12 +86,12 @@ async def call(url: str, arguments: object = None, **more: object) -> Outcome:
 
 
 async def test_arguments_fill_the_address_the_query_or_the_body(base_url: str) -> None:
-    await call(f"{base_url}/lights/{{room}}", {"room": "a/../b?c#d é", "on": True})
-    await call(f"{base_url}/lights/{{room}}", {"room": "..", "on": True}, method="POST")
+    await call(f"{base_url}/lights/{{room}}", {"room": "a..b?c#d é", "on": True})
+    await call(f"{base_url}/lights/{{room}}", {"room": "...", "on": True}, method="POST")
     await call(f"{base_url}/lights?x=1", {"room": "&x=2"}, method="DELETE")
     paths = [one["path"] for one in EchoServer.seen]
     assert paths == [
-        "/lights/a%2F..%2Fb%3Fc%23d%20%C3%A9?on=true", "/lights/%2E%2E", "/lights?room=%26x%3D2",
+        "/lights/a..b%3Fc%23d%20%C3%A9?on=true", "/lights/...", "/lights?room=%26x%3D2",
     ]  # fmt: skip
     assert [one["method"] for one in EchoServer.seen] == ["GET", "POST", "DELETE"]
     assert EchoServer.seen[1]["body"] == {"on": True}
@@ -105,6 +112,16 @@ async def test_arguments_that_do_not_fit_are_never_sent(
     outcome = await call(f"{base_url}/{{room}}", arguments)
     assert outcome.failed
     assert said in json.loads(outcome.output)["error"]
+    assert EchoServer.seen == []
+
+
+@pytest.mark.parametrize(
+    "room", ["..", ".", "../admin.txt", "a/../../x", "a\\b", "%2e%2e", "..%2fx", "%252e%252e", "/"]
+)
+async def test_an_argument_never_leaves_its_part_of_the_address(base_url: str, room: str) -> None:
+    outcome = await call(f"{base_url}/rooms/{{room}}/light", {"room": room})
+    assert outcome.failed
+    assert "The arguments do not fit: room cannot be a path." in outcome.output
     assert EchoServer.seen == []
 
 
@@ -130,6 +147,10 @@ async def test_every_failure_is_one_clear_sentence(base_url: str) -> None:
     assert "0.3 seconds" in silent.output or "in time" in silent.output
     assert "cannot be reached" in (await call("http://127.0.0.1:1/", {"room": "a"})).output
     assert "$X is not set" in (await call(base_url, {"room": "a"}, problem="$X is not set")).output
+    bomb = await call(f"{base_url}/bomb", {"room": "a"})
+    assert "house: The answer has an unknown encoding: 'gzip, gzip'." in bomb.output
+    punycode = await call(f"{base_url}/punycode", {"room": "a"})
+    assert "house answered in an unknown character set." in punycode.output
     assert len((await call(f"{base_url}/large", {"room": "a"})).output) < 70_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +13,14 @@ from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
 
 if TYPE_CHECKING:
-    import httpx
-
     from voicechat.config.options import Options
     from voicechat.providers import rest
     from voicechat.providers.provider import Provider
 
 DEADLINE_S = 10.0
 """Seconds for the whole request."""
+
+_MAX_BYTES = 1 << 18
 
 
 def token(
@@ -56,8 +57,6 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
     `expiresAt` (seconds since 1970; absent when unknown). Raises `UsageError`, `KeyMissing` and
     `ConnectError`.
     """
-    import asyncio
-
     from voicechat.providers import catalog, rest
 
     named = catalog.provider_named((options.model or "").partition("/")[0])
@@ -104,32 +103,40 @@ def _key(provider: Provider, options: Options) -> tuple[rest.TokenEndpoint, Secr
 async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
     import httpx
 
+    from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
+
     host = httpx.URL(request.url).host
-    headers = {name: value.reveal() for name, value in request.headers.items()}
+    headers = {name: value.reveal() for name, value in request.headers.items()} | UNCOMPRESSED
     try:
         # The asynchronous client tries all addresses of a name side by side.
-        async with httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client:
-            answer = await client.post(request.url, headers=headers, content=request.body)
-    except httpx.TimeoutException:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client,
+            client.stream("POST", request.url, headers=headers, content=request.body) as answer,
+        ):
+            content = await read_all(answer, _MAX_BYTES)
+    except BodyError as error:
+        raise ConnectError(f"{host} sent no token: {error}", "Try again later.") from None
+    except (httpx.TimeoutException, TimeoutError):
         raise ConnectError(f"{host} did not answer in {DEADLINE_S:g} s.", "Try again.") from None
     except ImportError:
         raise unusable_proxy() from None
     except (httpx.HTTPError, OSError, ValueError):
         raise ConnectError(f"{host} could not be reached.", "Check the network.") from None
     if answer.status_code in {200, 201}:
-        return answer.content
-    raise _refused(host, answer, key)
+        return content
+    raise _refused(host, answer.status_code, content, key)
 
 
-def _refused(host: str, answer: httpx.Response, key: Secret) -> Exception:
+def _refused(host: str, status: int, content: bytes, key: Secret) -> Exception:
     from voicechat.providers import rest
 
-    said = clean(rest.read_error(answer.content)).replace(key.reveal(), "***")[:200]
-    tail = f" (HTTP {answer.status_code}{f': {said}' if said else ''})."
-    if answer.status_code in {401, 403}:
+    said = clean(rest.read_error(content)).replace(key.reveal(), "***")[:200]
+    tail = f" (HTTP {status}{f': {said}' if said else ''})."
+    if status in {401, 403}:
         return KeyMissing(f"{host} refused the key{tail}", "Check the key and its permissions.")
-    if answer.status_code == 404:
+    if status == 404:
         return ConnectError(f"{host} issues no tokens here{tail}", "Check --base-url and --model.")
-    if answer.status_code == 429:
+    if status == 429:
         return ConnectError(f"{host} limits the rate of requests{tail}", "Try again later.")
     return ConnectError(f"{host} issued no token{tail}", "Try again later.")

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from voicechat.errors import (
     UsageError,
     unusable_proxy,
 )
-from voicechat.system.http_body import UNCOMPRESSED, uncompressed
+from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_start
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ CONNECT_SECONDS = 5.0
 _CHECK_SECONDS = 4.0
 _ABSENT = frozenset({502, 503, 504})
 """Statuses of a gateway whose server does not run."""
-_START_BYTES = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -124,8 +123,8 @@ class ApiEndpoint:
             ) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             raise SessionLost(f"{self.label} stopped answering.") from error
-        except httpx.DecodingError as error:
-            raise SessionLost(f"{self.label} sent a compressed answer.") from error
+        except BodyError as error:
+            raise SessionLost(f"{self.label} sent no readable answer. {error}") from error
         except httpx.HTTPError as error:
             raise SessionLost(f"{self.label} ended its answer early.") from error
 
@@ -159,7 +158,7 @@ class ApiEndpoint:
             try:
                 if response.status_code != 200:
                     async with asyncio.timeout(seconds):
-                        reason = error_reason(await read_body(response))
+                        reason = error_reason(await read_start(response))
                     self.raise_refused(response.status_code, reason)
                 yield response
             finally:
@@ -204,17 +203,6 @@ class ApiEngine:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
-
-
-async def read_body(response: httpx.Response, most: int = _START_BYTES) -> bytes:
-    """Return the body, or its beginning: a little more than `most` bytes."""
-    body = b""
-    async with aclosing(uncompressed(response)) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) > most:
-                break
-    return body
 
 
 def error_reason(content: bytes) -> str:

@@ -16,12 +16,10 @@ import msgspec
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.providers.json_fields import as_list, as_text, fields, parse
-from voicechat.system.http_body import UNCOMPRESSED, uncompressed
+from voicechat.system.http_body import UNCOMPRESSED, read_all
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
-    import httpx
-
     from voicechat.system.dial_target import DialTarget
 
 DEADLINE_S = 3.0
@@ -131,19 +129,10 @@ async def list_at(address: str, target: DialTarget) -> bytes | None:
         ):
             if answer.status_code != httpx.codes.OK:
                 return None
-            return await _content(answer)
+            return await read_all(answer, MAX_BYTES)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError):
         # The connection itself reports a proxy that cannot be used.
         return None
-
-
-async def _content(answer: httpx.Response) -> bytes:
-    found = bytearray()
-    async for piece in uncompressed(answer):
-        found += piece
-        if len(found) > MAX_BYTES:
-            raise ValueError("the list is too large")
-    return bytes(found)
 
 
 def _read(content: bytes) -> list[ServedModel] | None:

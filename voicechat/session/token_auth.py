@@ -8,6 +8,7 @@ browsers. The key stays where the tokens are issued.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +19,10 @@ from voicechat.config.options import Options
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
+from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
-    import httpx
-
     from voicechat.providers.codec import Codec
     from voicechat.system.dial_target import DialTarget
 
@@ -163,10 +163,13 @@ async def _fetch(url: str, settings: SessionSettings) -> TokenGrant:
     try:
         async with (
             httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client,
-            client.stream("POST", url, json=body) as answer,
+            asyncio.timeout(DEADLINE_S),
+            client.stream("POST", url, json=body, headers=UNCOMPRESSED) as answer,
         ):
-            content = await _content(answer, host)
-    except httpx.TimeoutException:
+            content = (await read_all(answer, MAX_BYTES)).decode(errors="replace")
+    except BodyError as error:
+        raise ConnectError(f"{host} sent no token: {error}", "Check --token-url.") from None
+    except (httpx.TimeoutException, TimeoutError):
         raise ConnectError(
             f"{host} did not send a token within {DEADLINE_S:g} s.", "Try again."
         ) from None
@@ -181,14 +184,3 @@ async def _fetch(url: str, settings: SessionSettings) -> TokenGrant:
     if answer.status_code != 200:
         raise ConnectError(f"{host} did not issue a token (HTTP {answer.status_code}).")
     return _grant_from(_object(content), f"the answer of {host}")
-
-
-async def _content(answer: httpx.Response, host: str) -> str:
-    found = bytearray()
-    async for piece in answer.aiter_bytes():
-        found += piece
-        if len(found) > MAX_BYTES:
-            raise ConnectError(
-                f"The answer of {host} is too large for a token.", "Check --token-url."
-            )
-    return found.decode(errors="replace")

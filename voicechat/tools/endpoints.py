@@ -12,11 +12,13 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from voicechat.config.endpoint import PLACE, Endpoint
 from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
+from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_start
+from voicechat.tools.page_text import charset
 from voicechat.tools.registry import Tool, ToolError
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ MIN_KEY = 8
 """Characters; a shorter word of a header is not treated as a key."""
 
 _REDIRECTS = 3
+_PART_CHARS = 2_000
 _IN_QUERY = frozenset({"GET", "DELETE"})
 
 
@@ -81,7 +84,12 @@ def _client(endpoint: Endpoint) -> httpx.AsyncClient:
             )
     # A proxy from the environment must not see plain HTTP.
     return httpx.AsyncClient(
-        headers={"User-Agent": "voicechat", "Accept": "application/json, text/*;q=0.9", **headers},
+        headers={
+            "User-Agent": "voicechat",
+            "Accept": "application/json, text/*;q=0.9",
+            **UNCOMPRESSED,
+            **headers,
+        },
         timeout=endpoint.deadline_s,
         trust_env=urlsplit(endpoint.url).scheme != "http",
     )
@@ -115,15 +123,20 @@ def _address(endpoint: Endpoint, given: dict[str, Any]) -> str:
     missing = [name for name in placeholders if not filled.get(name)]
     if missing:
         raise ToolError(f"The arguments do not fit: {missing[0]} is missing.")
+    if paths := [name for name in placeholders if _is_path(filled[name])]:
+        raise ToolError(f"The arguments do not fit: {paths[0]} cannot be a path.")
     for name in placeholders:
         given.pop(name, None)
-    return PLACE.sub(lambda found: _quoted(filled[found[1]]), endpoint.url)
+    return PLACE.sub(lambda found: quote(filled[found[1]], safe=""), endpoint.url)
 
 
-def _quoted(text: str) -> str:
-    """Quote one segment of a path; dots alone would lead upward."""
-    quoted = quote(text, safe="")
-    return quoted.replace(".", "%2E") if text.strip(".") == "" else quoted
+def _is_path(text: str) -> bool:
+    """Return True if a text leads elsewhere in an address once servers have decoded it."""
+    if len(text) > _PART_CHARS:
+        return True
+    while (plain := unquote(text)) != text:
+        text = plain
+    return "/" in text or "\\" in text or text.strip() in {".", ".."}
 
 
 def _text(value: object) -> str:
@@ -160,12 +173,14 @@ def _redirect_target(response: httpx.Response, endpoint: Endpoint) -> str:
 
 
 async def _read_answer(response: httpx.Response, endpoint: Endpoint) -> str:
-    raw = bytearray()
-    async for piece in response.aiter_bytes(16_384):
-        raw += piece
-        if len(raw) > MAX_BYTES:
-            break
-    text = bytes(raw[:MAX_BYTES]).decode(response.charset_encoding or "utf-8", "replace").strip()
+    try:
+        raw = await read_start(response, MAX_BYTES)
+        codec = charset(response.charset_encoding or "utf-8")
+    except BodyError as error:
+        raise ToolError(f"{endpoint.name}: {error}") from None
+    except LookupError:
+        raise ToolError(f"{endpoint.name} answered in an unknown character set.") from None
+    text = (await asyncio.to_thread(raw.decode, codec, "replace")).strip()
     if response.is_error:
         reason = f"{response.status_code} {response.reason_phrase}".strip()
         detail = f": {' '.join(text.split())[:300]}" if text else "."

@@ -1,11 +1,13 @@
-"""Converts HTML on standard input to text on standard output.
+"""Converts a page on standard input to text on standard output.
 
-Runs by its path in a process of its own, because a hostile page can take very long to parse.
+The arguments are its content type, and its charset or "". Runs by its path in a process of its
+own, because a hostile page can take very long to decode and to parse.
 Standard library only, and no import of voicechat.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import re
 import sys
@@ -13,6 +15,18 @@ from html.parser import HTMLParser
 
 SECONDS = 10
 """Seconds of CPU time."""
+
+UNKNOWN_CHARSET, NO_TEXT = 3, 4
+"""Exit codes."""
+
+CHARACTERS = 40_000
+"""Characters of the text that are written, followed by the number of the others."""
+
+_CHARSETS = re.compile(
+    r"ascii|utf-(8|16|32)(-le|-be|-sig)?|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|tis-620|hz"
+    r"|gb(2312|k|18030)|big5(hkscs)?|shift_jisx?\w*|euc_\w+|iso2022_\w+|johab|ptcp154"
+)
+"""Codecs that take linear time. Python has others: `punycode` is quadratic."""
 
 _SILENT = frozenset(
     ["script", "style", "noscript", "template", "svg", "math", "iframe", "object", "head", "select"]
@@ -106,16 +120,55 @@ class PageParser(HTMLParser):
         return "\n".join([title, *kept] if title and title not in kept[:1] else kept)
 
 
+def charset(name: str) -> str:
+    """Return the codec of a charset. Raises `LookupError` if there is none, or a slow one."""
+    found = codecs.lookup(name[:40]).name if name.isascii() and "\0" not in name else ""
+    if not _CHARSETS.fullmatch(found):
+        raise LookupError(name)
+    return found
+
+
+def decode(raw: bytes, kind: str, name: str) -> str:
+    """Return the text of a page. Raises `LookupError` for a charset that cannot be used.
+
+    kind: content type. name: charset of the content type; the page itself may name one.
+    """
+    if not name and "html" in kind:
+        named = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", raw[:2048])
+        name = named[1].decode("ascii", "replace") if named else ""
+    codec = charset(name or "utf-8")
+    if b"\0" in raw[:4096] and "16" not in codec and "32" not in codec:
+        raise ValueError("not a text")
+    return raw.decode(codec, "replace")
+
+
+def text_of(raw: bytes, kind: str, name: str) -> str:
+    """Return the words that a reader sees. Raises as `decode`."""
+    text = decode(raw, kind, name)
+    if "html" not in kind and text.lstrip()[:1] != "<":
+        return text.strip()
+    page = PageParser()
+    page.feed(text)
+    page.close()
+    return page.text
+
+
 def main() -> None:
     """Convert standard input to standard output."""
     with contextlib.suppress(ImportError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    page = PageParser()
-    page.feed(sys.stdin.buffer.read().decode("utf-8", "replace"))
-    page.close()
-    sys.stdout.buffer.write(page.text.encode("utf-8", "replace"))
+    try:
+        text = text_of(sys.stdin.buffer.read(), *sys.argv[1:3])
+    except LookupError:
+        sys.exit(UNKNOWN_CHARSET)
+    except ValueError:
+        sys.exit(NO_TEXT)
+    more = len(text) - CHARACTERS
+    if more > 0:
+        text = f"{text[:CHARACTERS]}\n[{more} more characters]"
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from bombs import BOMB, NESTED
 
 from voicechat.tools import public_addresses
 from voicechat.tools.builtin import web
@@ -36,6 +37,12 @@ PAGES: dict[str, tuple[str, bytes]] = {
     "/sneaky": ("text/plain", b"\x7fELF\0\0"),
     "/long": ("text/plain", b"x" * 5_000_000),
     "/bomb": (HTML, gzip.compress(b"x" * 50_000_000, 1)),
+    "/nested-bomb": (HTML, BOMB),
+    "/punycode": ("text/html; charset=punycode", b"a" * 400_000),
+    "/escapes": ("text/plain; charset=unicode_escape", b"\\x61"),
+    "/nowhere": ("text/html; charset=" + "x" * 200, b"text"),
+    "/russian": ("text/plain; charset=koi8-r", "Привет".encode("koi8-r")),
+    "/japanese": ("text/plain; charset=Shift_JIS", "日本".encode("shift_jis")),
     "/nested": (HTML, b"<div>" * 100_000 + b"deep"),
     "/tangle": (HTML, TANGLE),
 }
@@ -67,8 +74,8 @@ class Site(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         if path in LEADS:
             self.send_header("location", LEADS[path])
-        if path == "/bomb":
-            self.send_header("content-encoding", "gzip")
+        if "bomb" in path:
+            self.send_header("content-encoding", "gzip" if path == "/bomb" else NESTED)
         self.end_headers()
         with contextlib.suppress(ConnectionError):
             self.wfile.write(body)
@@ -136,6 +143,12 @@ async def test_a_page_becomes_the_text_a_reader_sees(port: int) -> None:
         ("file", "Only addresses that begin with"),
         ("round", "redirects too often"),
         ("nested", "deep"),
+        ("nested-bomb", "unknown encoding"),
+        ("punycode", "a character set that cannot be read"),
+        ("escapes", "a character set that cannot be read"),
+        ("nowhere", "a character set that cannot be read"),
+        ("russian", "Привет"),
+        ("japanese", "日本"),
     ],
 )
 async def test_kinds_of_pages(port: int, path: str, said: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bombs import BOMB, NESTED
 from faults import port_without_server
 from mcp_http_stub import Answer, Request, mcp_stub
 from mcp_rig import MISBEHAVING_SERVER, running_servers
@@ -95,9 +97,19 @@ async def answer(head: str, body: bytes = b"") -> tuple[asyncio.Server, str, lis
         ("200 OK\r\nContent-Type: text/html", b"<html>", "Unexpected content type"),
         ("200 OK\r\nContent-Type: application/json", b"{", ""),
         ("200 OK\r\nContent-Type: application/json", b" " * 2_000_000, "larger than 1 MB"),
+        (
+            f"200 OK\r\nContent-Type: application/json\r\nContent-Encoding: {NESTED}",
+            BOMB,
+            "unknown encoding",
+        ),
+        (
+            "200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip",
+            gzip.compress(bytes(50_000_000)),
+            "larger than 1 MB",
+        ),
         ("307 Away\r\nLocation: http://192.0.2.1/mcp", b"", ""),
     ],
-    ids=["401", "404", "500", "no MCP", "no JSON", "a flood", "elsewhere"],
+    ids=["401", "404", "500", "no MCP", "no JSON", "a flood", "a bomb", "compressed", "elsewhere"],
 )
 async def test_every_wrong_answer_is_reported_in_a_sentence(
     head: str, body: bytes, says: str

@@ -19,12 +19,11 @@ from voicechat.server.api_endpoint import (
     CONNECT_SECONDS,
     ApiEndpoint,
     error_reason,
-    read_body,
 )
 from voicechat.server.assistant import chat_completions, clauses
 from voicechat.server.assistant.chat_completions import ChatStream
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest
-from voicechat.system.http_body import uncompressed
+from voicechat.system.http_body import pieces, read_start
 
 if TYPE_CHECKING:
     import httpx
@@ -77,7 +76,7 @@ class ChatAssistant:
                 asyncio.timeout(self._connect_s * 2),
                 self._client.stream("GET", "models") as response,
             ):
-                content = await read_body(response, _MAX_BYTES)
+                content = await read_start(response, _MAX_BYTES)
             self._choose(response.status_code, content)
         except VoicechatError:
             await self.close()
@@ -175,7 +174,7 @@ class ChatAssistant:
         """Raise the error for a refused request."""
         status = response.status_code
         async with asyncio.timeout(self._idle_s):
-            reason = error_reason(await read_body(response))
+            reason = error_reason(await read_start(response))
         if tools and status not in (401, 403) and "tool" in reason.lower():
             raise ConnectError(
                 f"{self._api.label} does not accept tools: {reason}",
@@ -193,7 +192,7 @@ def _raise_error(event: Mapping[str, object]) -> None:
 async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
     """Yield the data of each event. Raises `SessionLost` if the answer is too large."""
     buffer, size = b"", 0
-    async with aclosing(uncompressed(response)) as chunks:
+    async with aclosing(pieces(response)) as chunks:
         async for chunk in chunks:
             size += len(chunk)
             if size > _MAX_BYTES:

@@ -13,9 +13,10 @@ import wave
 from collections.abc import Callable
 
 from voicechat.errors import ConnectError, Secret
-from voicechat.server.api_endpoint import ApiEndpoint, ApiEngine, read_body
+from voicechat.server.api_endpoint import ApiEndpoint, ApiEngine
 from voicechat.server.stt.remote_stt import SpeechSound
 from voicechat.speech.vad import VAD_RATE
+from voicechat.system.http_body import read_start
 
 DEFAULT_MODEL = "whisper-1"
 _CONNECT_SECONDS = 3.0
@@ -64,9 +65,9 @@ class TranscriptionEndpoint(ApiEngine):
             files={"file": file},
         )
         async with post as response, asyncio.timeout(_ANSWER_SECONDS):
-            content = await read_body(response, _MAX_BYTES)
+            content = await read_start(response, _MAX_BYTES)
         try:
-            text = json.loads(content)["text"] if len(content) <= _MAX_BYTES else None
+            text = json.loads(content)["text"]
         except (ValueError, KeyError, TypeError, RecursionError):
             text = None
         if not isinstance(text, str):

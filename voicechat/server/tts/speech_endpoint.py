@@ -22,7 +22,7 @@ from voicechat.server.tts.remote_sound import (
     read_wav_header,
 )
 from voicechat.speech.pcm import Samples
-from voicechat.system.http_body import uncompressed
+from voicechat.system.http_body import pieces
 
 if TYPE_CHECKING:
     import httpx
@@ -81,7 +81,7 @@ class SpeechEndpoint(ApiEngine):
         """Yield the samples of a body. The caller bounds their number."""
         converter = self._raw_converter(response)
         pending, left = b"", None
-        async with aclosing(uncompressed(response)) as chunks:
+        async with aclosing(pieces(response)) as chunks:
             async for chunk in chunks:
                 pending += chunk
                 if converter is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from voicechat.system.child_process import run_with_input
+from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_start
+from voicechat.tools import page_text
 from voicechat.tools.browser import open_in_browser
 from voicechat.tools.child_programs import plain_environment
 from voicechat.tools.functions import tool
@@ -26,9 +26,6 @@ POSITION = 60
 
 MAX_BYTES = 2 * 1024 * 1024
 """Bytes of a page that are read."""
-
-MAX_CHARACTERS = 40_000
-"""Characters of its text that the model gets."""
 
 DEADLINE_S = 25.0
 _REDIRECTS = 5
@@ -48,13 +45,7 @@ class Web:
         kind, raw, charset = await self._read(_address(url))
         if not _TEXTS.match(kind):
             raise ToolError(f"That is not a text page but {kind[:60]}.")
-        text = _decoded(raw, kind, charset)
-        if "html" in kind or text.lstrip()[:1] == "<":
-            text = await _text_of(text)
-        text = text.strip()
-        more = len(text) - MAX_CHARACTERS
-        result = f"{text[:MAX_CHARACTERS]}\n[{more} more characters]" if more > 0 else text
-        return result or "The page has no text."
+        return await _text_of(raw, kind, charset) or "The page has no text."
 
     async def _read(self, url: str) -> tuple[str, bytes, str]:
         """Follow redirects to a page; returns its content type, bytes and character set."""
@@ -68,6 +59,8 @@ class Web:
                     found = await self._fetch(client, url)
                 except httpx.TimeoutException:
                     raise ToolError("The page did not answer in time.") from None
+                except BodyError as error:
+                    raise ToolError(f"The page cannot be read: {error}") from None
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     raise ToolError(
                         f"The page cannot be reached: {error or 'no answer'}."
@@ -91,8 +84,8 @@ class Web:
             headers={
                 "Host": parts.netloc.rpartition("@")[2],
                 "Accept": "text/html, text/plain;q=0.9, */*;q=0.1",
-                "Accept-Encoding": "identity",
                 "User-Agent": "voicechat",
+                **UNCOMPRESSED,
             },
             extensions={"sni_hostname": host},
         )
@@ -103,18 +96,9 @@ class Web:
             if response.status_code >= 400:
                 reason = f"{response.status_code} {response.reason_phrase}".strip()
                 raise ToolError(f"The page answered {reason}.")
-            raw = bytearray()
-            async for piece in response.aiter_raw(65_536):
-                raw += piece
-                if len(raw) >= MAX_BYTES:
-                    break
+            raw = await read_start(response, MAX_BYTES)
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            encoding = response.headers.get("content-encoding", "").strip().lower()
-            return (
-                kind,
-                _decompressed(bytes(raw[:MAX_BYTES]), encoding),
-                response.charset_encoding or "",
-            )
+            return kind, raw, response.charset_encoding or ""
         finally:
             await response.aclose()
 
@@ -143,33 +127,8 @@ def _address(text: str) -> str:
     return text
 
 
-def _decompressed(raw: bytes, encoding: str) -> bytes:
-    """Decompress a page to at most `MAX_BYTES` bytes."""
-    if encoding in {"", "identity"}:
-        return raw
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise ToolError(f"The page has an unknown content encoding: {encoding[:20]}.")
-    try:
-        return zlib.decompressobj(47).decompress(raw, MAX_BYTES)
-    except zlib.error:
-        raise ToolError("The page is damaged.") from None
-
-
-def _decoded(raw: bytes, kind: str, charset: str) -> str:
-    named = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", raw[:2048])
-    name = charset or (named[1].decode("ascii", "replace") if named else "utf-8")
-    if b"\0" in raw[:4096] and "16" not in name and "32" not in name:
-        raise ToolError(f"That is not a text page{f' but {kind[:60]}' if kind else ''}.")
-    try:
-        return raw.decode(name, "replace")
-    except (LookupError, ValueError):
-        return raw.decode("utf-8", "replace")
-
-
-async def _text_of(html: str) -> str:
-    script = str(Path(__file__).parents[1] / "page_text.py")
-    command = (sys.executable, "-I", "-S", script)
-    raw = html.encode("utf-8", "replace")
+async def _text_of(raw: bytes, kind: str, charset: str) -> str:
+    command = (sys.executable, "-I", "-S", page_text.__file__, kind, charset)
     try:
         code, text = await run_with_input(
             command, raw, plain_environment(), _WAIT_S, keep_output=True
@@ -178,6 +137,10 @@ async def _text_of(html: str) -> str:
         raise ToolError("The page took too long to read.") from None
     except OSError as error:
         raise ToolError(f"The page cannot be read: {error.strerror}.") from None
+    if code == page_text.UNKNOWN_CHARSET:
+        raise ToolError("The page has a character set that cannot be read.")
+    if code == page_text.NO_TEXT:
+        raise ToolError(f"That is not a text page but {kind[:60] or 'something else'}.")
     if code:
         raise ToolError("The page cannot be read.")
     return text.decode("utf-8", "replace")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.errors import ConnectError
+from voicechat.system.http_body import UNCOMPRESSED, BodyError, decoded
 from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
 from voicechat.tools.mcp.mcp_oauth import authorization
 
@@ -42,6 +43,7 @@ OLD_TRANSPORT = ConnectError(
 )
 
 _PROBE_BYTES = 4096
+_EVENTS = {"Accept": "text/event-stream"}
 
 _PROBE_S = 3.0
 """Seconds to find out whether an address offers the old SSE transport."""
@@ -59,16 +61,16 @@ async def is_sse_only(config: ServerConfig) -> bool:
     try:
         async with (
             asyncio.timeout(_PROBE_S),
-            httpx2.AsyncClient(headers=headers | {"Accept": "text/event-stream"}) as client,
+            httpx2.AsyncClient(headers=UNCOMPRESSED | headers | _EVENTS) as client,
             client.stream("GET", config.target()) as response,
         ):
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 return False
-            async for piece in response.aiter_bytes():
+            async for piece in decoded(response.aiter_raw(), _encoding(response)):
                 beginning += piece
                 if len(beginning) > _PROBE_BYTES or _EVENT_END.search(beginning):
                     break
-    except (httpx2.HTTPError, TimeoutError):
+    except (httpx2.HTTPError, BodyError, TimeoutError):
         pass
     return b"endpoint" in beginning[:_PROBE_BYTES]
 
@@ -102,7 +104,7 @@ async def http(
         authorization(config, sign_in) as auth,
         httpx2.AsyncClient(
             auth=auth,
-            headers=headers,
+            headers=UNCOMPRESSED | headers,
             timeout=httpx2.Timeout(CONNECT_S, read=SILENCE_S),
             event_hooks={"response": [on_response]},
         ) as client,
@@ -120,17 +122,20 @@ _EVENT_END = re.compile(rb"\r?\n\r?\n")
 
 
 def _limit_size(response: httpx2.Response) -> None:
-    """Limit the size of a response: of the body as a whole, of a stream per event."""
+    """Decompress a response and limit its size: of the body as a whole, of a stream per event."""
     import httpx2
 
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     stream: httpx2.AsyncByteStream = response.stream
+    encoding = _encoding(response)
+    # The client decompresses without a limit.
+    response.headers.pop("content-encoding", None)
     in_events = response.headers.get("content-type", "").startswith("text/event-stream")
 
     class LimitedStream(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             buffer = b""
-            async for piece in stream:
+            async for piece in _decoded(stream, encoding):
                 buffer += piece
                 *events, rest = _EVENT_END.split(buffer) if in_events else [buffer]
                 if any(map(is_too_large, events)) or len(rest) > MESSAGE_LIMIT:
@@ -146,3 +151,17 @@ def _limit_size(response: httpx2.Response) -> None:
             await stream.aclose()
 
     response.stream = LimitedStream()
+
+
+async def _decoded(stream: AsyncIterable[bytes], encoding: str) -> AsyncIterator[bytes]:
+    import httpx2
+
+    try:
+        async for piece in decoded(stream, encoding):
+            yield piece
+    except BodyError as error:
+        raise httpx2.StreamError(str(error)) from None
+
+
+def _encoding(response: httpx2.Response) -> str:
+    return str(response.headers.get("content-encoding", ""))
