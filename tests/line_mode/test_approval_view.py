@@ -13,7 +13,7 @@ from voicechat.core import events, inputs
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
-from voicechat.line_mode import app
+from voicechat.line_mode import app, pipe_filter
 from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.completion import completions
 from voicechat.line_mode.slash_commands import run_command
@@ -131,7 +131,7 @@ async def test_without_a_user_a_call_is_denied() -> None:
 
 async def test_a_filter_denies_calls(capsys: pytest.CaptureFixture[str]) -> None:
     setup = ApprovalSetup()
-    filter_client = app.Filter(setup.session, io.StringIO())
+    filter_client = pipe_filter.Filter(setup.session, io.StringIO())
     call = setup.call_tool("write", "c1")
     filter_client.handle_updates()
     assert call.state is ToolState.DENIED

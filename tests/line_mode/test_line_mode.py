@@ -24,7 +24,7 @@ from voicechat.core.items import (
     entry_id,
 )
 from voicechat.errors import ConnectError, UsageError
-from voicechat.line_mode import app, line_input
+from voicechat.line_mode import app, line_client, line_input, pipe_filter
 from voicechat.line_mode.slash_commands import help_lines
 from voicechat.session.updates import (
     Cleared,
@@ -157,14 +157,14 @@ def standard_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes]
 
 async def run_filter(session: ScriptedSession) -> tuple[int, list[str]]:
     out = io.StringIO()
-    code = await app.run_client(app.Filter(session, out))  # type: ignore[arg-type]
+    code = await line_client.run_client(pipe_filter.Filter(session, out))  # type: ignore[arg-type]
     return code, out.getvalue().splitlines()
 
 
 async def run_chat(session: ScriptedSession, echo: bool = True) -> tuple[int, list[str]]:
     out = io.StringIO()
     chat = app.Chat(session, out, echo=echo)  # type: ignore[arg-type]
-    code = await app.run_client(chat)
+    code = await line_client.run_client(chat)
     return code, out.getvalue().splitlines()
 
 
@@ -227,6 +227,17 @@ async def test_an_incomplete_answer_is_printed_with_its_reason_and_exit_code_1(
     standard_input(b"hello\n")
     assert await run_filter(session) == (1, ["Half"])
     assert capsys.readouterr().err.count("It was too long.") == 1
+
+
+@pytest.mark.parametrize("status", [ItemStatus.INTERRUPTED, ItemStatus.FAILED])
+async def test_an_answer_that_was_cut_off_is_none(
+    standard_input, capsys, status: ItemStatus
+) -> None:
+    session = ScriptedSession()
+    session.answer = lambda text: [session.item("Half", status=status)]
+    standard_input(b"hello\n")
+    assert await run_filter(session) == (1, ["Half"])
+    assert "voicechat: The answer is incomplete: it was cut off.\n" in capsys.readouterr().err
 
 
 async def test_a_repeated_reason_is_printed_once(standard_input, capsys) -> None:
@@ -387,7 +398,7 @@ async def test_the_user_is_called_once_the_microphone_delivers(standard_input) -
     session.floor = Floor.LISTENING
     session.tell(FloorChanged(Floor.LISTENING))
     asyncio.get_running_loop().call_later(0.05, opened)
-    assert await app.run_client(app.Chat(session, out)) == 0  # type: ignore[arg-type]
+    assert await line_client.run_client(app.Chat(session, out)) == 0  # type: ignore[arg-type]
     assert seen == []
     assert out.getvalue().splitlines()[:2] == ["Listening.", "Ready. Type a message, or /help."]
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import TextIO
 
 from voicechat.config.options import Options
 from voicechat.core import effects
@@ -21,38 +19,28 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, VoicechatError
 from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.approval_view import approval_lines, approval_view
+from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient, run_client
 from voicechat.line_mode.line_input import typed_lines
+from voicechat.line_mode.pipe_filter import Filter
 from voicechat.line_mode.slash_commands import (
     QUIT,
     app_commands,
-    find_command,
     help_lines,
     is_command,
     run_command,
 )
 from voicechat.recording.recorded_session import open_session
-from voicechat.session.event_stream import Overflow
 from voicechat.session.session import Session
 from voicechat.session.updates import (
-    UPDATES,
     Cleared,
     HelpRequested,
-    Link,
     LinkChanged,
     ModeChanged,
     Report,
     SoundChanged,
     Update,
 )
-from voicechat.system import exit_deadline
 
-MAX_UPDATES = 20_000
-"""Maximum number of updates that wait for a slow reader; then the oldest are dropped."""
-
-TURN_TIMEOUT_S = 120.0
-"""Seconds without an update after which a turn counts as unanswered."""
-
-_CLOSE_TIMEOUT_S = 2.0
 _SOUND_TIMEOUT_S = 10.0
 """Longest wait for the microphone before the user may start."""
 
@@ -72,208 +60,6 @@ def converse(options: Options, out: TextIO | None = None) -> int:
 def print_replay(session: Session, out: TextIO | None = None) -> int:
     """Print a replay to its end; the exit code."""
     return asyncio.run(run_client(ReplayPrinter(session, out or sys.stdout)))
-
-
-async def run_client(client: LineClient) -> int:
-    """Run a session until its client returns.
-
-    Returns the exit code of the client, or 128 + the number of the signal that ended it. Raises
-    `VoicechatError` when the session cannot begin or continue.
-    """
-    ended_by: list[int] = []
-    session = client.session
-    session_run = asyncio.create_task(session.run())
-    client_run = asyncio.create_task(client.run())
-    receiving = asyncio.create_task(client.receive_updates())
-
-    def on_signal(number: int) -> None:
-        ended_by.append(number)
-        client_run.cancel()
-
-    exit_deadline.on_signals(("SIGTERM", "SIGHUP"), on_signal)
-    try:
-        await asyncio.wait(
-            {session_run, client_run, receiving}, return_when=asyncio.FIRST_COMPLETED
-        )
-    finally:
-        session.close()
-        if not client_run.done():
-            client_run.cancel()
-        await asyncio.wait({session_run, client_run}, timeout=_CLOSE_TIMEOUT_S)
-        session_run.cancel()
-        receiving.cancel()
-        ended = (receiving, session_run, client_run)
-        failures = [t.exception() if t.done() and not t.cancelled() else None for t in ended]
-        client.handle_updates()
-    receiving_failure, *others = failures
-    if receiving_failure is not None:
-        raise receiving_failure
-    if ended_by:
-        return 128 + ended_by[0]
-    for failure in others:
-        if failure is not None:
-            raise failure
-    return 0 if client_run.cancelled() else client_run.result()
-
-
-class LineClient(ABC):
-    """Client of a session that reads and writes lines; `run` is its main program."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self._updates = session.subscribe(
-            "line mode", limit=MAX_UPDATES, overflow=Overflow.DROP_OLDEST, wants=UPDATES
-        )
-        self._changed = asyncio.Event()
-
-    @abstractmethod
-    async def run(self) -> int:
-        """Use the session; the exit code."""
-
-    async def receive_updates(self) -> None:
-        """Handle every update until the session is over."""
-        while await self._updates.wait():
-            self.handle_updates()
-
-    def handle_updates(self) -> None:
-        """Handle the queued updates in order."""
-        while (update := self._updates.take()) is not None:
-            self._changed.set()
-            self.handle(cast("Update", update))
-
-    def handle(self, update: Update) -> None:
-        """Handle an update of the session."""
-
-    async def wait_until(
-        self, condition: Callable[[], bool], timeout_s: float | None = None
-    ) -> bool:
-        """Wait until the condition holds; False after `timeout_s` seconds without an update."""
-        self.handle_updates()
-        while not condition():
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                return False
-            self.handle_updates()
-        return True
-
-    @property
-    def is_online(self) -> bool:
-        """True while the session is connected to its provider."""
-        return self.session.link is Link.ONLINE
-
-    def is_idle(self) -> bool:
-        """Return True when no response, input or tool is pending, so that a turn may begin."""
-        free = self.session.floor in {effects.Floor.IDLE, effects.Floor.LISTENING}
-        return (
-            free
-            and not self.session.pending
-            and not any(
-                isinstance(entry, ToolCall) and not entry.state.final
-                for entry in self.session.transcript.entries[-50:]
-            )
-        )
-
-
-class Filter(LineClient):
-    """One line in, one answer out."""
-
-    def __init__(self, session: Session, out: TextIO) -> None:
-        super().__init__(session)
-        self._out = out
-        self._answered: set[str] = set()
-        self._problems: set[str] = set()  # printed since the last answer
-        self._is_short, self._reports = False, list[str]()
-
-    async def run(self) -> int:
-        """Answer every line; 1 when a line got no answer or a command failed."""
-        code = 0
-        await self.wait_until(lambda: self.is_online)
-        await self.session.wait_for_tools()
-        async for line in typed_lines():
-            if line.strip() in QUIT:
-                break
-            if line.strip() and not await self._answer(line):
-                code = 1
-        return code
-
-    async def _answer(self, line: str) -> bool:
-        await self.wait_until(lambda: self.is_online and self.is_idle(), TURN_TIMEOUT_S)
-        self._new_answers()
-        owed = True
-        if is_command(line.lstrip()):
-            command = find_command(line)
-            owed = command is not None and command.starts_turn
-            try:
-                output = run_command(self.session, line, by_user=False) or ""
-            except VoicechatError as error:
-                _print_message(str(error))
-                return False
-            for sentence in output.splitlines():
-                _print_message(sentence)
-        else:
-            self.session.type(line)
-        await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
-        answers = self._new_answers() + self._reports
-        self._reports.clear()
-        if answers:
-            self._problems.clear()
-        self._out.write("".join(f"{answer}\n" for answer in answers))
-        self._out.flush()
-        if owed and not answers:
-            _print_message("A line got no answer.")
-        return (bool(answers) or not owed) and not self._is_short
-
-    def _new_answers(self) -> list[str]:
-        """The answers since the last call; errors go to standard error."""
-        answers, self._is_short = [], False
-        for entry in self.session.transcript.entries:
-            if not isinstance(entry, Item) or entry.role is not Role.ASSISTANT or entry.hidden:
-                continue
-            if entry.status is ItemStatus.IN_PROGRESS or entry.item_id in self._answered:
-                continue
-            self._answered.add(entry.item_id)
-            self._is_short = self._is_short or bool(entry.error)
-            if entry.error and entry.error not in self._problems:
-                _print_message(entry.error)
-            if entry.shown.strip():
-                answers.append(entry.shown.strip())
-        return answers
-
-    def handle(self, update: Update) -> None:
-        """Write problems to standard error."""
-        match update:
-            case effects.Notice(text, _, hint, pipe_hint):
-                self._problems.add(text)
-                _print_message(f"{text} {pipe_hint or hint}")
-                self.session.dismiss_questions()
-            case effects.AskApproval(call_id) if isinstance(
-                call := self.session.transcript.get(call_id), ToolCall
-            ):
-                _print_message(
-                    f"The tool {call.name} may not run: no user is present to approve it."
-                )
-                deny_unattended(self.session, call)
-            case effects.EntryChanged(entry_id) if isinstance(
-                item := self.session.transcript.get(entry_id), Item
-            ):
-                if item.role is Role.SYSTEM and entry_id not in self._answered:
-                    self._answered.add(entry_id)  # the text of a timer
-                    _print_message(item.text)
-            case LinkChanged(Link.RECONNECTING, text) if text not in {"", *self._problems}:
-                self._problems.add(text)
-                _print_message(text)
-            case Report(_, text):
-                self._reports.append(text)
-            case HelpRequested():
-                for line in help_lines():
-                    _print_message(line)
-
-
-def _print_message(sentence: str) -> None:
-    sys.stderr.write(f"voicechat: {sentence.rstrip()}\n")
 
 
 _FLOORS = {
