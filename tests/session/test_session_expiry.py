@@ -135,6 +135,7 @@ async def test_short_sessions_that_announce_their_end_are_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reconnect, "SHORT_S", 0.0)
+    monkeypatch.setattr(reconnect, "GIVE_UP_S", 0.3)
     monkeypatch.setattr(reconnect, "backoff", lambda attempt, random: 0.0)
     dialed = 0
 
@@ -147,9 +148,9 @@ async def test_short_sessions_that_announce_their_end_are_given_up(
 
     async with serve(expire, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime"
-        with pytest.raises(SessionLost, match="7 times in a row"):
+        with pytest.raises(SessionLost, match="No connection lasted"):
             await Session(options(url)).run()
-    assert dialed == reconnect.MAX_SHORT_CONNECTIONS + 1
+    assert dialed > 1
 
 
 # ------------------------------------------------------------------------------ no session

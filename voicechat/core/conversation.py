@@ -230,7 +230,7 @@ class Conversation:
             self._buffer.do(effects.StartNewSession())
         self._interruption.end_speech()
         self.microphone.disconnected()
-        self._responses.connection_lost()
+        self._responses.connection_lost(may_repeat=not event.too_large)
         self._out_of_band.connection_lost()
         self._provider_tools.connection_lost(self._now)
         self._seeding.connection_lost(unacceptable=unacceptable)

@@ -19,6 +19,8 @@ class Disconnected:
     """The provider refused the seeded items: seed the next session with fewer."""
     refused_part: str | None = None
     """Part of the settings because of which the provider opened no session."""
+    too_large: bool = False
+    """The provider sent a frame that is too large: the same request would bring it again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,8 +290,11 @@ class Responses:
             self._buffer.do(effects.Recycle("The model stopped answering."))
         return False
 
-    def connection_lost(self) -> None:
-        """Reset for a new connection; a response that is still due is requested there."""
+    def connection_lost(self, *, may_repeat: bool) -> None:
+        """Reset for a new connection; a response that is still due is requested there.
+
+        may_repeat: False if the same request would end the next connection, too.
+        """
         waits = self._answer_due is not None or self._continuation_due is not None
         response_pending = self._slot.response_pending or waits
         self._slot.reset()
@@ -302,7 +305,8 @@ class Responses:
         # A response requested before the open calls have results might repeat them.
         still_due = (
             response_pending
+            and may_repeat
             and not self._tool_calls.waiting
             and unanswered(self._buffer.transcript)
         )
-        self._slot.request_due = bool(self._slot.request_due or still_due)
+        self._slot.request_due = bool((self._slot.request_due and may_repeat) or still_due)

@@ -28,6 +28,7 @@ from voicechat.session.event_stream import Direction
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
+from voicechat.transports.connection_errors import TOO_LARGE
 from voicechat.transports.refusal_reasons import refusal
 from voicechat.transports.websocket import (
     LIVENESS_SECONDS,
@@ -42,7 +43,7 @@ GIVE_UP_S = 90.0
 """Seconds without a connection until a lost session is given up."""
 
 MAX_FIRST_DIALS = 3
-"""Dial attempts before the first connection, if the provider sends Retry-After."""
+"""Dial attempts before the first connection, if the provider answers that it is busy or failed."""
 
 OUTBOX = 8_192
 """Commands queued for the socket, enough to seed a long conversation; one more means that the
@@ -58,8 +59,8 @@ UNREADABLE = 10
 SHORT_S = 5.0
 """Shortest duration of a connection that counts as successful."""
 
-MAX_SHORT_CONNECTIONS = 6
-"""Short connections in a row until the session is given up."""
+FIRST_GIVE_UP_S = 15.0
+"""The same as `GIVE_UP_S` before the first session."""
 
 MAX_UNANSWERED_CONNECTIONS = 3
 """Connections in a row that end without an answer until the session is given up."""
@@ -83,7 +84,10 @@ SECOND_REFUSAL_S = 60.0
 """Seconds after a shortened seeding in which another refusal ends the session."""
 
 INVALID = 1007
-"""Close code for invalid frames: the same frames would be refused again."""
+"""Close code for invalid frames."""
+
+_UNACCEPTABLE = frozenset({INVALID, TOO_LARGE})
+"""Close codes of a peer that would refuse the same frames again."""
 
 _POLICY = 1008
 """Close code for a violated policy. Gemini uses it for passing failures of a session, too."""
@@ -220,7 +224,8 @@ class ConnectionLoop:
 
         May be called again after an error.
         """
-        failures, lost_at, short = 0, time.monotonic(), 0
+        failures, lost_at = 0, time.monotonic()
+        unusable: list[float] = []  # when connections in a row began that ended early
         self._unanswered = self._openings = 0
         while True:
             self._renewal.clear()
@@ -240,19 +245,24 @@ class ConnectionLoop:
             lost_at = time.monotonic()
             self._count_unanswered(codec)
             reason = lost.message if lost else ""
-            less = lost is not None and lost.close_code == INVALID and self._is_created
+            less = lost is not None and lost.close_code in _UNACCEPTABLE and self._is_created
+            too_large = lost is not None and lost.too_large
             if less:
                 self._handle = ""
-            self._on_event(inputs.Disconnected(reason, less, self._refused_part))
+            self._on_event(inputs.Disconnected(reason, less, self._refused_part, too_large))
             if not reason:
                 continue
             self._on_link(Link.RECONNECTING, reason)
             is_short = self._was_short(lost_at - opened_at) and not self._refused_part
-            short = short + 1 if is_short else 0
-            if short > MAX_SHORT_CONNECTIONS:
-                raise SessionLost(f"{reason} This happened {short} times in a row.")
-            if short > 1:
-                await asyncio.sleep(backoff(short - 1, random.random))
+            unusable = [*unusable, opened_at] if is_short and not self._is_answering else []
+            if len(unusable) > 1:
+                await self._wait_after_unusable(reason, len(unusable), lost_at - unusable[0])
+
+    async def _wait_after_unusable(self, reason: str, count: int, seconds: float) -> None:
+        """Wait after connections in a row that ended early; raise after too many seconds."""
+        if seconds > (GIVE_UP_S if self._sessions_created else FIRST_GIVE_UP_S):
+            raise SessionLost(f"{reason} No connection lasted, {count} times in a row.")
+        await asyncio.sleep(backoff(count - 1, random.random))
 
     def _was_short(self, lived_s: float) -> bool:
         """Return True if the last connection ended too early to count as successful."""
@@ -281,7 +291,7 @@ class ConnectionLoop:
         if self._sessions_created and not self._is_new_peer:
             may_retry = failed.retry and offline_s < GIVE_UP_S
         else:
-            may_retry = failed.retry_after is not None and failures < MAX_FIRST_DIALS
+            may_retry = failed.answered and failures < MAX_FIRST_DIALS
         if not may_retry:
             raise failed
         wait = failed.retry_after or backoff(failures - 1, random.random)
@@ -337,7 +347,7 @@ class ConnectionLoop:
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
         if lost.close_code == _POLICY and self._handle:
             return self._may_resume()
-        if lost.retry or lost.close_code != INVALID or not self._seeds:
+        if lost.retry or lost.close_code not in _UNACCEPTABLE or not self._seeds:
             return lost.retry
         before, self._shortened_at = self._shortened_at, time.monotonic()
         return before is None or self._shortened_at - before > SECOND_REFUSAL_S

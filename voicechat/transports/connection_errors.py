@@ -34,18 +34,30 @@ _SHORTEST_KEY = 16
 
 
 class DialFailed(ConnectError):
-    """Could not connect. With `retry` another attempt may succeed, after `retry_after` s."""
+    """Could not connect. With `retry` another attempt may succeed, after `retry_after` s.
+
+    `answered` is True if the server itself answered that it is busy or failed.
+    """
 
     def __init__(
-        self, message: str, hint: str = "", *, retry: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        retry: bool = False,
+        retry_after: float | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(message, hint)
         self.retry = retry
+        self.answered = answered
         self.retry_after = retry_after
 
 
 class ConnectionLost(SessionLost):
     """The connection ended. `close_code` is the peer's, if any; with `retry`, dial again.
+
+    `too_large` is True if the peer sent a frame beyond the limit.
 
     `refusal` is the error that ends the session if no other attempt can succeed.
     """
@@ -57,8 +69,10 @@ class ConnectionLost(SessionLost):
         *,
         retry: bool = True,
         refusal: VoicechatError | None = None,
+        too_large: bool = False,
     ) -> None:
         super().__init__(reason)
+        self.too_large = too_large
         self.close_code = close_code
         self.retry = retry and refusal is None
         self.refusal = refusal
@@ -124,7 +138,7 @@ class Peer:
         if closed.rcvd is None:
             ours = closed.sent.code if closed.sent else 1006
             why = _OWN_CLOSE_CODES.get(ours, "sent an invalid frame")
-            return ConnectionLost(f"{self.host} {why}.")
+            return ConnectionLost(f"{self.host} {why}.", too_large=ours == TOO_LARGE)
         code = closed.rcvd.code
         sentence = _ENDINGS.get(code, f"closed the connection with code {code}")
         reason = closed.rcvd.reason
@@ -209,7 +223,9 @@ class Peer:
         if status == 429 or status >= 500:
             said = _RETRIED_STATUSES.get(status, "is unavailable")
             wait = _seconds(response.headers.get("Retry-After"))
-            return DialFailed(f"{self.host} {said}{tail}", retry=True, retry_after=wait)
+            return DialFailed(
+                f"{self.host} {said}{tail}", retry=True, retry_after=wait, answered=True
+            )
         if 300 <= status < 400:
             return DialFailed(
                 f"{self.host} redirects to another address (HTTP {status}); the key was not sent.",
@@ -229,8 +245,12 @@ _ENDINGS = {
 _PLANNED = frozenset({1000, 1001, 1012})
 """Close codes of an end that is no refusal, whatever its reason says."""
 _RETRIED_STATUSES = {429: "limits the rate of requests", 500: "had an internal error"}
-_OWN_CLOSE_CODES = {1006: "closed the connection", 1009: "sent a frame that is too large"}
-_FINAL = frozenset({1002, 1003, 1007, 1008, 1010, 3000, 3003, 4001, 4003, 4400, 4401, 4403, 4404})
+TOO_LARGE = 1009
+"""Close code for a frame that exceeds the limit of its receiver."""
+_OWN_CLOSE_CODES = {1006: "closed the connection", TOO_LARGE: "sent a frame that is too large"}
+_FINAL = frozenset(
+    {1002, 1003, 1007, 1008, TOO_LARGE, 1010, 3000, 3003, 4001, 4003, 4400, 4401, 4403, 4404}
+)
 """Close codes after which another attempt would fail again."""
 
 
