@@ -272,7 +272,16 @@ def test_typing_during_a_response_interrupts_it_and_requests_another() -> None:
     kinds = [type(c) for c in driver.sent(effects)]
     assert kinds == [CancelResponse, CreateMessage]
     effects = driver.feed(events.ResponseDone("r1", events.ResponseStatus.CANCELLED))
-    assert driver.sent(effects) == [CreateResponse()]
+    assert driver.sent(effects) == [], "the response would take all of the item as heard"
+    effects = driver.feed(inputs.PlaybackStopped({"a1": 40.0}))
+    assert driver.sent(effects) == [TruncateItem("a1", 40), CreateResponse()]
+
+
+def test_typing_is_answered_when_the_speaker_never_stops() -> None:
+    driver = replying(online(hands_free=False))
+    driver.feed(inputs.Typed("hello"), events.ResponseDone("r1"))
+    driver.now += 1.0
+    assert CreateResponse() in driver.sent(driver.feed(inputs.Tick()))
 
 
 def test_push_to_talk_commits_and_requests() -> None:

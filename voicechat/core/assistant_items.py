@@ -227,6 +227,14 @@ class AssistantItems:
             self._truncate(spoken)
         self.stop_due = now + STOP_TIMEOUT_S if self._cuts else None
 
+    @property
+    def truncation_due(self) -> bool:
+        """True while items wait for the position at which playback stopped.
+
+        A response that is requested before they are truncated takes all of them as heard.
+        """
+        return bool(self._cuts) and self._capabilities.truncate
+
     def _truncate(self, spoken: SpokenItem) -> None:
         item = spoken.item
         whole = spoken.ended and spoken.has_audio and item.heard_ms >= item.received_ms - 1

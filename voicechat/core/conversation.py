@@ -369,7 +369,7 @@ class Conversation:
         here = self._presence
         here.user_speaking = self._interruption.speech.active
         here.held = self._interruption.confirm_until is not None
-        busy = here.user_speaking or self.microphone.talking
+        busy = here.user_speaking or self.microphone.talking or self._items.truncation_due
         free = self.online and not busy and self._updates.due is None
         if (
             free
