@@ -23,6 +23,7 @@ from voicechat.core.seeding import SHORTENED
 from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, VoicechatError
 from voicechat.session import reconnect
 from voicechat.session.session import Session
+from voicechat.session.unreadable_frames import UNREADABLE
 from voicechat.session.updates import Link, LinkChanged
 from voicechat.transports.websocket import LARGEST_FRAME, DialFailed
 
@@ -457,7 +458,7 @@ INVALID_AUDIO = {
 async def test_a_provider_that_sends_unreadable_audio_is_disconnected(wire, impatient) -> None:
     async with provided(wire) as provider, running_session(provider.session()) as (driver, _):
         await answered(driver, "one")
-        for _ in range(reconnect.UNREADABLE):
+        for _ in range(UNREADABLE):
             await provider.socket.send(json.dumps(INVALID_AUDIO[wire]))
         await driver.until(lambda: len(provider.fake.sockets) == 2)
         await answered(driver, "two")
@@ -467,11 +468,11 @@ async def test_a_provider_that_sends_unreadable_audio_is_disconnected(wire, impa
 async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient) -> None:
     async with provided("openai") as provider, running_session(provider.session()) as (driver, _):
         await answered(driver, "one")
-        for _ in range(reconnect.UNREADABLE - 1):
+        for _ in range(UNREADABLE - 1):
             await provider.socket.send("\x00 no JSON")
         await answered(driver, "two")
         assert len(provider.fake.sockets) == 1, "a few are tolerated"
-        for _ in range(reconnect.UNREADABLE):
+        for _ in range(UNREADABLE):
             await provider.socket.send("[1, 2]")
         await driver.until(lambda: len(provider.fake.sockets) == 2)
         await answered(driver, "three")
@@ -578,7 +579,7 @@ async def test_a_connection_that_began_an_answer_does_not_count(impatient) -> No
 
 
 async def _only_garbage(fake: Fake, socket: ServerConnection) -> None:
-    for _ in range(reconnect.UNREADABLE):
+    for _ in range(UNREADABLE):
         await socket.send("\x00 no JSON")
     await socket.wait_closed()
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from voicechat.providers.codec import Codec, closing, prompting, refused_part
 from voicechat.session.event_stream import Direction
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
+from voicechat.session.unreadable_frames import UnreadableFrames
 from voicechat.session.updates import Link
 from voicechat.transports.connection_errors import TOO_LARGE
 from voicechat.transports.refusal_reasons import refusal
@@ -52,9 +52,6 @@ connection is dead, and leads to a reconnect.
 
 LIVENESS_TIMEOUT_S = 5.0
 """Seconds without frame or pong, while a response is due, until a connection counts as dead."""
-
-UNREADABLE = 10
-"""Unreadable frames within a second until a connection is closed."""
 
 SHORT_S = 5.0
 """Shortest duration of a connection that counts as successful."""
@@ -363,30 +360,14 @@ class ConnectionLoop:
         return self._closed_resumable <= MAX_CLOSED_RESUMABLE
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
-        unreadable: deque[float] = deque(maxlen=UNREADABLE)
+        unreadable = UnreadableFrames(_host(codec))
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
                 if isinstance(event, events.Unmapped) and event.unreadable:
-                    self._count_unreadable(unreadable, codec)
+                    unreadable.count(had_session=bool(self._sessions_created))
                 self._note_event(event)
                 self._on_event(event)
-
-    def _count_unreadable(self, unreadable: deque[float], codec: Codec) -> None:
-        """Count an unreadable frame; raise if there are too many within a second.
-
-        Before the first session, these frames may be any time apart.
-        """
-        unreadable.append(time.monotonic())
-        if len(unreadable) < UNREADABLE:
-            return
-        if not self._sessions_created:
-            raise ConnectError(
-                f"{_host(codec)} sends data that is not the Realtime protocol.",
-                "Check --base-url.",
-            )
-        if unreadable[-1] - unreadable[0] < 1:
-            raise ConnectionLost("The provider sends unreadable data.")
 
     async def _write(self, codec: Codec, connection: Connection) -> None:
         while True:
