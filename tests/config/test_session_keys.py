@@ -67,6 +67,7 @@ VALID = {
     },
     "speed = 1.1": {"speed": 1.1},
     "max_output_tokens = 500": {"max_output_tokens": 500},
+    'max_output_tokens = "inf"': {"max_output_tokens": None},
     "temperature = 1": {"temperature": 1.0},
     'reasoning_effort = "low"': {"reasoning_effort": "low"},
     'backing_model = "gpt-5.6"': {"backing_model": "gpt-5.6"},

@@ -146,6 +146,12 @@ def _transcription(place: SettingPlace, name: str, value: object) -> object:
     return Transcription(model=cast("str", _plain(str)(place, name, value)))
 
 
+def _token_limit(place: SettingPlace, name: str, value: object) -> object:
+    if isinstance(value, str):
+        return _words(place, name, value, {"inf": None}, ", or a number")
+    return _plain(int)(place, name, value)
+
+
 def _noise_reduction(place: SettingPlace, name: str, value: object) -> object:
     if isinstance(value, dict):
         return record(place.below(name), value, NoiseReduction, {"type": "kind"})
@@ -220,7 +226,9 @@ KEYS: Mapping[str, SessionKey] = {
     "speed": SessionKey(
         _plain(float), "{:g} to {:g}".format(*SPEED_RANGE), "Speed of the assistant's voice."
     ),
-    "max_output_tokens": SessionKey(_plain(int), "1 to 1000000", "Limit of tokens for a response."),
+    "max_output_tokens": SessionKey(
+        _token_limit, "1 to 1000000, or inf", "Limit of tokens for a response; inf for none."
+    ),
     "temperature": SessionKey(_plain(float), "0 to 2", "Sampling temperature."),
     "reasoning_effort": SessionKey(
         _plain(Effort), ", ".join(get_args(Effort)), "Effort of reasoning models."
