@@ -43,8 +43,23 @@ def test_openai_gets_a_picture_as_a_url() -> None:
     assert shown["item"]["content"] == [image]
 
 
-def test_gemini_gets_a_picture_before_its_text() -> None:
-    said = frames(google("gemini-3.8-live"), ASKED, CreateResponse(), SHOWN, CreateResponse())
+def test_gemini_gets_a_picture_and_its_text_in_one_turn() -> None:
+    blob = {"data": DATA, "mimeType": "image/png"}
+    for model in ("gemini-3.8-live", "gemini-3.8-live-extended-thinking"):
+        said = frames(google(model), ASKED, CreateResponse(), SHOWN, CreateResponse())
+        for frame in said[1:]:
+            types.LiveClientMessage.model_validate(frame)
+            assert frame["clientContent"]["turnComplete"] is True
+        turns = [frame["clientContent"]["turns"][0]["parts"] for frame in said[1:]]
+        assert turns[0] == [{"inlineData": blob}, {"text": "What is this?"}]
+        assert turns[1][0] == {"inlineData": blob}
+        assert turns[1][1]["text"]
+
+
+def test_gemini_3_1_gets_a_picture_before_its_text() -> None:
+    """It takes no content after the first turn."""
+    codec = google("gemini-3.1-flash-live-preview")
+    said = frames(codec, ASKED, CreateResponse(), SHOWN, CreateResponse())
     blob = {"data": DATA, "mimeType": "image/png"}
     assert [frame["realtimeInput"] for frame in said[1:3]] == [
         {"video": blob},

@@ -1,14 +1,16 @@
 """Scripted servers of Gemini Live and the AI Gateway on loopback, as strict as the real ones.
 
 Both behave alike: "both" in a line calls a tool twice, "time" calls it once, "story" starts a
-reply that only an interruption ends, and every other line is repeated. `wrong` lists the protocol
-violations; a test checks that it is empty.
+reply that only an interruption ends, and every other line is repeated. "first tool" calls the first
+declared tool of Gemini without arguments. `wrong` lists the protocol violations; a test checks that
+it is empty.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -34,6 +36,8 @@ class Fake:
     heard: int = 0
     """Bytes of audio."""
     pictures: list[str] = field(default_factory=list)
+    instructions: list[str] = field(default_factory=list)
+    """Instructions in force on each connection of Gemini."""
     said: list[str] = field(default_factory=list)
     """Texts that the client added for the voice of a continuous session."""
     wrong: list[str] = field(default_factory=list)
@@ -90,7 +94,28 @@ class Gemini:
         self.seeding = self.active = self.telling = False
         self.sound = self.handles = 0
         self.calls: set[str] = set()
+        self.cancelled: set[str] = set()
         self.number = 1000 * len(fake.sockets)
+
+    @property
+    def thinks(self) -> bool:
+        return "extended-thinking" in self.setup["model"]
+
+    @property
+    def declared(self) -> list[dict[str, Any]]:
+        return [
+            each for group in self.setup.get("tools", ()) for each in group["functionDeclarations"]
+        ]
+
+    def check_setup(self) -> None:
+        """Check what the server refuses, but the package's types permit."""
+        level = self.setup["generationConfig"].get("thinkingConfig", {}).get("thinkingLevel")
+        assert level in ({"LOW", "MEDIUM", "HIGH"} if self.thinks else {None}), "thinking level"
+        for function in self.declared:
+            name, behavior = function["name"], function.get("behavior")
+            assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}", name), f"name {name}"
+            assert behavior == "NON_BLOCKING" or not self.thinks, "behavior"
+            assert "additionalProperties" not in json.dumps(function.get("parameters")), "schema"
 
     async def send(self, **message: object) -> None:
         # The real server sends its JSON in binary frames.
@@ -107,6 +132,8 @@ class Gemini:
         config = {**self.setup}
         types.RealtimeInputConfig.model_validate(config.pop("realtimeInputConfig", {}))
         types.LiveClientMessage.model_validate({"setup": config})
+        self.check_setup()
+        self.instruct()
         self.seeding = "historyConfig" in self.setup
         await self.send(setupComplete={})
         await self.resumable()
@@ -117,6 +144,13 @@ class Gemini:
             types.LiveClientMessage.model_validate(message)
             ((key, said),) = message.items()
             await getattr(self, f"on_{key}")(said)
+
+    def instruct(self) -> None:
+        """Note the instructions in force: a resumed session keeps those it began with."""
+        parts = self.setup.get("systemInstruction", {}).get("parts", [])
+        is_resumed = "handle" in self.setup.get("sessionResumption", {})
+        kept = self.fake.instructions[-1] if is_resumed else "".join(p["text"] for p in parts)
+        self.fake.instructions.append(kept)
 
     async def resumable(self) -> None:
         """Offer a handle to resume the conversation."""
@@ -131,7 +165,10 @@ class Gemini:
     async def on_clientContent(self, said: dict[str, Any]) -> None:
         await self.interrupt()
         for turn in said.get("turns", []):
-            self.fake.history.append((turn["role"], turn["parts"][0]["text"]))
+            text = "".join(part.get("text", "") for part in turn["parts"])
+            self.fake.history.append((turn["role"], text))
+            blobs = [part["inlineData"] for part in turn["parts"] if "inlineData" in part]
+            self.fake.pictures += [f"data:{b['mimeType']};base64,{b['data']}" for b in blobs]
         if said.get("turnComplete"):
             if self.seeding:
                 self.seeding = False
@@ -163,10 +200,11 @@ class Gemini:
     async def on_toolResponse(self, said: dict[str, Any]) -> None:
         for result in said["functionResponses"]:
             assert isinstance(result["response"], dict), "a result is an object"
-            assert result["id"] in self.calls, "nobody asked"
+            assert "scheduling" not in result, "scheduling is not supported for this model"
+            assert result["id"] in self.calls | self.cancelled, "nobody asked"
             self.calls.discard(result["id"])
             self.fake.results.append(result["response"])
-        if not self.calls:
+        if not self.calls and result["id"] not in self.cancelled:
             await self.say("So it is.")
 
     async def spoken(self, text: str) -> None:
@@ -184,8 +222,17 @@ class Gemini:
             await self.content(turnComplete=True)
 
     async def answer(self, text: str) -> None:
+        if not self.thinks:
+            # Input cancels blocking calls; the server does not say so.
+            self.cancelled |= self.calls
+            self.calls.clear()
         await self.content(modelTurn={"parts": [{"text": "**Thinking**", "thought": True}]})
-        if calls := calls_of(text):
+        if "first tool" in text and "(The tool " not in text:
+            self.number += 1
+            self.calls.add(f"call-{self.number}")
+            call = {"id": f"call-{self.number}", "name": self.declared[0]["name"], "args": {}}
+            await self.send(toolCall={"functionCalls": [call]})
+        elif calls := calls_of(text):
             made = []
             for _ in range(calls):
                 self.number += 1

@@ -294,16 +294,6 @@ def test_a_tool_result_is_an_object(output, failed, response):
     assert encode(writer, CreateResponse()) == [], "it is answered by itself"
 
 
-def test_a_thinking_model_speaks_after_the_last_result():
-    writer = codec(None, "gemini-3.8-live-extended-thinking")
-    calls = [{"id": name, "name": "f", "args": {}} for name in "ab"]
-    writer.decode(json.dumps({"toolCall": {"functionCalls": calls}}))
-    said = encode(writer, ToolResult("b", "1"), ToolResult("a", "2"))
-    answers = [frame["toolResponse"]["functionResponses"][0] for frame in said]
-    assert [answer["scheduling"] for answer in answers] == ["SILENT", "INTERRUPT"]
-    assert [answer["name"] for answer in answers] == ["f", "f"]
-
-
 # ------------------------------------------------------------------------------- settings
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import secrets
 from binascii import b2a_base64
+from dataclasses import replace
 
 import msgspec
 
@@ -31,13 +32,14 @@ from voicechat.core.commands import (
     ToolResult,
     UpdateSession,
 )
-from voicechat.core.events import Event, ToolCallReady, ToolCallsCancelled
+from voicechat.core.events import Event
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import AudioFormat, Capabilities, SessionSettings
 from voicechat.core.settings_updates import TOOLS
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.google import google_events
+from voicechat.providers.google.google_calls import OpenCalls
 from voicechat.providers.google.google_setup import (
     INPUT_RATE,
     OUTPUT_RATE,
@@ -49,6 +51,7 @@ from voicechat.providers.google.google_setup import (
     unsupported,
     update,
 )
+from voicechat.providers.google.google_tools import wire_names
 from voicechat.providers.google.google_turns import GeminiTurns
 from voicechat.providers.json_fields import as_list, as_text, encode, fields
 from voicechat.system.dial_target import DialTarget
@@ -63,8 +66,6 @@ SHORTEST_TURN_MS = 150.0
 
 SLOW_PONGS_S = 45.0
 """Pongs take 8 to 30 s while the connection works."""
-
-_OPEN_CALLS = 256
 
 _DECLARATION = re.compile(r"function_?declarations\[(\d{1,4})\]", re.IGNORECASE)
 """Place of a tool in the reason of a closed connection, such as
@@ -132,7 +133,8 @@ class GoogleCodec:
         self._typed: CreateMessage | None = None
         self._unsent: list[bytes] | None = None
         """Audio of a manual turn that was not sent yet; None during a sent turn or with VAD."""
-        self._calls: dict[str, str] = {}
+        self._calls = OpenCalls(cancelled_by_input=its.cancels_calls)
+        self._wire_names: dict[str, str] = {}
         self._call_messages = CallMessages()
 
     def endpoint(self) -> DialTarget:
@@ -149,6 +151,7 @@ class GoogleCodec:
         self._setup = setup(self._model, settings, resume)
         if self.at_once:
             self._setup.pop("historyConfig", None)
+        self._name_tools(settings)
         self._resumed = bool(resume)
         self._seeding = "historyConfig" in self._setup
         self._spoken = self._setup_says_audio()
@@ -156,6 +159,10 @@ class GoogleCodec:
         self._turns.manual = settings.turn_detection is None
         self._unsent = [] if self._turns.manual else None
         return [encode({"setup": self._setup})]
+
+    def _name_tools(self, settings: SessionSettings) -> None:
+        self._wire_names = wire_names(settings.tools)
+        self._turns.tool_names = {wire: own for own, wire in self._wire_names.items()}
 
     def _setup_says_audio(self) -> bool:
         return "outputAudioTranscription" in self._setup
@@ -173,7 +180,7 @@ class GoogleCodec:
         if before is None:
             return []
         names = ("voice", "output", "temperature", "max_output_tokens", "transcription")
-        early = () if self._its.generation >= 3 else ("instructions", "tools")
+        early = () if self._its.updates else ("instructions", "tools")
         return [
             f"{name} changes between two turns, with a new connection."
             for name in (*names, *early)
@@ -188,21 +195,14 @@ class GoogleCodec:
         groups = as_list(self._setup.get("tools"))
         declared = [each for g in groups for each in as_list(fields(g).get("functionDeclarations"))]
         named = [as_text(fields(each).get("name")) for each in declared][int(place[1]) :]
-        return f"{TOOLS}.{named[0]}" if named else None
+        return f"{TOOLS}.{self._turns.tool_names.get(named[0], named[0])}" if named else None
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
         self._turns.inserts_user_items = not self.at_once
-        events = google_events.read(self._turns, frame, spoken=self._spoken, resumed=self._resumed)
-        for event in events:
-            if isinstance(event, ToolCallReady):
-                if len(self._calls) >= _OPEN_CALLS:
-                    del self._calls[next(iter(self._calls))]
-                self._calls[event.call_id] = event.name
-            elif isinstance(event, ToolCallsCancelled):
-                for call_id in event.call_ids:
-                    self._calls.pop(call_id, None)
-        return events
+        return self._calls.follow(
+            google_events.read(self._turns, frame, spoken=self._spoken, resumed=self._resumed)
+        )
 
     def encode(self, command: Command) -> list[str | bytes]:
         """Return the frames that carry out one command; empty if the wire has no such command.
@@ -244,10 +244,10 @@ class GoogleCodec:
         known: Message = {
             n: self._setup[n] for n in ("systemInstruction", "tools") if n in self._setup
         }
-        updates = self._its.generation >= 3
-        self.stale = now != before or (changed != known and not updates)
-        if changed == known or not updates:
+        self.stale = now != before or (changed != known and not self._its.updates)
+        if changed == known or not self._its.updates:
             return []
+        self._name_tools(settings)
         self._setup = {**fixed(self._setup), **changed}
         return [encode({"contextUpdate": update(known, changed)})]
 
@@ -261,7 +261,11 @@ class GoogleCodec:
         if self._heard.ms(sum(map(len, self._unsent))) < SHORTEST_TURN_MS:
             return frames
         waited, self._unsent = self._unsent, None
-        return [*frames, _live({"activityStart": {}}), self._sound(b"".join(waited))]
+        return [*frames, *self._begin_turn(waited)]
+
+    def _begin_turn(self, waited: list[bytes]) -> list[str | bytes]:
+        self._calls.note_input()
+        return [_live({"activityStart": {}}), self._sound(b"".join(waited))]
 
     def _sound(self, pcm: bytes) -> str:
         # Formatted by hand: this frame is sent fifty times a second.
@@ -275,7 +279,7 @@ class GoogleCodec:
         if not self._turns.manual:
             return [*frames, _live({"audioStreamEnd": True})]
         if self._unsent is not None:
-            frames += [_live({"activityStart": {}}), self._sound(b"".join(self._unsent))]
+            frames += self._begin_turn(self._unsent)
         self._unsent = []
         return [*frames, _live({"activityEnd": {}})]
 
@@ -309,11 +313,17 @@ class GoogleCodec:
 
     def _say(self, message: CreateMessage) -> list[str | bytes]:
         self._turns.pending = True
+        self._calls.note_input()
         if self._its.generation < 3:
             return [_content(message, complete=True)]
         # The server answers text only, so a picture needs some.
-        shown = [_live({"video": _blob(message.picture)})] if message.picture else []
-        return [*shown, _live({"text": message.text or "(This is a picture.)"})]
+        message = replace(message, text=message.text or "(This is a picture.)")
+        if message.picture is None:
+            return [_live({"text": message.text})]
+        # Live text does not see a picture that was sent as live video before it.
+        if self._its.takes_content:
+            return [_content(message, complete=True)]
+        return [_live({"video": _blob(message.picture)}), _live({"text": message.text})]
 
     def _respond(self, command: CreateResponse) -> list[str | bytes]:
         if command.out_of_band:
@@ -325,18 +335,18 @@ class GoogleCodec:
         if self._turns.pending:
             return frames
         self._turns.pending = True
+        self._calls.note_input()
         return [*frames, encode({"clientContent": {"turnComplete": True}})]
 
     def _answer(self, result: ToolResult) -> list[str | bytes]:
-        name = self._calls.pop(result.call_id, "") or result.name
+        name = self._calls.take(result.call_id, result.name)
+        if name is None:
+            return []
         answer: Message = {
             "id": result.call_id,
-            "name": name,
+            "name": self._wire_names.get(name, name),
             "response": _object(result.output, failed=result.failed),
         }
-        if self._its.thinks:
-            # The model answers the last of several results, not each of them.
-            answer["scheduling"] = "SILENT" if self._calls else "INTERRUPT"
         self._turns.pending = True
         return [*self._end_history(), encode({"toolResponse": {"functionResponses": [answer]}})]
 

@@ -197,9 +197,9 @@ def _outcome(reason: str | None) -> tuple[ResponseStatus, str | None]:
 def _calls(turns: GeminiTurns, tool_call: Message, usage: Usage | None) -> Iterator[Event]:
     calls = [fields(call) for call in as_list(tool_call.get("functionCalls"))[:MOST_CALLS]]
     named = [
-        (as_text(call.get("id")), as_text(call.get("name")), arguments_of(call.get("args")))
+        (as_text(call.get("id")), turns.tool_names.get(name, name), arguments_of(call.get("args")))
         for call in calls
-        if text_or_none(call.get("name"))
+        if (name := as_text(call.get("name")))
     ]
     if named:
         yield from turns.calls(named, usage)

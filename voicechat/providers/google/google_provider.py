@@ -63,6 +63,7 @@ def _dial(url: str, token: Secret) -> DialTarget:
 
 
 _PRICE = Price(0.75, None, 4.5, 3, None, 12, 1, dated="2026-11-28")
+"""One section of the price list covers both models. Cached input has no price of its own."""
 
 PROVIDER = Provider(
     name="google",

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from voicechat.core.settings import (
+    Effort,
     McpChoice,
     SemanticVad,
     ServerVad,
     SessionSettings,
-    ToolSpec,
     Transcription,
 )
+from voicechat.providers.google.google_tools import declaration, wire_names
 from voicechat.providers.openai.openai_parts import CONTINUOUS, ignored, no_setting, without_none
 
 Message = dict[str, object]
@@ -37,6 +38,23 @@ class ModelTraits:
     """It can answer in text only; others always speak."""
     thinks: bool
     """It thinks in the background: tools do not block it, and it takes a thinking level."""
+    takes_content: bool
+    """It takes content, not only live input, after the first turn."""
+
+    @property
+    def updates(self) -> bool:
+        """True if instructions and tools can change in a running session."""
+        return self.generation >= 3 and self.takes_content
+
+    @property
+    def reads_json_schemas(self) -> bool:
+        """True if the model sees `parametersJsonSchema`; others see only `parameters`."""
+        return self.generation >= 3 and not self.thinks
+
+    @property
+    def cancels_calls(self) -> bool:
+        """True if new input cancels the calls that run."""
+        return self.updates and not self.thinks
 
 
 def traits(model: str) -> ModelTraits:
@@ -48,6 +66,7 @@ def traits(model: str) -> ModelTraits:
         generation,
         writes=generation < 3 and "native-audio" not in name,
         thinks="extended-thinking" in name,
+        takes_content=re.match(r"gemini-3\.1\b", name) is None,
     )
 
 
@@ -60,7 +79,7 @@ def setup(model: str, settings: SessionSettings, resume: str = "") -> Message:
         voice = {"prebuiltVoiceConfig": {"voiceName": settings.voice}}
         generation["speechConfig"] = {"voiceConfig": voice}
     if its.thinks:
-        generation["thinkingConfig"] = {"thinkingLevel": _level(settings)}
+        generation["thinkingConfig"] = {"thinkingLevel": _level(settings.reasoning_effort).upper()}
     generation |= without_none(
         {"temperature": settings.temperature, "maxOutputTokens": settings.max_output_tokens}
     )
@@ -88,7 +107,12 @@ def context(model: str, settings: SessionSettings) -> Message:
     if settings.instructions:
         asked["systemInstruction"] = {"parts": [{"text": settings.instructions}]}
     if settings.tools:
-        asked["tools"] = [{"functionDeclarations": [_tool(tool, its) for tool in settings.tools]}]
+        names, behavior = wire_names(settings.tools), _behavior(its)
+        declared = [
+            declaration(tool, names, is_plain=not its.reads_json_schemas, behavior=behavior)
+            for tool in settings.tools
+        ]
+        asked["tools"] = [{"functionDeclarations": declared}]
     return asked
 
 
@@ -108,20 +132,21 @@ def fixed(asked: Message) -> Message:
     return {name: asked[name] for name in asked if name not in {"systemInstruction", "tools"}}
 
 
-def _tool(tool: ToolSpec, its: ModelTraits) -> Message:
-    declaration: Message = {
-        "name": tool.name,
-        "description": tool.description,
-        "parametersJsonSchema": tool.parameters,
-    }
-    if its.generation >= 3:
-        declaration["behavior"] = "NON_BLOCKING" if its.thinks else "BLOCKING"
-    return declaration
+def _behavior(its: ModelTraits) -> str | None:
+    if its.generation < 3:
+        return None
+    return "NON_BLOCKING" if its.thinks else "BLOCKING"
 
 
-def _level(settings: SessionSettings) -> str:
-    effort = settings.reasoning_effort or "low"
-    return "MINIMAL" if effort == "none" else effort.upper()
+LEVELS = ("low", "medium", "high")
+"""Thinking levels, the cheapest first. A model that takes one requires one."""
+
+
+def _level(effort: Effort | None) -> str:
+    """Return the thinking level that is nearest to this effort."""
+    if effort is not None and effort in LEVELS:
+        return effort
+    return LEVELS[-1] if effort == "xhigh" else LEVELS[0]
 
 
 def _turns(settings: SessionSettings) -> Message:
@@ -187,6 +212,10 @@ def unsupported(model: str, settings: SessionSettings) -> list[str]:
         or settings.output_format.rate != OUTPUT_RATE,
     }
     found += [no_setting("google", name) for name, is_odd in odd.items() if is_odd]
+    effort = settings.reasoning_effort
+    if its.thinks and effort is not None and effort != _level(effort):
+        instead = f"{_level(effort)} is used"
+        found.append(no_setting("google", f"reasoning_effort {effort}", instead))
     if isinstance(detection, SemanticVad) and detection != SemanticVad():
         found.append(no_setting("google", "turn_detection semantic", "its own detection is used"))
     return found

@@ -17,7 +17,7 @@ order of the facts was recorded from its sockets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from voicechat.core.events import (
@@ -81,6 +81,8 @@ class GeminiTurns:
 
     tag: str
     """Part of every id, so that ids of two connections differ."""
+    tool_names: Mapping[str, str] = field(default_factory=dict)
+    """Names of the tools, by their names on the wire."""
     inserts_user_items: bool = True
     """A response without a known cause answers speech, so a user item is inserted before it."""
     manual: bool = False
