@@ -160,7 +160,8 @@ class Interruption:
         if event.usage:
             self._meter.transcribed(event.usage)
         self.speech.note_activity(now)
-        if not self._user_items.transcribed(event):
+        is_empty = not self._user_items.transcribed(event)
+        if is_empty and self._mic.transcribes:
             self._responses.expect_none()
 
     # --------------------------------------------------------------- as the audio process hears it

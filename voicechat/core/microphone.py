@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from voicechat.core import commands, effects, inputs
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec, TurnDetection
 from voicechat.core.settings_updates import SettingsUpdates
@@ -59,6 +59,18 @@ class MicrophoneInput:
     def detection(self) -> TurnDetection:
         """The effective turn detection."""
         return self._settings.turn_detection if self.hands_free else None
+
+    @property
+    def transcribes(self) -> bool:
+        """True if the user wants transcripts of speech."""
+        return self._settings.transcription is not None
+
+    def transcript(self, event: events.UserTranscript) -> events.UserTranscript:
+        """Return a transcript, without the words if the user wants none.
+
+        Some models transcribe the user's speech in any case.
+        """
+        return event if self.transcribes else replace(event, text="", tokens=(), error=None)
 
     def offer(self, tools: Iterable[ToolSpec]) -> bool:
         """Replace the offered tools; return False if nothing changes."""

@@ -164,6 +164,8 @@ class ConnectionLoop:
         self._openings = 0
         """Connections in a row that created no session in time."""
         self._handle = ""
+        self._instructions: str | None = None
+        """Instructions with which the session began that the handle resumes."""
         self._is_new_peer = False
         self._sessions_created = 0
         self._seeds = seeds
@@ -305,7 +307,7 @@ class ConnectionLoop:
         self._refusal, self._is_created, self._refused_part = "", False, None
         why: ConnectionLost | None = None
         try:
-            await self._write_frames(connection, codec.opening(self._settings(), self._handle))
+            await self._write_frames(connection, self._opening(codec))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(codec, connection))
                 tasks.create_task(self._write(codec, connection))
@@ -334,6 +336,15 @@ class ConnectionLoop:
                 await connection.send(closing(codec))
             await connection.close()
         return why
+
+    def _opening(self, codec: Codec) -> list[str | bytes]:
+        """Return the first frames; they resume the last session if it has these instructions."""
+        settings = self._settings()
+        if settings.instructions != self._instructions:
+            # A resumed session keeps the instructions that it began with.
+            self._handle = ""
+        self._instructions = settings.instructions
+        return codec.opening(settings, self._handle)
 
     def _may_retry(self, lost: ConnectionLost) -> bool:
         """Return True if another attempt makes sense; refused items are not sent again."""

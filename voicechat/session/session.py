@@ -305,6 +305,8 @@ class Session(SessionControls):
     def _handle(self, event: events.Event | inputs.Input) -> None:
         """Process an event or an input, and execute its effects at once."""
         now = time.monotonic()
+        if isinstance(event, events.UserTranscript):
+            event = self._conversation.microphone.transcript(event)
         self._stream.publish(event, now)
         for effect in self._conversation.handle(event, now):
             self._stream.publish(effect, now)
@@ -490,8 +492,7 @@ class Session(SessionControls):
             return
         now = time.monotonic()
         for frame in frames:
-            mask = self._mask
-            masked = mask.text(frame) if isinstance(frame, str) else mask.data(frame)
+            masked = self._mask.text(frame) if isinstance(frame, str) else self._mask.data(frame)
             self._stream.publish(RawFrame(direction, masked, now), now)
 
     def _set_link(self, link: Link, text: str = "") -> None:

@@ -131,6 +131,13 @@ def test_the_effort_is_one_that_the_model_takes(effort, level):
     assert "thinkingConfig" not in setup(PLAIN, settings)["generationConfig"]
 
 
+def test_gemini_3_1_changes_instructions_with_a_new_connection():
+    for model, is_stale in ((PLAIN, False), (EARLIER, True)):
+        wire = codec(model)
+        frames = wire.encode(UpdateSession(replace(SETTINGS, instructions="Be long.")))
+        assert (wire.stale, bool(frames)) == (is_stale, not is_stale)
+
+
 # ------------------------------------------------------------------------------- cancelled calls
 
 
