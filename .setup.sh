@@ -106,7 +106,7 @@ for line in project["dependencies"] + project["optional-dependencies"]["mcp"]:
     $locked --no-build-isolation --no-deps --editable .
 fi
 # Compile the modules that a start loads: all of them take 66 MB.
-env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c '
+env -u PYTHONDONTWRITEBYTECODE ORT_DISABLE_TELEMETRY=1 .venv/bin/python -c '
 from contextlib import suppress
 from importlib import import_module
 for name in (
