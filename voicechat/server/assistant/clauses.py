@@ -33,12 +33,14 @@ class Clauses:
 
     def feed(self, text: str) -> list[str]:
         """Add text and return the pieces that are complete now, with their trailing spaces."""
-        self._held += text
         pieces: list[str] = []
-        while (cut := self._cut()) is not None:
-            pieces.append(self._held[:cut])
-            self._held = self._held[cut:]
-            self._begun = True
+        for at in range(0, len(text), _LONGEST):
+            # In short parts, because each cut looks at all of the held text.
+            self._held += text[at : at + _LONGEST]
+            while (cut := self._cut()) is not None:
+                pieces.append(self._held[:cut])
+                self._held = self._held[cut:]
+                self._begun = True
         return pieces
 
     def flush(self) -> list[str]:

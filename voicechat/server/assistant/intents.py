@@ -190,6 +190,8 @@ def parse_all(text: str) -> list[Meaning]:
         parts = [parse(piece) for piece in sentences]
         return [part for part in parts if part] if all(parts) else []
     pieces = text.split()
+    if len(pieces) > 2 * sentence_words.LONGEST:
+        return []
     for at in range(1, len(pieces) - 1):
         if pieces[at].lower() in _JOINTS and (first := parse(" ".join(pieces[:at]))):
             second = parse(" ".join(pieces[at + 1 :]))

@@ -8,6 +8,7 @@ from random import Random
 
 LONGEST = 80
 """Maximum number of words; longer sentences are never requests."""
+_MAX_CHARACTERS = 2_000
 
 _WORD = re.compile(
     r"\d{1,2}:\d\d(?!\d)"
@@ -102,7 +103,12 @@ def _article(fraction: str) -> str:
 
 
 def read(text: str) -> SentenceWords:
-    """Split text into words: expand contractions, name symbols, drop punctuation and "um"."""
+    """Split text into words: expand contractions, name symbols, drop punctuation and "um".
+
+    A text that is far longer than any request has no words.
+    """
+    if len(text) > _MAX_CHARACTERS:
+        return SentenceWords([], [], text)
     text = _written_out(text)
     calculating = any(letter.isdigit() for letter in text)
     plain: list[str] = []
