@@ -259,6 +259,14 @@ def test_a_provider_without_transcription_is_reported_even_without_a_key(model):
         transcription_choice(model, environ={})
 
 
+@pytest.mark.parametrize("model", ["openai/gpt-live-1", "openai/gpt-realtime-translate"])
+def test_the_error_about_a_model_that_cannot_transcribe_names_one_that_can(model):
+    with pytest.raises(UsageError, match=f"^{model} has no transcription sessions") as caught:
+        transcription_choice(model, environ=WITH_KEY)
+    named = caught.value.hint.removeprefix("Use --model ").rstrip(".")
+    assert transcription_choice(named, environ=WITH_KEY)[0].name == named
+
+
 # ------------------------------------------------------------------------------ prices
 
 

@@ -316,6 +316,11 @@ def transcription_model(model: str, codec: Codec) -> str | None:
     """
     provider, name = _named(model)
     if not codec.capabilities.transcription_only:
+        if provider.transcription_models:
+            raise UsageError(
+                f"{provider.name}/{clean(name)[:80]} has no transcription sessions.",
+                f"Use --model {provider.name}/{provider.transcription_models[0]}.",
+            )
         others = capable(lambda capabilities: capabilities.transcription_only)
         raise UsageError(
             f"{provider.name} has no transcription sessions.",
