@@ -66,6 +66,9 @@ VALID = {
         "output_format": AudioFormat("pcmu", 8000),
     },
     "speed = 1.1": {"speed": 1.1},
+    '[pronunciation]\nNguyen = "win"\n"E. coli" = "ee coli"': {
+        "pronunciation": {"Nguyen": "win", "E. coli": "ee coli"}
+    },
     "max_output_tokens = 500": {"max_output_tokens": 500},
     'max_output_tokens = "inf"': {"max_output_tokens": None},
     "temperature = 1": {"temperature": 1.0},

@@ -17,7 +17,7 @@ from voicechat.audio import messages as sound
 from voicechat.config.options import Options
 from voicechat.core.effects import Floor, Notice
 from voicechat.core.settings import Permission
-from voicechat.errors import UsageError
+from voicechat.errors import Secret, UsageError
 from voicechat.line_mode.slash_commands import (
     COMMANDS,
     Command,
@@ -261,7 +261,7 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
     assert unreachable == {
         "interrupt", "image", "allow", "always", "deny", "answer", "decline", "let", "copy",
-        "forget",
+        "forget", "say",
     }  # fmt: skip
 
 
@@ -291,3 +291,12 @@ def test_commands_that_show_settings_need_no_connection(session: Session) -> Non
     assert "local/built-in" in str(run_command(session, "/model"))
     assert run_command(session, "/usage") == "Nothing used yet."
     assert run_command(session, "/forget") == "There is nothing to delete."
+
+
+def test_only_a_model_of_xai_speaks_a_given_text(session: Session) -> None:
+    with pytest.raises(UsageError, match="cannot speak a given text"):
+        run_command(session, "/say Hello.")
+    grok = Session(Options(model="xai", keys={"XAI_API_KEY": Secret("k")}, with_sound=False))
+    with pytest.raises(UsageError, match="takes the text"):
+        run_command(grok, "/say")
+    assert run_command(grok, "/say Hello.") is None

@@ -17,7 +17,7 @@ SPEECH = b64encode(bytes(4_800)).decode()
 class Grok:
     """xAI's side: answers a commit without a request, drops responses, never sends item.done."""
 
-    def __init__(self, *, loses_first_reply: bool = False) -> None:
+    def __init__(self, *, loses_first_reply: bool = False, truncates: bool = True) -> None:
         self.heard: list[str] = []
         """Types of all frames except audio."""
         self.blocks = 0
@@ -29,6 +29,7 @@ class Grok:
         self._manual = True
         self._fresh = False
         self._loses = loses_first_reply
+        self._truncates = truncates
         self._ids = count(1)
 
     def greeting(self) -> list[dict]:
@@ -61,6 +62,8 @@ class Grok:
             case "input_audio_buffer.clear":
                 self._fresh = True
                 return [{"type": "input_audio_buffer.cleared"}]
+            case "conversation.item.create" if message["item"]["type"] == "force_message":
+                return self.reply(message["item"]["content"][0]["text"])
             case "conversation.item.create":
                 self._fresh = True
                 item = {"id": str(next(self._ids)), "status": "completed", **message["item"]}
@@ -68,8 +71,17 @@ class Grok:
             case "response.create":
                 return self.reply("You asked.") if self._fresh else []
             case "response.cancel":
-                return self.end("cancelled") if self.running else []
+                late = "Cancellation failed: no active response found"
+                return self.end("cancelled") if self.running else [_error(late)]
+            case "conversation.item.truncate":
+                return [self._truncate(message)]
         return []
+
+    def _truncate(self, message: dict) -> dict:
+        if not self._truncates:
+            return _error(f"Unknown event type: {message['type']}")
+        at = {name: message[name] for name in ("item_id", "content_index", "audio_end_ms")}
+        return {"type": "conversation.item.truncated", **at}
 
     def _listen(self) -> list[dict]:
         self.blocks += 1
@@ -135,6 +147,10 @@ class Grok:
         return [{"type": "response.done", "response": {**response, "usage": {}}, "usage": usage}]
 
 
+def _error(message: str) -> dict:
+    return {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+
+
 _HEARD = "conversation.item.input_audio_transcription"
 
 
@@ -147,6 +163,7 @@ class Talk:
     def __init__(self, grok: Grok, *, hands_free: bool = True) -> None:
         self.grok, self.ran, self.now = grok, [], 0.0
         settings = SessionSettings(turn_detection=ServerVad(), tools=TOOLS)
+        self.notices: list[str] = []
         self.core = Conversation(settings, XAI.capabilities, hands_free=hands_free)
         self.codec = OpenAICodec("wss://example.invalid", dialect=XAI)
         self.arrive(grok.greeting())
@@ -169,6 +186,11 @@ class Talk:
             case effects.Send(command):
                 for frame in self.codec.encode(command):
                     self.arrive(self.grok.receive(frame))
+            case effects.Notice(text):
+                self.notices.append(text)
+            case effects.StopPlayback():
+                heard = {entry.item_id: 60.0 for entry in self.core.transcript.entries}
+                self.take(inputs.PlaybackStopped(heard))
             case effects.EndItem(item_id):
                 self.take(inputs.PlaybackStarted(item_id), inputs.PlaybackFinished(item_id))
             case effects.RunTool():
@@ -241,3 +263,60 @@ def test_pressing_the_key_during_a_response_never_aborts_it():
     assert grok.broken_off == 0
     assert grok.heard.count("response.cancel") == 1
     assert (grok.blocks, talk.lines[-1]) == (20, "assistant: You spoke.")
+
+
+def barge_in(talk: Talk, turn: str) -> None:
+    """Speak during a response."""
+    begun = talk.grok.reply("A long story")[:5]
+    talk.arrive(begun)
+    talk.grok.running = begun[0]["response"]["id"]
+    talk.take(inputs.PlaybackStarted(begun[1]["item"]["id"]))
+    talk.arrive([{"type": "input_audio_buffer.speech_started", "item_id": turn}])
+
+
+def test_an_interruption_cancels_and_truncates():
+    talk = Talk(Grok())
+    barge_in(talk, "u")
+    assert talk.grok.heard[1:] == ["response.cancel", "conversation.item.truncate"]
+    talk.arrive(talk.grok.spoken("u", "stop"))
+    assert talk.lines[-2:] == ["user: stop", "assistant: You said stop"]
+    assert talk.notices == []
+
+
+def test_a_server_that_does_not_truncate_is_asked_once():
+    talk = Talk(Grok(truncates=False))
+    barge_in(talk, "u")
+    barge_in(talk, "v")
+    assert talk.grok.heard.count("conversation.item.truncate") == 1
+    talk.arrive(talk.grok.spoken("v", "stop"))
+    assert talk.lines[-1] == "assistant: You said stop"
+    assert talk.notices == []
+
+
+def test_a_cancel_that_comes_too_late_is_ignored():
+    talk = Talk(Grok())
+    begun = talk.grok.reply("A long story")[:5]
+    talk.arrive(begun)
+    talk.grok.running = None
+    talk.arrive(talk.grok.spoken("u", "stop"))
+    assert "response.cancel" in talk.grok.heard
+    assert talk.lines[-1] == "assistant: You said stop"
+    assert talk.notices == []
+
+
+def test_a_given_text_is_spoken_instead_of_an_answer():
+    talk = Talk(Grok())
+    talk.take(inputs.Say("This call is recorded."))
+    assert talk.lines == ["assistant: This call is recorded."]
+    assert "response.create" not in talk.grok.heard
+    begun = talk.grok.reply("A long story")[:5]
+    talk.arrive(begun)
+    talk.grok.running = begun[0]["response"]["id"]
+    talk.take(inputs.Say("Goodbye."))
+    assert talk.grok.heard[-3:] == [
+        "response.cancel", "conversation.item.truncate", "conversation.item.create",
+    ]  # fmt: skip
+    assert talk.lines[-1] == "assistant: Goodbye."
+    talk.take(inputs.Typed("Hello"))
+    assert talk.lines[-1] == "assistant: You asked."
+    assert talk.grok.heard[-1] == "response.create"

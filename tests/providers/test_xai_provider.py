@@ -273,6 +273,7 @@ def test_the_whole_session():
         turn_detection=ServerVad(0.85, 333, 200, 8000),
         transcription=Transcription(language="en", keywords=("voicechat",)),
         speed=1.1,
+        pronunciation={"Nguyen": "win"},
         reasoning_effort="none",
         tools=(TOOL,),
         mcp_servers=(McpServer("docs", "https://docs.example/mcp"),),
@@ -298,6 +299,7 @@ def test_the_whole_session():
             "output": {"format": {"type": "audio/pcmu"}, "speed": 1.1},
         },
         "reasoning": {"effort": "none"},
+        "replace": {"Nguyen": "win"},
         "tools": [
             {"type": "function", "name": "look", "description": "Looks.",
              "parameters": {"type": "object", "properties": {}}},
@@ -354,7 +356,6 @@ def test_semantic_turn_detection_becomes_server_vad():
 @pytest.mark.parametrize(
     ("command", "flag"),
     [
-        (TruncateItem("i", 5), "truncate"),
         (RetrieveItem("i"), "retrieve"),
         (DeleteItem("i"), "delete"),
         (ClearOutput(), "clear_output"),
@@ -371,13 +372,13 @@ def test_every_command_is_a_frame_or_a_flag():
         UpdateSession(HANDS_FREE), AppendAudio(b"\0\0"), CommitAudio(), ClearAudio(),
         CreateMessage("i", "user", "hi"), ToolResult("c", "{}"),
         CancelResponse("r"), SeedCall("c", "look", "{}"), SeedResult("c", "{}"),
-        AnswerApproval("mcpr_1", True),
+        AnswerApproval("mcpr_1", True), TruncateItem("i", 5),
     }  # fmt: skip
     without = {
-        TruncateItem, RetrieveItem, DeleteItem, ClearOutput, CreateResponse,
+        RetrieveItem, DeleteItem, ClearOutput, CreateResponse,
     }  # fmt: skip
     assert {type(c) for c in commands} | without == set(get_args(Command))
-    known = {json.loads(f)["type"] for f in frames("xai_client")}
+    known = {json.loads(f)["type"] for f in frames("xai_client")} | {"conversation.item.truncate"}
     for command in commands:
         (message,) = sent(codec(), command)
         assert message["type"] in known
@@ -392,6 +393,16 @@ def test_items_and_responses():
     assert set(plain) == {"type", "event_id"}
     (told,) = sent(codec(), CreateResponse("Short."))
     assert told["response"] == {"instructions": "Short."}
+
+
+def test_a_text_is_spoken_word_for_word():
+    example = next(
+        json.loads(frame) for frame in frames("xai_client", "xai-misc") if "force_message" in frame
+    )
+    for settings in (HANDS_FREE, MANUAL):
+        (said,) = sent(codec(settings), CreateResponse(verbatim="Your call is being recorded."))
+        assert said["type"] == example["type"]
+        assert said["item"] == {k: v for k, v in example["item"].items() if k != "interruptible"}
 
 
 # ------------------------------------------------------------------------------- half duplex
@@ -442,6 +453,52 @@ def test_held_audio_is_bounded_and_can_be_cleared():
     assert [m["type"] for m in sent(writer, ClearAudio(), CommitAudio())] == [
         "input_audio_buffer.clear", "input_audio_buffer.commit",
     ]  # fmt: skip
+
+
+def test_key_terms_are_limited_and_the_limit_is_reported():
+    terms = ("a" * 51, *(f"term {n}" for n in range(101)))
+    settings = SessionSettings(transcription=Transcription(keywords=terms), turn_detection=None)
+    sent_terms = session_of(settings)["audio"]["input"]["transcription"]["keyterms"]
+    assert sent_terms == list(terms[1:101])
+    (said,) = codec().unsupported(settings)
+    assert said.endswith("transcription.keywords beyond 100 or 50 characters: they are left out.")
+
+
+# ------------------------------------------------------------------------------- interruptions
+
+CUT = TruncateItem("i", 700)
+
+
+def test_an_item_is_truncated_to_what_was_heard():
+    (frame,) = sent(codec(), CUT)
+    assert frame["type"] == "conversation.item.truncate"
+    assert (frame["item_id"], frame["content_index"], frame["audio_end_ms"]) == ("i", 0, 700)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"type": "invalid_request_error",
+                   "message": "Unknown event type: conversation.item.truncate"}},
+        {"error": "Truncation is not supported"},
+        {"error": {"message": "No such event", "event_id": "TruncateItem-2"}},
+    ],
+)  # fmt: skip
+def test_a_server_that_refuses_to_truncate_is_not_asked_again(error):
+    writer = codec()
+    assert sent(writer, CUT)
+    (refusal,) = decode(writer, {"type": "error", **error})
+    assert refusal.command == "TruncateItem"
+    assert not refusal.fatal
+    assert sent(writer, CUT) == []
+    assert sent(codec(), CUT)
+
+
+def test_a_late_cancel_is_no_error_of_a_response():
+    late = {"error": {"message": "Cancellation failed: no active response found"}}
+    (refusal,) = decode(codec(), {"type": "error", **late})
+    assert refusal.command == "CancelResponse"
+    assert sent(codec(), CancelResponse("r"))
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(0.25, 0.7), (0.7, 0.7), (1.2, 1.2), (3.0, 1.5)])

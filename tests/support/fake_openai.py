@@ -252,6 +252,7 @@ class Grok(OpenAI):
     path = "/v1/realtime?model=grok-voice-latest"
     longest_id = 64
     fresh = False
+    refused_truncation = False
     billed = 0
 
     def id(self, kind: str) -> str:
@@ -298,7 +299,11 @@ class Grok(OpenAI):
         await super().on_conversation_item_create(said)
 
     async def on_conversation_item_truncate(self, said: dict[str, Any]) -> None:
-        raise AssertionError("it cannot truncate")
+        """Older servers refuse it, with an error that names no event."""
+        assert not self.refused_truncation, "truncated again after a refusal"
+        self.refused_truncation = True
+        message = f"Unknown event type: {said['type']}"
+        await self.send("error", error={"type": "invalid_request_error", "message": message})
 
     async def on_response_create(self, said: dict[str, Any]) -> None:
         """A request without new input is dropped without an error."""

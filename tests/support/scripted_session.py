@@ -20,6 +20,7 @@ from voicechat.core.items import (
     Usage,
     entry_id,
 )
+from voicechat.core.settings import Capabilities
 from voicechat.errors import VoicechatError
 from voicechat.session.updates import (
     Cleared,
@@ -59,6 +60,7 @@ class ScriptedSession(Publisher):
         self.near_limit: RateLimit | None = None
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()
+        self.capabilities = Capabilities()
         self.waiting_servers: tuple[str, ...] = ()
         self.questions: tuple[Question, ...] = ()
         self.themes: tuple[str, ...] = ()
@@ -86,6 +88,9 @@ class ScriptedSession(Publisher):
 
     def request_copy(self, text: str) -> None:
         self.tell(CopyRequested(text))
+
+    def may_have_voice(self, name: str) -> bool:
+        return name in self.voices
 
     def type(self, text: str) -> None:
         self.asked.append(("type", text))

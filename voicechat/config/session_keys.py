@@ -191,6 +191,11 @@ def _mcp_server(place: SettingPlace, table: object) -> McpServer:
     return server
 
 
+def _pronunciation(place: SettingPlace, name: str, value: object) -> object:
+    words = cast("dict[str, object]", _plain(dict[str, object])(place, name, value))
+    return {word: _plain(str)(place.below(name), word, spoken) for word, spoken in words.items()}
+
+
 def _audio_format(place: SettingPlace, name: str, value: object) -> object:
     formats = {
         "pcm16": AudioFormat(), "pcmu": AudioFormat("pcmu", 8_000),
@@ -225,6 +230,11 @@ KEYS: Mapping[str, SessionKey] = {
     ),
     "speed": SessionKey(
         _plain(float), "{:g} to {:g}".format(*SPEED_RANGE), "Speed of the assistant's voice."
+    ),
+    "pronunciation": SessionKey(
+        _pronunciation,
+        "table of words and spoken forms",
+        "Spoken forms of written words, such as names (xAI).",
     ),
     "max_output_tokens": SessionKey(
         _token_limit, "1 to 1000000, or inf", "Limit of tokens for a response; inf for none."

@@ -117,6 +117,8 @@ class CreateResponse:
     metadata: Mapping[str, str] = field(default_factory=dict)
     output: Literal["audio", "text"] | None = None
     """Output of this response; None for the session's setting."""
+    verbatim: str | None = None
+    """Text to speak word for word, without the model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,13 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Speak this text word for word. Only if the provider can; see `Capabilities.verbatim`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Configure:
     """Change the settings. Those that a running session cannot change apply to the next one."""
 
@@ -238,6 +245,7 @@ Input = (
     Disconnected
     | MicBlock
     | Typed
+    | Say
     | Configure
     | AskOutOfBand
     | InsertMessage

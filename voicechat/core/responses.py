@@ -43,6 +43,8 @@ class Responses:
         self._out_of_band_ids = RecentIds()
         self._with_output = RecentIds()
         self._turn: Turn | None = None
+        self._verbatim: str | None = None
+        """Text that the response that is due speaks word for word."""
         self._hanging = False
         self._answer_due: float | None = None
         self._continuation_due: float | None = None
@@ -65,7 +67,8 @@ class Responses:
             slot.request_due = False
         if slot.may_request and free:
             slot.request()
-            self._buffer.send(commands.CreateResponse())
+            verbatim, self._verbatim = self._verbatim, None
+            self._buffer.send(commands.CreateResponse(verbatim=verbatim))
         if slot.state is not self._state:
             slot.seen_at = self._now
 
@@ -102,6 +105,12 @@ class Responses:
         """Request a response when the state permits it; with `on` false, withdraw this."""
         self._slot.request_due = on
 
+    def say(self, text: str) -> None:
+        """Interrupt the response, and request one that speaks this text."""
+        self.cancel_request()
+        self.interrupt(provider_cancels=False)
+        self._verbatim, self._slot.request_due = text, True
+
     def request_again(self) -> None:
         """Cancel a response that has not started, and request it again."""
         if self.requested and self._capabilities.cancel:
@@ -110,7 +119,7 @@ class Responses:
 
     def cancel_request(self) -> None:
         """Withdraw any request for a response, and expect none."""
-        self._slot.request_due = False
+        self._slot.request_due, self._verbatim = False, None
         self._answer_due = self._continuation_due = None
 
     @property
@@ -248,7 +257,8 @@ class Responses:
         running = self._slot.cancel()
         if running is not None:
             self._items.close_items(running, ItemStatus.INTERRUPTED)
-            if self._capabilities.cancel and not provider_cancels:
+            cancelled = provider_cancels and self._capabilities.cancels_on_speech
+            if self._capabilities.cancel and not cancelled:
                 self._buffer.send(commands.CancelResponse(running))
         for response_id in self._items.stop_playback(self._now):
             self._slot.dead.add(response_id)
@@ -298,7 +308,7 @@ class Responses:
         waits = self._answer_due is not None or self._continuation_due is not None
         response_pending = self._slot.response_pending or waits
         self._slot.reset()
-        self._hanging = False
+        self._hanging, self._verbatim = False, None
         self._answer_due = self._continuation_due = None
         self._tool_calls.connection_lost()
         self._items.connection_lost()

@@ -194,6 +194,8 @@ class SessionSettings:
     noise_reduction: NoiseReduction | None = None
     speed: float | None = None
     """Speaking speed; 1 is normal."""
+    pronunciation: Mapping[str, str] | None = field(default=None, hash=False)
+    """Spoken forms of written words, such as names: `{"Nguyen": "win"}`."""
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: str | McpChoice | None = None
     """auto, none, required, or the name of a tool that must be used."""
@@ -227,12 +229,16 @@ class Capabilities:
     """A spoken item can be truncated to what was heard."""
     cancel: bool = True
     """A running response can be cancelled by a command."""
+    cancels_on_speech: bool = True
+    """The provider itself cancels the running response when it detects speech."""
     semantic_vad: bool = True
     text_output: bool = True
     commit_starts_response: bool = False
     """A commit alone starts a response; `CreateResponse` must not follow it."""
     input_rates: tuple[int, ...] = (24_000,)
     output_rates: tuple[int, ...] = (24_000,)
+    verbatim: bool = False
+    """A text can be spoken word for word, without the model."""
     out_of_band: bool = True
     """Responses outside the conversation can be requested."""
     retrieve: bool = True

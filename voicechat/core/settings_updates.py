@@ -38,9 +38,9 @@ _FALLBACKS = SessionSettings(turn_detection=ServerVad(), transcription=None)
 """Values that replace refused settings."""
 
 _OPTIONAL = (
-    "voice", "turn_detection", "transcription", "noise_reduction", "speed", "tool_choice",
-    "max_output_tokens", "parallel_tool_calls", "reasoning_effort", "temperature", "tracing",
-    "truncation", "prompt", "include", "instructions",
+    "voice", "turn_detection", "transcription", "noise_reduction", "speed", "pronunciation",
+    "tool_choice", "max_output_tokens", "parallel_tool_calls", "reasoning_effort", "temperature",
+    "tracing", "truncation", "prompt", "include", "instructions",
 )  # fmt: skip
 
 Parts = dict[str, object]

@@ -48,6 +48,11 @@ def has_waiting_servers(session: Session) -> bool:
     return bool(session.waiting_servers)
 
 
+def can_say(session: Session) -> bool:
+    """Return True if the model can speak a given text."""
+    return session.capabilities.verbatim
+
+
 def has_entries(session: Session) -> bool:
     """Return True if the conversation is not empty."""
     return bool(session.transcript.entries)

@@ -43,7 +43,7 @@ def voice(session: Session, name: str) -> str:
         name = _next_voice(session)
     if not name.isprintable() or len(name) > _MAX_VOICE_NAME:
         raise UsageError("/voice takes the name of a voice.")
-    if voices and name not in voices and not name.startswith("voice_"):
+    if not session.may_have_voice(name):
         raise UsageError(f"{session.model} has no voice {name[:40]!r}.", nearest(name, voices))
     notes = session.change(voice=name)
     return _changed(f"The voice is {name}.", notes)
@@ -61,6 +61,13 @@ def instructions(session: Session, text: str) -> str:
     if not text:
         return f"The instructions: {session.instructions}"
     return _changed("The instructions are changed.", session.change(instructions=text))
+
+
+def say(session: Session, text: str) -> None:
+    """Speak the text word for word."""
+    if not text:
+        raise UsageError("/say takes the text to speak.")
+    session.say(text)
 
 
 def speed(session: Session, argument: str) -> str:

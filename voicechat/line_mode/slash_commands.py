@@ -93,6 +93,13 @@ COMMANDS: Mapping[str, Command] = {
         starts_turn=True,
         choices=command_choices.image_files,
     ),
+    "/say": Command(
+        "speak a text word for word",
+        setting_commands.say,
+        "TEXT",
+        starts_turn=True,
+        available=command_choices.can_say,
+    ),
     "/mute": Command(
         "mute the microphone",
         sound_commands.mute,

@@ -10,12 +10,12 @@ from dataclasses import replace
 from voicechat.core.price import Price
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.providers.openai.openai_codec import Dialect
-from voicechat.providers.openai.openai_parts import CONTINUOUS, Message, ignored
+from voicechat.providers.openai.openai_parts import UNCOMMON, Message, ignored
 from voicechat.providers.openai.openai_session import RATE, odd_rates, session_object
 from voicechat.providers.provider import Provider
 
 _UNSUPPORTED = (
-    *CONTINUOUS,
+    *UNCOMMON,
     "mcp_servers",
     "noise_reduction",
     "parallel_tool_calls",

@@ -49,8 +49,8 @@ class Provider:
     models: tuple[str, ...] = ()
     """Models to list. A remote provider accepts any other name, too."""
     voices: tuple[str, ...] = ()
-    voice_list: str | None = None
-    """Path of the list of all voices below the root of its API; None if it has no list."""
+    voice_lists: tuple[str, ...] = ()
+    """Paths of the lists of all voices below the root of its API; empty if it has no lists."""
     model_voices: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Voices of the models that have others than `voices`."""
     translation_models: tuple[str, ...] = ()

@@ -1,19 +1,24 @@
 """xAI's voice models: a dialect of the OpenAI Realtime wire, and the catalog entry.
 
-The session object mixes the GA and beta shapes, so it has a writer here. Events have GA names,
-with differences that `TABLE` corrects:
+Events have GA names, with differences that `TABLE` corrects:
 
 * a response that the user interrupts before their turn is committed never ends;
 * there is no `conversation.item.done`;
 * with turn detection off, speech events still arrive and mean nothing;
-* billed seconds are a running total of the conversation.
+* billed seconds are a running total of the conversation;
+* an error does not always name the event that caused it.
+
+Detected speech does not always end the running response, so an interruption cancels it and then
+truncates its item. Older servers refuse to truncate; a server that refused it once is not asked
+again.
 
 With turn detection off, a commit alone starts the response, and audio sent during a response
 would abort it without an end; the codec holds that audio back.
 
-Sources: xAI docs, "Voice Agent API" (session parameters, client and server events, ephemeral
-tokens), "Text to Speech" (list of voices) and "Models and Pricing"; the differences were recorded
-from its sockets.
+Sources: xAI docs, "Voice Agent API" (client and server events, `force_message`, ephemeral
+tokens), "Text to Speech" and "Custom Voices" (lists of voices) and "Models and Pricing"; pipecat,
+pull request 5255 of xAI (cancel and truncate at an interruption, and the texts of errors); the
+other differences were recorded from its sockets.
 """
 
 from __future__ import annotations
@@ -24,11 +29,11 @@ from functools import partial
 
 from voicechat.core.commands import (
     ClearOutput,
+    CommandName,
     CreateMessage,
     CreateResponse,
     DeleteItem,
     RetrieveItem,
-    TruncateItem,
 )
 from voicechat.core.events import (
     Event,
@@ -40,39 +45,17 @@ from voicechat.core.events import (
     Unmapped,
 )
 from voicechat.core.price import Price
-from voicechat.core.settings import (
-    Capabilities,
-    McpServer,
-    SemanticVad,
-    ServerVad,
-    SessionSettings,
-    Transcription,
-    TurnDetection,
-)
+from voicechat.core.settings import Capabilities
 from voicechat.errors import Secret
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
 from voicechat.providers.json_fields import as_text, fields, number
 from voicechat.providers.openai import openai_events
-from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai import openai_responses as replies
 from voicechat.providers.openai.openai_codec import Dialect, OpenAICodec
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of
-from voicechat.providers.openai.openai_parts import (
-    CONTINUOUS,
-    Message,
-    everything,
-    ignored,
-    no_setting,
-    without_none,
-)
-from voicechat.providers.openai.openai_session import (
-    WRITERS,
-    Writers,
-    audio_format,
-    create_message,
-    odd_rates,
-)
+from voicechat.providers.openai.openai_parts import Message, everything, without_none
+from voicechat.providers.openai.openai_session import WRITERS, Writers, create_message
 from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import (
     HttpRequest,
@@ -82,101 +65,8 @@ from voicechat.providers.rest import (
     below_socket,
     post,
 )
+from voicechat.providers.xai_session import RATES, session_object, unsupported
 from voicechat.system.dial_target import DialTarget
-
-TRANSCRIBER = "grok-transcribe"
-
-RATES = (24_000, 16_000, 48_000, 44_100, 32_000, 22_050, 8_000)
-"""Rates of PCM16, in Hz, the preferred one first."""
-
-_EFFORTS = ("none", "high")
-
-_UNSUPPORTED = (
-    *CONTINUOUS,
-    "noise_reduction",
-    "max_output_tokens",
-    "parallel_tool_calls",
-    "temperature",
-    "tracing",
-    "truncation",
-    "prompt",
-    "include",
-    "transcription.prompt",
-    "transcription.delay",
-)
-
-
-def session_object(settings: SessionSettings) -> Message:
-    """Return the whole session object; a setting that is None is left out."""
-    effort = settings.reasoning_effort
-    spoken = {
-        "format": audio_format(settings.output_format),
-        **without_none({"speed": settings.speed}),
-    }
-    heard = {
-        "format": audio_format(settings.input_format),
-        **without_none({"transcription": _transcription(settings.transcription)}),
-    }
-    return {
-        "turn_detection": _turn_detection(settings.turn_detection),
-        "audio": {"input": heard, "output": spoken},
-        "tools": parts.tools(replace(settings, mcp_servers=_reachable(settings))),
-        **without_none({
-            "instructions": settings.instructions,
-            "voice": settings.voice,
-            "tool_choice": parts.tool_choice(settings.tool_choice),
-            "reasoning": {"effort": effort} if effort in _EFFORTS else None,
-        }),
-    }  # fmt: skip
-
-
-def _transcription(wanted: Transcription | None) -> Message | None:
-    if wanted is None:
-        return None
-    languages = wanted.languages or (wanted.language,)
-    return without_none({
-        "model": wanted.model or TRANSCRIBER,
-        "language_hint": languages[0],
-        "keyterms": list(wanted.keywords) or None,
-    })  # fmt: skip
-
-
-def _turn_detection(wanted: TurnDetection) -> Message | None:
-    if isinstance(wanted, SemanticVad):
-        wanted = ServerVad(interrupt_response=wanted.interrupt_response)
-    return parts.turn_detection(wanted)
-
-
-def _reachable(settings: SessionSettings) -> tuple[McpServer, ...]:
-    return tuple(server for server in settings.mcp_servers if server.url)
-
-
-def unsupported(provider: str, settings: SessionSettings) -> list[str]:
-    """Return a sentence for each setting that is not supported or has no effect."""
-    wanted = settings.transcription
-    detection = settings.turn_detection
-    effort = settings.reasoning_effort
-    instead = {
-        "turn_detection semantic_vad": isinstance(detection, SemanticVad)
-        and "a silence ends the turn",
-        "turn_detection.create_response": detection is not None
-        and not detection.create_response
-        and "every turn is answered",
-        "output text": settings.output == "text" and "it always speaks",
-        "transcription.languages": wanted is not None
-        and len(wanted.languages) > 1
-        and "the first one is used",
-        f"reasoning_effort {effort}": effort not in (None, *_EFFORTS)
-        and "it accepts none and high; its default is used",
-        "mcp_servers.connector": len(_reachable(settings)) < len(settings.mcp_servers)
-        and "only servers with a url are used",
-    }
-    return [
-        *ignored(provider, settings, _UNSUPPORTED),
-        *(no_setting(provider, name, what) for name, what in instead.items() if what),
-        *odd_rates(provider, settings, RATES),
-    ]
-
 
 # --------------------------------------------------------------------------- server events
 
@@ -234,6 +124,23 @@ def _output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     yield ItemAdded(item_id, kind, role, text, done=True)
 
 
+_REFUSALS = {
+    "truncat": CommandName.TRUNCATE_ITEM,
+    "no active response": CommandName.CANCEL_RESPONSE,
+}
+"""Texts in errors about commands that need no success."""
+
+
+def _error(state: OpenAIState, frame: Frame) -> Iterable[Event]:
+    for error in openai_events.error_event(state, frame):
+        text = error.message.lower()
+        named = (name for part, name in _REFUSALS.items() if part in text)
+        command = error.command or next(named, None)
+        if command is CommandName.TRUNCATE_ITEM:
+            state.refused.add(command)
+        yield replace(error, command=command)
+
+
 TABLE = {
     **openai_events.TABLE,
     "response.created": _created,
@@ -242,6 +149,7 @@ TABLE = {
     "conversation.item.added": _item_added,
     "input_audio_buffer.speech_started": _speech_started,
     "input_audio_buffer.speech_stopped": _speech_stopped,
+    "error": _error,
 }
 """Reader of each wire type."""
 
@@ -265,19 +173,26 @@ def _create_response(command: CreateResponse) -> Message:
     return {"response": asked} if asked else {}
 
 
+def _verbatim(text: str) -> Message:
+    """Return the item that the server speaks by itself: no `response.create` follows."""
+    content = [{"type": "output_text", "text": text}]
+    return {"type": "force_message", "role": "assistant", "content": content}
+
+
 _WRITERS: Writers = {
     **WRITERS,
     CreateMessage: ("conversation.item.create", _create_message),
     CreateResponse: ("response.create", _create_response),
 }
 # The server could delete items, but does not report the ids it gives to typed ones.
-_UNKNOWN = {TruncateItem, RetrieveItem, DeleteItem, ClearOutput}
+_UNKNOWN = {RetrieveItem, DeleteItem, ClearOutput}
 
 XAI = Dialect(
     name="xai",
     capabilities=Capabilities(
         speed_range=(0.7, 1.5),
-        truncate=False,
+        cancels_on_speech=False,
+        verbatim=True,
         semantic_vad=False,
         text_output=False,
         commit_starts_response=True,
@@ -297,6 +212,7 @@ XAI = Dialect(
     fixed=("purpose",),
     short_ids=False,
     half_duplex=True,
+    verbatim=_verbatim,
     clears_first=True,
 )
 """The dialect of xAI."""
@@ -328,9 +244,14 @@ def _dial(url: str, token: Secret) -> DialTarget:
 PROVIDER = Provider(
     name=XAI.name,
     default_model="grok-voice-latest",
-    models=("grok-voice-latest", "grok-voice-think-fast-2.0", "grok-voice-think-fast-1.0"),
+    models=(
+        "grok-voice-latest",
+        "grok-voice-3.0",
+        "grok-voice-think-fast-2.0",
+        "grok-voice-think-fast-1.0",
+    ),
     voices=("ara", "eve", "rex", "sal", "leo"),
-    voice_list="tts/voices",
+    voice_lists=("tts/voices", "custom-voices"),
     prices={
         "grok-voice-latest": Price(minute=0.08, dated="2026-09-24"),
         "grok-voice-think-fast-2.0": Price(minute=0.08, dated="2026-09-24"),

@@ -128,7 +128,17 @@ class SessionControls(SessionView):
     @property
     def voices(self) -> tuple[str, ...]:
         """Voices of this model; empty when they are unknown."""
-        return self._chosen.choice.voices
+        return self._chosen.voices
+
+    def _confirm_model(self) -> None:
+        """Note that the model works, and ask its provider for its voices in the background."""
+        self._chosen.confirm(self._codec())
+        if self._tasks is not None and self._chosen.lists_voices:
+            self._tasks.create_task(self._chosen.list_voices())
+
+    def may_have_voice(self, name: str) -> bool:
+        """Return False if this model is known not to have this voice."""
+        return self._chosen.may_have_voice(name)
 
     @property
     def tools(self) -> tuple[ToolSpec, ...]:
@@ -149,6 +159,17 @@ class SessionControls(SessionView):
             self._show(candidates, text)
         else:
             self._handle(inputs.Typed(text))
+
+    def say(self, text: str) -> None:
+        """Speak this text word for word, without the model. Interrupts the assistant.
+
+        Raises `UsageError` if the provider cannot.
+        """
+        if not self.capabilities.verbatim:
+            raise UsageError(
+                f"{self.model} cannot speak a given text.", "Use a model of xAI, or ask for it."
+            )
+        self._handle(inputs.Say(text))
 
     def show(self, argument: str) -> None:
         """Show the image whose path begins the argument, with the text that follows.

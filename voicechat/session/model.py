@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from voicechat.providers.catalog import ModelChoice
     from voicechat.providers.codec import Codec
     from voicechat.session.local_server import LocalServer
+    from voicechat.session.served_voices import ServedVoices
 
 
 CUSTOM_VOICE = "voice_"
@@ -62,8 +63,8 @@ class ChosenModel:
         self._local_codec: Callable[[], Codec] | None = None
         """Makes codecs for the embedded server; None unless it runs."""
         self._previous: tuple[ModelChoice, Options] | None = None
-        self._listed_voices = False
-        """The provider has listed its voices."""
+        self._listed: dict[str, ServedVoices] = {}
+        """Voices that providers have listed, by the name of the provider."""
         self._select(self._resolved(options.model or "", same=True))
         self._unknown_voice = self._drop_unknown_voice()
         self._token_auth: TokenAuth | None = None
@@ -91,10 +92,8 @@ class ChosenModel:
 
         Raises `UsageError` if a flag names the voice.
         """
-        name, voices = self.options.voice, self.choice.voices
-        if name is None or not voices or name in voices or name.startswith(CUSTOM_VOICE):
-            return ""
-        if self._has_other_server() or (self._voice_list and not self._listed_voices):
+        name, voices = self.options.voice, self.voices
+        if name is None or self.may_have_voice(name) or self._has_other_server():
             return ""
         where = self.options.origin("voice")
         hint = similar(name, voices) or f"Choose one of: {', '.join(voices)}."
@@ -105,27 +104,46 @@ class ChosenModel:
         return f"{sentence} The default voice speaks. {hint}"
 
     @property
-    def _voice_list(self) -> str | None:
+    def voices(self) -> tuple[str, ...]:
+        """Known voices of this model; empty if none are known."""
+        listed = self._listed.get(self.choice.provider)
+        return listed.names if listed is not None and listed.names else self.choice.voices
+
+    def may_have_voice(self, name: str) -> bool:
+        """Return False if the provider is known not to have this voice."""
+        voices = self.voices
+        if not voices or name in voices or name.startswith(CUSTOM_VOICE):
+            return True
+        listed = self._listed.get(self.choice.provider)
+        is_complete = not self._voice_lists if listed is None else listed.complete
+        return not is_complete
+
+    @property
+    def _voice_lists(self) -> tuple[str, ...]:
         from voicechat.providers.catalog import provider_named
 
         provider = provider_named(self.choice.provider)
-        return provider.voice_list if provider is not None else None
+        return provider.voice_lists if provider is not None else ()
 
-    async def _list_voices(self) -> None:
-        """Ask the provider for its voices if the requested one is not known here.
+    @property
+    def lists_voices(self) -> bool:
+        """True if the provider itself has lists of its voices that were not requested yet."""
+        return self._may_list_voices and not self._has_other_server()
 
-        Without an answer, the provider checks the voice itself.
-        """
-        is_known = self.options.voice is None or self.options.voice in self.choice.voices
-        if is_known or self._voice_list is None or TokenAuth.is_enabled(self.options):
+    @property
+    def _may_list_voices(self) -> bool:
+        is_listed = self.choice.provider in self._listed
+        return bool(self._voice_lists) and not is_listed and not TokenAuth.is_enabled(self.options)
+
+    async def list_voices(self) -> None:
+        """Ask the provider for its voices. Without an answer, it checks a voice itself."""
+        if not self._may_list_voices:
             return
         from voicechat.session.served_voices import served_voices
 
-        voices = await served_voices(self.choice.codec().endpoint(), self._voice_list)
-        if voices:
-            self._listed_voices = True
-            self.choice = replace(self.choice, voices=voices)
-            self._unknown_voice = self._drop_unknown_voice()
+        choice = self.choice
+        listed = await served_voices(choice.codec().endpoint(), self._voice_lists)
+        self._listed[choice.provider] = listed
 
     def _has_other_server(self) -> bool:
         """True if an address names another server, which may have other voices."""
@@ -166,7 +184,9 @@ class ChosenModel:
 
         Raises `UsageError` if the server has several models, or not the voice.
         """
-        await self._list_voices()
+        if self.options.voice is not None and self.options.voice not in self.voices:
+            await self.list_voices()
+            self._unknown_voice = self._drop_unknown_voice()
         if not self.choice.asks_server:
             return
         from voicechat.session.served_models import served_model

@@ -1,9 +1,14 @@
 """The voices that a provider lists for the user's account, custom ones among them.
 
-Source: xAI docs, "Text to Speech", `GET /v1/tts/voices`.
+Sources: xAI docs, "Text to Speech" (`GET /v1/tts/voices`) and "Custom Voices"
+(`GET /v1/custom-voices`: custom voices are in this list only).
 """
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import msgspec
 
@@ -17,22 +22,34 @@ _MAX_NAME = 100
 
 class _Voices(msgspec.Struct):
     voices: list[object]
+    pagination_token: object = None
 
 
-async def served_voices(target: DialTarget, path: str) -> tuple[str, ...]:
-    """Return the names in the list at `path` below the API of this socket; empty if there is none.
+@dataclass(frozen=True, slots=True)
+class ServedVoices:
+    """Voices that a provider lists."""
+
+    names: tuple[str, ...]
+    complete: bool
+    """False if a list was not readable to its end, so that there may be other voices."""
+
+
+async def served_voices(target: DialTarget, paths: Iterable[str]) -> ServedVoices:
+    """Return the voices in the lists at `paths` below the API of this socket.
 
     Names that cannot be requested are left out.
     """
-    content = await list_at(f"{root_of(target.url)}/{path}", target)
-    found = None if content is None else parse(content, _Voices)
-    if found is None:
-        return ()
-    entries = map(fields, found.voices[:_MAX_VOICES])
-    names = (
-        name
-        for entry in entries
-        if (name := as_text(entry.get("voice_id"))) == entry.get("voice_id")
-    )
-    usable = (n for n in names if 0 < len(n) <= _MAX_NAME and n.isprintable() and " " not in n)
-    return tuple(dict.fromkeys(usable))
+    root = root_of(target.url)
+    contents = await asyncio.gather(*(list_at(f"{root}/{path}", target) for path in paths))
+    lists = [None if content is None else parse(content, _Voices) for content in contents]
+    names = (name for each in lists if each is not None for name in _names(each))
+    complete = all(each is not None and not each.pagination_token for each in lists)
+    return ServedVoices(tuple(dict.fromkeys(names)), complete)
+
+
+def _names(found: _Voices) -> Iterator[str]:
+    for entry in map(fields, found.voices[:_MAX_VOICES]):
+        name = as_text(entry.get("voice_id"))
+        usable = 0 < len(name) <= _MAX_NAME and name.isprintable() and " " not in name
+        if usable and name == entry.get("voice_id"):
+            yield name

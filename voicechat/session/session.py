@@ -315,7 +315,7 @@ class Session(SessionControls):
             self._connections.renew()
         if isinstance(event, events.SessionCreated):
             self.offline_error, self._retries = None, 0
-            self._chosen.confirm(self._codec())
+            self._confirm_model()
             if self._connections.sessions_created == 1 and self._sound_opened_once:
                 self._play(sound.Cue("ready"))
         self._arm_timer()

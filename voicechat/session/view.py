@@ -176,6 +176,10 @@ class SessionView(ABC):
         """Voices of this model; empty when they are unknown."""
         return ()
 
+    def may_have_voice(self, name: str) -> bool:
+        """Return False if this model is known not to have this voice."""
+        return True
+
     @property
     def tools(self) -> tuple[ToolSpec, ...]:
         """The tools that the model can call."""
@@ -195,6 +199,10 @@ class SessionView(ABC):
 
     def type(self, text: str) -> None:
         """Send a typed line."""
+
+    def say(self, text: str) -> None:
+        """Speak a text word for word."""
+        raise _read_only_error()
 
     def show(self, argument: str) -> None:
         """Show an image."""

@@ -38,7 +38,7 @@ from voicechat.providers.gateway import gateway_events
 from voicechat.providers.gateway.gateway_events import GatewayState
 from voicechat.providers.gateway.normalized_config import config_of
 from voicechat.providers.json_fields import encode
-from voicechat.providers.openai.openai_parts import CONTINUOUS, ignored, no_setting, without_none
+from voicechat.providers.openai.openai_parts import UNCOMMON, ignored, no_setting, without_none
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
@@ -231,7 +231,7 @@ class GatewayCodec:
 
 
 _UNSUPPORTED = (
-    *CONTINUOUS,
+    *UNCOMMON,
     "noise_reduction", "speed", "tool_choice", "max_output_tokens", "mcp_servers",
     "parallel_tool_calls", "reasoning_effort", "temperature", "tracing", "truncation", "prompt",
     "include", "transcription.keywords", "transcription.delay",

@@ -169,7 +169,7 @@ class NormalizedWire:
         if self._continuous is not None and (frame := frame_of(event)) is not None:
             return [frame]
         starts = kind == "session-start" and self._continuous is not None
-        if kind in SILENT and not starts:
+        if (kind in SILENT and not starts) or kind in _DROPPED.get(self._provider, ()):
             return []
         if kind == "session-update" or starts:
             config = {**self._config, **fields(event.get("config"))}
@@ -221,6 +221,10 @@ _CLIENT = frozenset({
     "conversation-item-create", "conversation-item-truncate", "response-create",
     "response-cancel",
 })  # fmt: skip
+
+
+_DROPPED = {"xai": frozenset({"conversation-item-truncate"})}
+"""Client events that the AI SDK does not send, by provider (`@ai-sdk/xai`)."""
 
 
 def _command(kind: str, event: Message) -> Command:

@@ -19,7 +19,7 @@ from voicechat.core.settings import (
     Transcription,
 )
 from voicechat.providers.google.google_tools import declaration, wire_names
-from voicechat.providers.openai.openai_parts import CONTINUOUS, ignored, no_setting, without_none
+from voicechat.providers.openai.openai_parts import UNCOMMON, ignored, no_setting, without_none
 
 Message = dict[str, object]
 
@@ -187,7 +187,7 @@ def _transcription(wanted: Transcription) -> Message:
 
 
 _UNSUPPORTED = (
-    *CONTINUOUS,
+    *UNCOMMON,
     "noise_reduction", "speed", "mcp_servers", "parallel_tool_calls", "tracing", "truncation",
     "prompt", "include", "transcription.model", "transcription.prompt", "transcription.delay",
 )  # fmt: skip

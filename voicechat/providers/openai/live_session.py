@@ -39,7 +39,7 @@ _DELEGATION = (
 
 _UNSUPPORTED = (
     "speed", "noise_reduction", "temperature", "tracing", "truncation", "prompt", "include",
-    "translate_to",
+    "translate_to", "pronunciation",
     "transcription.model", "transcription.language", "transcription.languages",
     "transcription.prompt", "transcription.keywords", "transcription.delay",
 )  # fmt: skip

@@ -24,7 +24,7 @@ from voicechat.errors import Secret
 from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai.openai_codec import Dialect
 from voicechat.providers.openai.openai_parts import (
-    CONTINUOUS,
+    UNCOMMON,
     Message,
     everything,
     ignored,
@@ -46,7 +46,7 @@ TRANSCRIBER = "whisper-1"
 _FORMATS = {"pcm16": "pcm16", "pcmu": "g711_ulaw", "pcma": "g711_alaw"}
 
 _UNSUPPORTED = (
-    *CONTINUOUS,
+    *UNCOMMON,
     "parallel_tool_calls",
     "truncation",
     "prompt",

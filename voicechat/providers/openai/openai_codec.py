@@ -92,6 +92,8 @@ class Dialect:
     once it has spoken."""
     half_duplex: bool = False
     """Without turn detection, audio sent during a response would abort it."""
+    verbatim: Callable[[str], Message] | None = None
+    """Returns the item that makes the server speak a text; None if it has no such item."""
     clears_first: bool = False
     """Without turn detection, a response needs a change of the input buffer before it."""
     key_variable: str = ""
@@ -265,6 +267,9 @@ class OpenAICodec:
                 return self._plain(command)
 
     def _respond(self, command: CreateResponse) -> list[str | bytes]:
+        if command.verbatim is not None and self._dialect.verbatim is not None:
+            item = self._dialect.verbatim(command.verbatim)
+            return [self._message(command, "conversation.item.create", {"item": item})]
         if command.out_of_band:
             if not self.capabilities.out_of_band:
                 return []
@@ -275,7 +280,8 @@ class OpenAICodec:
         return [*before, *self._plain(command)]
 
     def _plain(self, command: Command) -> list[str | bytes]:
-        if type(command) not in self._dialect.writers:
+        name = COMMAND_NAMES[type(command)]
+        if type(command) not in self._dialect.writers or name in self._state.refused:
             return []
         if self._dialect.short_ids:
             command = self._ids.outgoing(command)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from voicechat.core.commands import CommandName
 from voicechat.core.events import ItemKind, RemoteCall, RemoteTools
 from voicechat.core.items import Usage
 from voicechat.providers.json_fields import Samples, Stream, as_list, as_text, count, fields, number
@@ -121,6 +122,8 @@ class OpenAIState:
     """The response that was ended here because the server never ends it."""
     billed_seconds: float = 0.0
     """Billed seconds so far, for servers that send a running total."""
+    refused: set[CommandName] = field(default_factory=set)
+    """Commands that the server refused and does not get again."""
     out_of_band_requested: bool = False
     """An out-of-band response was requested on this connection."""
     items: dict[str, ItemState] = field(default_factory=dict)

@@ -239,6 +239,9 @@ def _difference(before: Message, after: Message) -> Message:
 CONTINUOUS = ("backing_model", "translate_to")
 """Settings that only continuous sessions have."""
 
+UNCOMMON = (*CONTINUOUS, "pronunciation")
+"""Settings that few providers have."""
+
 
 def ignored(provider: str, settings: SessionSettings, names: Iterable[str]) -> list[str]:
     """Return a sentence for each of these fields that is set; the provider has no such setting.

@@ -15,6 +15,7 @@ from voicechat.providers.openai.openai_parts import Message
 _SETTINGS = {
     "voice": "voice",
     "speed": "speed",
+    "replace": "pronunciation",
     "transcription": "transcription",
     "input_audio_transcription": "transcription",
     "turn_detection": "turn_detection",

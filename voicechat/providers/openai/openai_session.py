@@ -85,7 +85,7 @@ def session_object(settings: SessionSettings) -> Message:
 
 def unsupported(provider: str, settings: SessionSettings) -> list[str]:
     """Return a sentence for each setting that `session_object` cannot carry."""
-    found = ignored(provider, settings, ("temperature", *parts.CONTINUOUS))
+    found = ignored(provider, settings, ("temperature", *parts.UNCOMMON))
     found += [
         no_setting(provider, name)
         for name in parts.unsupported_transcription(settings.transcription)

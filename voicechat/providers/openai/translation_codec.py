@@ -43,7 +43,7 @@ TRANSCRIBER = parts.STREAMING_TRANSCRIBER
 """Writes down the words that are translated."""
 
 _UNSUPPORTED = (
-    "voice", "speed", "temperature", "tracing", "truncation", "prompt", "include",
+    "voice", "speed", "pronunciation", "temperature", "tracing", "truncation", "prompt", "include",
     "max_output_tokens", "tool_choice", "parallel_tool_calls", "reasoning_effort", "backing_model",
     "mcp_servers", "transcription.language", "transcription.languages", "transcription.prompt",
     "transcription.keywords", "transcription.delay",
