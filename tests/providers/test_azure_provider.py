@@ -10,7 +10,7 @@ from wire_examples import NO_RECORDINGS, RECORDINGS
 from voicechat.core import commands, events
 from voicechat.core.settings import ServerVad, SessionSettings, Transcription
 from voicechat.errors import KeyMissing, Secret, UsageError
-from voicechat.providers.catalog import resolve
+from voicechat.providers.catalog import resolve, token_endpoint
 
 KEY = {"AZURE_OPENAI_API_KEY": "az-1"}
 HOST = "https://res.openai.azure.com"
@@ -113,3 +113,18 @@ def test_a_live_deployment(variable, header):
     assert list(target.headers) == [header]
     assert codec.capabilities.continuous
     assert '"model":"mine"' in codec.opening(SessionSettings())[0]
+
+
+@pytest.mark.parametrize(
+    ("wire", "beta"), [("ga", False), ("beta", True), ("voice-live", False), ("live", False)]
+)
+def test_a_token_of_entra_is_a_bearer_token_on_every_api(wire, beta):
+    choice = resolve(
+        "azure/mine", environ={"AZURE_OPENAI_ENDPOINT": HOST}, wire=wire, short_lived=True
+    )
+    target = token_endpoint("azure").dial(choice.codec().endpoint().url, Secret("e-1"))
+    shown = {name: value.reveal() for name, value in target.headers.items()}
+    assert shown == {
+        "Authorization": "Bearer e-1",
+        **({"OpenAI-Beta": "realtime=v1"} if beta else {}),
+    }

@@ -25,8 +25,10 @@ from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, VoicechatError
+from voicechat.session import token_command
 from voicechat.session.session import Session
 from voicechat.session.token_auth import read
+from voicechat.session.token_command import printed_by
 from voicechat.session.updates import Link
 
 TOKENS = {
@@ -227,6 +229,59 @@ async def test_a_token_that_expands_to_megabytes(setup: Setup) -> None:
     with pytest.raises(ConnectError, match="sent no token: The answer has an unknown encoding"):
         async with running_session(options):
             pass
+
+
+async def test_a_command_prints_a_token_for_each_connection(tmp_path) -> None:
+    runs = tmp_path / "runs"
+    runs.write_text("")
+    command = f"sh -c 'echo run >> {runs}; echo warning >&2; echo ek_planted'"
+    async with provided("azure") as provider:
+        options = replace(provider.options, token_command=command)
+        async with running_session(options) as driver:
+            await says(driver, "one")
+            driver.session.new_conversation()
+            await driver.until(lambda: len(provider.shown) == 2)
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+        assert provider.shown == [SHOWN["azure"]] * 2
+        assert provider.keys == []
+    assert runs.read_text() == "run\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "words"),
+    [
+        ("no-such-program --now", UsageError, "a program that does not exist: 'no-such-program'"),
+        ("echo 'open", UsageError, "cannot be read: No closing quotation"),
+        ("sh -c 'exit 3'", ConnectError, "sh failed with exit code 3"),
+        ("head -c 400000 /dev/zero", ConnectError, "head printed too much"),
+        ("true", KeyMissing, "There is no token in the token command"),
+        ("echo two words", UsageError, "a token cannot have"),
+    ],
+)
+async def test_a_command_that_prints_no_token_is_one_sentence(
+    command: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        read(await printed_by(command), "the token command")
+
+
+async def test_a_command_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_command, "DEADLINE_S", 0.05)
+    with pytest.raises(ConnectError, match=r"sleep did not end within 0\.05 s"):
+        await printed_by("sleep 60")
+
+
+async def test_a_token_command_does_not_receive_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "planted")
+    monkeypatch.setenv("AZURE_CONFIG_DIR", "/somewhere")
+    printed = await printed_by("env")
+    assert "planted" not in printed
+    assert "AZURE_CONFIG_DIR=/somewhere" in printed
+
+
+def test_the_output_of_the_azure_command_line_is_accepted() -> None:
+    printed = '{"accessToken": "e-1", "expires_on": 1, "tokenType": "Bearer"}'
+    assert read(printed, "X").token.reveal() == "e-1"
 
 
 def test_the_output_of_the_token_command_is_accepted() -> None:

@@ -40,6 +40,7 @@ def talk(
     wire: Annotated[Text, flag("wire")] = None,
     token: Annotated[bool, flag("token")] = False,
     token_url: Annotated[Text, flag("token_url")] = None,
+    token_command: Annotated[Text, flag("token_command")] = None,
     stt: Annotated[Text, flag("stt")] = None,
     stt_model: Annotated[Text, flag("stt_model")] = None,
     stt_language: Annotated[Text, flag("stt_language")] = None,

@@ -115,6 +115,10 @@ class Options:
             is_private=True,
         ),
     )
+    token_command: str | None = field(
+        default=None,
+        metadata=_about("Command that prints a token for each connection.", "CMD"),
+    )
     wire: str | None = field(
         default=None, metadata=_about("API dialect: ga, beta, voice-live or live.", "KIND")
     )

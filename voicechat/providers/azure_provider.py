@@ -5,9 +5,14 @@ the query is the preview of Azure OpenAI (which has OpenAI's beta session), all 
 current API (`/openai/v1`). Nothing in the address tells that a deployment is a Live model, so the
 user names that dialect.
 
+A token of Microsoft Entra replaces the key. It has the scope `https://ai.azure.com/.default` or the
+older `https://cognitiveservices.azure.com/.default`, and is sent as a bearer token. It lasts about
+an hour, so a command (`--token-command`) gets a new one for each connection.
+
 Sources: Microsoft Learn, "GPT Realtime API for speech and audio" (address, `api-version`,
-`api-key` header, Entra tokens), "Voice Live API" (address, session properties) and "GPT-Live event
-API reference" (address).
+`api-key` header), "How to use the Voice Live API" (address, scopes of Entra tokens, session
+properties) and "GPT-Live event API reference" (address); README of the `openai` package for Azure
+(scope for the current API).
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICode
 from voicechat.providers.openai.openai_provider import client_secret_request
 from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest, bearer
+from voicechat.system.dial_target import DialTarget
 
 PREVIEW_VERSION = "2025-04-01-preview"
 """The last version of the preview."""
@@ -148,6 +154,11 @@ def _token_request(request: TokenRequest) -> HttpRequest:
     return replace(like_openai, headers=headers)
 
 
+def _dial(url: str, token: Secret) -> DialTarget:
+    is_beta = dialect_name(urlsplit(url)) == "beta"
+    return DialTarget(url, _beta_headers(bearer, token) if is_beta else bearer(token))
+
+
 PROVIDER = Provider(
     name="azure",
     key_variables=("AZURE_OPENAI_API_KEY", TOKEN_VARIABLE),
@@ -155,6 +166,6 @@ PROVIDER = Provider(
     url_variable=_URL_VARIABLE,
     example_url="https://RESOURCE.openai.azure.com",
     connect=_connect,
-    tokens=TokenEndpoint(_token_request, 10, 7_200),
+    tokens=TokenEndpoint(_token_request, 10, 7_200, dial=_dial),
     order=20,
 )

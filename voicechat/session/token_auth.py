@@ -1,9 +1,12 @@
 """Authentication with a short-lived token instead of a key.
 
 A token comes from the environment (`--token`: the output of `voicechat token`, or the token
-alone), or a setup endpoint issues one for each connection (`--token-url`): it receives
+alone). Or each connection gets its own: a setup endpoint issues it (`--token-url`), which receives
 `{"sessionConfig": …}` and answers `{"token": …, "url": …, "tools"?: […]}`, like the endpoints for
-browsers. The key stays where the tokens are issued.
+browsers; or a command prints it (`--token-command`). The key stays where the tokens are issued.
+
+Source of the commands' output: reference of the Azure CLI, `az account get-access-token`
+(`accessToken`).
 """
 
 from __future__ import annotations
@@ -60,13 +63,13 @@ class TokenAuth:
     @staticmethod
     def is_enabled(options: Options) -> bool:
         """Return True if these options use a token."""
-        return bool(options.token or options.token_url)
+        return bool(options.token or options.token_url or options.token_command)
 
     async def authorize(self, codec: Codec, settings: SessionSettings) -> None:
         """Make this codec's connection use a token.
 
         Raises `UsageError` for an invalid token, `ConnectError` and `KeyMissing` if the endpoint
-        issues none.
+        or the command issues none.
         """
         grant = await self._grant(settings)
         codec.redirect(self._endpoint(codec, grant))
@@ -79,7 +82,11 @@ class TokenAuth:
     async def _grant(self, settings: SessionSettings) -> TokenGrant:
         if self._options.token is not None:
             return read(self._options.token.reveal(), TOKEN_VARIABLE)
-        return await _fetch(self._options.token_url or "", settings)
+        if self._options.token_url is not None:
+            return await _fetch(self._options.token_url, settings)
+        from voicechat.session.token_command import printed_by
+
+        return read(await printed_by(self._options.token_command or ""), "the token command")
 
     def _endpoint(self, codec: Codec, grant: TokenGrant) -> DialTarget:
         from voicechat.providers import catalog
@@ -113,6 +120,7 @@ def read(text: str, source: str) -> TokenGrant:
 
 def _grant_from(fields: dict[str, object], source: str) -> TokenGrant:
     token, url, tools = fields.get("token"), fields.get("url", ""), fields.get("tools", [])
+    token = fields.get("accessToken") if token is None else token
     if not isinstance(token, str) or not token:
         raise KeyMissing(f"There is no token in {source}.", "Expected JSON with token and url.")
     if (

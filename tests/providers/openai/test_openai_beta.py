@@ -224,6 +224,59 @@ def test_the_session_of_voice_live():
     assert sentence.startswith("azure has no setting turn_detection.eagerness")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Transcription("azure-speech", languages=("en", "de"), keywords=("Neo QLED",)),
+         {"model": "azure-speech", "language": "en,de", "phrase_list": ["Neo QLED"]}),
+        (Transcription("azure-speech"), {"model": "azure-speech"}),
+        (Transcription("mai-transcribe", language="de-DE"),
+         {"model": "mai-transcribe", "language": "de-DE"}),
+        (Transcription("mai-transcribe-1"), {"model": "mai-transcribe-1"}),
+        (Transcription("whisper-1", prompt="x"), {"model": "whisper-1", "prompt": "x"}),
+        (None, None),
+    ],
+)  # fmt: skip
+def test_transcribers_of_voice_live(wanted, expected):
+    settings = SessionSettings(transcription=wanted, turn_detection=None)
+    session = sent(commands.UpdateSession(settings), VOICE_LIVE)["session"]
+    assert session["input_audio_transcription"] == expected
+    assert not codec(VOICE_LIVE).unsupported(settings)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (Transcription("mai-transcribe", keywords=("a",)), "keywords: only azure-speech uses them"),
+        (Transcription(keywords=("a",)), "keywords: only azure-speech uses them"),
+        (Transcription("azure-speech", prompt="x"), "transcription.prompt: it is ignored"),
+        (Transcription("whisper-1", languages=("en", "de")), "the first one is used"),
+    ],
+)
+def test_what_a_transcriber_of_voice_live_does_not_take(wanted, sentence):
+    settings = SessionSettings(transcription=wanted, turn_detection=None)
+    (said,) = codec(VOICE_LIVE).unsupported(settings)
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("announced", "transcriber"),
+    [
+        ("gpt-realtime-global-standard", "whisper-1"),
+        ("gpt-4o-mini-realtime-preview", "whisper-1"),
+        ("gpt-4.1", "azure-speech"),
+        ("phi4-mm-realtime", "azure-speech"),
+        ("", "whisper-1"),
+    ],
+)
+def test_the_default_transcriber_fits_the_announced_model(announced, transcriber):
+    talk = codec(VOICE_LIVE)
+    talk.decode(json.dumps({"type": "session.created", "session": {"model": announced}}))
+    (frame,) = talk.encode(commands.UpdateSession(SessionSettings()))
+    heard = json.loads(frame)["session"]["input_audio_transcription"]
+    assert heard == {"model": transcriber}
+
+
 def test_a_recorded_voice_live_socket():
     recordings = list(RECORDINGS.joinpath("azure_voice_live_ws").glob("*.yaml"))
     if not recordings:

@@ -4,11 +4,14 @@ The preview API of Azure OpenAI, Azure Voice Live and older compatible servers u
 are read by the common table, which knows the event names of the beta, too.
 
 Sources: OpenAI Realtime API reference, beta version (header `OpenAI-Beta: realtime=v1`); guide
-"Beta to GA migration"; Microsoft Learn, "Voice Live API", `session.update`.
+"Beta to GA migration"; Microsoft Learn, "Voice Live API", `session.update`, and "How to use the
+Voice Live API" (which transcriber fits which model, phrase list, several languages).
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import partial
 
 from voicechat.core.commands import CreateMessage, CreateResponse
@@ -19,8 +22,10 @@ from voicechat.core.settings import (
     SemanticVad,
     ServerVad,
     SessionSettings,
+    Transcription,
 )
 from voicechat.errors import Secret
+from voicechat.providers.json_fields import as_text
 from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai.openai_codec import Dialect
 from voicechat.providers.openai.openai_parts import (
@@ -158,10 +163,17 @@ BETA = Dialect(
 
 # --------------------------------------------------------------------------- Azure Voice Live
 
+AZURE_TRANSCRIBER = "azure-speech"
+"""Transcribes for every model except the realtime models of OpenAI, which have their own."""
+
+_AZURE_TRANSCRIBERS = (AZURE_TRANSCRIBER, "mai-transcribe")
+"""Beginnings of the names of Azure's transcribers."""
+
 
 def voice_live_session(settings: SessionSettings) -> Message:
     """Return the session object of Azure Voice Live: the beta's, with more audio and voices."""
     session = flat_session(settings)
+    session["input_audio_transcription"] = _azure_transcription(settings.transcription)
     session["turn_detection"] = _azure_detection(settings)
     session["input_audio_sampling_rate"] = settings.input_format.rate
     session |= without_none({"reasoning_effort": settings.reasoning_effort})
@@ -170,6 +182,29 @@ def voice_live_session(settings: SessionSettings) -> Message:
     if settings.noise_reduction is not None:
         session["input_audio_noise_reduction"] = {"type": "azure_deep_noise_suppression"}
     return session
+
+
+def _azure_transcription(wanted: Transcription | None) -> Message | None:
+    if wanted is None or not _is_azure(wanted):
+        return parts.transcription(wanted, TRANSCRIBER)
+    languages = wanted.languages or ((wanted.language,) if wanted.language else ())
+    phrases = list(wanted.keywords) if wanted.model == AZURE_TRANSCRIBER else []
+    return {
+        "model": wanted.model,
+        **without_none({"language": ",".join(languages) or None, "phrase_list": phrases or None}),
+    }
+
+
+def _is_azure(wanted: Transcription) -> bool:
+    return (wanted.model or "").startswith(_AZURE_TRANSCRIBERS)
+
+
+def _with_transcriber(settings: SessionSettings, announced: Message) -> SessionSettings:
+    """Name the transcriber that fits the announced model, if the user names none."""
+    wanted, model = settings.transcription, as_text(announced.get("model"))
+    if wanted is None or wanted.model or not model or re.match(r"gpt-.*realtime", model):
+        return settings
+    return replace(settings, transcription=replace(wanted, model=AZURE_TRANSCRIBER))
 
 
 def _azure_detection(settings: SessionSettings) -> Message | None:
@@ -187,14 +222,29 @@ def _azure_detection(settings: SessionSettings) -> Message | None:
 
 def voice_live_unsupported(provider: str, settings: SessionSettings) -> list[str]:
     """Return a sentence for each setting that `voice_live_session` cannot carry."""
-    found = ignored(provider, settings, (*_UNSUPPORTED, "include", "turn_detection.eagerness"))
+    names = [name for name in _UNSUPPORTED if name != "transcription.keywords"]
+    found = ignored(provider, settings, (*names, "include", "turn_detection.eagerness"))
+    wanted = settings.transcription
+    if wanted and _is_azure(wanted):
+        found += ignored(provider, settings, ("transcription.prompt",))
+        settings = replace(settings, transcription=replace(wanted, languages=()))
+    if wanted and wanted.keywords and wanted.model != AZURE_TRANSCRIBER:
+        instead = f"only {AZURE_TRANSCRIBER} uses them"
+        found.append(no_setting(provider, "transcription.keywords", instead))
     return found + _unsaid(provider, settings) + odd_rates(provider, settings, (RATE, 16_000))
 
 
 VOICE_LIVE = Dialect(
     name="azure",
-    capabilities=Capabilities(input_rates=(RATE, 16_000), pictures=(), remote_tools=False),
+    capabilities=Capabilities(
+        input_rates=(RATE, 16_000),
+        pictures=(),
+        remote_tools=False,
+        transcription_remedy=f'Set transcription to "{AZURE_TRANSCRIBER}", or to "off". A'
+        f' gpt-realtime model takes "{TRANSCRIBER}".',
+    ),
     session=voice_live_session,
+    adapt=_with_transcriber,
     updates=everything,
     unsupported=voice_live_unsupported,
     writers=BETA.writers,
