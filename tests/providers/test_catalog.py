@@ -295,6 +295,8 @@ def test_the_price_of_each_listed_model_is_known_or_said_to_be_unknown():
     assert unknown == {
         "xai/grok-voice-3.0",
         "gateway/spacexai/grok-voice-3.0",
+        "gateway/elevenlabs/eleven-realtime-v1-mini",
+        "gateway/elevenlabs/eleven-realtime-v1-max",
     }
 
 

@@ -271,3 +271,23 @@ def test_a_configuration_becomes_settings():
         input_format=AudioFormat("pcmu", 8_000),
         tools=(ToolSpec("f", "", {"type": "object"}),),
     )
+
+
+def test_a_session_with_elevenlabs():
+    model = "elevenlabs/eleven-realtime-v1-mini"
+    talk = GatewayCodec(address("wss://ai-gateway.vercel.sh", model), model, Secret("k"))
+    assert talk.endpoint().url.endswith("?ai-model-id=elevenlabs%2Feleven-realtime-v1-mini")
+    assert not talk.capabilities.semantic_vad
+    assert talk.capabilities.truncate
+    settings = SessionSettings(voice="JBFqnCBsd6RMkjVDRZzb", turn_detection=ServerVad())
+    (opened,) = map(json.loads, talk.opening(settings))
+    assert opened["config"]["voice"] == "JBFqnCBsd6RMkjVDRZzb"
+    assert opened["config"]["turnDetection"] == {"type": "server-vad"}
+    kinds = [
+        json.loads(frame)["type"]
+        for command in (CreateMessage("i", "user", "Hi"), CreateResponse(), TruncateItem("a", 5))
+        for frame in talk.encode(command)
+    ]
+    assert kinds == [
+        "conversation-item-create", "response-create", "conversation-item-truncate",
+    ]  # fmt: skip

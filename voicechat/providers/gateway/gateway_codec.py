@@ -4,7 +4,7 @@ A model is named PROVIDER/MODEL, like `openai/gpt-realtime-2.1`. The gateway can
 provider can, so the first part of the name selects the capabilities.
 
 Sources: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4` (client events), and
-`@ai-sdk/gateway` (address, headers).
+`@ai-sdk/gateway` (address, headers); ElevenLabs docs, "Realtime models" (a session like OpenAI's).
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ _GOOGLE = Upstream(
     replace(_XAI.capabilities, cancel=False, speech_end=False),
     answers=True,
 )
-_UPSTREAMS = {"openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XAI}
+_ELEVENLABS = Upstream(replace(_OPENAI.capabilities, semantic_vad=False))
+_UPSTREAMS = {
+    "openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XAI, "elevenlabs": _ELEVENLABS,
+}  # fmt: skip
 
 
 _ENDING = re.compile(r"(/v4/ai(/realtime-model)?|/v1)?/*$")

@@ -1,7 +1,7 @@
 """Vercel AI Gateway: its models, address and tokens.
 
-Sources: Vercel docs, "AI Gateway", "Realtime"; the gateway provider of the AI SDK
-(`@ai-sdk/gateway`), which defines the socket's path, headers and subprotocols.
+Sources: Vercel docs, "AI Gateway", "Realtime" and the list of models; the gateway provider of the
+AI SDK (`@ai-sdk/gateway`), which defines the socket's path, headers and subprotocols.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ PROVIDER = Provider(
     models=(
         "openai/gpt-realtime-2.1", "google/gemini-3.8-live",
         "google/gemini-3.8-live-extended-thinking", "spacexai/grok-voice-3.0",
+        "elevenlabs/eleven-realtime-v1-mini", "elevenlabs/eleven-realtime-v1-max",
     ),
     prices={
         f"{upstream.name}/{name}": price
