@@ -125,7 +125,7 @@ def _output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 
 _REFUSALS = {
-    "truncat": CommandName.TRUNCATE_ITEM,
+    "trunca": CommandName.TRUNCATE_ITEM,
     "no active response": CommandName.CANCEL_RESPONSE,
 }
 """Texts in errors about commands that need no success."""

@@ -15,7 +15,9 @@ SIZE = 1_000_000
 
 
 @pytest.mark.parametrize("read", [intents.parse_all, intents.is_request, clauses.split])
-@pytest.mark.parametrize("words", ["and then ", "1", "a.", "1. ", "www.", "x" * 50 + " ", "“", "\n"])
+@pytest.mark.parametrize(
+    "words", ["and then ", "1", "a.", "1. ", "www.", "x" * 50 + " ", "“", "\n"]
+)
 def test_long_texts_are_cheap(read: Callable[[str], object], words: str) -> None:
     text = (words * (SIZE // len(words) + 1))[:SIZE]
     found = read(text)
