@@ -306,13 +306,13 @@ def test_a_cancel_that_comes_too_late_is_ignored():
 
 def test_a_given_text_is_spoken_instead_of_an_answer():
     talk = Talk(Grok())
-    talk.take(inputs.Say("This call is recorded."))
+    talk.take(inputs.SayVerbatim("This call is recorded."))
     assert talk.lines == ["assistant: This call is recorded."]
     assert "response.create" not in talk.grok.heard
     begun = talk.grok.reply("A long story")[:5]
     talk.arrive(begun)
     talk.grok.running = begun[0]["response"]["id"]
-    talk.take(inputs.Say("Goodbye."))
+    talk.take(inputs.SayVerbatim("Goodbye."))
     assert talk.grok.heard[-3:] == [
         "response.cancel", "conversation.item.truncate", "conversation.item.create",
     ]  # fmt: skip

@@ -431,7 +431,7 @@ _ON: dict[type[Any], _Step] = {
     inputs.Disconnected: _C._disconnected,
     # the user
     inputs.Typed: _C._type,
-    inputs.Say: lambda c, e: c._responses.say(e.text),
+    inputs.SayVerbatim: lambda c, e: c._responses.say(e.text),
     inputs.Interrupt: lambda c, e: c._interrupt(),
     events.SessionUpdated: lambda c, e: c._updates.accepted(),
     inputs.Configure: lambda c, e: c.microphone.configure(e.settings),

@@ -41,7 +41,7 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class SayVerbatim:
     """Speak this text word for word. Only if the provider can; see `Capabilities.verbatim`."""
 
     text: str
@@ -245,7 +245,7 @@ Input = (
     Disconnected
     | MicBlock
     | Typed
-    | Say
+    | SayVerbatim
     | Configure
     | AskOutOfBand
     | InsertMessage

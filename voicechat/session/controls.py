@@ -169,7 +169,7 @@ class SessionControls(SessionView):
             raise UsageError(
                 f"{self.model} cannot speak a given text.", "Use a model of xAI, or ask for it."
             )
-        self._handle(inputs.Say(text))
+        self._handle(inputs.SayVerbatim(text))
 
     def show(self, argument: str) -> None:
         """Show the image whose path begins the argument, with the text that follows.
