@@ -17,6 +17,8 @@ from voicechat.tui.widgets.transcript_view import NewBelowHint, TranscriptView
 
 SETTLING_PAUSES = 50
 """Most waits for a layout; one is enough on an idle machine."""
+SETTLING_STEPS = 100_000
+"""Most steps of the event loop before the height changes."""
 WARNING = Notice("The network is slow.", Level.WARNING)
 
 
@@ -60,8 +62,10 @@ class EndWatch:
     async def layout(self) -> None:
         """Wait until the height of the view has changed, and no longer."""
         height = self.view.container_size.height
-        while self.view.container_size.height == height:
+        for _ in range(SETTLING_STEPS):
             await asyncio.sleep(0)
+            if self.view.container_size.height != height:
+                return
 
     def end_notices(self) -> None:
         self.notice._notices.clear()
