@@ -15,7 +15,7 @@ from virtual_audio import RATE, VirtualCard, tone
 
 from voicechat.audio import messages as sound
 from voicechat.config.options import Options
-from voicechat.core.effects import Floor, Notice
+from voicechat.core.effects import Floor, Level, Notice
 from voicechat.core.settings import Permission
 from voicechat.errors import Secret, UsageError
 from voicechat.line_mode.slash_commands import (
@@ -28,6 +28,7 @@ from voicechat.line_mode.slash_commands import (
     markdown,
     run_command,
 )
+from voicechat.line_mode.sound_commands import with_commands
 from voicechat.server.engine_protocols import Say
 from voicechat.session.session import Session
 from voicechat.session.updates import LevelsChanged, Link, ThemeRequested
@@ -135,6 +136,46 @@ async def test_another_device_is_opened() -> None:
     assert notices == ["The speaker is now USB headset."]
     with pytest.raises(UsageError, match="There is no speaker in a typed chat"):
         run_command(Session(Options(with_sound=False)), "/speaker usb")
+
+
+async def test_a_device_that_is_not_there_leaves_the_old_one() -> None:
+    sent: list[object] = []
+
+    class Link:
+        def __init__(self, settings: sound.AudioSettings, on_event: object) -> None:
+            pass
+
+        def send(self, command: object) -> None:
+            sent.append(command)
+
+        async def close(self) -> None:
+            pass
+
+    session = Session(Options(output_device="desk", with_sound=True), open_audio=Link)
+    await session._open_sound()
+    session._on_audio_event(sound.Opened("Head mic", "Desk"))
+    updates: list[object] = []
+    follow(session, updates.append)
+    run_command(session, "/speaker nope")
+    hint = "Choose one of: Desk; or use --output-device default."
+    problem = "No speaker has 'nope' in its name."
+    session._on_audio_event(sound.Opened("Head mic", None, problem=problem, hint=hint))
+    assert sent[-1] == sound.UseDevices(None, "desk")
+    assert (session.microphone, session.speaker) == ("Head mic", "Desk")
+    [notice] = [update for update in updates if isinstance(update, Notice)]
+    assert notice.text == f"{problem} The speaker is still Desk."
+    assert with_commands(notice.hint) == "Choose one of: Desk; or use /speaker default."
+    run_command(session, "/microphone nope")
+    run_command(session, "/speaker nope")
+    nothing = "Neither the microphone nor the speaker can be used."
+    session._on_audio_event(sound.Opened(None, None, problem=nothing))
+    assert sent[-1] == sound.UseDevices(None, "desk")
+    assert updates[-1] == Notice(
+        f"{nothing} The microphone is still Head mic and the speaker is still Desk.",
+        Level.WARNING,
+    )
+    session._on_audio_event(sound.Opened(None, "Desk", problem="There is no microphone."))
+    assert session.microphone is None, "a device that goes later is gone"
 
 
 async def test_the_tools_are_listed_by_permission() -> None:

@@ -29,6 +29,7 @@ from voicechat.line_mode.slash_commands import (
     is_command,
     run_command,
 )
+from voicechat.line_mode.sound_commands import with_commands
 from voicechat.recording.recorded_session import open_session
 from voicechat.session.session import Session
 from voicechat.session.updates import (
@@ -202,11 +203,11 @@ class Chat(LineClient):
                 spoken = self.session.with_sound or floor is not effects.Floor.SPEAKING
                 return _FLOORS.get(floor, "") if known and spoken else ""
             case effects.Notice(text, _, hint, pipe_hint):
-                return f"{text} {(self._echo and pipe_hint) or hint}"
+                return f"{text} {(self._echo and pipe_hint) or with_commands(hint)}"
             case LinkChanged(_, text):
                 return text
             case SoundChanged(_, _, problem, hint) if problem:
-                return f"{problem} {hint}"
+                return f"{problem} {with_commands(hint)}"
             case Report(title, text):
                 return f"{title}: {text}"
             case HelpRequested():

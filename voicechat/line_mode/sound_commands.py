@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from voicechat.errors import UsageError
@@ -19,6 +20,13 @@ _SMALLEST_VOLUME = 5
 _MAX_DIGITS = 9
 _NO_MICROPHONE = "There is no microphone."
 _SILENCE_DBFS = -90.0
+_FLAG = re.compile(r"(use|device with) --(input|output)-device")
+_COMMANDS = {"input": "/microphone", "output": "/speaker"}
+
+
+def with_commands(hint: str) -> str:
+    """Return the hint with the slash commands for a device in place of its start flags."""
+    return _FLAG.sub(lambda found: f"{found[1]} {_COMMANDS[found[2]]}", hint)
 
 
 def volume(session: Session, argument: str) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from voicechat.audio import messages as sound
@@ -26,6 +25,7 @@ from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
+from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.key_mask import KeyMask
@@ -121,6 +121,7 @@ class Session(SessionControls):
         self._sound = sound.AudioSettings()
         self._sound_opened_once = False
         self._silence = SilenceNotices()
+        self._devices = DeviceChoice()
         self._echo_raised = False
         self._conversation = self._new_conversation()
         self._connections = ConnectionLoop(
@@ -389,24 +390,14 @@ class Session(SessionControls):
         """Open another microphone ("input") or speaker ("output").
 
         `name` is a part of its name, or "default" for the default device of the system. An update
-        reports the opened device, or that there is none with this name.
+        reports the opened device. If none opens, a notice says why, and the old one stays.
         """
-        chosen = None if name == "default" else name
-        options = self._options
-        remembered = tuple(each for each in options.remembered_devices if each != kind)
-        typed = {each: part for each, part in options.typed_devices.items() if each != kind}
-        options = replace(options, remembered_devices=remembered, typed_devices=typed)
-        if kind == "input":
-            self._options = replace(options, input_device=chosen)
-        else:
-            self._options = replace(options, output_device=chosen)
-        self._sound = replace(
-            self._sound,
-            input_device=self._options.input_device,
-            output_device=self._options.output_device,
-            preferred=remembered,
-        )
-        self._play(sound.UseDevices(self._sound.input_device, self._sound.output_device))
+        used = self.microphone if kind == "input" else self.speaker
+        self._open_devices(self._devices.choose(self._options, kind, name, used))
+
+    def _open_devices(self, options: Options) -> None:
+        self._options, self._sound = options, with_devices(self._sound, options)
+        self._play(sound.UseDevices(options.input_device, options.output_device))
 
     def _play(self, command: sound.AudioCommand) -> None:
         if self._audio is not None:
@@ -441,6 +432,11 @@ class Session(SessionControls):
         self._publish_mode()
 
     def _sound_opened(self, opened: sound.Opened) -> None:
+        if taken_back := self._devices.take_back(self._options, opened):
+            options, notice = taken_back
+            self._publish_update(notice)
+            self._open_devices(options)
+            return
         for notice in other_devices(self.microphone, self.speaker, opened):
             self._publish_update(notice)
         self._remember_devices(opened)

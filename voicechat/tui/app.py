@@ -204,7 +204,7 @@ class VoicechatApp(TerminalApp):
         screen = self.screen_stack[0]
         if isinstance(screen, ConversationScreen):
             text = f"{title}: {message}" if title else message
-            screen.show_notice(text, _LEVELS[severity], timeout or NOTICE_S)
+            screen.show_reply(text, _LEVELS[severity], timeout or NOTICE_S)
 
     def _watch_signals(self) -> None:
         """Exit as if the user quit when a signal arrives, so that the terminal is restored."""

@@ -449,9 +449,9 @@ async def test_a_notice_of_the_app_or_the_library_is_in_the_same_line() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:
         pilot.app.notify("No [b]room[/].", title="Copy", severity="error")
-        await pilot.press("ctrl+c")
         assert line_text(pilot, "notice") == "✗ Copy: No [b]room[/]."
-        assert notices(pilot)[0] == "Press Ctrl+C again to quit."
+        await pilot.press("ctrl+c")
+        assert line_text(pilot, "notice") == "Press Ctrl+C again to quit."
         assert list(pilot.app._notifications) == []
 
 
@@ -541,6 +541,51 @@ async def test_the_key_for_a_new_conversation_asks_first(monkeypatch: pytest.Mon
         now += CONFIRM_S / 2
         screen.action_new_conversation()
         assert session.asked == [("new_conversation",)]
+        assert notices(pilot) == [], "the key was pressed again"
+
+
+async def type_command(pilot: Pilot[None], command: str) -> None:
+    conversation_screen(pilot).query_one(Composer).insert(command)
+    await pilot.press("enter")
+    await refresh(pilot)
+
+
+async def test_a_reply_is_shown_over_the_warning_of_the_command_before() -> None:
+    session = ScriptedSession()
+    session.voices = ("alba", "en-gb")
+    async with running_app(session) as pilot:
+        await type_command(pilot, "/voice nope")
+        assert "no voice 'nope'" in line_text(pilot, "notice")
+        await type_command(pilot, "/microphone")
+        assert line_text(pilot, "notice") == "The microphone is Built-in microphone."
+
+
+async def test_advice_ends_when_the_user_follows_it() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        await type_command(pilot, "/mute")
+        assert notices(pilot) == ["Muted. Press F3 to unmute."]
+        await pilot.press("f3")
+        assert notices(pilot) == []
+
+
+async def test_the_empty_input_says_how_to_unmute() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        composer = conversation_screen(pilot).query_one(Composer)
+        assert composer.placeholder == "Type a message, or just talk"
+        await pilot.press("f3")
+        await refresh(pilot)
+        assert composer.placeholder == "Type a message, or press F3 to unmute"
+
+
+async def test_a_problem_of_a_device_names_the_commands_of_the_app() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        hint = "Choose one of: Desk; or use --output-device default."
+        session.sound("No speaker has 'nope' in its name.", hint)
+        await refresh(pilot)
+        assert line_text(pilot, "banner").endswith("Desk; or use /speaker default.")
 
 
 @pytest.mark.parametrize("size", SIZES)

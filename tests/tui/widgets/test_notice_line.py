@@ -83,6 +83,23 @@ async def test_a_less_important_notice_waits_below() -> None:
         assert text(line) == "Saved."
 
 
+async def test_a_reply_covers_an_older_warning_and_then_ends() -> None:
+    async with shown_line() as (app, line):
+        line.show("The network is slow.", Level.WARNING, seconds=10.0)
+        line.show("The model is x.", is_reply=True)
+        line.show("Saved.")
+        assert text(line) == "Saved."
+        line.show("The volume is 50 percent.", is_reply=True)
+        assert text(line) == "The volume is 50 percent."
+        assert "The model is x." not in [each.text for each in line.notices]
+        line.show("It broke.", Level.ERROR)
+        assert text(line) == "✗ It broke."
+        line.end_reply()
+        app.clock.now = 5.0
+        line.expire()
+        assert text(line) == "▲ The network is slow."
+
+
 async def test_the_time_stands_still_under_another_screen() -> None:
     async with shown_line() as (app, line):
         line.show("Saved.")

@@ -19,15 +19,17 @@ from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.completion import Completion, completions
 from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, run_command
+from voicechat.line_mode.sound_commands import with_commands
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
-from voicechat.tui.keys import KEYS, key_name, key_of
+from voicechat.tui.keys import KEYS, key_of
 from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
+from voicechat.tui.usage_hints import greeting, placeholder, why_no_sound_key
 from voicechat.tui.widgets.approval_card import ApprovalCard
 from voicechat.tui.widgets.completion_list import CompletionList
 from voicechat.tui.widgets.composer import Composer
@@ -53,44 +55,6 @@ CONFIRM_S = 4.0
 """Time in seconds within which a second press confirms a new conversation."""
 NOTICE_S = 5.0
 """Time in seconds that a notice is shown; twice as long if it has a hint."""
-
-
-def greeting(session: Session) -> Content:
-    """Return examples of requests, shown in an empty conversation."""
-    verb = "Say or type" if session.with_sound else "Type"
-    examples = (
-        "what time is it",
-        "set a timer for ten minutes",
-        "what is 17 times 23",
-        "what can you do",
-    )
-    lines = [Content(f"{verb} something, for example").stylize(QUIET), Content("")]
-    lines += [Content(f"“{example}”") for example in examples]
-    lines += [Content("")]
-    if session.with_sound:
-        lines += [Content("Talk over the answer to stop it.").stylize(QUIET)]
-    else:
-        lines += [Content("Enter sends; Esc stops the answer.").stylize(QUIET)]
-    return Content("\n").join(lines)
-
-
-def why_no_sound_key(session: Session, key: str) -> str:
-    """Return why this key of a sound action has no effect now, and what to do."""
-    name = key_name(key)
-    if not session.with_sound:
-        return f"{name} needs sound. Start voicechat without --text to talk."
-    if session.microphone is None:
-        return f"{name} needs a microphone. Connect one, or type."
-    switch = key_of("hands_free")
-    return f"{name} is for push-to-talk. In hands-free, just talk, or press {switch} to switch."
-
-
-def _placeholder(session: Session) -> str:
-    if not session.with_sound or session.microphone is None:
-        return "Type a message"
-    if session.hands_free:
-        return "Type a message, or just talk"
-    return "Type a message, or press Space to talk"
 
 
 class ConversationScreen(Screen[None]):
@@ -212,17 +176,22 @@ class ConversationScreen(Screen[None]):
 
     def _show_notice(self, notice: Notice) -> None:
         seconds = NOTICE_S * 2 if notice.hint else NOTICE_S
-        self.show_notice(f"{notice.text} {notice.hint}", notice.level, seconds)
+        text = f"{notice.text} {with_commands(notice.hint)}"
+        self.query_one(NoticeLine).show(text, notice.level, seconds)
 
-    def show_notice(self, text: str, level: Level = Level.INFO, seconds: float = NOTICE_S) -> None:
-        """Show a notice in its line for some seconds."""
-        self.query_one(NoticeLine).show(text, level, seconds)
+    def show_reply(self, text: str, level: Level = Level.INFO, seconds: float = NOTICE_S) -> None:
+        """Show the reply to a key or a command of the user, over all earlier notices."""
+        self.query_one(NoticeLine).show(text, level, seconds, is_reply=True)
+
+    def _end_reply(self) -> None:
+        """Remove the reply to the last action: another action makes its advice wrong."""
+        self.query_one(NoticeLine).end_reply()
 
     def _show_new_below(self, has_new: bool) -> None:
         self.query_one(NewBelowHint).display = has_new
 
     def _show_sound(self, sound: SoundChanged) -> None:
-        self.show_problem(sound.problem, sound.hint)
+        self.show_problem(sound.problem, with_commands(sound.hint))
 
     def show_problem(self, problem: str, hint: str = "") -> None:
         """Show a problem and its remedy in the banner; an empty problem hides the banner."""
@@ -237,7 +206,7 @@ class ConversationScreen(Screen[None]):
         session = self._session
         composer = self.query_one(Composer)
         composer.space_talks = can_talk(session)
-        composer.placeholder = _placeholder(session)
+        composer.placeholder = placeholder(session)
         state = (
             session.microphone is not None,
             session.hands_free,
@@ -369,13 +338,14 @@ class ConversationScreen(Screen[None]):
 
     def _run_command(self, line: str) -> None:
         """Run a slash command."""
+        self._end_reply()
         if line in QUIT:
             self.app.call_later(self.app.action_quit)
         else:
             try:
                 result = run_command(self._session, line)
             except VoicechatError as error:
-                self.show_notice(str(error), Level.WARNING, NOTICE_S * 2)
+                self.show_reply(str(error), Level.WARNING, NOTICE_S * 2)
             else:
                 self._show_result(line, result)
 
@@ -384,7 +354,7 @@ class ConversationScreen(Screen[None]):
         if result and "\n" in result:
             self._show_sheet(line.split()[0].strip("/").title(), result)
         elif result:
-            self.show_notice(result)
+            self.show_reply(result)
 
     def _show_sheet(self, title: str, text: str) -> None:
         self.app.push_screen(Sheet(title, plain(text)))
@@ -398,18 +368,22 @@ class ConversationScreen(Screen[None]):
 
     def action_talk(self) -> None:
         """Start a push-to-talk turn, or end and send it."""
+        self._end_reply()
         self._session.talk(not self._session.talking)
 
     def action_mute(self) -> None:
         """Mute or unmute the microphone."""
+        self._end_reply()
         self._session.set_muted(not self._session.muted)
 
     def action_hands_free(self) -> None:
         """Switch between hands-free and push-to-talk."""
+        self._end_reply()
         self._session.set_hands_free(not self._session.hands_free)
 
     def action_interrupt(self) -> None:
         """Stop speech, thinking and tools."""
+        self._end_reply()
         self._session.interrupt()
 
     def action_new_conversation(self) -> None:
@@ -418,9 +392,10 @@ class ConversationScreen(Screen[None]):
         if self._session.transcript.entries and now >= self._confirm_until:
             self._confirm_until = now + CONFIRM_S
             key = key_of("new_conversation")
-            self.show_notice(f"Press {key} again to start a new conversation.", seconds=CONFIRM_S)
+            self.show_reply(f"Press {key} again to start a new conversation.", seconds=CONFIRM_S)
             return
         self._confirm_until = float("-inf")
+        self._end_reply()
         self._session.new_conversation()
 
     def action_toggle_results(self) -> None:
@@ -491,7 +466,7 @@ class ConversationScreen(Screen[None]):
         """Open the link, or copy it where there is no browser."""
         if not await open_link(url):
             self.app.copy_to_clipboard(url)
-            self.show_notice("No browser can be opened here. The link is copied.")
+            self.show_reply("No browser can be opened here. The link is copied.")
 
     def action_help(self) -> None:
         """Show the help screen."""

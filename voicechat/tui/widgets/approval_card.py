@@ -50,6 +50,9 @@ _QUESTION_CHOICES: tuple[tuple[str, str, Decision | None], ...] = (
 )
 
 
+_UNSELECTED = (" ", QUIET, "bold")
+
+
 class ApprovalCard(Vertical, can_focus=True):
     """A card with the call to decide on; posts one of its messages."""
 
@@ -182,8 +185,8 @@ class ApprovalCard(Vertical, can_focus=True):
         parts = []
         for key, label, _ in self._choices:
             selected = key == self._selected
-            mark, style = ("›", "reverse") if selected else (" ", QUIET)
-            parts.append(Content.assemble(mark, (key, "bold"), (f" {label}", style)))
+            mark, style, of_key = ("›", "reverse", "bold reverse") if selected else _UNSELECTED
+            parts.append(Content.assemble(mark, (key, of_key), (f" {label}", style)))
         parts.append(Content.assemble("· ", ("Enter", "bold"), (" confirms", QUIET)))
         line = Content(" ").join(parts)
         return Content.assemble((f"{self._hint}\n", "$warning"), line) if self._hint else line

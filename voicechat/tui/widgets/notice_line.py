@@ -37,13 +37,16 @@ class ShownNotice:
     until: float
     """End of its time, in seconds on the clock."""
     count: int = 1
+    is_reply: bool = False
+    """True if it replies to a key or a command of the user."""
 
 
 class NoticeLine(Static):
     """One line for notices above the floor line, without a row of its own while there are none.
 
-    A notice covers less important ones, and older ones of the same level. They return when it
-    ends, if their time is not over. The time pauses while a screen covers the line.
+    A notice covers less important ones, and older ones of the same level. A reply to the user
+    covers every older notice, and replaces the reply before. Covered notices return when the
+    notice ends, if their time is not over. The time pauses while a screen covers the line.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -58,18 +61,36 @@ class NoticeLine(Static):
         """The notices whose time is not over; the last one is shown."""
         return tuple(self._notices)
 
-    def show(self, text: str, level: Level = Level.INFO, seconds: float = 5.0) -> None:
+    def show(
+        self,
+        text: str,
+        level: Level = Level.INFO,
+        seconds: float = 5.0,
+        *,
+        is_reply: bool = False,
+    ) -> None:
         """Show a notice for some seconds, or count it if it is there already."""
         text = " ".join(plain(text).plain.split())
         if not text:
             return
-        notice = ShownNotice(text, level, self._clock() + seconds)
+        notice = ShownNotice(text, level, self._clock() + seconds, is_reply=is_reply)
         for each in self._notices:
             if (each.text, each.level) == (text, level):
                 notice.count = each.count + 1
-        same = [each for each in self._notices if (each.text, each.level) != (text, level)]
-        self._notices = sorted([*same, notice], key=lambda each: _RANKS[each.level])[-MAX_SHOWN:]
+        kept = [each for each in self._notices if (each.text, each.level) != (text, level)]
+        if is_reply:
+            kept = [each for each in kept if not each.is_reply]
+        at = len(kept)
+        while not is_reply and at and _RANKS[kept[at - 1].level] > _RANKS[level]:
+            at -= 1
+        self._notices = [*kept[:at], notice, *kept[at:]][-MAX_SHOWN:]
         self._draw()
+
+    def end_reply(self) -> None:
+        """Remove the reply to the last key or command, because the user has gone on."""
+        if any(each.is_reply for each in self._notices):
+            self._notices = [each for each in self._notices if not each.is_reply]
+            self._draw()
 
     @property
     def _is_uncovered(self) -> bool:

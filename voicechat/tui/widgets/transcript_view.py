@@ -115,6 +115,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 drawn = line.show(entry)
                 self.draw_count += drawn
                 changed = changed or drawn
+        if self.follows and not self._is_held and self.scroll_target_y == self.scroll_y:
+            self.anchor()
         if not self.follows and (added or changed):
             self.has_new_below = True
         if added:
@@ -129,8 +131,21 @@ class TranscriptView(VerticalScroll, can_focus=False):
 
     @property
     def follows(self) -> bool:
-        """True while the view is at the end of the conversation."""
-        return self.scroll_y >= self.max_scroll_y - 1
+        """True until the user scrolls up, and again at the end of the conversation.
+
+        Not the position alone: it is behind while a line of the screen appears or goes.
+        """
+        return self._is_held or self.scroll_y >= self.max_scroll_y - 1
+
+    @property
+    def _is_held(self) -> bool:
+        """True while the anchor holds the view at the end."""
+        return self.is_anchored and not self._anchor_released
+
+    def on_resize(self) -> None:
+        """Stay at the end: the layout places an anchored view for its height before."""
+        if self._is_held and self.scroll_y != self.max_scroll_y:
+            self.scroll_end(animate=False, immediate=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Take back the hint about new text at the end of the conversation."""
