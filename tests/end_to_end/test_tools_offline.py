@@ -142,10 +142,7 @@ def test_a_hanging_tool_does_not_delay_the_exit(start, tmp_path: Path, mark: Pat
     assert not ended(family, 3.0)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
-def test_killed_while_a_tool_runs_and_another_waits_for_approval(
-    start, tmp_path: Path, mark: Path, name: str
-) -> None:
+def test_terminated_while_a_tool_runs_and_another_waits_for_approval(start, mark: Path) -> None:
     terminal = start("--text", environ={"PLUGIN_MARK": str(mark)}, columns=100, rows=40)
     terminal.see("online")
     terminal.type("turn on the bedroom lights\n")
@@ -158,7 +155,7 @@ def test_killed_while_a_tool_runs_and_another_waits_for_approval(
     app = terminal.app
     for _ in range(3):
         with suppress(psutil.NoSuchProcess):
-            app.send_signal(getattr(signal, name))
-    assert terminal.code() == 128 + getattr(signal, name)
+            app.send_signal(signal.SIGTERM)
+    assert terminal.code() == 128 + signal.SIGTERM
     assert terminal.is_sane()
     assert not ended(family, 3.0)
