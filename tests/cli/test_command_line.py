@@ -195,6 +195,33 @@ def test_a_crash_leaves_a_private_report_without_keys(
         assert "planted" not in text
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        ExceptionGroup("both", [KeyError("a"), ExceptionGroup("inner", [MemoryError()])]),
+    ],
+    ids=repr,
+)
+def test_a_lack_of_memory_is_one_sentence_without_a_report(
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("voicechat.config.loader.load", fail)
+    assert main(["--plain"]) == 1
+    out, sentence = capsys.readouterr()
+    assert (out, sentence.count("\n")) == ("", 1)
+    assert "There is not enough memory. Close other programs" in sentence
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_report_follows_causes_and_groups() -> None:
     first = ValueError("first")
     group = ExceptionGroup("two", [first, KeyError("second")])

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from voicechat.config import doubtful_settings
 from voicechat.config.loader import holds_key, load
-from voicechat.config.options import FILE_SETTINGS, Options
-from voicechat.errors import Secret, UsageError
+from voicechat.config.options import FILE_SETTINGS, SETTINGS, Options
+from voicechat.errors import Secret, UsageError, VoicechatError
 from voicechat.system.private_files import FILE_LIMIT
 
 
@@ -218,6 +218,25 @@ def test_any_bytes_give_options_or_one_sentence(raw: bytes) -> None:
             sentence = str(error)
         assert sentence.startswith(str(path))
         assert path.read_bytes() == raw
+
+
+NAUGHTY = [
+    "", " ", "\0", "\x1b]52;c;cm0=\x07", "\u202e[/b]", "[@click=app.quit]", "../../etc/passwd",
+    "$(touch x)", "'; DROP TABLE x; --", "%s%n{0.__class__}", "-1", "1e400", "NaN", "\ud800",
+    "漢" * 5_000, "👩\u200d👩\u200d👧", "://", "http://[::1", "ws://u:p@h/", "null", "true",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_any_text_as_an_argument_gives_options_or_one_sentence(settings: Path, name: str) -> None:
+    for text in NAUGHTY:
+        for flags, environ in (({name: text}, {}), ({}, {f"VOICECHAT_{name.upper()}": text})):
+            sentence = ""
+            try:
+                load(flags, environ, settings)
+            except VoicechatError as error:
+                sentence = str(error)
+            assert not re.search("[\x00-\x1f\x7f-\x9f\u202e\ud800-\udfff]", sentence), text
 
 
 @pytest.mark.parametrize(

@@ -418,6 +418,21 @@ def test_a_failed_response_reports_its_error() -> None:
     assert driver.floor is Floor.IDLE
 
 
+def test_responses_that_all_fail_are_each_requested_once() -> None:
+    driver = online(hands_free=False, speaker=False)
+    requests = recycles = 0
+    for number in range(50):
+        effects = driver.feed(inputs.Typed(f"line {number}"))
+        effects += driver.feed(events.ResponseCreated(f"r{number}"))
+        failed = events.ResponseStatus.FAILED
+        effects += driver.feed(events.ResponseDone(f"r{number}", failed, error="Out of service."))
+        effects += driver.later(60.0)
+        requests += driver.sent(effects).count(CreateResponse())
+        recycles += sum(isinstance(effect, Recycle) for effect in effects)
+        assert driver.floor is Floor.IDLE
+    assert (requests, recycles) == (50, 0), "neither a loop of requests nor one of connections"
+
+
 @pytest.mark.parametrize(
     "event",
     [

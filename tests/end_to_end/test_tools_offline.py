@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -137,4 +139,23 @@ def test_a_hanging_tool_does_not_delay_the_exit(start, tmp_path: Path, mark: Pat
     assert int(mark.read_text("utf-8")) in {each.pid for each in family}
     terminal.type("\x11")
     assert terminal.code() == 0
+    assert not ended(family, 3.0)
+
+
+def test_terminated_while_a_tool_runs_and_another_waits_for_approval(start, mark: Path) -> None:
+    terminal = start("--text", environ={"PLUGIN_MARK": str(mark)}, columns=100, rows=40)
+    terminal.see("online")
+    terminal.type("turn on the bedroom lights\n")
+    terminal.see("bedroom_lights .*running")
+    terminal.until(mark.exists, 20)
+    terminal.type("turn on the kitchen lights\n")
+    terminal.see("Allow to run: kitchen_lights")
+    family = terminal.family()
+    assert int(mark.read_text("utf-8")) in {each.pid for each in family}
+    app = terminal.app
+    for _ in range(3):
+        with suppress(psutil.NoSuchProcess):
+            app.send_signal(signal.SIGTERM)
+    assert terminal.code() == 128 + signal.SIGTERM
+    assert terminal.is_sane()
     assert not ended(family, 3.0)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gc
 import inspect
+import socket
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -259,6 +260,27 @@ async def test_half_open_handshakes_do_not_block_new_connections() -> None:
         await socket.close()
         for _, writer in slow:
             writer.transport.abort()
+
+
+async def test_sessions_live_on_without_file_descriptors(caplog: pytest.LogCaptureFixture) -> None:
+    resource = pytest.importorskip("resource", reason="limits are of POSIX")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with scripted_server() as backend:
+        living = await connect(backend.app.url, additional_headers=BEARER, proxy=None)
+        host, port = backend.app.url.split("/")[2].split(":")
+        with socket.socket() as client:  # has the lowest free descriptor
+            client.setblocking(False)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 1, limits[1]))
+            try:
+                client.connect_ex((host, int(port)))
+                await until(lambda: "out of system resource" in caplog.text)
+                await living.send(frame("response.create"))
+                async with asyncio.timeout(20):
+                    while check(await living.recv())["type"] != "response.done":
+                        continue
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        await living.close()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -21,7 +21,7 @@ from voicechat.core import effects
 from voicechat.core.items import Role
 from voicechat.core.seeding import SHORTENED
 from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, VoicechatError
-from voicechat.session import reconnect
+from voicechat.session import reconnect, session_expiry
 from voicechat.session.session import Session
 from voicechat.session.unreadable_frames import UNREADABLE
 from voicechat.session.updates import Link, LinkChanged
@@ -180,6 +180,22 @@ async def test_a_closed_session_continues_on_a_new_connection(wire, code, impati
         assert driver.texts(Role.USER) == ["one", "two"]
         assert driver.texts(Role.ASSISTANT) == ["You said one.", "You said two."]
     assert len(provider.fake.sockets) == 2
+    assert provider.fake.wrong == []
+
+
+async def test_an_announced_end_is_followed_between_turns(monkeypatch) -> None:
+    monkeypatch.setattr(session_expiry, "YOUNG_SHARE", 0.0)
+    monkeypatch.setattr(reconnect, "WATCH_S", 0.01)
+    async with provided("google") as provider, running_session(provider.session()) as (driver, _):
+        await answered(driver, "one")
+        before = len(notices(driver))
+        await provider.socket.send(json.dumps({"goAway": {"timeLeft": "50s"}}))
+        await driver.until(lambda: driver.session._connections.sessions_created == 2)
+        assert provider.fake.setups[-1]["sessionResumption"]["handle"]
+        await answered(driver, "two")
+        assert driver.texts(Role.USER) == ["one", "two"]
+        links = [update for update in driver.updates if isinstance(update, LinkChanged)][before:]
+        assert Link.RECONNECTING not in {update.link for update in links}, "nothing went wrong"
     assert provider.fake.wrong == []
 
 

@@ -5,6 +5,7 @@ import contextlib
 import http
 import logging
 import ssl
+import time
 
 import pytest
 from faults import FaultProxy, port_without_server
@@ -216,6 +217,62 @@ async def test_a_silent_peer_that_answers_pings_is_kept(monkeypatch):
         connection._pong = counted
         assert await anext(aiter(connection)) == "done thinking"
         assert connection.quiet_for() < 1.0
+
+
+class SleepingComputer:
+    """The clock that advances while the computer sleeps."""
+
+    def __init__(self, monkeypatch):
+        self.slept = 0.0
+        self.looked_at = asyncio.Event()
+        monkeypatch.setattr(websocket, "PING_SECONDS", 0.01)
+        monkeypatch.setattr(websocket, "PROBE_SECONDS", 0.05)
+        monkeypatch.setattr(websocket, "_clock_during_sleep", self.now)
+
+    def now(self):
+        self.looked_at.set()
+        return time.monotonic() + self.slept
+
+
+async def test_a_connection_that_ended_while_the_computer_slept_is_given_up_soon(monkeypatch):
+    computer = SleepingComputer(monkeypatch)
+    async with (
+        server(hold_open) as port,
+        FaultProxy(port) as network,
+        connected(network.port) as connection,
+    ):
+        network.black_hole()
+        await computer.looked_at.wait()
+        computer.slept = 600
+        lost = await ending(connection)
+        assert "did not respond for 600 seconds" in str(lost)
+        assert lost.retry
+        assert connection.quiet_for() < websocket.LIVENESS_SECONDS
+
+
+@pytest.mark.parametrize("slept", [600, 90_000, -9_000])
+@pytest.mark.parametrize("patience", [websocket.LIVENESS_SECONDS, 60.0])
+async def test_a_connection_that_survived_a_sleep_or_a_jump_of_the_clock_is_kept(
+    monkeypatch, patience, slept
+):
+    computer = SleepingComputer(monkeypatch)
+    monkeypatch.setattr(websocket, "PROBE_SECONDS", 5.0)
+    async with server(echo) as port, connected(port, liveness_timeout_s=patience) as connection:
+        await computer.looked_at.wait()
+        computer.slept = slept
+        for _ in range(3):  # the second look sees the jump, the third comes after the probe
+            computer.looked_at.clear()
+            await computer.looked_at.wait()
+        await connection.send(["awake"])
+        assert await anext(aiter(connection)) == "awake"
+
+
+async def test_a_stopped_program_does_not_blame_the_peer():
+    async with server(hold_open) as port, connected(port) as connection:
+        connection._alive -= 100  # the program was stopped for this time,
+        assert connection.quiet_for() >= 100
+        connection._awake_at -= 100  # and has not looked at the connection since
+        assert connection.quiet_for() == 0.0
 
 
 async def test_a_peer_that_stops_reading_is_given_up_after_the_deadline(monkeypatch):

@@ -69,6 +69,26 @@ async def test_every_tiny_size_draws_everything(keys: tuple[str, ...]) -> None:
             await resize(app, size)
 
 
+async def test_a_storm_of_sizes_ends_in_the_last_one() -> None:
+    session = ScriptedSession()
+    app = VoicechatApp(session)
+    async with app.run_test() as pilot:
+        screen = app.screen_stack[0]
+        assert isinstance(screen, ConversationScreen)
+        answer = Item("a", Role.ASSISTANT, "", spoken=True, heard_chars=0)
+        session.put(answer)
+        for number, size in enumerate([Size(500, 200), *SIZES[::4], Size(500, 200), Size(70, 20)]):
+            app.post_message(events.Resize(size, size))
+            answer.text += f" {number} 漢字"
+            session.changed(answer)
+            await asyncio.sleep(0)
+        await pilot.pause()
+        async with asyncio.timeout(20):
+            while screen._compositor.size != Size(70, 20):
+                await pilot.pause()
+        assert app._exception is None
+
+
 async def composer_at(pilot: Pilot[None], size: Size) -> Composer:
     await resize(pilot.app, size)
     await pilot.pause()

@@ -118,10 +118,25 @@ def _exit_code(run: Callable[[], object]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 128 + signal.SIGINT
     except Exception as error:
-        from voicechat.system import crash_report
-
-        say(crash_report.save_report(error))
+        say(_NO_MEMORY if _is_out_of_memory(error) else _reported(error))
         return 1
+
+
+_NO_MEMORY = "There is not enough memory. Close other programs, or raise the limit (ulimit -v)."
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return True for an error of Python without memory, also for the stack of a new thread."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_out_of_memory(each) for each in error.exceptions)
+    return isinstance(error, MemoryError) or "can't start new thread" in str(error)
+
+
+def _reported(error: BaseException) -> str:
+    """Write a crash report; return the sentence about it."""
+    from voicechat.system import crash_report
+
+    return crash_report.save_report(error)
 
 
 def _sentence(error: TyperException) -> str:

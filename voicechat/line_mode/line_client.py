@@ -13,6 +13,7 @@ from voicechat.session.event_stream import Overflow
 from voicechat.session.session import Session
 from voicechat.session.updates import UPDATES, Link, Update
 from voicechat.system import exit_deadline
+from voicechat.system.loop_watch import stalls_logged
 
 MAX_UPDATES = 20_000
 """Maximum number of updates that wait for a slow reader; then the oldest are dropped."""
@@ -41,9 +42,10 @@ async def run_client(client: LineClient) -> int:
 
     exit_deadline.on_signals(("SIGTERM", "SIGHUP"), on_signal)
     try:
-        await asyncio.wait(
-            {session_run, client_run, receiving}, return_when=asyncio.FIRST_COMPLETED
-        )
+        with stalls_logged():
+            await asyncio.wait(
+                {session_run, client_run, receiving}, return_when=asyncio.FIRST_COMPLETED
+            )
     finally:
         session.close()
         if not client_run.done():

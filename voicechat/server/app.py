@@ -37,6 +37,7 @@ from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
+from voicechat.system.loop_watch import stalls_logged
 from voicechat.system.process_memory import release_memory
 
 __all__ = ["App", "ServeOptions", "serve"]
@@ -240,7 +241,7 @@ def serve(options: ServeOptions) -> int:
 
 async def _serve(options: ServeOptions) -> int:
     engines = create_engines(options, _show_warning)
-    with stop_requested(options.parent_watch) as stopped:
+    with stop_requested(options.parent_watch) as stopped, stalls_logged():
         running = asyncio.create_task(_run(options, engines))
         try:
             stop_wait = asyncio.create_task(stopped.wait())

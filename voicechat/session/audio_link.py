@@ -12,17 +12,33 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from dataclasses import fields, replace
+from typing import Any, Protocol
 
 from voicechat.audio import messages as sound
 from voicechat.audio.process import AudioProcess
 from voicechat.core.conversation import Conversation
 from voicechat.core.inputs import MicBlock
+from voicechat.core.text import clean
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.reconnect import ConnectionLoop
 
 MAILBOX = 2_000
 """Events queued for the loop, about 30 s of them; the oldest are dropped."""
+
+
+_NAMING = (sound.Opened, sound.Switched, sound.Problem, sound.DigitalSilence)
+"""Events that contain names of devices: texts of the hardware and of other programs."""
+
+
+def cleaned(event: sound.AudioEvent) -> sound.AudioEvent:
+    """Return an event whose texts are clean and one line each."""
+    texts: dict[str, Any] = {
+        field.name: " ".join(clean(value).split())
+        for field in fields(event)
+        if isinstance(value := getattr(event, field.name), str)
+    }
+    return replace(event, **texts)
 
 
 class AudioLink(Protocol):
@@ -103,6 +119,8 @@ class AudioReceiver:
         """Process an event; call on the loop."""
         if isinstance(event, MicBlock):
             self._send(event)
+        elif isinstance(event, _NAMING):
+            self._on_event(cleaned(event))
         else:
             self._on_event(event)
 

@@ -8,6 +8,7 @@ Every wait has a deadline and every queue a bound:
     receiving       the library stops reading after 16 unread frames
     liveness        any frame or pong counts; a ping every 2 s; given up after 7.5 s without either,
                     or by the kernel after 5 s without a TCP acknowledgment
+    after a sleep   the peer must answer within 1 s
     closing         0.5 s
 
 Frames are sent in the order they were given, audio and control alike. No key reaches a log or an
@@ -47,6 +48,10 @@ CLOSE_SECONDS = 0.5
 PING_SECONDS = 2.0
 LIVENESS_SECONDS = 7.5
 DEAD_PATH_SECONDS = 5
+PAUSE_SECONDS = 3.0
+"""Shortest delay of a ping that means that the computer slept or the program was stopped."""
+PROBE_SECONDS = 1.0
+"""Seconds in which a peer must answer after that: its connection has often ended meanwhile."""
 LARGEST_FRAME = 16 << 20
 """Largest incoming frame, in bytes."""
 SOUND_QUEUED = 256 << 10
@@ -105,7 +110,7 @@ class Connection:
         self._peer = peer
         self._liveness_timeout_s = liveness_timeout_s
         self._clock = asyncio.get_running_loop().time
-        self._alive = self._clock()
+        self._alive = self._awake_at = self._clock()
         self._lost: ConnectionLost | None = None
         self._queue: deque[_Entry] = deque()
         self._sound: deque[_Entry] = deque()
@@ -121,9 +126,12 @@ class Connection:
     def quiet_for(self) -> float:
         """Return the seconds since the last frame or pong.
 
-        A working peer answers the pings every 2 s, even while it computes a response.
+        A working peer answers the pings every 2 s, even while it computes a response. 0 directly
+        after a stop of the program: what came during it is not read yet.
         """
-        return self._clock() - self._alive
+        now = self._clock()
+        was_stopped = now - self._awake_at > 2 * PING_SECONDS + PAUSE_SECONDS
+        return 0.0 if was_stopped else now - self._alive
 
     async def send(self, frames: Sequence[str | bytes]) -> None:
         """Write frames after all earlier ones; return when the last one is written.
@@ -247,13 +255,33 @@ class Connection:
     async def _keep_alive(self) -> None:
         with suppress(ConnectionClosed):
             while self.quiet_for() < self._liveness_timeout_s:
-                # A ping that cannot be written counts as unanswered.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(PING_SECONDS):
-                        pong = await self._socket.ping()
-                    asyncio.ensure_future(pong).add_done_callback(self._pong)
+                await self._ping()
+                before = _clock_during_sleep()
                 await asyncio.sleep(PING_SECONDS)
+                paused_s = _clock_during_sleep() - before - PING_SECONDS
+                if paused_s > PAUSE_SECONDS and not await self._answers():
+                    self._lose(self._peer.silent(paused_s))
+                    return
+                self._awake_at = self._clock()
             self._lose(self._peer.silent(self.quiet_for()))
+
+    async def _ping(self) -> None:
+        # A ping that cannot be written counts as unanswered.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PING_SECONDS):
+                pong = await self._socket.ping()
+            asyncio.ensure_future(pong).add_done_callback(self._pong)
+
+    async def _answers(self) -> bool:
+        """Return False if the peer sends nothing for a second. Slow pongs get their usual time."""
+        self._alive = self._awake_at = asked_at = self._clock()
+        if self._liveness_timeout_s > LIVENESS_SECONDS:
+            return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_SECONDS):
+                await (await self._socket.ping())
+                return True
+        return self._alive > asked_at
 
     def _pong(self, pong: asyncio.Future[float]) -> None:
         if not pong.cancelled() and pong.exception() is None:
@@ -278,6 +306,12 @@ class Connection:
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
+
+
+def _clock_during_sleep() -> float:
+    """Return seconds of a clock that advances while the computer sleeps."""
+    boot_clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux only
+    return time.time() if boot_clock is None else time.clock_gettime(boot_clock)
 
 
 class _Entry:

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +27,7 @@ from textual.worker import Worker, WorkerCancelled, WorkerFailed
 from voicechat.core.effects import Level
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.setting_commands import known_theme
+from voicechat.system.loop_watch import stalls_logged
 from voicechat.tui.keys import KEYS, key_of
 from voicechat.tui.palette import palette_commands
 from voicechat.tui.safe_text import ControlCharacterFilter
@@ -150,7 +151,8 @@ class VoicechatApp(TerminalApp):
     @work(group="session", exclusive=True)
     async def _run_session(self) -> None:
         try:
-            await self._session.run()
+            with nullcontext() if self.is_headless else stalls_logged():
+                await self._session.run()
         except VoicechatError as error:
             self._session_failed(error)
         else:

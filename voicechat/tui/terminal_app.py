@@ -7,10 +7,12 @@ import sys
 from collections import deque
 from functools import partial
 
+from rich.console import RenderableType
 from textual import constants, events, on
 from textual.app import App
 from textual.driver import Driver
 from textual.geometry import Offset, Size
+from textual.screen import Screen
 from textual.selection import SELECT_ALL, Selection
 from textual.timer import Timer
 from textual.widgets import Input, TextArea
@@ -23,6 +25,8 @@ from voicechat.tui.word_selection import word_at
 
 MAX_EARLY_KEYS = 1_000
 """Most keys kept while the screen starts; the oldest are dropped."""
+REDRAW_S = 0.1
+"""Seconds between two looks if a terminal that was behind takes output again."""
 CLEAR = "\x1b[2J"
 """The command that clears the terminal."""
 _TOGGLES = frozenset(name for key in KEYS if key.is_toggle for name in key.keys.split(","))
@@ -53,6 +57,8 @@ class TerminalApp(App[None]):
         self._held_toggles = {name: HeldKey() for name in _TOGGLES}
         self._toggle_timers: dict[str, Timer] = {}
         """Run out when the second press of a toggle was not a repeat."""
+        self._redraw_timer: Timer | None = None
+        """Runs while the terminal is behind."""
 
     async def _on_mount(self, event: events.Mount) -> None:
         self.call_after_refresh(self._send_early_keys)
@@ -126,6 +132,22 @@ class TerminalApp(App[None]):
         size = Size(*shutil.get_terminal_size())
         if event.size != size:
             self.post_message(events.Resize(size, size))
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Draw, but not on a terminal that is behind: it gets the newest screen when it is free.
+
+        A terminal stops taking output when its window is frozen or the network to it is slow.
+        """
+        if self._redraw_timer is None and not getattr(self._driver, "is_behind", False):
+            super()._display(screen, renderable)
+        elif self._redraw_timer is None:
+            self._redraw_timer = self.set_interval(REDRAW_S, self._redraw_when_free)
+
+    def _redraw_when_free(self) -> None:
+        if self._redraw_timer is not None and getattr(self._driver, "is_idle", True):
+            self._redraw_timer.stop()
+            self._redraw_timer = None
+            self.action_redraw()
 
     def action_redraw(self) -> None:
         """Draw every cell of the screen again."""

@@ -1,7 +1,7 @@
 """The driver of a real terminal: Textual's with a few corrections.
 
-It reads with `TerminalParser`, survives being stopped and continued in every order, and keeps
-text in its column after emoji that the terminal draws at another width.
+It reads with `TerminalParser`, writes with `TerminalWriter`, survives being stopped and continued
+in every order, and keeps text in its column after emoji that the terminal draws at another width.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from textual.drivers import linux_driver
 
 from voicechat.tui.terminal_answers import ASK_BACKGROUND
 from voicechat.tui.terminal_parser import TerminalParser
+from voicechat.tui.terminal_writer import TerminalWriter
 
-# `LinuxDriver` has no other place to set its parser.
+# `LinuxDriver` has no other place to set its parser and its writer.
 linux_driver.XTermParser = TerminalParser  # type: ignore[attr-defined]
+linux_driver.WriterThread = TerminalWriter  # type: ignore[attr-defined]
 
 _UNSURE_WIDTH = re.compile(
     "[\u200d\ufe0e\ufe0f\u20e3\u231a-\u231b\u23e9-\u23ff\u2600-\u27bf\u2b05-\u2b55"
@@ -45,6 +47,18 @@ class TerminalDriver(linux_driver.LinuxDriver):
     def write(self, data: str) -> None:
         """Write to the terminal; text after an emoji keeps its column."""
         super().write(pin_columns(data) if _UNSURE_WIDTH.search(data) else data)
+
+    @property
+    def is_behind(self) -> bool:
+        """True while the terminal takes less output than is drawn."""
+        writer = self._writer_thread
+        return isinstance(writer, TerminalWriter) and writer.is_behind
+
+    @property
+    def is_idle(self) -> bool:
+        """True if the terminal has taken all output."""
+        writer = self._writer_thread
+        return not isinstance(writer, TerminalWriter) or writer.is_idle
 
     def _sigcont_application(self, *_: object) -> None:
         """Take the terminal back after a stop, also after one that could not be announced."""
