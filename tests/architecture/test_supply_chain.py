@@ -52,14 +52,24 @@ def test_the_digests_of_a_locked_package_are_listed() -> None:
     assert "externalReferences" not in three
 
 
+UNKNOWN = {"dependencies": [{"name": "b", "skip_reason": "not found"}]}
+CLEAN = {"dependencies": [{"name": "a", "version": "1", "vulns": []}, *UNKNOWN["dependencies"]]}
+FOUND = {
+    "dependencies": [
+        {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2", "3"]}]}
+    ]
+}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the program of the test is a shell script")
 @pytest.mark.parametrize(
     ("body", "code", "out", "err"),
     [
-        ("exit 0", 0, "No known vulnerabilities.\n", ""),
-        ("echo 'Name Version ID'; exit 1", 1, "Name Version ID\n", ""),
-        ("echo no route >&2; exit 1", 2, "", "The packages were not audited: no route\n"),
-        ("exit 7", 2, "", "The packages were not audited: no reason given\n"),
+        (f"echo '{json.dumps(CLEAN)}'", 0, "1 packages audited, 1 unknown to the database.\n", ""),
+        (f"echo '{json.dumps(FOUND)}'; exit 1", 1, "a 1: CVE-1, fixed in 2, 3\n", ""),
+        (f"echo '{json.dumps(UNKNOWN)}'", 2, "", "not audited: the database knows none of them."),
+        ("echo no route >&2; exit 1", 2, "", "not audited: no route."),
+        ("exit 7", 2, "", "not audited: no reason given."),
     ],
 )
 def test_the_audit_says_what_happened(
@@ -70,8 +80,8 @@ def test_the_audit_says_what_happened(
     program.chmod(0o700)
     assert script("audit_packages").main(program) == code
     shown = capsys.readouterr()
-    assert shown.out == out
-    assert shown.err.startswith(err)
+    assert shown.out.startswith(out)
+    assert err in shown.err
     assert ("Run it again online." in shown.err) is (code == 2)
 
 
