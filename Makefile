@@ -47,9 +47,9 @@ pictures: ready-test  ## Draw the README's picture and regenerate the reference 
 clips: ready-test  ## Record the README's sound clips with the embedded voice
 	.venv/bin/python assets/make_clips.py
 
-lock: ready-test  ## Update requirements.lock to the newest allowed versions
+lock: ready-test  ## Update requirements.lock to the newest allowed versions, with hashes
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
-	    --no-annotate --no-emit-index-url --no-emit-find-links --all-extras --group dev \
+	    --no-annotate --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --group dev \
 	    --group build pyproject.toml --output-file requirements.lock
 
 audit: ready-test  ## Look up known vulnerabilities of the locked packages (needs the network)

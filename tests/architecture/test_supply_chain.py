@@ -100,3 +100,12 @@ def test_the_same_source_gives_the_same_package(tmp_path: Path) -> None:
         built.append({path.name: path.read_bytes() for path in (tmp_path / name).glob("*.*")})
     assert len(built[0]) == 2
     assert built[0] == built[1]
+
+
+def test_every_locked_package_has_a_digest() -> None:
+    """pip then refuses a file that was replaced, also for the build tools."""
+    found = list(script("make_sbom").packages(LOCK))
+    assert len(found) > 100
+    assert [name for name, _, digests in found if not digests] == []
+    setup = (ROOT / ".setup.sh").read_text("utf-8")
+    assert 'locked="$pip install --constraint requirements.lock"' in setup
