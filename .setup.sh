@@ -76,13 +76,29 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
     "$python" -m venv --clear .venv
 fi
 pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore .venv/bin/python -m pip --quiet"
-# requirements.lock decides the version of everything that is installed, the build tools too.
-# Dependency groups need pip 25.1.
+# requirements.lock decides the version and the hash of everything that is installed, the build tools
+# too. Dependency groups need pip 25.1.
 $pip install --upgrade 'pip>=25.1'
 locked="$pip install --constraint requirements.lock"
 $locked --group build
+
+# Write what the package needs to .venv/needed.txt, except packages that begin with an argument.
+# An editable package has no hash, so it is installed after what it needs.
+write_needed() {
+    .venv/bin/python - "$@" >.venv/needed.txt <<'END'
+import sys
+import tomllib
+
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+for line in project["dependencies"] + project["optional-dependencies"]["mcp"]:
+    if not any(map(line.startswith, sys.argv[1:])):
+        print(line)
+END
+}
+
+write_needed
 if [ "$purpose" = test ]; then
-    $locked --no-build-isolation --editable '.[mcp]' --group dev
+    $locked --requirement .venv/needed.txt --group dev
     if command -v npm >/dev/null; then
         # The reference servers of MCP; without them their tests are skipped.
         npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 --prefix .venv/mcp-servers \
@@ -90,21 +106,13 @@ if [ "$purpose" = test ]; then
             @modelcontextprotocol/server-filesystem@2026.8.31 >/dev/null 2>&1 ||
             say "The reference servers of MCP cannot be installed. Their tests are skipped."
     fi
-elif ! $locked --no-compile --no-build-isolation --editable '.[mcp]'; then
+elif ! $locked --no-compile --requirement .venv/needed.txt; then
     # Speech needs wheels for glibc 2.34 or newer, macOS 15 on Arm, or 64-bit Windows.
     say "Speech recognition or the voice cannot be installed on this system. You can type."
-    needed=$(.venv/bin/python -c '
-import tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-speech = ("onnxruntime", "hibari-tts", "moonshine-voice")
-for line in project["dependencies"] + project["optional-dependencies"]["mcp"]:
-    if not line.startswith(speech):
-        print(line)
-')
-    printf '%s\n' "$needed" >.venv/needed.txt
+    write_needed onnxruntime hibari-tts moonshine-voice
     $locked --no-compile --requirement .venv/needed.txt
-    $locked --no-build-isolation --no-deps --editable .
 fi
+$pip install --no-build-isolation --no-deps --editable .
 # Compile the modules that a start loads: all of them take 66 MB.
 env -u PYTHONDONTWRITEBYTECODE ORT_DISABLE_TELEMETRY=1 .venv/bin/python -c '
 from contextlib import suppress

@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/pytest -q
 
-.PHONY: help run test check bench fuzz smoke snapshots pictures clips lock clean ready ready-test
+.PHONY: help run test check bench fuzz smoke snapshots pictures clips lock audit sbom dist clean ready ready-test
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' Makefile
@@ -47,10 +47,19 @@ pictures: ready-test  ## Draw the README's picture and regenerate the reference 
 clips: ready-test  ## Record the README's sound clips with the embedded voice
 	.venv/bin/python assets/make_clips.py
 
-lock: ready-test  ## Update requirements.lock to the newest allowed versions
+lock: ready-test  ## Update requirements.lock to the newest allowed versions, with hashes
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
-	    --no-annotate --no-emit-index-url --no-emit-find-links --all-extras --group dev \
+	    --no-annotate --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --group dev \
 	    --group build pyproject.toml --output-file requirements.lock
+
+audit: ready-test  ## Look up known vulnerabilities of the locked packages (needs the network)
+	@.venv/bin/python assets/audit_packages.py
+
+sbom: ready-test  ## Write the software bill of materials, dist/voicechat.cdx.json
+	@.venv/bin/python assets/make_sbom.py
+
+dist: sbom  ## Build the package in dist/; the same commit gives the same bytes
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv/bin/hatchling build --directory dist
 
 clean:  ## Remove everything that was prepared or built
 	rm -rf .venv dist build .*_cache .coverage* .hypothesis snapshot_report.html

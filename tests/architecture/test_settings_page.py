@@ -12,6 +12,7 @@ from voicechat.errors import VoicechatError
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 INTERNAL = {
+    "VOICECHAT_KEYS_ON_INPUT",
     "VOICECHAT_PARENT_WATCH",
     "VOICECHAT_FORBIDDEN_TOOLS",
     "VOICECHAT_USER_NOTEBOOK",

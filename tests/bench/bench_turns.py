@@ -256,7 +256,10 @@ def proportional_mb(pid: int) -> float:
     """Return the proportional memory of a process and its children in MB; NaN if unknown."""
     total = 0
     for process in (parent := psutil.Process(pid), *parent.children(recursive=True)):
-        total += getattr(process.memory_full_info(), "pss", 0)
+        try:
+            total += getattr(process.memory_full_info(), "pss", 0)
+        except psutil.AccessDenied:  # only root may look into a process with keys
+            return math.nan
     return total / 2**20 if total else math.nan
 
 

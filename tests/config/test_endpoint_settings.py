@@ -86,6 +86,7 @@ def test_an_error_names_the_wrong_value(settings: Path, line: str, message: str)
         ("http://127.0.0.1.evil.example/", "https:// unless it is on this machine"),
         ("ftp://x.example/", "must be an address"),
         ("https://me:secret@x.example/", "must not hold a key or a password"),
+        ("https://x.example/?api_key=secret", "must not hold a key or a password"),
         ("https://{host}.example/", "in its path and query only"),
         ("https://x.example/{room}", "is not among the parameters"),
         ("https://x.example/{", "in its path and query only"),

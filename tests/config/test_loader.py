@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from voicechat.config import doubtful_settings
 from voicechat.config.loader import holds_key, load
 from voicechat.config.options import FILE_SETTINGS, SETTINGS, Options
+from voicechat.core.settings import Permission, PermissionRule
+from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError, VoicechatError
 from voicechat.system.private_files import FILE_LIMIT
 
@@ -122,6 +124,8 @@ INVALID = {
     '[voice]\nname = "x"': ":1: voice must be text in quotes, not a table.",
     'base_url = "ftp://x"': ":1: base_url must be an address like wss://host:port/v1.",
     'base_url = "https://"': ":1: base_url must be an address",
+    'base_url = "https://host/v1?a=1&api_key=x"': ":1: base_url must not hold a key or a password.",
+    'token_url = "https://host/t?accessToken=x"': ":1: token_url must not hold a key",
     'base_url = "https://key@host/v1"': ":1: base_url must not hold a key or a password.",
     'chat_url = "ws://x"': ":1: chat_url must be an address like https://host:port/v1.",
     "with_sound = false": "with_sound is not a setting",
@@ -324,3 +328,75 @@ def test_an_unknown_profile_is_named_with_its_place(settings: Path) -> None:
     assert refusal(settings, profile="wrok") == (
         f"{settings} has no profile 'wrok'. Did you mean work?"
     )
+
+
+def test_permissions_may_be_rules_for_arguments(settings: Path) -> None:
+    text = """
+[permissions]
+fetch_page = "ask"
+run_command = { auto = ["git status*"], never = ["rm *"] }
+lights = { permission = "auto", ask = [{ room = "cellar", on = "true" }] }
+"""
+    settings.write_text(text, encoding="utf-8")
+    options = load(environ={}, path=settings)
+    assert options.permissions == {"fetch_page": Permission.ASK, "lights": Permission.AUTO}
+    assert options.permission_rules == {
+        "run_command": (
+            PermissionRule(Permission.AUTO, (("", "git status*"),)),
+            PermissionRule(Permission.NEVER, (("", "rm *"),)),
+        ),
+        "lights": (PermissionRule(Permission.ASK, (("room", "cellar"), ("on", "true"))),),
+    }
+    assert options.origin("permissions.run_command") == f"{settings}:4: run_command"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ('{ allow = ["x"] }', ":2: run_command.allow is not a permission."),
+        ('{ auto = "x" }', ":2: run_command.auto must be a list of patterns in quotes."),
+        ("{ auto = [1] }", ":2: run_command.auto must be a list of patterns in quotes."),
+        ('{ auto = [""] }', ":2: run_command.auto must be a list of patterns in quotes."),
+        ("{ auto = [{}] }", ":2: run_command.auto must be a list of patterns in quotes."),
+        ('{ auto = ["\\u001b"] }', ":2: run_command.auto must be a list of patterns in quotes."),
+        ('{ permission = "maybe" }', ":2: run_command must be one of auto, ask, never."),
+        ("{ ask = [" + '"x", ' * 101 + "] }", ":2: run_command has more than 100 rules."),
+    ],
+)
+def test_a_wrong_rule_is_one_sentence(settings: Path, value: str, sentence: str) -> None:
+    settings.write_text(f"[permissions]\nrun_command = {value}\n", encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load(environ={}, path=settings)
+    assert sentence in str(caught.value)
+
+
+HOSTILE_KEY = r'"\u001b]0;owned\u0007\u202e"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HOSTILE_KEY} = 1",
+        f"[embedded]\n{HOSTILE_KEY} = 1",
+        f"[profiles.{HOSTILE_KEY}]\nx = 1",
+        f"[keys]\n{HOSTILE_KEY} = 'x'",
+        f"[permissions]\n{HOSTILE_KEY} = 'x'",
+        f"[permissions]\nx = {{ {HOSTILE_KEY} = 1 }}",
+        f"[prices.{HOSTILE_KEY}]\nx = 1",
+        f"[prices.'a/b']\n{HOSTILE_KEY} = 1",
+        f"[mcpServers.{HOSTILE_KEY}]\nx = 1",
+        f"[mcpServers.a]\n{HOSTILE_KEY} = 1",
+        f"[endpoints.{HOSTILE_KEY}]\nx = 1",
+        f"[endpoints.a]\n{HOSTILE_KEY} = 1",
+        f"[turn_detection]\n{HOSTILE_KEY} = 1",
+        f"tools = [{HOSTILE_KEY}]\nprofile = {HOSTILE_KEY}",
+        f"voice = 1\n{HOSTILE_KEY} = 1",
+    ],
+)
+def test_no_control_character_of_a_key_reaches_a_message(settings: Path, text: str) -> None:
+    settings.write_text(text + "\n", encoding="utf-8")
+    try:
+        shown = " ".join(load({}, {}, settings).warnings)
+    except UsageError as error:
+        shown = str(error)
+    assert clean(shown) == shown

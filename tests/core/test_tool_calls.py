@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -164,6 +165,51 @@ def test_a_tool_that_always_asks_has_no_lasting_approval() -> None:
     assert run(effects) == ["c1"]
     assert not any(isinstance(effect, KeepApproval) for effect in effects)
     assert run(driver.called("burn", "c2")) == []
+
+
+class Ruled:
+    """Rules of a tool: a call with the argument `no` never runs, `yes` runs, `hm` asks."""
+
+    rules = ()
+
+    def permission(self, arguments: str) -> Permission | None:
+        found = {"no": Permission.NEVER, "yes": Permission.AUTO, "hm": Permission.ASK}
+        return found.get(arguments)
+
+    def pattern(self, arguments: str) -> str:
+        return "wish*" if arguments == "wish" else ""
+
+
+def test_rules_decide_on_calls_by_their_arguments() -> None:
+    driver = ConversationDriver()
+    tools = [replace(spec, rules=Ruled()) for spec in (WRITE, BURN, HIDDEN)]
+    driver.feed(inputs.OfferTools(tuple(tools)))
+    assert run(driver.called("burn", "c1", "yes")) == ["c1"]
+    driver.called("burn", "c2", "no")
+    assert driver.call("c2").state is ToolState.DENIED
+    assert "these arguments" in str(driver.call("c2").output)
+    driver.called("hidden", "c3", "yes")
+    assert driver.call("c3").state is ToolState.DENIED
+    driver.called("write", "c4", "hm")
+    driver.called("write", "c5", "other")
+    driver.called("write", "c6", "more")
+    effects = driver.feed(inputs.Decided("c5", "other", SESSION))
+    assert run(effects) == ["c5", "c6"]
+    assert run(driver.called("write", "c7", "more")) == ["c7"]
+    assert run(driver.called("write", "c8", "hm")) == []
+    assert [call.call_id for call in driver.conversation.asking] == ["c4", "c8"]
+
+
+def test_a_pattern_is_saved_instead_of_the_tool() -> None:
+    driver = ConversationDriver()
+    driver.feed(inputs.OfferTools((replace(BURN, rules=Ruled()),)))
+    driver.called("burn", "c1", "wish")
+    assert driver.call("c1").pattern == "wish*"
+    effects = driver.feed(inputs.Decided("c1", "wish", ALWAYS, "w*"))
+    assert run(effects) == ["c1"]
+    assert KeepApproval("burn", "w*") in effects
+    driver.called("burn", "c2", "wish")
+    assert KeepApproval("burn", "wish*") in driver.feed(inputs.Decided("c2", "wish", ALWAYS))
 
 
 def test_a_changed_tool_asks_again_and_its_waiting_call_fails() -> None:

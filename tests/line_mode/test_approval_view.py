@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +20,7 @@ from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.completion import completions
 from voicechat.line_mode.slash_commands import run_command
 from voicechat.session.session import Session
+from voicechat.tools.permission_rules import ArgumentRules
 from voicechat.tools.question import FormField
 
 WRITE = ToolSpec("write", "Write.", {}, Permission.ASK, "built in")
@@ -109,6 +112,26 @@ async def test_commands_decide_by_number() -> None:
     assert three.state is ToolState.RUNNING
     with pytest.raises(UsageError, match="No tool is waiting"):
         run_command(setup.session, "/allow 1")
+
+
+async def test_commands_of_a_pattern_can_be_always_allowed() -> None:
+    setup = ApprovalSetup()
+    rules = ArgumentRules((), {"properties": {"command": {}}}, "command")
+    setup.emit(inputs.OfferTools((replace(RUN, rules=rules),)))
+    call = setup.call_tool("run", "c1", '{"command": "git  status -s"}')
+    assert setup.printed[-1] == (
+        "Type /allow 1, /always 1 git status -s, or /deny 1 with an optional reason."
+    )
+    for line, said in (("* -s", "must begin with"), ("git push*", "It is git status -s")):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            run_command(setup.session, f"/always 1 {line}")
+    assert call.state is ToolState.ASKING
+    assert run_command(setup.session, "/always 1 git status*") == (
+        "run may always run “git status*”; voicechat tools --revoke run reverts that."
+    )
+    assert call.state is ToolState.RUNNING
+    setup.call_tool("run", "c2", '{"command": "git status; id"}')
+    assert setup.printed[-1] == "Type /allow 2, or /deny 2 with an optional reason."
 
 
 async def test_a_tool_that_asks_each_time_cannot_be_always_allowed() -> None:

@@ -21,6 +21,13 @@ KEY = "sk-planted-0123456789abcdef"
 WITH_KEY = {"OPENAI_API_KEY": KEY}
 
 
+def test_a_key_in_the_query_of_a_base_url_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        realtime_url("https://host/v1?a=b&api_key=sk-1", "m")
+    assert str(caught.value).startswith("The base URL of host contains a key (api_key).")
+    assert "sk-1" not in str(caught.value)
+
+
 def test_without_a_key_the_embedded_voice_is_used():
     choice = resolve(None, environ={})
     assert (choice.name, choice.provider) == ("local/built-in", "local")
@@ -204,6 +211,7 @@ def test_the_address_of_openai_is_for_openai_alone():
     ("address", "message"),
     [
         ("nowhere", "OPENAI_BASE_URL must be an address like https://host:port/v1."),
+        ("https://host/v1?Api-Key=x", "OPENAI_BASE_URL must not hold a key or a password."),
         ("https://u:p@host/v1", "OPENAI_BASE_URL must not hold a key or a password."),
     ],
 )

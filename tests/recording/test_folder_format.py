@@ -23,6 +23,7 @@ from recorded import heading
 from voicechat.cli.app import main
 from voicechat.core import events, inputs
 from voicechat.core.pictures import Kind, Picture
+from voicechat.core.settings import CallRules
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.line_mode.app import Chat
@@ -30,6 +31,7 @@ from voicechat.recording import folder_format
 from voicechat.recording.folder_format import TimedEvent, event_line, heading_line, read
 from voicechat.recording.replayed_session import Replay
 from voicechat.session.updates import Link, LinkChanged, ModelChanged
+from voicechat.tools.permission_rules import ArgumentRules
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -50,6 +52,8 @@ def sample_value(kind: object) -> object:
     assert isinstance(kind, type)
     if kind is Picture:
         return Picture(Kind.WEBP, 7, 7, "cät.webp")
+    if kind is CallRules:
+        return sample_value(ArgumentRules)
     if kind is events.ResumptionHandle:
         return events.ResumptionHandle("")
     if issubclass(kind, enum.Enum):
@@ -246,12 +250,16 @@ def random_json(kind: Any, rng: random.Random) -> Any:
         return rng.choice(ODD_VALUES[kind])
     if origin in {typing.Union, types.UnionType}:
         return random_json(rng.choice(typing.get_args(kind)), rng)
+    if origin is tuple and typing.get_args(kind)[-1] is not Ellipsis:
+        return [random_json(each, rng) for each in typing.get_args(kind)]
     if origin is tuple:
         return [random_json(typing.get_args(kind)[0], rng) for _ in range(rng.randrange(3))]
     if origin is Mapping:
         return {random_json(str, rng): random_json(typing.get_args(kind)[1], rng) for _ in range(2)}
     if kind is Picture:
         return {"kind": "png", "width": 7, "height": 7}
+    if kind is CallRules:
+        return random_json(ArgumentRules, rng)
     if issubclass(kind, enum.Enum):
         return rng.choice(list(kind)).value
     hints = typing.get_type_hints(kind)

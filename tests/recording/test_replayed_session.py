@@ -145,6 +145,20 @@ async def test_a_typed_key_is_not_recorded(tmp_path: Path) -> None:
     assert replay.texts(Role.ASSISTANT) == ["You said my key is ***, please."]
 
 
+async def test_what_looks_like_a_key_is_not_recorded_and_the_user_is_warned(
+    tmp_path: Path,
+) -> None:
+    folder, key = tmp_path / "talk", "sk-proj-Ab3dEfGh1jKlMnOpQrSt"
+    async with scripted_server() as backend, recording(backend, folder) as driver:
+        driver.session.type(f"use {key}, please")
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
+        notices = [each.text for each in driver.updates if isinstance(each, effects.Notice)]
+    assert [each for each in notices if "seems to contain a key" in each]
+    kept = (folder / folder_format.EVENTS).read_text()
+    assert key not in kept
+    assert "use ***, please" in kept
+
+
 async def test_line_mode_replays_without_a_network(
     recorded_chat: tuple[SessionDriver, Path],
     capsys: pytest.CaptureFixture[str],

@@ -20,6 +20,7 @@ from voicechat.session.local_server import LocalServer
 
 READY = """
 import json, os, sys, time
+os.environ.update(json.loads(sys.stdin.readline()))
 print(json.dumps({"progress": "recognizer", "done": 0.5}), file=sys.stderr, flush=True)
 url = "ws://127.0.0.1:9/v1/realtime"
 print(json.dumps({"url": url, "token": os.environ["VOICECHAT_SERVE_TOKEN"]}), flush=True)

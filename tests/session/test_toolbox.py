@@ -22,7 +22,7 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Role, ToolCall, ToolState
-from voicechat.core.settings import Permission, ToolSpec
+from voicechat.core.settings import Permission, PermissionRule, ToolSpec
 from voicechat.recording.recorded_session import open_session
 from voicechat.recording.replayed_session import Replay
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say
@@ -31,6 +31,7 @@ from voicechat.session.toolbox import Toolbox
 from voicechat.session.updates import Link
 from voicechat.tools.journal import Journal, journals_folder
 from voicechat.tools.mcp.mcp_pins import Pins
+from voicechat.tools.permissions import Approvals
 from voicechat.tools.registry import Tool
 
 PLUGIN = '''
@@ -117,6 +118,13 @@ def offered(driver: SessionDriver) -> dict[str, str]:
     return {tool.name: tool.source for tool in tools}
 
 
+def rules(driver: SessionDriver, name: str) -> tuple[PermissionRule, ...]:
+    """Return the rules of an offered tool."""
+    tools = driver.session._conversation.settings.tools
+    (found,) = [tool.rules.rules for tool in tools if tool.name == name and tool.rules]
+    return found
+
+
 def calls(driver: SessionDriver) -> list[ToolCall]:
     return [entry for entry in driver.session.transcript.entries if isinstance(entry, ToolCall)]
 
@@ -126,7 +134,12 @@ def notices(driver: SessionDriver) -> list[str]:
 
 
 async def used(
-    backend: ScriptedServer, driver: SessionDriver, name: str, arguments: str = "{}"
+    backend: ScriptedServer,
+    driver: SessionDriver,
+    name: str,
+    arguments: str = "{}",
+    decision: inputs.Decision = inputs.Decision.ONCE,
+    pattern: str = "",
 ) -> ToolCall:
     """Have the model use a tool, and approve it if it asks; return the ended call."""
     before = len(driver.texts(Role.ASSISTANT))
@@ -134,7 +147,7 @@ async def used(
     driver.session.type(f"use {name}")
     await driver.until(lambda: driver.session.asking or len(driver.texts(Role.ASSISTANT)) > before)
     for call in driver.session.asking:
-        driver.session.decide(call.call_id, call.arguments, inputs.Decision.ONCE)
+        driver.session.decide(call.call_id, call.arguments, decision, pattern)
     await driver.until(lambda: len(driver.texts(Role.ASSISTANT)) > before)
     return calls(driver)[-1]
 
@@ -340,3 +353,31 @@ async def test_unknown_tools_are_reported_once_all_tools_are_loaded(folders: Pat
         "config.toml:4: set_tiemr: there is no tool 'set_tiemr'. Did you mean set_timer?",
         "permissions.dance: there is no tool 'dance'. voicechat tools lists the tools.",
     ]
+
+
+async def test_a_rule_runs_a_command_and_the_recording_shows_it(folders: Path) -> None:
+    rule = PermissionRule(Permission.AUTO, (("", "echo *"),))
+    where, wanted = folders / "talk", {"run_command": (rule,)}
+    async with running_session(record=where, permission_rules=wanted) as (backend, driver):
+        arguments = '{"command": "echo hello"}'
+        call = await used(backend, driver, "run_command", arguments)
+        assert (call.state, call.output, call.number) == (ToolState.DONE, "hello", 0)
+    again = Replay(where, play_sound=False)
+    await again.run()
+    [shown] = [entry for entry in again.transcript.entries if isinstance(entry, ToolCall)]
+    assert (shown.state, shown.output) == (ToolState.DONE, "hello")
+
+
+async def test_an_approved_pattern_applies_at_once_and_later(folders: Path) -> None:
+    async with running_session() as (backend, driver):
+        echo = '{"command": "echo one"}'
+        always = inputs.Decision.ALWAYS
+        call = await used(backend, driver, "run_command", echo, always, "echo *")
+        assert (call.output, call.number) == ("one", 1)
+        await until(lambda: rules(driver, "run_command"), 20)
+        call = await used(backend, driver, "run_command", '{"command": "echo two"}')
+        assert (call.output, call.number) == ("two", 0)
+        call = await used(backend, driver, "run_command", '{"command": "echo two; id"}')
+        assert call.number == 2
+    (kept,) = Approvals()
+    assert (kept.name, kept.pattern) == ("run_command", "echo *")

@@ -25,6 +25,9 @@ print("ready", flush=True)
 """
 
 
+OWN = 1 if sys.platform == "linux" else 0
+"""Processes of the supervisor below the first one."""
+
 StartSupervised = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -87,7 +90,7 @@ def test_a_program_that_ends_leaves_nothing_and_closes_its_pipes(
 ) -> None:
     process = supervised(IGNORES_SIGTERM, "sys.stdin.readline()", "os._exit(5)")
     tree = process_tree(process)
-    assert len(tree) == 3
+    assert len(tree) == 3 + OWN
     assert process.communicate(b"\n", timeout=20)[0] == b""
     assert process.returncode == 5
     assert gone(tree)
@@ -96,7 +99,7 @@ def test_a_program_that_ends_leaves_nothing_and_closes_its_pipes(
 def test_closing_the_pipe_kills_programs_that_ignore_sigterm(supervised: StartSupervised) -> None:
     process = supervised(IGNORES_SIGTERM, "time.sleep(600)")
     tree = process_tree(process)
-    assert len(tree) == 3
+    assert len(tree) == 3 + OWN
     assert process.stdin is not None
     process.stdin.close()
     assert gone(tree)
@@ -112,7 +115,7 @@ def test_a_program_may_end_by_itself_after_the_pipe_closes(supervised: StartSupe
 def test_terminating_the_supervisor_ends_the_program(supervised: StartSupervised) -> None:
     process = supervised("import time", "print('ready', flush=True)", "time.sleep(600)")
     tree = process_tree(process)
-    assert len(tree) == 1
+    assert len(tree) == 1 + OWN
     process.terminate()
     assert gone(tree)
 
@@ -121,9 +124,26 @@ def test_terminating_the_supervisor_ends_the_program(supervised: StartSupervised
 def test_killing_the_supervisor_kills_the_program(supervised: StartSupervised) -> None:
     process = supervised("import time", "print('ready', flush=True)", "time.sleep(600)")
     tree = process_tree(process)
-    assert len(tree) == 1
+    assert len(tree) == 1 + OWN
     process.kill()
     assert gone(tree)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a child subreaper")
+@pytest.mark.parametrize("killed", ["outer", "inner"])
+def test_killing_a_process_of_the_supervisor_leaves_nothing(
+    supervised: StartSupervised, killed: str
+) -> None:
+    """Also programs in sessions of their own, which ignore SIGTERM, end."""
+    process = supervised(IGNORES_SIGTERM, "time.sleep(600)")
+    tree = process_tree(process)
+    assert len(tree) == 3 + OWN
+    if killed == "outer":
+        process.kill()
+    else:
+        psutil.Process(process.pid).children()[0].kill()
+    assert gone(tree)
+    assert process.wait(20) != 0
 
 
 def test_killing_the_parent_of_the_supervisor_kills_everything(supervised: StartSupervised) -> None:
@@ -135,6 +155,6 @@ def test_killing_the_parent_of_the_supervisor_kills_everything(supervised: Start
     )
     process = supervised(IGNORES_SIGTERM, "time.sleep(600)", parent_code=parent_code)
     tree = process_tree(process)
-    assert len(tree) == 4
+    assert len(tree) == 4 + OWN
     process.kill()
     assert gone(tree)

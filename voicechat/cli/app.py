@@ -28,7 +28,7 @@ from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
-from voicechat.system import home_folder, standard_streams
+from voicechat.system import home_folder, process_secrecy, standard_streams
 
 
 def commands() -> list[CommandEntry]:
@@ -95,8 +95,11 @@ def _app() -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: those of the process); the exit code.
 
-    Every failure ends as one sentence on standard error.
+    Every failure ends as one sentence on standard error. With the arguments of the process, the
+    process first hides its keys from other programs.
     """
+    if arguments is None:
+        process_secrecy.protect()
     with standard_streams.guarded(), home_folder.ensured():
         return _exit_code(
             lambda: _app()(args=arguments, prog_name="voicechat", standalone_mode=False)

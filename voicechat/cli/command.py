@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import typer
 
 from voicechat.config.options import SETTINGS
+from voicechat.core.text import clean
 
 Text = str | None
 """Value of an option with a text; None when it was not typed."""
@@ -35,5 +36,5 @@ def flag(name: str) -> Any:
 
 
 def say(sentence: str) -> None:
-    """Write a message for the user to standard error."""
-    typer.echo(f"voicechat: {sentence}", err=True)
+    """Write a message for the user to standard error, without control characters."""
+    typer.echo(f"voicechat: {clean(sentence)}", err=True)

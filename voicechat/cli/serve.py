@@ -48,7 +48,9 @@ def serve(
     from voicechat.config.options import SETTINGS
     from voicechat.server.app import serve as run
     from voicechat.server.serve_options import RemoteEngine, ServeOptions
+    from voicechat.system import process_secrecy
 
+    process_secrecy.read_piped()
     engines = [name for name, setting in SETTINGS.items() if setting.embedded]
     options = loader.load({name: context.params[name] for name in engines})
     recognizer = speaker = None

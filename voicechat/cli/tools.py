@@ -13,7 +13,7 @@ from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
-    from voicechat.core.settings import ToolSpec
+    from voicechat.core.settings import PermissionRule, ToolSpec
 
 
 def tools(
@@ -26,6 +26,7 @@ def tools(
 
     Starts the MCP servers to read their tools. Permissions: auto runs without asking, ask needs
     your approval, never is not offered. "unlisted" marks tools that the setting `tools` leaves out.
+    The rules for calls of a tool follow it.
     """
     import asyncio
 
@@ -75,7 +76,7 @@ async def every_tool(options: Options, notify: Callable[[str], None]) -> tuple[T
                 notify(
                     f"Two tools are named {tool.spec.name}; the one of {tool.source} is ignored."
                 )
-            return permitted(registry, options.permissions, Approvals())
+            return permitted(registry, options.permissions, Approvals(), options.permission_rules)
         finally:
             running.cancel()
             await plugins.close()
@@ -96,6 +97,14 @@ def tools_as_json(options: Options, specs: Sequence[ToolSpec]) -> str:
             "source": spec.source,
             "permission": str(spec.permission),
             "asks_always": spec.asks_always,
+            "rules": [
+                {
+                    "permission": str(rule.permission),
+                    "pattern": rule.shown,
+                    "approved": rule.is_approved,
+                }
+                for rule in _rules(spec)
+            ],
             "offered": is_offered(options, spec),
             "description": spec.description,
             "schema": spec.parameters,
@@ -113,12 +122,23 @@ def tools_as_text(options: Options, specs: Sequence[ToolSpec]) -> str:
     in_order = sorted(specs, key=lambda spec: sources.index(spec.source))
     lines: list[str] = []
     for source, group in groupby(in_order, key=lambda spec: spec.source):
-        rows = [
-            (_permission(options, spec), spec.name, " ".join(spec.description.split()))
-            for spec in group
-        ]
+        rows = []
+        for spec in group:
+            description = " ".join(spec.description.split())
+            rows.append((_permission(options, spec), spec.name, description))
+            rows += [
+                (f"  {rule.permission}", f"  {rule.shown}", _origin(rule)) for rule in _rules(spec)
+            ]
         lines += ["", f"{source}:", *table(rows, width=80)]
     return "\n".join(lines).strip()
+
+
+def _rules(spec: ToolSpec) -> tuple[PermissionRule, ...]:
+    return () if spec.rules is None else spec.rules.rules
+
+
+def _origin(rule: PermissionRule) -> str:
+    return "(you allowed it)" if rule.is_approved else "(settings)"
 
 
 def _permission(options: Options, spec: ToolSpec) -> str:

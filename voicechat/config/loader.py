@@ -20,7 +20,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from voicechat.config import doubtful_settings, endpoint_settings, mcp_settings, session_keys
+from voicechat.config import (
+    doubtful_settings,
+    endpoint_settings,
+    mcp_settings,
+    permission_settings,
+    session_keys,
+)
 from voicechat.config.options import EMBEDDED, FILE_SETTINGS, SETTINGS, Options
 from voicechat.config.session_keys import record
 from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest, similar
@@ -45,7 +51,8 @@ The catalog of providers checks the value of a variable when it uses it.
 TABLES: Mapping[str, str] = {
     "tools": "List of the tools to offer; default all.",
     "folders": "List of folders in which tools may read files.",
-    "permissions": f"Table of permissions by the name of the tool: {', '.join(Permission)}.",
+    "permissions": f"Table of permissions by the name of the tool: {', '.join(Permission)},"
+    " or a table of rules: see docs/tools.md.",
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
@@ -249,9 +256,10 @@ class _StoredSettings:
             found |= {name: place(name) for name in settings}
             engines = cast("Mapping[str, str]", settings.get(EMBEDDED, {}))
             found |= {name: place.below(EMBEDDED)(key) for key, name in engines.items()}
-            permissions = cast("Mapping[str, object]", settings.get("permissions", {}))
             inner = place.table("permissions")
-            found |= {f"permissions.{tool}": inner(tool) for tool in permissions}
+            for table in ("permissions", "permission_rules"):
+                permissions = cast("Mapping[str, object]", settings.get(table, {}))
+                found |= {f"permissions.{tool}": inner(tool) for tool in permissions}
         return found
 
 
@@ -323,7 +331,7 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
     if "folders" in table:
         found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
     if "permissions" in table:
-        found["permissions"] = _permissions(place, table["permissions"])
+        found |= permission_settings.read(place, table["permissions"])
     session_settings = session_keys.read(place, table)
     if session_settings.get("turn_detection", ...) is None:
         del session_settings["turn_detection"]
@@ -360,17 +368,6 @@ def _folders(place: SettingPlace, names: tuple[str, ...]) -> tuple[Path, ...]:
                 "Begin them with / or ~.",
             )
     return folders
-
-
-def _permissions(place: SettingPlace, value: object) -> Mapping[str, Permission]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{place('permissions')} must be a table.", "Write [permissions].")
-    words = [word.value for word in Permission]
-    for name, word in value.items():
-        if word not in words:
-            where = place.table("permissions")(name)
-            raise UsageError(f"{where} must be one of {', '.join(words)}.")
-    return MappingProxyType({name: Permission(word) for name, word in value.items()})
 
 
 def _read_keys(place: SettingPlace, keys: object) -> dict[str, Secret]:

@@ -224,6 +224,7 @@ def _url(reader: TableReader) -> tuple[str, Secret | None]:
             ("http://", "https://"),
             example="https://host/mcp",
             is_private=True,
+            may_hold_key=True,
         )
     return url, address
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from voicechat.config.endpoint import Endpoint
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.core.price import Price
-    from voicechat.core.settings import Permission
+    from voicechat.core.settings import Permission, PermissionRule
 
 BargeIn = Literal["off", "low", "normal", "high"]
 
@@ -229,6 +229,10 @@ class Options:
     """Folders in which tools may read files."""
     permissions: Mapping[str, Permission] = field(default_factory=dict, hash=False)
     """Permissions by the name of the tool; they win over stored approvals."""
+    permission_rules: Mapping[str, tuple[PermissionRule, ...]] = field(
+        default_factory=dict, hash=False
+    )
+    """Permissions of calls by their arguments, by the name of the tool."""
     prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
     """The user's prices, by PROVIDER/MODEL."""
     mcp_servers: tuple[ServerConfig, ...] = ()

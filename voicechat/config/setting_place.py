@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.system.private_files import require_private
 
@@ -64,7 +65,7 @@ class SettingPlace:
     def __call__(self, name: str) -> str:
         """The file, the line and the key: `config.toml:3: turn_detection.threshold`."""
         shown = self.names[len(self.names) - self.shown :]
-        return f"{self.at(name)}: {'.'.join((*shown, name))}"
+        return clean(f"{self.at(name)}: {'.'.join((*shown, name))}")
 
     def at(self, *names: str) -> str:
         """The file and the line of a key in this table, or of the table itself.
@@ -73,7 +74,7 @@ class SettingPlace:
         """
         if self.file.status is None:
             return "New entry"
-        return f"{self.file.path}:{self.file.line((*self.names, *names))}"
+        return clean(f"{self.file.path}:{self.file.line((*self.names, *names))}")
 
     def table(self, *names: str) -> SettingPlace:
         """A table below this one whose name the text leaves out."""

@@ -79,6 +79,8 @@ class KeepApproval:
     """Save the approval of exactly the tool that has this name now."""
 
     name: str
+    pattern: str = ""
+    """Of the calls that are approved; empty for all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ class Decided:
     """`ToolCall.arguments` as they were shown; a decision on other arguments has no effect."""
     decision: Decision
     words: str = ""
-    """Reason of a denial, for the model."""
+    """Reason of a denial, for the model; the pattern of `ALWAYS` for a call that has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,8 @@ class ToolCall:
     """The user's decision applies to this call only."""
     remark: str = ""
     """Warnings for the user before a decision."""
+    pattern: str = ""
+    """Pattern with which the user can always allow calls like this one; empty for none."""
     wire_id: str = ""
     """Id of the call at the provider, which may use it for several calls."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from voicechat.core.pictures import Kind, Picture
 
@@ -100,6 +100,40 @@ class Permission(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PermissionRule:
+    """The permission of the calls whose arguments match all its patterns."""
+
+    permission: Permission
+    patterns: tuple[tuple[str, str], ...]
+    """Name and pattern of each argument; an empty name is the first argument."""
+    is_approved: bool = False
+    """The user allowed it during a conversation; otherwise the settings have it."""
+
+    @property
+    def shown(self) -> str:
+        """The patterns for the user."""
+        return ", ".join(f"{name}={text}" if name else text for name, text in self.patterns)
+
+
+@runtime_checkable
+class CallRules(Protocol):
+    """The rules for the arguments of a tool."""
+
+    @property
+    def rules(self) -> tuple[PermissionRule, ...]:
+        """All rules."""
+        ...
+
+    def permission(self, arguments: str) -> Permission | None:
+        """Return the permission of a call; None when no rule covers it."""
+        ...
+
+    def pattern(self, arguments: str) -> str:
+        """Return the pattern with which the user can allow this call; empty for none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class ToolSpec:
     """A tool as the model sees it; `parameters` is a JSON schema of an object."""
 
@@ -113,6 +147,8 @@ class ToolSpec:
     """Every single call needs approval: no decision applies to later calls."""
     remark: str = ""
     """Warnings for the user before a decision, such as a changed description."""
+    rules: CallRules | None = field(default=None, compare=False, repr=False)
+    """Permissions of single calls, which override `permission` unless it is `NEVER`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,14 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(r\\n|.))", re.DOTALL)
 _SEPARATOR = re.compile("[\u2028\u2029]")
 _TO_STAY = frozenset('"\\\n\t')
 
+KEY_SHAPES = re.compile(
+    rb"(?<![\w-])(?:"
+    rb"(?:sk|xai|gsk|ek|hf|vck|glpat|github_pat|xox[a-z])[-_](?=[\w-]{0,80}\d)[\w-]{20,}"
+    rb"|gh[a-z]_[A-Za-z0-9]{36,}|AIza[\w-]{35}|AKIA[A-Z0-9]{16}|ya29\.[\w-]{20,}"
+    rb"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+)
+"""Keys of well-known services by their prefixes, and JSON web tokens."""
+
 REPLACEMENT = "\ufffd"
 """Replacement for a character that must not be shown."""
 
@@ -66,6 +74,11 @@ def clean_json(text: str) -> str:
     if "\\" in text:
         text = _ESCAPE.sub(_unescaped, text)
     return clean(_SEPARATOR.sub(r"\\n", text))
+
+
+def has_key(text: str) -> bool:
+    """Return True when a text contains what looks like a key of a well-known service."""
+    return KEY_SHAPES.search(text.encode("utf-8", "replace")) is not None
 
 
 def excerpt(text: str) -> str:

@@ -42,6 +42,7 @@ MAX_ARGUMENT_LINES = 800
 INTERRUPTED = '{"error": "The user interrupted before this finished. Do not repeat it."}'
 NOT_ALLOWED = '{"error": "The user did not allow this. It was not done."}'
 FORBIDDEN = '{"error": "This tool may not be used. It was not done."}'
+FORBIDDEN_CALL = '{"error": "This call is not allowed with these arguments. It was not done."}'
 UNKNOWN = '{"error": "This tool does not exist. Nothing was done."}'
 TOO_LONG = '{"error": "The arguments are too long for the user to check. The tool did not run."}'
 TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
@@ -55,6 +56,7 @@ _FOR_USER = {
     INTERRUPTED: "Interrupted.",
     NOT_ALLOWED: "Not allowed.",
     FORBIDDEN: "Your settings never allow this tool.",
+    FORBIDDEN_CALL: "Your settings never allow this call.",
     UNKNOWN: "This tool does not exist.",
     TOO_LONG: "The arguments are too long to check. The tool did not run.",
     TOO_MANY: "Too many calls at once. The tool did not run.",
@@ -223,9 +225,10 @@ class ToolCalls:
             self._answer(call, ToolState.FAILED, TOO_MANY, now)
         elif spec is None:
             self._answer(call, ToolState.FAILED, UNKNOWN, now)
-        elif spec.permission is Permission.NEVER:
-            self._answer(call, ToolState.DENIED, FORBIDDEN, now)
-        elif spec.permission is Permission.AUTO or spec.name in self._allowed:
+        elif self._permission(spec, call) is Permission.NEVER:
+            is_tool = spec.permission is Permission.NEVER
+            self._answer(call, ToolState.DENIED, FORBIDDEN if is_tool else FORBIDDEN_CALL, now)
+        elif self._permission(spec, call) is Permission.AUTO:
             self._run(call, now)
         elif (
             len(call.arguments) > MAX_ARGUMENT_CHARS or _lines(call.arguments) > MAX_ARGUMENT_LINES
@@ -233,6 +236,15 @@ class ToolCalls:
             self._answer(call, ToolState.DENIED, TOO_LONG, now)
         else:
             self._ask(call, spec)
+
+    def _permission(self, spec: ToolSpec, call: ToolCall) -> Permission:
+        """Return the permission of a call: its rule overrides that of the tool, except `NEVER`."""
+        if spec.permission is Permission.NEVER:
+            return Permission.NEVER
+        ruled = None if spec.rules is None else spec.rules.permission(call.arguments)
+        if ruled is None:
+            return Permission.AUTO if spec.name in self._allowed else spec.permission
+        return ruled
 
     def _run(self, call: ToolCall, now: float) -> None:
         self._asked.pop(call.call_id, None)
@@ -243,6 +255,7 @@ class ToolCalls:
     def _ask(self, call: ToolCall, spec: ToolSpec) -> None:
         self._asked[call.call_id] = spec
         call.asks_always, call.remark = spec.asks_always, spec.remark
+        call.pattern = "" if spec.rules is None else spec.rules.pattern(call.arguments)
         self._buffer.ask(call)
 
     def _answer_repeated(self, call: ToolCall, event: events.ToolCallReady, *, alive: bool) -> None:
@@ -273,7 +286,9 @@ class ToolCalls:
             self._answer(call, ToolState.DENIED, denied(decided.words), now)
             return True
         self._run(call, now)
-        if decided.decision is not inputs.Decision.ONCE and not spec.asks_always:
+        if decided.decision is inputs.Decision.ALWAYS and call.pattern:
+            self._buffer.do(effects.KeepApproval(spec.name, decided.words or call.pattern))
+        elif decided.decision is not inputs.Decision.ONCE and not spec.asks_always:
             self._allow(spec, now)
             if decided.decision is inputs.Decision.ALWAYS:
                 self._buffer.do(effects.KeepApproval(spec.name))
@@ -283,8 +298,9 @@ class ToolCalls:
         """Approve this tool for the session, including its waiting calls."""
         self._allowed[spec.name] = spec
         for call_id, other in list(self._asked.items()):
-            if other.name == spec.name:
-                self._run(self._open[call_id], now)
+            call = self._open[call_id]
+            if other.name == spec.name and self._permission(other, call) is Permission.AUTO:
+                self._run(call, now)
 
     # ----------------------------------------------------------------- ends
 

@@ -248,7 +248,7 @@ class Chat(LineClient):
         if not self._echo:
             choices = [f"/allow {number}"]
             choices += [f"/allow {number} session"] if view.allows_session else []
-            choices += [f"/always {number}"] if view.allows_always else []
+            choices += [f"/always {number} {view.pattern}".rstrip()] if view.allows_always else []
             self._print(f"Type {', '.join(choices)}, or /deny {number} with an optional reason.")
         else:
             deny_unattended(self.session, call)

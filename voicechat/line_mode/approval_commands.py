@@ -47,14 +47,30 @@ def allow(session: Session, argument: str) -> str:
 
 
 def always(session: Session, argument: str) -> str:
-    """Always allow the tool of a waiting call."""
+    """Always allow the tool of a waiting call, or the commands that match a pattern."""
     call, rest = _waiting_call(session, "/always", argument)
+    if call.pattern:
+        return _allow_pattern(session, call, rest or call.pattern)
     if rest:
         raise UsageError("/always takes a number and nothing else.")
     if call.asks_always or call.server:
         raise UsageError(f"{call.name} cannot always be allowed.", "/allow allows it once.")
     session.decide(call.call_id, call.arguments, Decision.ALWAYS)
     return f"{call.name} may always run; voicechat tools --revoke {call.name} reverts that."
+
+
+def _allow_pattern(session: Session, call: ToolCall, pattern: str) -> str:
+    from voicechat.tools.permission_rules import covers, is_allowed_pattern
+
+    if not is_allowed_pattern(pattern):
+        raise UsageError("A pattern must begin with the name of a program.")
+    if not covers(pattern, call.pattern):
+        raise UsageError(f"“{pattern}” does not cover this command.", f"It is {call.pattern}")
+    session.decide(call.call_id, call.arguments, Decision.ALWAYS, pattern)
+    return (
+        f"{call.name} may always run “{pattern}”;"
+        f" voicechat tools --revoke {call.name} reverts that."
+    )
 
 
 def deny(session: Session, argument: str) -> str:

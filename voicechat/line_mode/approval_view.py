@@ -49,6 +49,8 @@ class ApprovalView:
     """True if the approval may apply to later calls of this session."""
     allows_always: bool
     """True if the approval may be stored."""
+    pattern: str = ""
+    """Pattern of the calls that a stored approval covers; empty for all calls of the tool."""
 
 
 def approval_view(call: ToolCall) -> ApprovalView:
@@ -64,7 +66,8 @@ def approval_view(call: ToolCall) -> ApprovalView:
         fields=fields,
         remarks=tuple(dict.fromkeys(found)),
         allows_session=not call.asks_always,
-        allows_always=not call.asks_always and not call.server,
+        allows_always=bool(call.pattern) or (not call.asks_always and not call.server),
+        pattern=call.pattern,
     )
 
 

@@ -163,9 +163,9 @@ COMMANDS: Mapping[str, Command] = {
         choices=command_choices.waiting_calls,
     ),
     "/always": Command(
-        "always allow this tool",
+        "always allow this tool or pattern",
         approval_commands.always,
-        "NUMBER",
+        "NUMBER [PATTERN]",
         needs_user=True,
         available=command_choices.is_asking,
         choices=command_choices.waiting_calls,

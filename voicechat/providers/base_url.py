@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from voicechat.config.url_check import key_in_query
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 
@@ -25,6 +26,11 @@ def checked(base_url: str) -> SplitResult:
     if parts.username is not None or parts.password is not None:
         raise UsageError(
             f"The base URL of {parts.hostname} contains a user name or password.",
+            "Put the key into the environment.",
+        )
+    if name := key_in_query(parts.query):
+        raise UsageError(
+            f"The base URL of {parts.hostname} contains a key ({clean(name)[:40]}).",
             "Put the key into the environment.",
         )
     return parts

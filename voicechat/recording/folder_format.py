@@ -19,7 +19,14 @@ import msgspec
 
 from voicechat.core import effects, events, inputs
 from voicechat.core.pictures import Picture
-from voicechat.core.settings import AudioFormat, Capabilities, SemanticVad, ServerVad, TurnDetection
+from voicechat.core.settings import (
+    AudioFormat,
+    CallRules,
+    Capabilities,
+    SemanticVad,
+    ServerVad,
+    TurnDetection,
+)
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.session.updates import (
@@ -224,9 +231,18 @@ def _timed_event(where: str, text: bytes) -> TimedEvent:
         size = 0
         if raw.kind in _WITH_PCM:
             size, values["pcm"] = _size(values.get("pcm")), b""
-        return TimedEvent(raw.at, msgspec.convert(values, kind), size)
+        return TimedEvent(raw.at, msgspec.convert(values, kind, dec_hook=_rules), size)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where} is not a line of a recording: {_reason(error)}.") from None
+
+
+def _rules(kind: type[Any], found: object) -> object:
+    """Convert the rules of a tool."""
+    if kind is not CallRules:
+        return found
+    from voicechat.tools.permission_rules import ArgumentRules
+
+    return msgspec.convert(found, ArgumentRules)
 
 
 def _size(found: object) -> int:

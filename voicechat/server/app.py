@@ -37,6 +37,7 @@ from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
+from voicechat.system.descriptor_limit import DescriptorFilter
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.system.process_memory import release_memory
 
@@ -236,6 +237,8 @@ def serve(options: ServeOptions) -> int:
             "Add --allow-remote to allow that.",
         )
     logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(DescriptorFilter())
     return asyncio.run(_serve(options))
 
 

@@ -16,6 +16,7 @@ from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.items import Role, Transcript, Usage
 from voicechat.core.settings import Capabilities, Permission, ToolSpec
+from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.costs import CostTally
@@ -43,6 +44,10 @@ SUMMARY = (
     "Summarize this conversation so far in at most five short sentences, in the language it is"
     " held in. Write the summary and nothing else."
 )
+
+
+KEY_TYPED = "Your message seems to contain a key. The model gets it; a recording shows *** instead."
+KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
 class SessionControls(SessionView):
@@ -158,6 +163,8 @@ class SessionControls(SessionView):
         if candidates and self._tasks is not None:
             self._show(candidates, text)
         else:
+            if has_key(text):
+                self._publish_update(effects.Notice(KEY_TYPED, effects.Level.WARNING, KEY_HINT))
             self._handle(inputs.Typed(text))
 
     def say(self, text: str) -> None:

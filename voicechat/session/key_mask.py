@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from voicechat.core.text import KEY_SHAPES
+
 if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.errors import Secret
@@ -17,7 +19,7 @@ _SURE_KEY: Final = 20
 
 
 class KeyMask:
-    """Replaces every key in the options that occurs in a text or in bytes."""
+    """Replaces keys that occur in a text or in bytes: those of the options, and known shapes."""
 
     def __init__(self, options: Options) -> None:
         self.keys = keys_of(options)
@@ -25,15 +27,13 @@ class KeyMask:
 
     def text(self, text: str) -> str:
         """Return the text with all keys masked."""
-        for key in self.keys:
-            text = text.replace(key, MASK)
-        return text
+        return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def data(self, data: bytes) -> bytes:
         """Return the bytes with all keys masked."""
         for key in self._encoded:
             data = data.replace(key, MASK.encode())
-        return data
+        return KEY_SHAPES.sub(MASK.encode(), data)
 
 
 def keys_of(options: Options) -> list[str]:

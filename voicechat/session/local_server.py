@@ -2,8 +2,8 @@
 
 The child is `voicechat serve --port 0`. Its standard output is one JSON line {"url", "token"}. Its
 standard error reports progress in JSON lines {"progress", "done"}, engines that fail in JSON lines
-{"warning"}, and otherwise text for the user. Its standard input is a pipe that is never written
-to: the pipe closes when this process ends in any way, and the child then ends because of
+{"warning"}, and otherwise text for the user. Its standard input is a pipe with one line, its keys.
+The pipe closes when this process ends in any way, and the child then ends because of
 VOICECHAT_PARENT_WATCH.
 """
 
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import Callable
 
 from voicechat.config.options import SETTINGS, Options
 from voicechat.core.text import clean
 from voicechat.errors import Secret, ServerError
-from voicechat.system import child_process
+from voicechat.system import child_process, process_secrecy
+from voicechat.system.secret_variables import proxies_with_passwords
 
 READY_LIMIT = 64 * 1024
 """Longest line of the child, in bytes; a longer one is not from our server."""
@@ -89,16 +91,18 @@ class LocalServer:
     async def _spawn(self, token: Secret) -> None:
         try:
             command = (*self._command, *self._arguments())
-            environment = self._environment(token)
+            environment = self._environment()
             self._child = await child_process.start(command, environment, limit=READY_LIMIT)
+            assert self._child.stdin is not None
+            self._child.stdin.write(process_secrecy.piped(self._keys(token)))
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise ServerError(f"The embedded voice could not start: {reason}.") from None
         self._errors = asyncio.create_task(self._follow_errors(self._child), name="server-errors")
 
-    def _environment(self, token: Secret) -> dict[str, str]:
-        """Return the child's environment, without keys except those of its engines."""
-        found = child_process.module_environment()
+    def _keys(self, token: Secret) -> dict[str, str]:
+        """Return the token, the keys of the child's engines and proxies with a password."""
+        found = proxies_with_passwords(os.environ)
         options = self._options
         for variable, address, key in (
             ("VOICECHAT_CHAT_KEY", options.chat_url, options.chat_key),
@@ -107,8 +111,12 @@ class LocalServer:
         ):
             if address and key is not None:
                 found[variable] = key.reveal()
-        return found | {
-            "VOICECHAT_SERVE_TOKEN": token.reveal(),
+        return found | {"VOICECHAT_SERVE_TOKEN": token.reveal()}
+
+    def _environment(self) -> dict[str, str]:
+        """Return the child's environment, without keys."""
+        return child_process.module_environment() | {
+            process_secrecy.KEYS_ON_INPUT: "1",
             "VOICECHAT_PARENT_WATCH": "1",
             "VOICECHAT_USER_NOTEBOOK": "1",
             "VOICECHAT_WARM_SPEECH": "1" if self._options.with_sound else "0",

@@ -14,6 +14,7 @@ import shutil
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, UsageError
 from voicechat.system import child_process
+from voicechat.system.secret_variables import is_secret
 
 DEADLINE_S = 30.0
 """Seconds that the command may take; the Azure CLI takes several."""
@@ -28,9 +29,7 @@ async def printed_by(command: str) -> str:
     """
     arguments = _arguments(command)
     name = clean(os.path.basename(arguments[0]))[:60]
-    environment = {
-        name: value for name, value in os.environ.items() if not child_process.is_secret(name)
-    }
+    environment = {name: value for name, value in os.environ.items() if not is_secret(name)}
     try:
         child = await child_process.start(
             child_process.supervised_command(arguments),

@@ -50,10 +50,10 @@ class ToolRunner:
                     self._running[call_id] = self.tasks.create_task(self._run(effect, tool))
             case effects.CancelTools(call_ids):
                 self.stop(call_ids)
-            case effects.KeepApproval(name):
+            case effects.KeepApproval(name, pattern):
                 tool = self._toolbox.registry.get(name)
                 if self.tasks is not None and tool is not None:
-                    self.tasks.create_task(self._toolbox.keep_approval(tool))
+                    self.tasks.create_task(self._toolbox.keep_approval(tool, pattern))
 
     def stop(self, call_ids: Iterable[str]) -> None:
         """Stop these calls without an event."""

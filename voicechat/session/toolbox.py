@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.config.setting_place import similar
 from voicechat.core import effects, inputs
-from voicechat.core.settings import Permission, ToolSpec
+from voicechat.core.settings import ToolSpec
 from voicechat.errors import UsageError
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.question import Questions
@@ -84,9 +84,17 @@ class Toolbox:
 
         chosen = self._options.tools
         tools = [tool for tool in self.registry if chosen is None or tool.spec.name in chosen]
-        found = permitted(tools[:MAX_TOOLS], self._options.permissions, self._approvals)
+        found = permitted(
+            tools[:MAX_TOOLS],
+            self._options.permissions,
+            self._approvals,
+            self._options.permission_rules,
+        )
         remark_of = self._servers.difference if self._servers is not None else _no_remark
-        return tuple(replace(spec, remark=remark_of(spec.name)) for spec in found)
+        return tuple(
+            replace(spec, remark="\n".join(filter(None, (remark_of(spec.name), spec.remark))))
+            for spec in found
+        )
 
     async def run(self) -> None:
         """Load the tools and run their servers until cancelled."""
@@ -137,7 +145,8 @@ class Toolbox:
     def _report_missing(self) -> None:
         there = sorted(tool.spec.name for tool in self.registry)
         wanted = {name: self._options.origin("tools") for name in self._options.tools or ()}
-        permitted = {f"permissions.{name}": name for name in self._options.permissions}
+        ruled = {**self._options.permissions, **self._options.permission_rules}
+        permitted = {f"permissions.{name}": name for name in ruled}
         wanted |= {name: self._options.origin(key) for key, name in permitted.items()}
         for name, where in wanted.items():
             if name not in there:
@@ -145,14 +154,15 @@ class Toolbox:
                 self._warn(f"{where}: there is no tool {name!r}.", hint)
 
     def _report_ignored_permissions(self) -> None:
+        from voicechat.tools.permissions import ignored
+
         for tool in self.registry:
             name = tool.spec.name
-            if tool.asks_always and self._options.permissions.get(name) is Permission.AUTO:
-                where = self._options.origin(f"permissions.{name}")
-                self._warn(
-                    f"{where}: “auto” has no effect; this tool always asks.",
-                    "Use “ask” or “never”.",
-                )
+            wanted = self._options.permissions.get(name)
+            for sentence, hint in ignored(
+                tool, wanted, self._options.permission_rules.get(name, ())
+            ):
+                self._warn(f"{self._options.origin(f'permissions.{name}')}: {sentence}", hint)
 
     def _gather(self) -> tuple[Approvals, tuple[Tool, ...], list[UnfinishedCall]]:
         from voicechat.tools.builtin import builtin
@@ -251,18 +261,20 @@ class Toolbox:
     def _warn(self, sentence: str, hint: str = "") -> None:
         self._notify(effects.Notice(sentence, effects.Level.WARNING, hint))
 
-    async def keep_approval(self, tool: Tool) -> None:
-        """Save that exactly this tool may always run."""
+    async def keep_approval(self, tool: Tool, pattern: str = "") -> None:
+        """Save that exactly this tool may always run, or its calls that match the pattern."""
         if self._approvals is None:
             return
         name = tool.spec.name
         if self._servers is not None and self.registry.get(name) == tool:
             self._servers.accept(name)
         try:
-            await call_with_deadline(partial(self._approvals.allow, tool), DISK_TIMEOUT_S)
+            await call_with_deadline(partial(self._approvals.allow, tool, pattern), DISK_TIMEOUT_S)
         except OSError as error:  # TimeoutError is one
             why = (error.strerror or str(error) or "the disk does not answer").lower()
             self._warn(f"Could not save that {name} may always run: {why}.")
+        if pattern:
+            self._changed()
 
 
 def _no_remark(name: str) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from voicechat.system import process_sandbox
+from voicechat.system.secret_variables import is_secret, open_environment
 
 if TYPE_CHECKING:
     import asyncio  # loaded by the coroutines only: the audio process has no use for it
@@ -27,12 +29,6 @@ _TREE_END_S = 2.5
 """Seconds for a process supervisor to kill a tree; it needs at most about 1.2."""
 
 _PIECE = 65_536
-_SECRET = re.compile(r"(?:.*_)?(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)", re.IGNORECASE)
-
-
-def is_secret(variable: str) -> bool:
-    """Return True when a variable of this name probably holds a secret."""
-    return _SECRET.fullmatch(variable) is not None
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -48,13 +44,22 @@ def supervised_command(command: Sequence[str]) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", supervisor, *command)
 
 
+def sandboxed_command(
+    command: Sequence[str], access: process_sandbox.Access = "files"
+) -> tuple[str, ...]:
+    """The command that runs a program in the sandbox, where there is one."""
+    if access == "all" or not process_sandbox.is_available():
+        return tuple(command)
+    return (sys.executable, "-I", "-S", process_sandbox.__file__, access, *command)
+
+
 def module_environment(omit: Callable[[str], bool] = is_secret) -> dict[str, str]:
     """This environment without secrets, with this package on the import path.
 
-    omit: whether to leave out the variable of this name. The working directory is taken off the
-    import path.
+    omit: returns True for a variable to leave out. Passwords of proxies are left out, too, and the
+    import path does not contain the working directory.
     """
-    kept = {name: value for name, value in os.environ.items() if not omit(name)}
+    kept = open_environment(omit)
     found = without_working_directory(kept.get("PYTHONPATH", "").split(os.pathsep))
     kept["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *found])
     return kept

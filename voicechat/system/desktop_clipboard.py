@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
-from voicechat.system.child_process import is_secret, own_session
+from voicechat.system.child_process import own_session
 from voicechat.system.daemon_call import call_with_deadline
+from voicechat.system.secret_variables import open_environment
 
 COPY_TIMEOUT_S = 2.0
 """Time in seconds for a program to take the text."""
@@ -49,7 +49,7 @@ async def copy(text: str) -> str:
 
 def copy_blocking(text: str) -> str:
     """Set the clipboard; return the name of the program that did, or "" if none could."""
-    environ = {name: value for name, value in os.environ.items() if not is_secret(name)}
+    environ = open_environment()
     for command in commands(environ):
         if shutil.which(command[0]) and _run(command, text, environ):
             return command[0]

@@ -9,6 +9,10 @@ by itself, then gets SIGTERM, then is killed with its whole tree. On Linux the t
 processes that moved to sessions of their own; elsewhere it is the program's process group. SIGTERM
 to the supervisor skips the first wait.
 
+On Linux the supervisor is two processes, so that the tree also ends when one of them is killed: the
+inner one, which is the parent of the program, and the outer one, to which orphans fall. Other
+programs can read the memory and the environment of neither.
+
 Standard library only, and no import of voicechat: it starts by its path, in a few milliseconds.
 """
 
@@ -30,17 +34,47 @@ TERM_S = 0.4
 """Seconds for the program to end after SIGTERM."""
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(command: list[str]) -> int:
     """Run the command; returns its exit code, 128 + signal, or 127 when it cannot start."""
+    control = _control()
+    control(_PR_SET_DUMPABLE, 0)
+    if not sys.platform.startswith("linux"):
+        return _supervise(command, control)
+    control(_PR_SET_CHILD_SUBREAPER, 1)
+    outer = os.getpid()
+    inner = os.fork()
+    if inner:
+        return _guard(inner)
+    control(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    return _supervise(command, control) if os.getppid() == outer else 1
+
+
+def _guard(inner: int) -> int:
+    """Wait for the inner process, then kill what is left; returns its exit code."""
+
+    def forward(number: int, _: object) -> None:
+        with contextlib.suppress(OSError):
+            os.kill(inner, number)
+
+    signal.signal(signal.SIGTERM, forward)
+    for descriptor in range(3):
+        os.close(descriptor)
+    code = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+    _kill_descendants()
+    return code if code >= 0 else 128 - code
+
+
+def _supervise(command: list[str], control: Callable[[int, int], None]) -> int:
+    """Run the command, and kill its tree when it or this process has to end."""
     wakeup_read, wakeup_write = os.pipe()
     os.set_blocking(wakeup_write, False)
     signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    control = _control()
     control(_PR_SET_CHILD_SUBREAPER, 1)
     try:
         child = subprocess.Popen(
@@ -57,7 +91,7 @@ def main(command: list[str]) -> int:
         os.close(descriptor)  # the last writer of both is the program
     with contextlib.suppress(KeyboardInterrupt):
         _wait_for_end(child, wakeup_read)
-    _kill_tree(child)
+    _kill_descendants(child)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
@@ -101,17 +135,19 @@ def _wait(child: subprocess.Popen[bytes], seconds: float) -> None:
         child.wait(seconds)
 
 
-def _kill_tree(child: subprocess.Popen[bytes]) -> None:
+def _kill_descendants(program: subprocess.Popen[bytes] | None = None) -> None:
     """Kill the program's group, and on Linux every descendant wherever it went."""
     deadline = time.monotonic() + 1.0
     while True:
-        with contextlib.suppress(OSError):
-            os.killpg(child.pid, signal.SIGKILL)
+        if program is not None:
+            with contextlib.suppress(OSError):
+                os.killpg(program.pid, signal.SIGKILL)
         descendants = list(_descendants(os.getpid()))
         for number in descendants:
             with contextlib.suppress(OSError):
                 os.kill(number, signal.SIGKILL)
-        child.poll()
+        if program is not None:
+            program.poll()
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
+from voicechat.system.process_sandbox import Access
 from voicechat.tools.registry import BUILT_IN, OUTPUT_LIMIT, Tool, ToolError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def tool(
     name: str = "",
     source: str = BUILT_IN,
     asks_always: bool = False,
+    access: Access = "files",
 ) -> Callable[[Function], Tool]: ...
 
 
@@ -64,14 +66,18 @@ def tool(
     name: str = "",
     source: str = BUILT_IN,
     asks_always: bool = False,
+    access: Access = "files",
 ) -> Tool | Callable[[Function], Tool]:
     """Make a tool of a function; a decorator with or without parentheses.
 
     permission: the initial permission. deadline: seconds for a call. name: replaces the function's
-    name. asks_always: the user decides on every call, whatever they allowed before.
+    name. asks_always: the user decides on every call, whatever they allowed before. access: what a
+    plugin may reach besides files: `network`, or `all` for no sandbox.
     Raises `TypeError` when a parameter has no type hint that has a JSON schema, and `ValueError`
-    for a permission, a deadline or a name that cannot be.
+    for a permission, a deadline, a name or an access that cannot be.
     """
+    if access not in get_args(Access):
+        raise ValueError(f"access must be one of {', '.join(get_args(Access))}, not {access!r}.")
     if permission not in list(Permission):
         raise ValueError(f"permission must be one of {', '.join(Permission)}, not {permission!r}.")
     if deadline is not None and not (isinstance(deadline, (int, float)) and deadline > 0):
@@ -81,7 +87,7 @@ def tool(
         if not callable(function):
             raise TypeError(f"tool makes a tool of a function, not of {function!r}.")
         result = _tool(function, Permission(permission), deadline, name, source)
-        return replace(result, asks_always=asks_always)
+        return replace(result, asks_always=asks_always, access=access)
 
     return make if function is None else make(function)
 

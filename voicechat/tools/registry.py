@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from voicechat.core.pictures import Picture
 from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
+from voicechat.system.process_sandbox import Access
 
 DEADLINE_S = 30.0
 """Seconds for a call, unless the tool has its own deadline."""
@@ -73,6 +74,12 @@ class Tool:
     """Seconds for a call; None for `DEADLINE_S`."""
     asks_always: bool = False
     """The user decides on every call; no setting and no stored approval changes that."""
+    command: str = ""
+    """The argument that is a shell line, for patterns; they may allow a tool that asks always."""
+    access: Access = "files"
+    """What the process of a plugin may reach."""
+    remark: str = field(default="", compare=False)
+    """What the user should know before a decision, such as the sandbox."""
 
     @property
     def fingerprint(self) -> str:
@@ -82,6 +89,7 @@ class Tool:
         """
         spec = self.spec
         definition = [self.source, spec.name, spec.description, spec.parameters]
+        definition += [] if self.access == "files" else [self.access]
         text = json.dumps(definition, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,6 +9,8 @@ import sys
 from asyncio.subprocess import DEVNULL
 from collections.abc import Mapping
 
+from voicechat.system.secret_variables import open_environment
+
 _TIMEOUT_S = 10.0
 
 
@@ -32,8 +34,9 @@ async def open_link(url: str) -> bool:
         return False
     try:
         process = await asyncio.create_subprocess_exec(
-            command, url, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
-        )
+            command, url, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL,
+            env=open_environment(), start_new_session=True,
+        )  # fmt: skip
     except OSError:
         return False
     try:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from processes import descendants, gone, known
 
+from voicechat.system import process_sandbox
 from voicechat.tools.builtin import clipboard, shell
 from voicechat.tools.registry import Registry
 from voicechat.tools.tool_context import ToolContext
@@ -21,10 +22,10 @@ from voicechat.tools.tool_context import ToolContext
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are of a POSIX shell")
 
 
-async def run(command: str, deadline: float = 20.0) -> str:
+async def run(command: str, deadline: float = 20.0, **more: str) -> str:
     (tool,) = shell.tools(ToolContext())
     registry = Registry(replace(tool, deadline_s=deadline))
-    return (await registry.run("run_command", json.dumps({"command": command}))).output
+    return (await registry.run("run_command", json.dumps({"command": command, **more}))).output
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,39 @@ async def test_a_command_gets_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     reported = await run("env; cat /proc/$PPID/environ 2>/dev/null | tr '\\0' '\\n'")
     assert "PATH=" in reported
     assert "hush" not in reported
+
+
+needs_sandbox = pytest.mark.skipif(
+    not process_sandbox.is_available(), reason="the kernel lacks Landlock 6 or seccomp"
+)
+SOCKET = f"{sys.executable} -c 'import socket; socket.socket(); print(1)'"
+
+
+@needs_sandbox
+async def test_a_command_has_the_network_and_other_programs_only_with_access() -> None:
+    assert "PermissionError" in await run(SOCKET)
+    assert await run(SOCKET, access="network") == "1"
+    assert "ermitted" in await run(f"kill -0 {os.getpid()}")
+    assert await run(f"kill -0 {os.getpid()} && echo yes", access="all") == "yes"
+    assert "do not fit" in await run("true", access="everything")
+    (tool,) = shell.tools(ToolContext())
+    assert tool.remark.startswith("It runs in a sandbox (Landlock and seccomp) without network")
+
+
+def test_a_system_without_the_sandbox_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_sandbox, "is_available", lambda: False)
+    (tool,) = shell.tools(ToolContext())
+    assert tool.remark == "There is no sandbox on this system: it may do what you may do."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a child subreaper")
+async def test_a_command_that_kills_its_supervisor_leaves_nothing(tmp_path: Path) -> None:
+    before = descendants()
+    marks = tmp_path / "marks"
+    command = f"setsid sh -c 'echo $$ >> {marks}; kill -9 '$PPID'; exec sleep 600' & wait"
+    assert "[it ended with exit code 137]" in await run(command, access="all")
+    assert marks.exists()
+    _none_left(before, marks)
 
 
 async def test_long_output_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from processes import descendants, gone, known
 
 from voicechat.core.settings import Permission
+from voicechat.system import process_sandbox
 from voicechat.tools.plugins.plugin_loader import Plugins, load
 from voicechat.tools.registry import Registry
 
@@ -181,6 +182,43 @@ async def test_tools_of_a_file_are_offered_and_run(loaded: Write) -> None:
     assert "do not fit" in outcome.output
     both = await asyncio.gather(*(registry.run("soon", '{"seconds": 0.1}') for _ in range(3)))
     assert {each.output for each in both} == {'{"waited":0.1}'}
+
+
+REACHING = """
+import os, socket
+from voicechat.tools import tool
+
+@tool{options}
+def reach() -> str:
+    "Open a socket, signal the parent of the parent, and show a variable."
+    found = [os.environ.get("HTTPS_PROXY", "")]
+    for act in (socket.socket, lambda: os.kill({pid}, 0)):
+        try:
+            act()
+            found.append("reached")
+        except OSError:
+            found.append("refused")
+    return " ".join(found)
+"""
+
+
+@pytest.mark.skipif(not process_sandbox.is_available(), reason="the kernel lacks the sandbox")
+@pytest.mark.parametrize(
+    ("options", "reached", "remark"),
+    [
+        ("", "refused refused", "without network"),
+        ("(access='network')", "reached refused", "with network"),
+        ("(access='all')", "reached reached", "outside the sandbox"),
+    ],
+)
+async def test_a_plugin_reaches_only_what_its_tools_declare(
+    loaded: Write, options: str, reached: str, remark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:hush@proxy:80")
+    code = REACHING.replace("{options}", options).replace("{pid}", str(os.getpid()))
+    (reach,) = (await loaded(reach=code)).tools
+    assert await reach.call("{}") == f"http://proxy:80 {reached}"
+    assert remark in reach.remark
 
 
 async def test_a_process_is_reused_and_a_lost_one_is_replaced(

@@ -205,6 +205,19 @@ async def test_the_card_shows_confusable_and_control_characters() -> None:
         assert values == ["сору \ufffd[2J", "all fine\n? Allow to run: echo hello"]
 
 
+async def test_always_offers_the_pattern_of_a_command_to_edit() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        call = add_waiting_call(session, 3)
+        call.asks_always, call.pattern = True, "git status -s"
+        await refresh(pilot)
+        await pilot.press("f8")
+        assert "always…" in card_text(pilot)
+        await pilot.press("a", "enter")
+        assert decisions(session) == []
+        assert pilot.app.screen.query_one(Composer).text == "/always 3 git status -s"
+
+
 async def test_a_tool_that_always_asks_has_no_lasting_choices() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:

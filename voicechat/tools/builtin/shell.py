@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
+from voicechat.system import process_sandbox
+from voicechat.system.child_process import sandboxed_command
 from voicechat.tools import child_programs
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool
@@ -19,13 +22,17 @@ MAX_BYTES = 48_000
 """Bytes of its output that the model gets."""
 
 
-async def run_command(command: str) -> str:
+async def run_command(command: str, access: process_sandbox.Access = "files") -> str:
     """Run a shell command on the user's machine and return its output.
 
-    It gets no input and may take a minute; whatever it leaves running is killed.
+    It gets no input and may take a minute; whatever it leaves running is killed. Set access to
+    network for a command that needs the network, and to all for one that must reach other programs
+    or gain privileges, like kill or sudo.
     """
     result = await child_programs.run(
-        _shell(command), child_programs.plain_environment(), limit=MAX_BYTES
+        sandboxed_command(_shell(command), access),
+        child_programs.plain_environment(),
+        limit=MAX_BYTES,
     )
     text = result.printed.decode("utf-8", "replace").strip()
     if result.more:
@@ -47,4 +54,14 @@ def _shell(command: str) -> tuple[str, ...]:
 
 def tools(context: ToolContext) -> tuple[Tool, ...]:
     """Create the tool that runs commands."""
-    return (tool(permission="ask", asks_always=True, deadline=DEADLINE_S)(run_command),)
+    command = tool(permission="ask", asks_always=True, deadline=DEADLINE_S)(run_command)
+    return (replace(command, command="command", remark=_remark()),)
+
+
+def _remark() -> str:
+    if not process_sandbox.is_available():
+        return process_sandbox.description("all")
+    return (
+        f"It runs in a sandbox ({process_sandbox.NAME}) without network, apart from other"
+        " programs, unless “access” is network or all."
+    )

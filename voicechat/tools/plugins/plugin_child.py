@@ -69,6 +69,7 @@ def _description(tool: Tool) -> dict[str, object]:
         "permission": spec.permission,
         "deadline": tool.deadline_s,
         "asks_always": tool.asks_always,
+        "access": tool.access,
     }
 
 

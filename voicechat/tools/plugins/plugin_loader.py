@@ -19,6 +19,7 @@ from typing import Any
 
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
+from voicechat.system import process_sandbox
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.plugins.code_trust import UntrustedCode, read_own
 from voicechat.tools.plugins.plugin_child import packages
@@ -161,4 +162,6 @@ def _tool(found: Mapping[str, Any], location: _PluginLocation, worker: PluginWor
         location.source,
         float(deadline) if isinstance(deadline, int | float) else None,
         bool(found.get("asks_always")),
+        access=worker.access,
+        remark=process_sandbox.description(worker.access),
     )

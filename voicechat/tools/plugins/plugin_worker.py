@@ -14,12 +14,13 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from voicechat.core.text import clean
 from voicechat.system import child_process
 from voicechat.system.child_process import module_command, module_environment
 from voicechat.system.output_tail import OutputTail
+from voicechat.system.process_sandbox import Access
 from voicechat.tools import child_programs
 from voicechat.tools.registry import ToolError
 
@@ -100,15 +101,22 @@ class PluginWorker:
 
     def __init__(self, kind: str, target: str) -> None:
         self._command = module_command("voicechat.tools.plugins.plugin_child", kind, target)
+        self.access: Access = "files"
+        """What its processes may reach."""
         self._idle: list[_Process] = []
         self._slots = asyncio.Semaphore(MAX_PROCESSES)
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._closed = False
 
     async def describe(self) -> list[Mapping[str, Any]]:
-        """Load the plugin, list its tools and end the process. Raises `PluginBroken`."""
+        """Load the plugin, list its tools and end the process. Raises `PluginBroken`.
+
+        The widest `access` of the tools is that of all later processes.
+        """
         process, found = await self._start()
         await process.stop()
+        wanted = [each.get("access") for each in found if isinstance(each, dict)]
+        self.access = next((each for each in reversed(get_args(Access)) if each in wanted), "files")
         return found
 
     async def call(self, name: str, arguments: str) -> str:
@@ -157,7 +165,7 @@ class PluginWorker:
     async def _start(self) -> tuple[_Process, list[Mapping[str, Any]]]:
         try:
             child = await child_programs.start(
-                self._command,
+                child_process.sandboxed_command(self._command, self.access),
                 module_environment(_is_key),
                 Path.home(),
                 stderr=asyncio.subprocess.PIPE,

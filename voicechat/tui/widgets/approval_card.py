@@ -111,6 +111,7 @@ class ApprovalCard(Vertical, can_focus=True):
         self._question: Question | None = None
         self._waiting_count = 0
         self._choices = _CHOICES
+        self._pattern = ""
         self._selected, self._typed = "d", ""
         self._armed = self._selection_drawn = self._has_focus_keys = False
         self._hint = ""
@@ -150,8 +151,9 @@ class ApprovalCard(Vertical, can_focus=True):
 
     async def _fill(self, shown: ApprovalView) -> None:
         lasting = {Decision.SESSION: shown.allows_session, Decision.ALWAYS: shown.allows_always}
+        self._pattern = shown.pattern
         self._choices = tuple(
-            each
+            ("a", "always…", each[2]) if self._pattern and each[2] is Decision.ALWAYS else each
             for each in (_QUESTION_CHOICES if self._question else _CHOICES)
             if each[2] is None or lasting.get(each[2], True)
         )
@@ -244,6 +246,9 @@ class ApprovalCard(Vertical, can_focus=True):
         elif decision is not Decision.DENY and (hint := self._unread_hint()):
             self._hint = hint
             self._draw_choices()
+        elif decision is Decision.ALWAYS and self._pattern:
+            # The user can widen the pattern before Enter.
+            self.post_message(self.CommandStarted(f"/always {self._number} {self._pattern}"))
         else:
             self._armed = self._question is not None
             self.post_message(self._decision_message(decision))

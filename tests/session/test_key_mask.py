@@ -1,0 +1,42 @@
+"""Keys by their shape: masked in text and bytes, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from voicechat.config.options import Options
+from voicechat.core.text import has_key
+from voicechat.session.key_mask import KeyMask
+
+PART = "Ab3dEfGh1jKlMnOpQrSt"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"sk-{PART}",
+        f"sk-ant-api03-{PART}_x-y",
+        f"xai-{PART}",
+        f"gsk_{PART}",
+        f"hf_{PART}",
+        f"ghp_{PART}{PART}",
+        f"AIza{PART}{PART[:15]}",
+        "AKIAABCDEFGHIJKLMNOP",
+        f"eyJ{PART}.eyJ{PART}.{PART}",
+    ],
+)
+def test_a_key_is_masked_by_its_shape(key: str) -> None:
+    mask = KeyMask(Options())
+    assert mask.text(f"my key: “{key}”, ok\ud800") == "my key: “***”, ok\ud800"
+    assert mask.data(f"[{key}]".encode()) == b"[***]"
+    assert has_key(f"use {key}.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sk-learn", "risk-a1b2c3d4e5f6a1b2c3d4e5", "item_Ab3dEfGh1jKlMnOpQrSt", "hf_2", "eyJx.eyJy.z",
+     "a sk- b", "task_Ab3dEfGh1jKlMnOpQrSt", ""],
+)  # fmt: skip
+def test_other_words_stay(text: str) -> None:
+    assert KeyMask(Options()).text(text) == text
+    assert not has_key(text)
