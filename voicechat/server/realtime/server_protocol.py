@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from voicechat.server.realtime import client_shapes
+from voicechat.server.realtime.field_checks import invalid
 from voicechat.server.realtime.input_buffer import InputBuffer
 from voicechat.server.realtime.item_store import ItemStore, StoredItem, prepared
 from voicechat.server.realtime.protocol_actions import (
@@ -137,7 +138,7 @@ class ServerProtocol:
             kind = event["type"]
             if kind not in self._events:
                 names = ", ".join(f"'{name}'" for name in self._events)
-                raise client_shapes.invalid(
+                raise invalid(
                     "type", f"Invalid value: '{kind[:64]}'. Supported values are: {names}."
                 )
             return self._events[kind](client_shapes.EVENTS[kind](event, ""))
@@ -389,9 +390,7 @@ class ServerProtocol:
 
     def _truncate(self, event: Json) -> Actions:
         if event["content_index"] != 0:
-            raise client_shapes.invalid(
-                "content_index", "Spoken items have one content part, number 0."
-            )
+            raise invalid("content_index", "Spoken items have one content part, number 0.")
         self.conversation.truncate(event["item_id"], event["audio_end_ms"])
         self._emit(
             "conversation.item.truncated",
