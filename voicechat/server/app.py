@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TextIO
+from typing import Any, TextIO
+from weakref import WeakKeyDictionary
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection
@@ -30,8 +31,16 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from voicechat.errors import Secret, ServerError, UsageError
-from voicechat.server.access import REALTIME, AccessCheck, is_transcription, requested_model
+from voicechat.server.access import (
+    REALTIME,
+    AccessCheck,
+    Grant,
+    is_transcription,
+    requested_model,
+)
+from voicechat.server.client_secrets import ClientSecrets
 from voicechat.server.engine_startup import EngineSet, create_engines
+from voicechat.server.http_connection import OPEN_SECONDS, HttpConnection, refusal
 from voicechat.server.pipeline import Engines, Pipeline
 from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
@@ -71,7 +80,9 @@ class App:
             options.voice,
             engines.turn_end,
         )
-        self._access = AccessCheck(self.token, options.model, not options.allow_remote)
+        one_time = ClientSecrets(options.model, lambda: tuple(engines.tts.names), options.voice)
+        self._access = AccessCheck(self.token, options.model, not options.allow_remote, one_time)
+        self._grants: WeakKeyDictionary[ServerConnection, Grant] = WeakKeyDictionary()
         self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""
         self._pending_announcements: deque[str] = deque(maxlen=16)
@@ -121,10 +132,12 @@ class App:
         self._server = await listen(
             self._serve_connection,
             sock=self._port,
+            create_connection=self._create_connection,  # type: ignore[arg-type]
             process_request=self._check_request,
+            process_response=_in_json,
             select_subprotocol=_subprotocol,
             compression=None,
-            open_timeout=5,
+            open_timeout=OPEN_SECONDS,
             ping_interval=20,
             ping_timeout=30,
             close_timeout=_CLOSE_SECONDS,
@@ -143,11 +156,17 @@ class App:
 
     # ----------------------------------------------------------------- connections
 
+    def _create_connection(self, *arguments: Any, **options: Any) -> HttpConnection:
+        return HttpConnection(*arguments, answer=self._access.answer, **options)
+
     def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        answer = self._access.check(request, len(self.pipelines) >= self._options.max_connections)
-        if answer is not None and answer.status_code != HTTPStatus.OK:
-            _log.info("refused a request with status %d", answer.status_code)
-        return answer
+        full = len(self.pipelines) >= self._options.max_connections
+        found = self._access.open(request.path, request.headers, full)
+        if isinstance(found, Response):
+            _log.info("refused a request with status %d", found.status_code)
+            return found
+        self._grants[connection] = found
+        return None
 
     async def _serve_connection(self, connection: ServerConnection) -> None:
         if len(self.pipelines) >= self._options.max_connections:
@@ -170,13 +189,15 @@ class App:
     async def _connection(self, connection: ServerConnection) -> None:
         options, outbox, request = self._options, SendQueue(), connection.request
         path = request.path if request is not None else ""
+        session = self._grants[connection].session
         self._engine_set.check_now()
         protocol = ServerProtocol(
-            requested_model(path, options.model),
+            requested_model(path, session.get("model", options.model)),
             self._engine_set.tts.names,
             options.voice,
             options.session_seconds,
-            transcription=is_transcription(path),
+            transcription=is_transcription(path) or session.get("type") == "transcription",
+            defaults=session,
         )
         async with asyncio.TaskGroup() as tasks:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.wait_for_space)
@@ -215,6 +236,16 @@ def _subprotocol(
 ) -> Subprotocol | None:
     subprotocol = Subprotocol("realtime")
     return subprotocol if subprotocol in offered else None
+
+
+def _in_json(connection: ServerConnection, request: Request, response: Response) -> Response | None:
+    """Return a refusal of websockets, such as of an old version, as JSON."""
+    if response.status_code < 400 or response.headers.get("Content-Type") == "application/json":
+        return None
+    status = HTTPStatus(response.status_code)
+    upgrade = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
+    message = f"The WebSocket handshake is not valid. {response.body.decode(errors='replace')}"
+    return refusal(status, "invalid_handshake", message.strip(), **upgrade)
 
 
 # --------------------------------------------------------------------------- the command

@@ -53,14 +53,20 @@ def encode(kind: str, **fields: Any) -> bytes:
     return _encoder.encode({"type": kind, "event_id": new_id("event"), **fields})
 
 
+def decode_object(content: str | bytes) -> Json:
+    """Decode a JSON object. Raises `WireError` if it is not one."""
+    try:
+        found = _decoder.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise WireError("invalid_json", f"This is not valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise WireError("invalid_event", "This must be a JSON object.")
+    return found
+
+
 def decode(frame: str | bytes) -> Json:
     """Decode a client event. Raises `WireError` if it is not a JSON object with a type."""
-    try:
-        event = _decoder.decode(frame)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise WireError("invalid_json", f"The event is not valid JSON: {error}") from error
-    if not isinstance(event, dict):
-        raise WireError("invalid_event", "An event must be a JSON object.")
+    event = decode_object(frame)
     if not isinstance(event.get("type"), str):
         raise WireError("missing_required_parameter", "Missing required parameter: 'type'.", "type")
     return event

@@ -53,7 +53,7 @@ from voicechat.server.realtime.server_session import (
     merge,
     new_session,
     plan,
-    transcription_session,
+    session_echo,
 )
 from voicechat.speech.formats import Format
 
@@ -83,10 +83,14 @@ class ServerProtocol:
         now: Callable[[], float] = time.time,
         *,
         transcription: bool = False,
+        defaults: Json | None = None,
     ) -> None:
-        """Start the session. A transcription session has no responses."""
+        """Start the session. A transcription session has no responses.
+
+        defaults: a checked `session` of `session.update` that the session starts with.
+        """
         voice = voice or (voices[0] if voices else client_shapes.OPENAI_VOICES[0])
-        self.session = new_session(model, voice, int(now() + session_seconds))
+        self.session = new_session(model, voice, int(now() + session_seconds), defaults)
         self.conversation = ItemStore()
         self.active: ServerResponse | None = None
         """The running response of the conversation."""
@@ -96,7 +100,7 @@ class ServerProtocol:
         self._out_of_band: dict[str, ServerResponse] = {}
         self._response_due = False
         self._announcements: deque[str] = deque(maxlen=16)
-        self._buffer = InputBuffer()
+        self._buffer = InputBuffer(input_format(self.session))
         self.transcription_only = transcription
         self._check_session = (
             client_shapes.TRANSCRIPTION_UPDATE
@@ -119,7 +123,7 @@ class ServerProtocol:
         }
         if transcription:
             self._events = {kind: self._events[kind] for kind in _TRANSCRIPTION_EVENTS}
-        self._emit("session.created", session=self._session_echo())
+        self._emit("session.created", session=session_echo(self.session, self.transcription_only))
 
     # ----------------------------------------------------------------- frames
 
@@ -161,11 +165,8 @@ class ServerProtocol:
         merge(self.session, self._check_session(event["session"], "session"))
         if input_format(self.session) != self._buffer.format:
             self._buffer.clear(input_format(self.session))
-        self._emit("session.updated", session=self._session_echo())
+        self._emit("session.updated", session=session_echo(self.session, self.transcription_only))
         return [SessionConfigured(), *self._next()]
-
-    def _session_echo(self) -> Json:
-        return transcription_session(self.session) if self.transcription_only else self.session
 
     def expire(self) -> None:
         """Report that the session reached its maximum duration; the caller closes it."""
