@@ -46,6 +46,7 @@ from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
+from voicechat.server.tls import CLEAR_TEXT, server_context
 from voicechat.system.process_memory import release_memory
 
 __all__ = ["App", "ServeOptions", "serve"]
@@ -86,6 +87,7 @@ class App:
         self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""
         self._pending_announcements: deque[str] = deque(maxlen=16)
+        self._tls = server_context(options.tls_cert, options.tls_key)
         self._server: Server | None = None
         self._port: socket.socket | None = None
         engines.assistant.on_announcement = self._announce
@@ -96,7 +98,8 @@ class App:
         sockets = self._server.sockets if self._server is not None else ()
         port = next(iter(sockets)).getsockname()[1] if sockets else self._options.port
         host = self._options.host
-        return f"ws://{f'[{host}]' if ':' in host else host}:{port}{REALTIME}"
+        scheme = "ws" if self._tls is None else "wss"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{REALTIME}"
 
     def reserve(self) -> None:
         """Bind the address without listening yet. Raises `ServerError` if it is not available."""
@@ -132,6 +135,7 @@ class App:
         self._server = await listen(
             self._serve_connection,
             sock=self._port,
+            ssl=self._tls,
             create_connection=self._create_connection,  # type: ignore[arg-type]
             process_request=self._check_request,
             process_response=_in_json,
@@ -255,7 +259,8 @@ def serve(options: ServeOptions) -> int:
     """Run the server until a signal, or the end of the parent; return the exit code.
 
     Prints one JSON line on stdout when ready (`url`, `token`). Prints JSON lines on stderr for
-    progress, and for an engine on another server that fails (`warning`).
+    progress, and warnings (`warning`): other machines connect without TLS, an engine on another
+    server fails.
     `ServeOptions.with_environment` adds the settings from the environment. Raises
     `VoicechatError` when the server cannot start.
     """
@@ -265,6 +270,9 @@ def serve(options: ServeOptions) -> int:
             f"Other machines can reach {options.host}.",
             "Add --allow-remote to allow that.",
         )
+    if options.host not in _LOCAL_HOSTS and options.tls_cert is None:
+        _show_warning(CLEAR_TEXT)
+    server_context(options.tls_cert, options.tls_key)
     logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
     return asyncio.run(_serve(options))
 
