@@ -42,6 +42,7 @@ from voicechat.server.client_secrets import ClientSecrets
 from voicechat.server.engine_startup import EngineSet, create_engines
 from voicechat.server.http_connection import OPEN_SECONDS, HttpConnection, refusal
 from voicechat.server.pipeline import Engines, Pipeline
+from voicechat.server.realtime.beta_protocol import BetaServerProtocol
 from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
@@ -193,9 +194,10 @@ class App:
     async def _connection(self, connection: ServerConnection) -> None:
         options, outbox, request = self._options, SendQueue(), connection.request
         path = request.path if request is not None else ""
-        session = self._grants[connection].session
+        grant = self._grants[connection]
+        session = grant.session
         self._engine_set.check_now()
-        protocol = ServerProtocol(
+        protocol = (BetaServerProtocol if grant.beta else ServerProtocol)(
             requested_model(path, session.get("model", options.model)),
             self._engine_set.tts.names,
             options.voice,

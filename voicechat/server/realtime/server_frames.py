@@ -90,3 +90,14 @@ def sound_text(sound: bytes) -> str:
 def text_tokens(text: str) -> int:
     """Return an estimate of the tokens in a text, at four characters each."""
     return (len(text) + 3) // 4
+
+
+def transcription_usage(audio: int, text: int) -> Json:
+    """Return the `usage` of a transcription: tokens of its audio and of its text."""
+    return {
+        "type": "tokens",
+        "total_tokens": audio + text,
+        "input_tokens": audio,
+        "output_tokens": text,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": audio},
+    }

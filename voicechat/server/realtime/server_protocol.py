@@ -46,6 +46,7 @@ from voicechat.server.realtime.server_frames import (
     sound_bytes,
     sound_text,
     text_tokens,
+    transcription_usage,
 )
 from voicechat.server.realtime.server_response import ResponsePlan, ServerResponse
 from voicechat.server.realtime.server_session import (
@@ -136,7 +137,7 @@ class ServerProtocol:
         """Process one client frame. Never raises."""
         event_id: str | None = None
         try:
-            event = decode(frame)
+            event = self._decode(frame)
             given = event.get("event_id")
             event_id = given if isinstance(given, str) else None
             kind = event["type"]
@@ -147,8 +148,14 @@ class ServerProtocol:
                 )
             return self._events[kind](client_shapes.EVENTS[kind](event, ""))
         except WireError as error:
-            self._frames.append(error.frame(event_id))
+            self._refuse(error, event_id)
             return []
+
+    def _decode(self, frame: str | bytes) -> Json:
+        return decode(frame)
+
+    def _refuse(self, error: WireError, event_id: str | None) -> None:
+        self._frames.append(error.frame(event_id))
 
     def _emit(self, kind: str, **fields: Any) -> None:
         self._frames.append(encode(kind, **fields))
@@ -310,13 +317,7 @@ class ServerProtocol:
             item_id=item_id,
             content_index=0,
             transcript=text,
-            usage={
-                "type": "tokens",
-                "total_tokens": sound + words,
-                "input_tokens": sound,
-                "output_tokens": words,
-                "input_token_details": {"text_tokens": 0, "audio_tokens": sound},
-            },
+            usage=transcription_usage(sound, words),
         )
 
     def transcription_failed(self, item_id: str, message: str) -> None:
