@@ -15,6 +15,7 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from voicechat.errors import Secret, ServerError, UsageError
+from voicechat.server import fair_share
 from voicechat.server.access import (
     REALTIME,
     AccessCheck,
@@ -40,6 +42,7 @@ from voicechat.server.access import (
 )
 from voicechat.server.client_secrets import ClientSecrets
 from voicechat.server.engine_startup import EngineSet, create_engines
+from voicechat.server.fair_share import Allowance, FairShare
 from voicechat.server.http_connection import OPEN_SECONDS, HttpConnection, refusal
 from voicechat.server.pipeline import Engines, Pipeline
 from voicechat.server.realtime.beta_protocol import BetaServerProtocol
@@ -54,6 +57,10 @@ __all__ = ["App", "ServeOptions", "serve"]
 
 _FRAME_BYTES = 16 * 1024 * 1024
 _CLOSE_SECONDS = 0.5
+_ACCEPTED_AT_ONCE = 2
+"""Connections to accept in one turn of the event loop, so that the open ones get theirs."""
+_WAITING = 1_024
+"""Connections that may wait to be accepted."""
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 _log = logging.getLogger(__name__)
@@ -88,6 +95,8 @@ class App:
         self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""
         self._pending_announcements: deque[str] = deque(maxlen=16)
+        self._fair_share = FairShare()
+        self._openings = Allowance(fair_share.OPENINGS, fair_share.OPENINGS_PER_SECOND)
         self._tls = server_context(options.tls_cert, options.tls_key)
         self._server: Server | None = None
         self._port: socket.socket | None = None
@@ -136,6 +145,7 @@ class App:
         self._server = await listen(
             self._serve_connection,
             sock=self._port,
+            backlog=_ACCEPTED_AT_ONCE,
             ssl=self._tls,
             create_connection=self._create_connection,  # type: ignore[arg-type]
             process_request=self._check_request,
@@ -150,6 +160,9 @@ class App:
             logger=logger,
             server_header=None,
         )
+        if self._port is not None:
+            # asyncio also takes its limit for the queue of the system, where others may wait.
+            self._port.listen(_WAITING)
 
     async def stop(self) -> None:
         """Close every connection and the port, with a short deadline."""
@@ -164,7 +177,11 @@ class App:
     def _create_connection(self, *arguments: Any, **options: Any) -> HttpConnection:
         return HttpConnection(*arguments, answer=self._access.answer, **options)
 
-    def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _check_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        if not self._openings.take():
+            await self._fair_share.pay(fair_share.OPENING_SECONDS)
         full = len(self.pipelines) >= self._options.max_connections
         found = self._access.open(request.path, request.headers, full)
         if isinstance(found, Response):
@@ -213,13 +230,23 @@ class App:
                 tasks.create_task(self._end_expired(protocol, outbox))
                 while self._pending_announcements:
                     pipeline.announce(self._pending_announcements.popleft())
-                async for frame in connection:
-                    await pipeline.receive(frame)
-                    await outbox.wait_for_space()
+                await self._receive(connection, pipeline, outbox)
                 raise _Ended
             finally:
                 self.pipelines.remove(pipeline)
                 pipeline.close()
+
+    async def _receive(
+        self, connection: ServerConnection, pipeline: Pipeline, outbox: SendQueue
+    ) -> None:
+        """Process the frames of a client until it disconnects."""
+        allowance = Allowance(fair_share.EVENTS, fair_share.PER_SECOND)
+        async for frame in connection:
+            began = time.monotonic()
+            sound_ms = await pipeline.receive(frame)
+            if sound_ms < fair_share.MEANINGFUL_MS and not allowance.take():
+                await self._fair_share.pay(time.monotonic() - began)
+            await outbox.wait_for_space()
 
     async def _end_expired(self, protocol: ServerProtocol, outbox: SendQueue) -> None:
         await asyncio.sleep(self._options.session_seconds)
