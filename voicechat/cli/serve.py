@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,14 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept other machines; they need the token.")
     ] = False,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM), for TLS."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", metavar="FILE", help="Private key (PEM), if in another file."),
+    ] = None,
     max_connections: Annotated[
         int,
         typer.Option(
@@ -39,9 +48,11 @@ def serve(
     """Serve the embedded voice to any client of the OpenAI Realtime API.
 
     Prints one JSON line when ready, with the URL and the token that clients must send. The token
-    is new for each run, unless VOICECHAT_SERVE_TOKEN sets it. Each session has its own notebook,
-    in memory; your notebook is not used. When a server at --stt, --tts or --chat-url fails, the
-    built-in engine takes over.
+    is new for each run, unless VOICECHAT_SERVE_TOKEN sets it. With --allow-remote, add --tls-cert:
+    without TLS, others on the network can read the token and the speech.
+
+    Each session has its own notebook, in memory; your notebook is not used. When a server at
+    --stt, --tts or --chat-url fails, the built-in engine takes over.
     """
     from voicechat.cli._local_models import speech_models
     from voicechat.config import loader
@@ -67,6 +78,8 @@ def serve(
             host=host,
             port=port,
             allow_remote=allow_remote,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
             max_connections=max_connections,
             stt=recognizer,
             tts=speaker,

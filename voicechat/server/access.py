@@ -1,39 +1,37 @@
-"""Access control of the server: paths, token, Host and Origin headers, and plain HTTP answers."""
+"""Access control of the server: paths, tokens, Host and Origin headers, and plain HTTP answers."""
 
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
+from websockets.http11 import Response
 
 from voicechat.errors import Secret
+from voicechat.server import client_secrets
+from voicechat.server.client_secrets import ClientSecrets
+from voicechat.server.http_connection import HttpRequest, json_response, refusal
 from voicechat.server.realtime.server_frames import Json
 
 REALTIME = "/v1/realtime"
+_METHODS = {"/healthz": "GET", "/v1/models": "GET", REALTIME: "GET", client_secrets.PATH: "POST"}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_KEY = "openai-insecure-api-key."
+"""Prefix of the subprotocol that carries the token: browsers can set no other header."""
+_BETA = "openai-beta.realtime-v1"
 
 
-def json_response(status: HTTPStatus, body: Json, **headers: str) -> Response:
-    """Return an HTTP response with a JSON body."""
-    content = msgspec.json.encode(body)
-    fields = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
-        "Connection": "close",
-        "Cache-Control": "no-store",
-        **{name.replace("_", "-"): value for name, value in headers.items()},
-    }
-    return Response(status.value, status.phrase, Headers(fields), content)
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An accepted WebSocket handshake."""
 
-
-def refusal(status: HTTPStatus, code: str, message: str, **headers: str) -> Response:
-    """Return an HTTP error in the shape of the OpenAI API."""
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
-    return json_response(status, {"error": error}, **headers)
+    session: Json = field(default_factory=dict)
+    """The session that the client's token is for; empty for the token of the server."""
+    beta: bool = False
+    """True if the client speaks the beta of the protocol."""
 
 
 class AccessCheck:
@@ -42,46 +40,51 @@ class AccessCheck:
     only_local: also check the Host header, against DNS rebinding.
     """
 
-    def __init__(self, token: Secret, model: str, only_local: bool) -> None:
+    def __init__(
+        self, token: Secret, model: str, only_local: bool, one_time: ClientSecrets
+    ) -> None:
         self._token = token
         self._model = model
         self._only_local = only_local
+        self._one_time = one_time
 
-    def check(self, request: Request, full: bool) -> Response | None:
-        """Return the answer to an HTTP request, or None to accept a WebSocket.
-
-        full: refuse a WebSocket because all connections are in use.
-        """
-        target = urlsplit(request.path)
-        refused = self._origin_refusal(request)
+    def answer(self, request: HttpRequest) -> Response:
+        """Return the answer to a request that is not a WebSocket handshake."""
+        refused = self._refusal(request.method, request.path, request.headers)
         if refused is not None:
             return refused
-        if target.path == "/healthz":
+        path = _path(request.path)
+        if path == "/healthz":
             return json_response(HTTPStatus.OK, {"status": "ok"})
-        if target.path not in (REALTIME, "/v1/models"):
-            message = f"Unknown request URL: GET {target.path[:200]}."
-            return refusal(HTTPStatus.NOT_FOUND, "unknown_url", message)
-        if not self._has_valid_token(request):
-            return refusal(
-                HTTPStatus.UNAUTHORIZED,
-                "invalid_api_key",
-                "Incorrect or missing token. Send it as 'Authorization: Bearer TOKEN'.",
-                WWW_Authenticate="Bearer",
-            )
-        if target.path == "/v1/models":
-            return self._models()
-        return self._realtime(request, full)
+        if not self._is_token(_credentials(request.headers)):
+            return _unauthorized()
+        if path == "/v1/models":
+            model = {"id": self._model, "object": "model", "created": 0, "owned_by": "voicechat"}
+            return json_response(HTTPStatus.OK, {"object": "list", "data": [model]})
+        if path == client_secrets.PATH:
+            return self._one_time.create(request)
+        message = "This address speaks WebSocket only."
+        return refusal(
+            HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, Upgrade="websocket"
+        )
 
-    def _models(self) -> Response:
-        model = {"id": self._model, "object": "model", "created": 0, "owned_by": "voicechat"}
-        return json_response(HTTPStatus.OK, {"object": "list", "data": [model]})
+    def open(self, path: str, headers: Headers, full: bool) -> Grant | Response:
+        """Accept a WebSocket handshake, or return the refusal. Uses up a one-time token.
 
-    def _realtime(self, request: Request, full: bool) -> Response | None:
-        if "websocket" not in ",".join(request.headers.get_all("Upgrade")).lower():
-            message = "This address speaks WebSocket only."
-            return refusal(
-                HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, Upgrade="websocket"
-            )
+        full: refuse, because all connections are in use.
+        """
+        refused = self._refusal("GET", path, headers)
+        if refused is not None:
+            return refused
+        if _path(path) != REALTIME:
+            message = f"Use WebSocket at {REALTIME}."
+            return refusal(HTTPStatus.BAD_REQUEST, "invalid_request", message)
+        beta = _BETA in _subprotocols(headers) or "realtime=v1" in headers.get_all("OpenAI-Beta")
+        tokens = _credentials(headers)
+        if not self._is_token(tokens) and not (
+            len(tokens) == 1 and self._one_time.is_unused(tokens[0])
+        ):
+            return _unauthorized()
         if full:
             message = (
                 "All connections of this server are in use. Try again later, or start it with a"
@@ -90,28 +93,34 @@ class AccessCheck:
             return refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, "server_overloaded", message, Retry_After="2"
             )
-        return None
+        return Grant(self._one_time.redeem(tokens[0]) or {}, beta)
 
-    def _origin_refusal(self, request: Request) -> Response | None:
-        """Refuse a web page, and a Host name that is not this machine."""
-        if request.headers.get_all("Origin"):
+    def _refusal(self, method: str, target: str, headers: Headers) -> Response | None:
+        """Refuse a web page, a Host name that is not this machine, and an unknown request."""
+        if headers.get_all("Origin"):
             message = "Requests from web pages are not accepted."
             return refusal(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
-        hosts = request.headers.get_all("Host")
+        hosts = headers.get_all("Host")
         names = {_hostname(host) for host in hosts}
         if len(hosts) != 1 or (self._only_local and not names <= _LOOPBACK):
             message = "This server accepts requests to its loopback address only."
             return refusal(HTTPStatus.FORBIDDEN, "host_not_allowed", message)
+        path = _path(target)
+        if path not in _METHODS:
+            message = f"Unknown request URL: {method} {path[:200]}."
+            return refusal(HTTPStatus.NOT_FOUND, "unknown_url", message)
+        if method != _METHODS[path]:
+            message = f"Not allowed: {method[:20]} {path}. Use {_METHODS[path]}."
+            return refusal(
+                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, Allow=_METHODS[path]
+            )
         return None
 
-    def _has_valid_token(self, request: Request) -> bool:
-        values = request.headers.get_all("Authorization")
-        if len(values) != 1:
-            return False
-        scheme, _, token = values[0].partition(" ")
+    def _is_token(self, tokens: list[str]) -> bool:
+        """Return True if this is the token of the server, and nothing else."""
         expected = self._token.reveal().encode()
-        same = hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), expected)
-        return same and scheme.lower() == "bearer"
+        given = [token.encode("utf-8", "surrogateescape") for token in tokens]
+        return len(given) == 1 and hmac.compare_digest(given[0], expected)
 
 
 def requested_model(path: str, default: str) -> str:
@@ -123,6 +132,37 @@ def requested_model(path: str, default: str) -> str:
 def is_transcription(path: str) -> bool:
     """Return True if a request wants a transcription session."""
     return "transcription" in parse_qs(urlsplit(path).query).get("intent", ())
+
+
+def _credentials(headers: Headers) -> list[str]:
+    """Return the tokens of a request. More than one is not valid, as at OpenAI."""
+    bearer = [value.partition(" ") for value in headers.get_all("Authorization")]
+    tokens = [token.strip() if kind.lower() == "bearer" else "" for kind, _, token in bearer]
+    return tokens + [
+        name.removeprefix(_KEY) for name in _subprotocols(headers) if name.startswith(_KEY)
+    ]
+
+
+def _subprotocols(headers: Headers) -> list[str]:
+    lines = headers.get_all("Sec-WebSocket-Protocol")
+    return [name.strip() for line in lines for name in line.split(",")]
+
+
+def _unauthorized() -> Response:
+    return refusal(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid_api_key",
+        "Incorrect or missing token. Send it as 'Authorization: Bearer TOKEN', or as the"
+        f" subprotocol '{_KEY}TOKEN', but not as both.",
+        WWW_Authenticate="Bearer",
+    )
+
+
+def _path(target: str) -> str:
+    try:
+        return urlsplit(target).path
+    except ValueError:
+        return target
 
 
 def _hostname(host: str) -> str:

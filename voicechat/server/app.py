@@ -15,12 +15,14 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TextIO
+from typing import Any, TextIO
+from weakref import WeakKeyDictionary
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection
@@ -30,13 +32,25 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from voicechat.errors import Secret, ServerError, UsageError
-from voicechat.server.access import REALTIME, AccessCheck, is_transcription, requested_model
+from voicechat.server import fair_share
+from voicechat.server.access import (
+    REALTIME,
+    AccessCheck,
+    Grant,
+    is_transcription,
+    requested_model,
+)
+from voicechat.server.client_secrets import ClientSecrets
 from voicechat.server.engine_startup import EngineSet, create_engines
+from voicechat.server.fair_share import Allowance, FairShare
+from voicechat.server.http_connection import OPEN_SECONDS, HttpConnection, refusal
 from voicechat.server.pipeline import Engines, Pipeline
+from voicechat.server.realtime.beta_protocol import BetaServerProtocol
 from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
+from voicechat.server.tls import CLEAR_TEXT, server_context
 from voicechat.system.descriptor_limit import DescriptorFilter
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.system.process_memory import release_memory
@@ -45,6 +59,10 @@ __all__ = ["App", "ServeOptions", "serve"]
 
 _FRAME_BYTES = 16 * 1024 * 1024
 _CLOSE_SECONDS = 0.5
+_ACCEPTED_AT_ONCE = 2
+"""Connections to accept in one turn of the event loop, so that the open ones get theirs."""
+_WAITING = 1_024
+"""Connections that may wait to be accepted."""
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 _log = logging.getLogger(__name__)
@@ -73,10 +91,15 @@ class App:
             options.voice,
             engines.turn_end,
         )
-        self._access = AccessCheck(self.token, options.model, not options.allow_remote)
+        one_time = ClientSecrets(options.model, lambda: tuple(engines.tts.names), options.voice)
+        self._access = AccessCheck(self.token, options.model, not options.allow_remote, one_time)
+        self._grants: WeakKeyDictionary[ServerConnection, Grant] = WeakKeyDictionary()
         self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""
         self._pending_announcements: deque[str] = deque(maxlen=16)
+        self._fair_share = FairShare()
+        self._openings = Allowance(fair_share.OPENINGS, fair_share.OPENINGS_PER_SECOND)
+        self._tls = server_context(options.tls_cert, options.tls_key)
         self._server: Server | None = None
         self._port: socket.socket | None = None
         engines.assistant.on_announcement = self._announce
@@ -87,7 +110,8 @@ class App:
         sockets = self._server.sockets if self._server is not None else ()
         port = next(iter(sockets)).getsockname()[1] if sockets else self._options.port
         host = self._options.host
-        return f"ws://{f'[{host}]' if ':' in host else host}:{port}{REALTIME}"
+        scheme = "ws" if self._tls is None else "wss"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{REALTIME}"
 
     def reserve(self) -> None:
         """Bind the address without listening yet. Raises `ServerError` if it is not available."""
@@ -123,10 +147,14 @@ class App:
         self._server = await listen(
             self._serve_connection,
             sock=self._port,
+            backlog=_ACCEPTED_AT_ONCE,
+            ssl=self._tls,
+            create_connection=self._create_connection,  # type: ignore[arg-type]
             process_request=self._check_request,
+            process_response=_in_json,
             select_subprotocol=_subprotocol,
             compression=None,
-            open_timeout=5,
+            open_timeout=OPEN_SECONDS,
             ping_interval=20,
             ping_timeout=30,
             close_timeout=_CLOSE_SECONDS,
@@ -134,6 +162,9 @@ class App:
             logger=logger,
             server_header=None,
         )
+        if self._port is not None:
+            # asyncio also takes its limit for the queue of the system, where others may wait.
+            self._port.listen(_WAITING)
 
     async def stop(self) -> None:
         """Close every connection and the port, with a short deadline."""
@@ -145,11 +176,21 @@ class App:
 
     # ----------------------------------------------------------------- connections
 
-    def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        answer = self._access.check(request, len(self.pipelines) >= self._options.max_connections)
-        if answer is not None and answer.status_code != HTTPStatus.OK:
-            _log.info("refused a request with status %d", answer.status_code)
-        return answer
+    def _create_connection(self, *arguments: Any, **options: Any) -> HttpConnection:
+        return HttpConnection(*arguments, answer=self._access.answer, **options)
+
+    async def _check_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        if not self._openings.take():
+            await self._fair_share.pay(fair_share.OPENING_SECONDS)
+        full = len(self.pipelines) >= self._options.max_connections
+        found = self._access.open(request.path, request.headers, full)
+        if isinstance(found, Response):
+            _log.info("refused a request with status %d", found.status_code)
+            return found
+        self._grants[connection] = found
+        return None
 
     async def _serve_connection(self, connection: ServerConnection) -> None:
         if len(self.pipelines) >= self._options.max_connections:
@@ -172,13 +213,16 @@ class App:
     async def _connection(self, connection: ServerConnection) -> None:
         options, outbox, request = self._options, SendQueue(), connection.request
         path = request.path if request is not None else ""
+        grant = self._grants[connection]
+        session = grant.session
         self._engine_set.check_now()
-        protocol = ServerProtocol(
-            requested_model(path, options.model),
+        protocol = (BetaServerProtocol if grant.beta else ServerProtocol)(
+            requested_model(path, session.get("model", options.model)),
             self._engine_set.tts.names,
             options.voice,
             options.session_seconds,
-            transcription=is_transcription(path),
+            transcription=is_transcription(path) or session.get("type") == "transcription",
+            defaults=session,
         )
         async with asyncio.TaskGroup() as tasks:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.wait_for_space)
@@ -188,13 +232,23 @@ class App:
                 tasks.create_task(self._end_expired(protocol, outbox))
                 while self._pending_announcements:
                     pipeline.announce(self._pending_announcements.popleft())
-                async for frame in connection:
-                    await pipeline.receive(frame)
-                    await outbox.wait_for_space()
+                await self._receive(connection, pipeline, outbox)
                 raise _Ended
             finally:
                 self.pipelines.remove(pipeline)
                 pipeline.close()
+
+    async def _receive(
+        self, connection: ServerConnection, pipeline: Pipeline, outbox: SendQueue
+    ) -> None:
+        """Process the frames of a client until it disconnects."""
+        allowance = Allowance(fair_share.EVENTS, fair_share.PER_SECOND)
+        async for frame in connection:
+            began = time.monotonic()
+            sound_ms = await pipeline.receive(frame)
+            if sound_ms < fair_share.MEANINGFUL_MS and not allowance.take():
+                await self._fair_share.pay(time.monotonic() - began)
+            await outbox.wait_for_space()
 
     async def _end_expired(self, protocol: ServerProtocol, outbox: SendQueue) -> None:
         await asyncio.sleep(self._options.session_seconds)
@@ -219,6 +273,16 @@ def _subprotocol(
     return subprotocol if subprotocol in offered else None
 
 
+def _in_json(connection: ServerConnection, request: Request, response: Response) -> Response | None:
+    """Return a refusal of websockets, such as of an old version, as JSON."""
+    if response.status_code < 400 or response.headers.get("Content-Type") == "application/json":
+        return None
+    status = HTTPStatus(response.status_code)
+    upgrade = {name: response.headers[name] for name in ("Upgrade",) if name in response.headers}
+    message = f"The WebSocket handshake is not valid. {response.body.decode(errors='replace')}"
+    return refusal(status, "invalid_handshake", message.strip(), **upgrade)
+
+
 # --------------------------------------------------------------------------- the command
 
 
@@ -226,7 +290,8 @@ def serve(options: ServeOptions) -> int:
     """Run the server until a signal, or the end of the parent; return the exit code.
 
     Prints one JSON line on stdout when ready (`url`, `token`). Prints JSON lines on stderr for
-    progress, and for an engine on another server that fails (`warning`).
+    progress, and warnings (`warning`): other machines connect without TLS, an engine on another
+    server fails.
     `ServeOptions.with_environment` adds the settings from the environment. Raises
     `VoicechatError` when the server cannot start.
     """
@@ -236,6 +301,9 @@ def serve(options: ServeOptions) -> int:
             f"Other machines can reach {options.host}.",
             "Add --allow-remote to allow that.",
         )
+    if options.host not in _LOCAL_HOSTS and options.tls_cert is None:
+        _show_warning(CLEAR_TEXT)
+    server_context(options.tls_cert, options.tls_key)
     logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
     for handler in logging.getLogger().handlers:
         handler.addFilter(DescriptorFilter())

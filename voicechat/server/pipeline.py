@@ -121,14 +121,17 @@ class Pipeline:
         self._configure()
         self._flush()
 
-    async def receive(self, frame: str | bytes) -> None:
-        """Process one frame of the client."""
+    async def receive(self, frame: str | bytes) -> float:
+        """Process one frame of the client; return the milliseconds of sound in it."""
+        ms = 0.0
         for action in self.protocol.receive(frame):
             if isinstance(action, InputSound):
+                ms += action.format.ms(len(action.sound))
                 await self._listen(action)
             else:
                 self._do(action)
         self._flush()
+        return ms
 
     def announce(self, words: str) -> None:
         """Say these words when neither the user nor the assistant is speaking."""

@@ -36,6 +36,10 @@ class ServeOptions:
     """0 selects a free port. Other realtime servers use 8000, 8080 and 8765 by default."""
     allow_remote: bool = False
     """Required to bind to an address other than loopback."""
+    tls_cert: Path | None = None
+    """PEM file with the certificate chain; None serves without TLS."""
+    tls_key: Path | None = None
+    """PEM file with the private key; None if the certificate's file holds it."""
     token: Secret | None = None
     """The access token for clients; None creates and prints a new one."""
     stt: RemoteEngine | None = None

@@ -16,8 +16,8 @@ COMMIT_MS = 100.0
 class InputBuffer:
     """Uncommitted audio in order, in whole samples."""
 
-    def __init__(self) -> None:
-        self.format = Format()
+    def __init__(self, form: Format) -> None:
+        self.format = form
         self.clock_ms = 0.0
         """Milliseconds of audio appended so far."""
         self._audio = bytearray()

@@ -53,14 +53,20 @@ def encode(kind: str, **fields: Any) -> bytes:
     return _encoder.encode({"type": kind, "event_id": new_id("event"), **fields})
 
 
+def decode_object(content: str | bytes) -> Json:
+    """Decode a JSON object. Raises `WireError` if it is not one."""
+    try:
+        found = _decoder.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise WireError("invalid_json", f"This is not valid JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise WireError("invalid_event", "This must be a JSON object.")
+    return found
+
+
 def decode(frame: str | bytes) -> Json:
     """Decode a client event. Raises `WireError` if it is not a JSON object with a type."""
-    try:
-        event = _decoder.decode(frame)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise WireError("invalid_json", f"The event is not valid JSON: {error}") from error
-    if not isinstance(event, dict):
-        raise WireError("invalid_event", "An event must be a JSON object.")
+    event = decode_object(frame)
     if not isinstance(event.get("type"), str):
         raise WireError("missing_required_parameter", "Missing required parameter: 'type'.", "type")
     return event
@@ -84,3 +90,14 @@ def sound_text(sound: bytes) -> str:
 def text_tokens(text: str) -> int:
     """Return an estimate of the tokens in a text, at four characters each."""
     return (len(text) + 3) // 4
+
+
+def transcription_usage(audio: int, text: int) -> Json:
+    """Return the `usage` of a transcription: tokens of its audio and of its text."""
+    return {
+        "type": "tokens",
+        "total_tokens": audio + text,
+        "input_tokens": audio,
+        "output_tokens": text,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": audio},
+    }

@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from voicechat.server.realtime import client_shapes
+from voicechat.server.realtime.field_checks import invalid
 from voicechat.server.realtime.input_buffer import InputBuffer
 from voicechat.server.realtime.item_store import ItemStore, StoredItem, prepared
 from voicechat.server.realtime.protocol_actions import (
@@ -45,6 +46,7 @@ from voicechat.server.realtime.server_frames import (
     sound_bytes,
     sound_text,
     text_tokens,
+    transcription_usage,
 )
 from voicechat.server.realtime.server_response import ResponsePlan, ServerResponse
 from voicechat.server.realtime.server_session import (
@@ -52,7 +54,7 @@ from voicechat.server.realtime.server_session import (
     merge,
     new_session,
     plan,
-    transcription_session,
+    session_echo,
 )
 from voicechat.speech.formats import Format
 
@@ -82,10 +84,14 @@ class ServerProtocol:
         now: Callable[[], float] = time.time,
         *,
         transcription: bool = False,
+        defaults: Json | None = None,
     ) -> None:
-        """Start the session. A transcription session has no responses."""
+        """Start the session. A transcription session has no responses.
+
+        defaults: a checked `session` of `session.update` that the session starts with.
+        """
         voice = voice or (voices[0] if voices else client_shapes.OPENAI_VOICES[0])
-        self.session = new_session(model, voice, int(now() + session_seconds))
+        self.session = new_session(model, voice, int(now() + session_seconds), defaults)
         self.conversation = ItemStore()
         self.active: ServerResponse | None = None
         """The running response of the conversation."""
@@ -95,7 +101,7 @@ class ServerProtocol:
         self._out_of_band: dict[str, ServerResponse] = {}
         self._response_due = False
         self._announcements: deque[str] = deque(maxlen=16)
-        self._buffer = InputBuffer()
+        self._buffer = InputBuffer(input_format(self.session))
         self.transcription_only = transcription
         self._check_session = (
             client_shapes.TRANSCRIPTION_UPDATE
@@ -118,7 +124,7 @@ class ServerProtocol:
         }
         if transcription:
             self._events = {kind: self._events[kind] for kind in _TRANSCRIPTION_EVENTS}
-        self._emit("session.created", session=self._session_echo())
+        self._emit("session.created", session=session_echo(self.session, self.transcription_only))
 
     # ----------------------------------------------------------------- frames
 
@@ -131,19 +137,25 @@ class ServerProtocol:
         """Process one client frame. Never raises."""
         event_id: str | None = None
         try:
-            event = decode(frame)
+            event = self._decode(frame)
             given = event.get("event_id")
             event_id = given if isinstance(given, str) else None
             kind = event["type"]
             if kind not in self._events:
                 names = ", ".join(f"'{name}'" for name in self._events)
-                raise client_shapes.invalid(
+                raise invalid(
                     "type", f"Invalid value: '{kind[:64]}'. Supported values are: {names}."
                 )
             return self._events[kind](client_shapes.EVENTS[kind](event, ""))
         except WireError as error:
-            self._frames.append(error.frame(event_id))
+            self._refuse(error, event_id)
             return []
+
+    def _decode(self, frame: str | bytes) -> Json:
+        return decode(frame)
+
+    def _refuse(self, error: WireError, event_id: str | None) -> None:
+        self._frames.append(error.frame(event_id))
 
     def _emit(self, kind: str, **fields: Any) -> None:
         self._frames.append(encode(kind, **fields))
@@ -160,11 +172,8 @@ class ServerProtocol:
         merge(self.session, self._check_session(event["session"], "session"))
         if input_format(self.session) != self._buffer.format:
             self._buffer.clear(input_format(self.session))
-        self._emit("session.updated", session=self._session_echo())
+        self._emit("session.updated", session=session_echo(self.session, self.transcription_only))
         return [SessionConfigured(), *self._next()]
-
-    def _session_echo(self) -> Json:
-        return transcription_session(self.session) if self.transcription_only else self.session
 
     def expire(self) -> None:
         """Report that the session reached its maximum duration; the caller closes it."""
@@ -308,13 +317,7 @@ class ServerProtocol:
             item_id=item_id,
             content_index=0,
             transcript=text,
-            usage={
-                "type": "tokens",
-                "total_tokens": sound + words,
-                "input_tokens": sound,
-                "output_tokens": words,
-                "input_token_details": {"text_tokens": 0, "audio_tokens": sound},
-            },
+            usage=transcription_usage(sound, words),
         )
 
     def transcription_failed(self, item_id: str, message: str) -> None:
@@ -389,9 +392,7 @@ class ServerProtocol:
 
     def _truncate(self, event: Json) -> Actions:
         if event["content_index"] != 0:
-            raise client_shapes.invalid(
-                "content_index", "Spoken items have one content part, number 0."
-            )
+            raise invalid("content_index", "Spoken items have one content part, number 0.")
         self.conversation.truncate(event["item_id"], event["audio_end_ms"])
         self._emit(
             "conversation.item.truncated",

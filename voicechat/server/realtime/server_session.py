@@ -14,9 +14,14 @@ _PCM = {"type": "audio/pcm", "rate": 24_000}
 _MERGED = ("audio", "input", "output")
 
 
-def new_session(model: str, voice: str, expires_at: int) -> Json:
-    """Return the session before the first update. `expires_at` is Unix time in seconds."""
-    return {
+def new_session(
+    model: str, voice: str, expires_at: int, defaults: Mapping[str, Any] | None = None
+) -> Json:
+    """Return the session before the first update.
+
+    expires_at: Unix time in seconds. defaults: a checked update that the session starts with.
+    """
+    session: Json = {
         "type": "realtime",
         "object": "realtime.session",
         "id": new_id("sess"),
@@ -46,10 +51,14 @@ def new_session(model: str, voice: str, expires_at: int) -> Json:
             "output": {"format": dict(_PCM), "voice": voice, "speed": 1.0},
         },
     }
+    merge(session, defaults or {})
+    return session
 
 
-def transcription_session(session: Json) -> Json:
-    """Return the session in the form of a transcription session."""
+def session_echo(session: Json, transcription: bool) -> Json:
+    """Return the session for the wire, in the form of a transcription session if it is one."""
+    if not transcription:
+        return session
     return {
         "type": "transcription",
         "object": "realtime.transcription_session",

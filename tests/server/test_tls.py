@@ -1,0 +1,116 @@
+"""TLS of the server: certificates, wrong files, and the warning without encryption."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from scripted import TOKEN, check, scripted_server
+from websockets.asyncio.client import connect
+
+from voicechat.errors import ServerError, UsageError
+from voicechat.server.app import ServeOptions, serve
+from voicechat.server.tls import server_context
+
+_PEM, _PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+_NO_PASSWORD = serialization.NoEncryption()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    chain, private = folder / "chain.pem", folder / "key.pem"
+    chain.write_bytes(certificate.public_bytes(_PEM))
+    private.write_bytes(key.private_bytes(_PEM, _PKCS8, _NO_PASSWORD))
+    password = serialization.BestAvailableEncryption(b"secret")
+    (folder / "encrypted.pem").write_bytes(key.private_bytes(_PEM, _PKCS8, password))
+    return chain, private
+
+
+async def test_a_session_and_a_request_over_tls(files: tuple[Path, Path]) -> None:
+    chain, key = files
+    trusting = ssl.create_default_context(cafile=str(chain))
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    async with scripted_server(tls_cert=chain, tls_key=key) as backend:
+        assert backend.app.url.startswith("wss://127.0.0.1:")
+        async with connect(
+            backend.app.url, ssl=trusting, additional_headers=bearer, proxy=None
+        ) as socket:
+            assert check(await socket.recv())["type"] == "session.created"
+        host = backend.app.url.split("/")[2]
+        reader, writer = await asyncio.open_connection(*host.split(":"), ssl=trusting)
+        writer.write(f"POST /v1/realtime HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        assert answer.split()[1] == b"405"
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "method_not_allowed"
+        writer.close()
+
+
+def test_the_key_may_be_in_the_same_file(files: tuple[Path, Path], tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    both.write_bytes(b"".join(path.read_bytes() for path in files))
+    assert server_context(both, None) is not None
+
+
+def test_files_that_cannot_be_used_are_a_usage_error(files: tuple[Path, Path]) -> None:
+    chain, key = files
+    missing = chain.with_name("missing.pem")
+    for certificate, private, words in (
+        (None, key, "--tls-cert"),
+        (missing, key, "Check --tls-cert"),
+        (chain, missing, "Check --tls-key"),
+        (chain, None, "no certificate with its private key"),
+        (key, chain, "no certificate with its private key"),
+        (chain, chain.with_name("encrypted.pem"), "encrypted"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            serve(ServeOptions(port=0, tls_cert=certificate, tls_key=private))
+        assert words in str(refused.value)
+
+
+def test_remote_access_without_tls_is_reported(
+    capsys: pytest.CaptureFixture[str],
+    files: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ServerError("This test needs no engines.", "")
+
+    monkeypatch.setattr("voicechat.server.app.create_engines", refuse)
+    chain, key = files
+    for options, warned in (
+        ({"host": "0.0.0.0", "allow_remote": True}, True),
+        ({"host": "0.0.0.0", "allow_remote": True, "tls_cert": chain, "tls_key": key}, False),
+        ({"host": "127.0.0.1", "allow_remote": True}, False),
+    ):
+        with pytest.raises(ServerError):
+            serve(ServeOptions(port=0, **options))
+        warnings = [json.loads(line)["warning"] for line in capsys.readouterr().err.splitlines()]
+        assert ["without encryption" in text for text in warnings] == [True] * warned

@@ -1,0 +1,193 @@
+"""A connection of the server: its first request may be any HTTP request.
+
+    bytes -> h11 ─┬─ WebSocket handshake ── websockets, which has the connection from then on
+                  ├─ another request ────── `answer`, then the connection ends
+                  └─ not HTTP ───────────── an error as JSON, then the connection ends
+
+The websockets library itself closes the connection without an answer for all but a handshake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import h11
+import msgspec
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from voicechat.server.realtime.server_frames import Json
+
+OPEN_SECONDS = 5.0
+"""Deadline for the opening handshake."""
+_REQUEST_SECONDS = 4.5
+"""Deadline for a whole request: before `OPEN_SECONDS`, which ends it without an answer."""
+_HEAD_BYTES = 8_000
+"""Maximum size of the request line and the headers; websockets accepts lines of 8,192."""
+_HEADERS = 120
+"""Maximum number of headers; websockets accepts 128."""
+_BODY_BYTES = 256 * 1024
+_BODY_HEADERS = (b"content-length", b"transfer-encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One HTTP request with its body."""
+
+    method: str
+    path: str
+    """The request target with its query, not decoded."""
+    headers: Headers
+    body: bytes = b""
+
+
+def json_response(status: HTTPStatus, body: Json, **headers: str) -> Response:
+    """Return an HTTP response with a JSON body. `Retry_After` is the header Retry-After."""
+    content = msgspec.json.encode(body)
+    fields = {
+        "Content-Type": "application/json",
+        "Content-Length": str(len(content)),
+        "Connection": "close",
+        "Cache-Control": "no-store",
+        **{name.replace("_", "-"): value for name, value in headers.items()},
+    }
+    return Response(status.value, status.phrase, Headers(fields), content)
+
+
+def refusal(
+    status: HTTPStatus, code: str, message: str, param: str | None = None, **headers: str
+) -> Response:
+    """Return an HTTP error in the shape of the OpenAI API."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return json_response(status, {"error": error}, **headers)
+
+
+class HttpConnection(ServerConnection):
+    """A WebSocket connection that also answers plain HTTP requests.
+
+    answer: returns the response to a request that is not a WebSocket handshake.
+    """
+
+    def __init__(
+        self, *arguments: Any, answer: Callable[[HttpRequest], Response], **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._answer = answer
+        self._http: h11.Connection | None = h11.Connection(
+            h11.SERVER, max_incomplete_event_size=_HEAD_BYTES
+        )
+        self._head: h11.Request | None = None
+        self._body = bytearray()
+        self._deadline = self.loop.call_later(_REQUEST_SECONDS, self._time_out)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on frames of an open WebSocket, or read the request."""
+        if self._http is None:
+            super().data_received(data)
+        elif not self._answered:
+            self._read(data)
+
+    def eof_received(self) -> None:
+        """Answer a request that ends too early."""
+        if self._http is None:
+            super().eof_received()
+        elif self._answered:
+            self.transport.close()
+        else:
+            self._read(b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the deadline."""
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    @property
+    def _answered(self) -> bool:
+        return self._deadline.cancelled()
+
+    def _read(self, data: bytes) -> None:
+        http = self._http
+        assert http is not None
+        try:
+            http.receive_data(data)
+            while (event := http.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+                if isinstance(event, h11.ConnectionClosed):
+                    self._deadline.cancel()
+                    self.transport.close()
+                    return
+                if self._take(event, http):
+                    return
+            if http.they_are_waiting_for_100_continue:
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                http.send(h11.InformationalResponse(status_code=100, headers=[]))
+        except h11.RemoteProtocolError as error:
+            self._refuse(HTTPStatus(error.error_status_hint), f"The request is not valid: {error}.")
+
+    def _take(self, event: Any, http: h11.Connection) -> bool:
+        """Process one part of the request; return True after the last one."""
+        if isinstance(event, h11.Request):
+            self._head = event
+            # h11 itself limits only a head that comes in pieces.
+            size = len(event.target) + sum(len(name + value) for name, value in event.headers)
+            if len(event.headers) > _HEADERS or size > _HEAD_BYTES:
+                message = "The address and the headers are too long."
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
+                return True
+        elif isinstance(event, h11.Data):
+            self._body += event.data
+            if len(self._body) > _BODY_BYTES:
+                self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large.")
+                return True
+        elif isinstance(event, h11.EndOfMessage):
+            self._finish(http)
+            return True
+        return False
+
+    def _finish(self, http: h11.Connection) -> None:
+        head = self._head
+        assert head is not None
+        fields = [
+            (name.decode("ascii"), value.decode("ascii", "surrogateescape"))
+            for name, value in head.headers
+        ]
+        upgrade = any(
+            name == b"upgrade" and b"websocket" in value.lower() for name, value in head.headers
+        )
+        if upgrade and head.method == b"GET" and head.http_version == b"1.1" and not self._body:
+            self._deadline.cancel()
+            self._http = None
+            super().data_received(_handshake(head) + http.trailing_data[0])
+            return
+        target = head.target.decode("ascii")
+        request = HttpRequest(
+            head.method.decode("ascii"), target, Headers(fields), bytes(self._body)
+        )
+        self._send(self._answer(request))
+
+    def _time_out(self) -> None:
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
+        self._send(refusal(status, "invalid_request", message))
+
+    def _send(self, response: Response) -> None:
+        """Send the response. What the client still sends is dropped, so that it can read it."""
+        self._deadline.cancel()
+        self.transport.write(response.serialize())
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+
+def _handshake(head: h11.Request) -> bytes:
+    """Return the request as bytes for websockets, which refuses any header of a body."""
+    lines = [b"GET %b HTTP/1.1" % head.target]
+    lines += [
+        b"%b: %b" % (name, value) for name, value in head.headers if name not in _BODY_HEADERS
+    ]
+    return b"\r\n".join([*lines, b"", b""])
