@@ -129,8 +129,11 @@ class TranscriptView(VerticalScroll, can_focus=False):
 
     @property
     def follows(self) -> bool:
-        """True while the view is at the end of the conversation."""
-        return self.scroll_y >= self.max_scroll_y - 1
+        """True while the view is at the end of the conversation.
+
+        An anchored conversation that is shorter than the view has a negative `scroll_y`.
+        """
+        return self.scroll_y >= self.max_scroll_y - 1 or not self.max_scroll_y
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Take back the hint about new text at the end of the conversation."""
