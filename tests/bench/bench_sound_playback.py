@@ -1,4 +1,4 @@
-"""Playback: a long response on a busy machine, and the CPU time of a response."""
+"""Playback: a long response on a busy machine, and responses over a network with jitter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-import psutil
 from figures import Figure, Table, trials
 from sound_measures import a_card, loudest_click, start
 from sound_rig import Rig, milliseconds, spans
@@ -26,24 +25,17 @@ PEERS_LOST = (
     "a callback in the screen's process 1,910…7,110 in 30 s; pydantic-ai 5,100 in 60 s,"
     " push-to-talk example 230"
 )
-PEERS_CPU = (
-    "with their start, and without echo cancelling: pydantic-ai 3.5, Agents SDK demo 4.5,"
-    " HF talk 5.4, pipecat 8.5, LiveKit console 10.0, push-to-talk example 10.7"
-)
-PEERS_RSS = (
-    "HF talk 109, pydantic-ai 115, push-to-talk example 121, Agents SDK demo 143, pipecat 147,"
-    " LiveKit console 455"
-)
-
 _BUFFER_MS = 100
 """Device buffer in ms, so that only the network causes gaps."""
 
 
 @contextmanager
-def busy() -> Iterator[None]:
-    """Load every core."""
+def busy(count: int | None = None) -> Iterator[None]:
+    """Run this many processes that never wait; by default one for each core."""
     burn = [sys.executable, "-c", "while True: pass"]
-    others = [subprocess.Popen(burn) for _ in range(os.cpu_count() or 2)]
+    others = [
+        subprocess.Popen(burn) for _ in range(os.cpu_count() or 2 if count is None else count)
+    ]
     try:
         yield
     finally:
@@ -68,25 +60,6 @@ def load(seconds: float) -> Iterator[Figure]:
     yield Figure(f"lost in {seconds:.0f} s, ms", ours, "0", round(lost) <= 0, PEERS_LOST)
     click = loudest_click(side[heard[0][0] : heard[-1][1]], PITCH)
     yield Figure("loudest click, dBFS", f"{click:.0f}", "-30", click <= -30)
-
-
-def cost(seconds: float) -> Iterator[Figure]:
-    """Measure the CPU time of a response on an idle machine: capture, AEC, playback, screen."""
-    with a_card() as card, spoken_screen(card, seconds) as terminal:
-        before = {process: cpu(process) for process in terminal.family()}
-        terminal.type("Tell me\n")
-        terminal.see("▶ speaking")
-        terminal.see("● listening", seconds + 20)
-        spent = {process: cpu(process) - was for process, was in before.items()}
-        sizes = {process: process.memory_info().rss / 2**20 for process in before}
-        guardian, app = terminal.guardian, terminal.app
-    total = sum(spent.values())
-    parts = f"{total:.1f} (app {spent[app]:.1f}, sound {total - spent[app] - spent[guardian]:.1f})"
-    target = 4.0 * seconds / 60
-    yield Figure(f"CPU for {seconds:.0f} s, s", parts, f"{target:.1f}", total <= target, PEERS_CPU)
-    total = sum(sizes.values()) - sizes[guardian]
-    parts = f"{total:.0f} (app {sizes[app]:.0f}, sound {total - sizes[app]:.0f})"
-    yield Figure("RSS of app and sound, MiB", parts, "120", total <= 120, PEERS_RSS)
 
 
 def network(items: int) -> Iterator[Figure]:
@@ -145,17 +118,10 @@ def lateness(arrivals: list[float], began: float) -> float:
     return empty * 1000
 
 
-def cpu(process: psutil.Process) -> float:
-    """Return the CPU seconds of a process so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 TABLE = Table(
     "Playback",
     {
         "load: 60 s, screen and cores busy": lambda effort: load(6 * round(10 * effort)),
         "network: bursts, 150 ms late": lambda effort: network(trials(4, effort)),
-        "cost: 60 s": lambda effort: cost(6 * round(10 * effort)),
     },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, get_args
 
@@ -167,6 +167,8 @@ class ScriptedTts:
         self.gate.set()
         time = np.arange(self.rate // 10) / self.rate
         self.tone = (np.sin(time * 2 * np.pi * 300) * 8000).astype("<i2").tobytes()
+        self.pieces: Iterator[bytes] | None = None
+        """The sound of the next words, instead of the tone."""
 
     async def open(self) -> None:
         pass
@@ -180,7 +182,8 @@ class ScriptedTts:
         try:
             for place, word in enumerate(words):
                 await asyncio.sleep(0)
-                yield SpokenWords(word if place == len(words) - 1 else f"{word} ", self.tone)
+                sound = next(self.pieces) if self.pieces is not None else self.tone
+                yield SpokenWords(word if place == len(words) - 1 else f"{word} ", sound)
                 await self.gate.wait()
         finally:
             self.open_speeches -= 1

@@ -27,6 +27,7 @@ from voicechat.audio.messages import AudioEvent, AudioSettings
 from voicechat.core.effects import EndItem, Play, ResumePlayback
 from voicechat.core.inputs import LocalSpeech, PlaybackFinished
 from voicechat.speech.pcm import Resampler, amplitude
+from voicechat.system.flush_to_zero import set_flush_to_zero
 
 RATE = 16_000
 SPEAKER_RATE = 24_000
@@ -133,11 +134,15 @@ class SimulatedCard:
 
     def run(self, seconds: float, watch: Callable[[], bool] = lambda: False) -> bool:
         """Advance time until `watch` returns True; return whether it did."""
-        for _ in range(round(seconds * 1000 / STEP_MS)):
-            self._step()
-            if watch():
-                return True
-        return False
+        set_flush_to_zero()  # as the audio process
+        try:
+            for _ in range(round(seconds * 1000 / STEP_MS)):
+                self._step()
+                if watch():
+                    return True
+            return False
+        finally:
+            set_flush_to_zero(False)
 
     # ----------------------------------------------------------------- time
 

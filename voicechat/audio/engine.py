@@ -52,6 +52,8 @@ _LEVELS_S: Final = 1.0
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
 _QUIET_S: Final = 0.030
 """Speech is suspected after four frames of 10 ms, so the first three may come together."""
+_IDLE_S: Final = 0.050
+"""The same while the speaker is silent, when no speech interrupts anything."""
 _QUIET_DB: Final = -45.0
 _LARGE_BUFFER_S: Final = 0.1
 """A device with a larger buffer is silenced by discarding the buffer."""
@@ -167,8 +169,11 @@ class Engine:
             return _SHORT_TICK_S
         microphone = self._streams.card.microphone
         if microphone is None:
-            return _QUIET_S if self._playback.idle else _TICK_S
-        longest = _QUIET_S if self._capture.can_batch else _TICK_S
+            return _IDLE_S if self._playback.idle else _TICK_S
+        longest = _TICK_S
+        if self._capture.can_batch:
+            is_idle = self._playback.idle and self._capture.speaker_silent
+            longest = _IDLE_S if is_idle else _QUIET_S
         wait = max(microphone.block_ms / 1000, longest)
         due = microphone.last_callback_at + wait + _AFTER_BLOCK_S
         return min(longest, max(_AFTER_BLOCK_S, due - now))

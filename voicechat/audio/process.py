@@ -42,6 +42,7 @@ from voicechat.core.effects import CloseMic, EndItem, Play, StopPlayback
 from voicechat.core.inputs import Heard, MicBlock, PlaybackFinished, PlaybackStopped
 from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes
 from voicechat.system.child_process import module_command, start_blocking, stop_blocking
+from voicechat.system.flush_to_zero import set_flush_to_zero
 
 if TYPE_CHECKING:
     from voicechat.audio.engine import Engine
@@ -373,6 +374,7 @@ def _loop(
         while not isinstance(inbox.get(), Quit):
             pass
         return 0
+    set_flush_to_zero()
     engine = Engine(settings, outbox.put)
     gc.collect()
     gc.freeze()

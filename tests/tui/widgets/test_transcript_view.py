@@ -282,3 +282,28 @@ async def test_changed_entries_are_not_shown_twice(driver: TranscriptDriver) -> 
         driver.session.changed(entry)
     await driver.refresh()
     assert driver.texts() == [f"turn {number}" for number in range(30)]
+
+
+@pytest.mark.parametrize("turns", [0, 60], ids=["short", "longer than the screen"])
+async def test_a_growing_reply_is_laid_out_only_for_a_new_line(
+    driver: TranscriptDriver, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    await driver.add_turns(turns)
+    reply = driver.session.voiced("Once", status=ItemStatus.IN_PROGRESS)
+    await driver.refresh()
+    hints: list[bool] = []
+    driver.screen.watch(driver.view, "has_new_below", lambda on: hints.append(on), init=False)
+    layouts: list[object] = []
+    lay_out = type(driver.screen)._refresh_layout
+
+    def counted(screen: ConversationScreen, *arguments: object, **options: object) -> None:
+        layouts.append(screen)
+        lay_out(screen, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(driver.screen), "_refresh_layout", counted)
+    for _ in range(10):
+        reply.text += " word"
+        driver.session.changed(reply)
+        await driver.refresh()
+    assert hints == []
+    assert layouts == [], "all of it fits in the first line"

@@ -146,6 +146,7 @@ class Capture:
         self._had_echo = False
         self._last_delay = 0
         self._far_silent_frames = 0
+        self._speaker_sounds = False
         self._is_direct = False
         """True while the sound of the microphone passes without the delay of the canceller."""
         self._skipped_frames = 0
@@ -196,8 +197,13 @@ class Capture:
 
     @property
     def can_batch(self) -> bool:
-        """True if it is quiet and no echo has to be kept aligned."""
-        return self.quiet and (self._no_echo or not self._enabled)
+        """True if it is quiet and there is no echo that has to be kept aligned."""
+        return self.quiet and (self._no_echo or not self._enabled or self.speaker_silent)
+
+    @property
+    def speaker_silent(self) -> bool:
+        """True if the speaker plays nothing, and no echo is left of what it played."""
+        return not self._speaker_sounds and self._far_silent_frames > _NO_ECHO_FRAMES
 
     def can_wait(self, microphone: SampleRing) -> bool:
         """True if the waiting sound has no possible voice and can be processed later in a batch.
@@ -215,6 +221,7 @@ class Capture:
         `deliver` afterward.
         """
         microphone = card.microphone
+        self._speaker_sounds = card.speaker is not None and card.speaker.queue.busy
         if wait and microphone is not None and self.can_wait(microphone.ring):
             return []
         if card.speaker is not None:
@@ -430,24 +437,17 @@ class Capture:
         return self._after_echo.choose(cleaned, near, clean=is_over, has_voice=True)
 
     def _cancel(self, near: Samples, far: Samples) -> Samples:
-        if self._bypassable is not None and self._far_silent_frames > _NO_ECHO_FRAMES:
+        bypassable = self._bypassable
+        if bypassable is not None and self._far_silent_frames > _NO_ECHO_FRAMES:
             self._skipped_frames += 1
-            return self._clean_without_far_end(self._bypassable, near, far)
-        if self._bypassable is not None and self._skipped_frames:
+            if self._is_direct or bypassable.bypassed:
+                return near
+            return bypassable.inner.process(near, far)
+        if bypassable is not None and self._skipped_frames:
             skipped = list(self._past)[-self._skipped_frames :]
-            self._bypassable.catch_up(pair.near for pair in skipped)
+            bypassable.catch_up([pair.near for pair in skipped])
             self._skipped_frames = 0
         cleaned = self.canceller.process(near, far)
         if not self._far_silent_frames:
             self.convergence.observe(near, far, cleaned)
         return cleaned
-
-    @staticmethod
-    def _clean_without_far_end(
-        bypassable: BypassableCanceller, near: Samples, far: Samples
-    ) -> Samples:
-        """Do as `BypassableCanceller.process` while the echo detector has nothing to detect."""
-        if bypassable.bypassed and rms(near) < SILENT:
-            return near
-        cleaned = bypassable.inner.process(near, far)
-        return near if bypassable.bypassed else cleaned

@@ -17,7 +17,7 @@ Trans. ASSP 24(4), 1976.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -51,7 +51,8 @@ _PEAK_HEIGHTS: Final = {2: 18.0, 3: 7.0}
 """Number of consecutive pieces to the height of a common peak, relative to the mean, that proves an
 echo.
 """
-
+_LEAD_FRAMES: Final = 2
+"""Frames that fill the delay of a canceller which was left out."""
 
 _BAND_FRAME: Final = 512
 _BAND_FLOOR: Final = 0.01
@@ -192,10 +193,16 @@ class BypassableCanceller:
         cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
 
-    def catch_up(self, frames: Iterable[Samples]) -> None:
-        """Process frames that were left out of `process` because the far end was silent."""
+    def catch_up(self, frames: Sequence[Samples]) -> None:
+        """Process the newest frames that were left out of `process` because the far end was silent.
+
+        The canceller's output is late, so it begins with the end of these frames.
+        """
+        silence = np.zeros(FRAME, np.int16)
         for near in frames:
-            self._observe(near, np.zeros_like(near))
+            self._observe(near, silence)
+        for near in frames[-_LEAD_FRAMES:]:
+            self.inner.process(near, silence)
 
     def _observe(self, near: Samples, far: Samples) -> None:
         detector = self._detector

@@ -125,6 +125,11 @@ class PlaybackQueue:
         return self._cue is not self._cue_requested or self._cue_at < len(self._cue)
 
     @property
+    def busy(self) -> bool:
+        """True while sound or a cue plays or is about to."""
+        return self.sounding or self._written != self._read or self.cue_playing
+
+    @property
     def flushing(self) -> bool:
         """True until the callback has applied a flush."""
         return self._flush_done != self._flush_requested

@@ -133,9 +133,11 @@ class TranscriptView(VerticalScroll, can_focus=False):
     def follows(self) -> bool:
         """True until the user scrolls up, and again at the end of the conversation.
 
-        Not the position alone: it is behind while a line of the screen appears or goes.
+        Not the position alone: it is behind while a line of the screen appears or goes, and
+        negative in a conversation that is shorter than the view.
         """
-        return self._is_held or self.scroll_y >= self.max_scroll_y - 1
+        at_end = self.scroll_y >= self.max_scroll_y - 1 or not self.max_scroll_y
+        return self._is_held or at_end
 
     @property
     def _is_held(self) -> bool:

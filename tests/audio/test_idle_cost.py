@@ -1,0 +1,82 @@
+"""A program that only listens does little: counts of work in a simulated room."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_card import RATE, SPEAKER_RATE, Room, SimulatedCard, Sound, formant_voice
+
+from voicechat.core.effects import EndItem, Play
+from voicechat.core.inputs import LocalSpeech, MicBlock, PlaybackFinished
+from voicechat.speech.pcm import Samples, dbfs
+
+REPLY_S = 1.2
+SILENT_S = 3.5
+"""Longer than the echo of a reply and the time until the microphone counts as quiet."""
+
+
+@pytest.fixture(scope="module")
+def voice() -> Sound:
+    return formant_voice()[: int(REPLY_S * SPEAKER_RATE)]
+
+
+def reply(card: SimulatedCard, voice: Sound) -> None:
+    """Play a reply to its end."""
+    seen = len(card.events)
+    card.engine.command(Play(f"item {seen}", voice.tobytes()))
+    card.engine.command(EndItem(f"item {seen}"))
+    assert card.run(10, lambda: any(isinstance(e, PlaybackFinished) for _, e in card.events[seen:]))
+
+
+class Counted:
+    """Counts the frames that the canceller processes."""
+
+    def __init__(self, card: SimulatedCard) -> None:
+        canceller = card.engine._capture._bypassable
+        assert canceller is not None
+        self.frames = 0
+        self._process = canceller.inner.process
+        canceller.inner.process = self.process  # type: ignore[method-assign]
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        self.frames += 1
+        return self._process(near, far)
+
+
+def test_a_silent_speaker_needs_no_canceller_and_few_wake_ups(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(noise=4.0))
+    engine = card.open()
+    card.run(0.2)
+    reply(card, voice)
+    card.run(SILENT_S)
+    counted = Counted(card)
+    card.run(0.3)
+    assert counted.frames == 0
+    assert engine.pause(card.now - 1) == pytest.approx(0.05)
+
+    engine.command(Play("next", voice.tobytes()))
+    engine.tick(card.now)
+    assert engine.pause(card.now - 1) == pytest.approx(0.01), "the echo is kept aligned"
+    seen = len(card.events), len(card.heard)
+    card.run(REPLY_S)
+    assert counted.frames >= REPLY_S * 95
+    assert not any(isinstance(event, LocalSpeech) for _, event in card.events[seen[0] :])
+    delivered = b"".join(e.pcm for _, e in card.events[seen[0] :] if isinstance(e, MicBlock))
+    echo = np.concatenate(card.heard[seen[1] :])
+    assert dbfs(np.frombuffer(delivered, np.int16)) < dbfs(echo) - 20
+
+
+def test_a_voice_in_silence_is_delivered_unchanged(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(noise=4.0))
+    card.open()
+    card.run(2.2)
+    begin = len(card.heard)
+    card.say(card.elapsed + 0.1, voice[:: SPEAKER_RATE // RATE][: RATE // 2])
+    card.run(0.8)
+    heard = np.concatenate(card.heard[begin:])
+    delivered = b"".join(block.pcm for block in card.of(MicBlock))
+    assert delivered[-RATE:] in heard.tobytes()
