@@ -30,6 +30,7 @@ async def arriving(body: bytes, size: int = 10_000) -> AsyncIterator[bytes]:
         ("deflate", zlib.compress(TEXT)),
         ("gzip", gzip.compress(b"")),
     ],
+    ids=["none", "identity", "GZIP", "x-gzip", "deflate", "empty"],
 )
 @pytest.mark.parametrize("size", [1_000_000, 10_000, 7])
 async def test_a_body_has_one_encoding(encoding: str, body: bytes, size: int) -> None:
@@ -50,6 +51,7 @@ async def test_a_body_has_one_encoding(encoding: str, body: bytes, size: int) ->
         ("gzip", gzip.compress(TEXT)[:-20], "ends early"),
         ("gzip", b"", "ends early"),
     ],
+    ids=["nested", "br", "escapes", "no gzip", "cut", "nothing"],
 )
 async def test_a_body_that_cannot_be_read(encoding: str, body: bytes, says: str) -> None:
     with pytest.raises(BodyError, match=says) as caught:
