@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 
 from voicechat.server import http_connection
 from voicechat.server.client_secrets import ClientSecrets
-from voicechat.server.http_connection import HttpRequest
+from voicechat.server.http_connection import ClientRequest
 
 BEARER = f"Authorization: Bearer {TOKEN}\r\n"
 SECRETS = "/v1/realtime/client_secrets"
@@ -192,10 +192,10 @@ def test_a_wrong_request_for_a_token_says_what_is_wrong(
     assert json.loads(answer.body)["error"]["param"] == param
 
 
-def request(body: str = "{}", kind: str = "application/json; charset=utf-8") -> HttpRequest:
+def request(body: str = "{}", kind: str = "application/json; charset=utf-8") -> ClientRequest:
     """Return a request for a token."""
     headers = http_connection.Headers({"Content-Type": kind})
-    return HttpRequest("POST", SECRETS, headers, body.encode())
+    return ClientRequest("POST", SECRETS, headers, body.encode())
 
 
 def test_one_time_tokens_expire_and_are_bounded() -> None:

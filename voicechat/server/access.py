@@ -13,7 +13,7 @@ from websockets.http11 import Response
 from voicechat.errors import Secret
 from voicechat.server import client_secrets
 from voicechat.server.client_secrets import ClientSecrets
-from voicechat.server.http_connection import HttpRequest, json_response, refusal
+from voicechat.server.http_connection import ClientRequest, json_response, refusal
 from voicechat.server.realtime.server_frames import Json
 
 REALTIME = "/v1/realtime"
@@ -48,7 +48,7 @@ class AccessCheck:
         self._only_local = only_local
         self._one_time = one_time
 
-    def answer(self, request: HttpRequest) -> Response:
+    def answer(self, request: ClientRequest) -> Response:
         """Return the answer to a request that is not a WebSocket handshake."""
         refused = self._refusal(request.method, request.path, request.headers)
         if refused is not None:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from websockets.http11 import Response
 
-from voicechat.server.http_connection import HttpRequest, json_response, refusal
+from voicechat.server.http_connection import ClientRequest, json_response, refusal
 from voicechat.server.realtime import client_shapes
 from voicechat.server.realtime.field_checks import number, one_of, shape, tagged
 from voicechat.server.realtime.server_frames import Json, WireError, decode_object
@@ -49,7 +49,7 @@ class ClientSecrets:
         self._now = now
         self._unused: dict[str, tuple[float, Json]] = {}
 
-    def create(self, request: HttpRequest) -> Response:
+    def create(self, request: ClientRequest) -> Response:
         """Answer a request for a token."""
         kinds = [kind.partition(";")[0] for kind in request.headers.get_all("Content-Type")]
         if request.body and kinds != ["application/json"]:

@@ -35,7 +35,7 @@ _BODY_HEADERS = (b"content-length", b"transfer-encoding")
 
 
 @dataclass(frozen=True, slots=True)
-class HttpRequest:
+class ClientRequest:
     """One HTTP request with its body."""
 
     method: str
@@ -73,7 +73,7 @@ class HttpConnection(ServerConnection):
     """
 
     def __init__(
-        self, *arguments: Any, answer: Callable[[HttpRequest], Response], **options: Any
+        self, *arguments: Any, answer: Callable[[ClientRequest], Response], **options: Any
     ) -> None:
         super().__init__(*arguments, **options)
         self._answer = answer
@@ -163,7 +163,7 @@ class HttpConnection(ServerConnection):
             super().data_received(_handshake(head) + http.trailing_data[0])
             return
         target = head.target.decode("ascii")
-        request = HttpRequest(
+        request = ClientRequest(
             head.method.decode("ascii"), target, Headers(fields), bytes(self._body)
         )
         self._send(self._answer(request))
