@@ -105,3 +105,12 @@ def test_wrong_use_is_one_sentence(
     err = capsys.readouterr().err
     assert sentence in err
     assert err.count("\n") == 1
+
+
+def test_a_missing_key_is_not_answered_with_a_model_that_does_not_translate(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["translate", "--to", "fr"]) == KeyMissing.exit_code
+    said = capsys.readouterr().err
+    assert "needs a key. Set OPENAI_API_KEY." in said
+    assert "--model local" not in said

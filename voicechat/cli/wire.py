@@ -51,7 +51,8 @@ def wire(
     decode reads server frames and writes an array of events for each. encode reads client events
     and writes an array of frames for each. session reads a configuration and writes the session
     object of the provider. connect reads nothing and writes the URL, the headers (keys masked) and
-    the subprotocols. A line that cannot be read gives {"error": ...}.
+    the subprotocols. A line that cannot be read gives an error
+    instead.
     """
     from voicechat.config import loader
     from voicechat.providers import catalog

@@ -380,10 +380,10 @@ def connection(
     base_url = base_url or address_of(provider, environ)
     if not key and provider.key_variables and (not base_url or provider.requires_key):
         variables = " or ".join(provider.key_variables)
-        raise KeyMissing(
-            f"{provider.name}/{model} needs a key.",
-            f"Set {variables}, or use --model {LOCAL.name}, which needs none.",
-        )
+        local = f", or use --model {LOCAL.name}, which needs none"
+        if model in provider.translation_models:
+            local = ""
+        raise KeyMissing(f"{provider.name}/{model} needs a key.", f"Set {variables}{local}.")
     codec = provider.connect(
         ConnectionRequest(model, base_url, key, variable, wire, purpose, environ)
     )
