@@ -142,6 +142,8 @@ class Engine:
         self._playback.feed()
         self._cue(now)
         report = now - self._reported_at >= REPORT_S
+        speaker = self._streams.card.speaker
+        self._capture.speaker_busy = speaker is not None and speaker.queue.busy
         voices = self._capture.listen(self._streams.card, now, wait=not report)
         self._playback.soften(self._capture.guard.unproved)
         for voice in voices:

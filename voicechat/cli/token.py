@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,6 +56,8 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
     `expiresAt` (seconds since 1970; absent when unknown). Raises `UsageError`, `KeyMissing` and
     `ConnectError`.
     """
+    import asyncio
+
     from voicechat.providers import catalog, rest
 
     named = catalog.provider_named((options.model or "").partition("/")[0])
@@ -101,6 +102,8 @@ def _key(provider: Provider, options: Options) -> tuple[rest.TokenEndpoint, Secr
 
 
 async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
+    import asyncio
+
     import httpx
 
     from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all

@@ -101,6 +101,8 @@ class Capture:
         self._enabled: Final = settings.echo_cancel
         self.muted = False
         self.closed = False
+        self.speaker_busy = False
+        """Set while the speaker plays, or is about to."""
         self._enhancers: list[Enhancer] = []
         self._unavailable: list[tuple[str, str]] = []
         try:
@@ -146,7 +148,6 @@ class Capture:
         self._had_echo = False
         self._last_delay = 0
         self._far_silent_frames = 0
-        self._speaker_sounds = False
         self._is_direct = False
         """True while the sound of the microphone passes without the delay of the canceller."""
         self._skipped_frames = 0
@@ -203,7 +204,7 @@ class Capture:
     @property
     def speaker_silent(self) -> bool:
         """True if the speaker plays nothing, and no echo is left of what it played."""
-        return not self._speaker_sounds and self._far_silent_frames > _NO_ECHO_FRAMES
+        return not self.speaker_busy and self._far_silent_frames > _NO_ECHO_FRAMES
 
     def can_wait(self, microphone: SampleRing) -> bool:
         """True if the waiting sound has no possible voice and can be processed later in a batch.
@@ -221,7 +222,6 @@ class Capture:
         `deliver` afterward.
         """
         microphone = card.microphone
-        self._speaker_sounds = card.speaker is not None and card.speaker.queue.busy
         if wait and microphone is not None and self.can_wait(microphone.ring):
             return []
         if card.speaker is not None:
