@@ -92,20 +92,22 @@ def corrected(
     meaning: Meaning | None,
     arguments: str = "",
     allow_free: bool = True,
+    only_explicit: bool = False,
 ) -> str | None:
     """Return the corrected request; None if the text is not a correction of the previous one.
 
     arguments: of the tool call that the previous request made, as JSON text. allow_free: the
-    correction may replace free text.
+    correction may replace free text. only_explicit: it must say that it corrects, as in "make it"
+    or "I meant".
     """
     correction = sentence_words.read(text)
     plain = " ".join(correction.plain)
-    if whole := _whole_request(correction, meaning):
+    if not only_explicit and (whole := _whole_request(correction, meaning)):
         return whole
     requests = intents.parse_all(text)
     if requests and (requests[0].intent in intents.CHANGING or not _REPLACING.match(plain)):
         return None
-    for reading in _readings(text, correction, plain):
+    for reading in _readings(text, correction, plain, bare=not only_explicit):
         made = _replaced(previous, meaning, arguments, reading, allow_free and not requests)
         if made is not None:
             return made
@@ -165,7 +167,7 @@ def objects(text: str) -> bool:
     return sentence_words.read(text).plain[:1] in (["no"], ["nope"], ["nah"])
 
 
-def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[_Reading]:
+def _readings(text: str, correction: SentenceWords, plain: str, bare: bool) -> Iterator[_Reading]:
     """Yield what the correction can mean, the most explicit first."""
     head, comma, tail = text.rstrip(" .!?").replace(".", ",").rpartition(",")
     if comma and (found := _NOT_OLD.fullmatch(" ".join(sentence_words.read(head).plain))):
@@ -174,7 +176,7 @@ def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[_Rea
         if found := pattern.fullmatch(plain):
             old = found.groupdict().get("old") or ""
             yield _Reading(_span(correction, plain, *found.span("new")), old)
-    if found := _BARE.fullmatch(plain):
+    if bare and (found := _BARE.fullmatch(plain)):
         new = _span(correction, plain, *found.span("new"))
         before = correction.text[: correction.text.rfind(new)].rstrip()
         set_off = before.endswith((",", ".", ";", ":", "!", "-")) or plausibility.is_name(new)
