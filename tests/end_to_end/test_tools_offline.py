@@ -74,7 +74,7 @@ def test_requests_are_corrected_and_undone(tmp_path: Path) -> None:
     conversation = {
         "set a timer for ten minutes": "Okay, 10 minutes, starting now.",
         "No, I meant twenty.": "I changed it. 20 minutes, starting now.",
-        "what is two plus two": "2 plus 2 is 4.",
+        "where are my notes": "You have no notes.",
         "actually make it five": "I changed it. 5 minutes, starting now.",
         "add tune to my shopping list": "I added tune to your shopping list.",
         "I said tuna, not tune": "I changed it. I added tuna to your shopping list.",
@@ -85,7 +85,7 @@ def test_requests_are_corrected_and_undone(tmp_path: Path) -> None:
         "take that back": "I took tune off your shopping list.",
         "undo it": "I changed it back. 20 minutes, starting now.",
         "undo this": "I changed it back. 10 minutes, starting now.",
-        "what are my timers": "You have one timer: the 10 minute timer, 10 minutes left.",
+        "what are my alarms": "You have no alarms.",
         "how many days are in a fortnight": "A fortnight is 14 days.",
     }
     said = subprocess.run(

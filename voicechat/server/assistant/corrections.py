@@ -16,6 +16,7 @@ from voicechat.server.assistant import intents, plausibility, sentence_words
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.numerals import cardinal_words, may_start, number
 from voicechat.server.assistant.sentence_words import SentenceWords
+from voicechat.server.assistant.spoken_time import clock
 
 _SOFT = (
     "no|nope|nah|correction|on second thoughts?|better|sorry|oops|"
@@ -58,6 +59,7 @@ _ADDITIVE = frozenset({"list_add", "note_add", "remember", "remind"})
 _REPLACING = re.compile(rf"(?:no|nope|nah|{_STRONG})\b")
 _TIMES = frozenset({"at", "seconds", "tomorrow"})
 """Values that replace each other: a moment, or a duration."""
+_NAMED_DAYS = frozenset({"today", "tomorrow"})
 _ALSO = frozenset({"also", "too", "another", "well", "second"})
 
 
@@ -270,11 +272,27 @@ def _variants(
     if len(words) > 1 and following == [words[-1].lower().strip(".,")]:
         yield " ".join(words[:-1]), span.start, span.end, 1.0
     yield bare, span.start, span.end, 1.0
+    for start, end in _times_of_day(sentence.plain, span, bare):
+        yield bare, start, end, 2.0
     for start, end in _numbers(sentence.plain, span):
         if start and words[1:] and words[0].lower() == sentence.plain[start - 1]:
             yield bare, start - 1, end, 1.0
         if number(sentence_words.read(bare).plain) is not None:
             yield bare, start, end, 0.5
+
+
+def _times_of_day(words: Sequence[str], span: _Words, new: str) -> Iterator[tuple[int, int]]:
+    """Yield the time within a span such as "tomorrow at five", if the new one names no day."""
+    time = clock(sentence_words.read(new).plain)
+    start, end = span.start, span.end
+    if time is None or time.tomorrow or "today" in new.lower():
+        return
+    if "at" in words[start : end - 1]:
+        start = words.index("at", start) + 1
+    if words[end - 1] in _NAMED_DAYS:
+        end -= 1
+    if span.start < start < end or start < end < span.end:
+        yield start, end
 
 
 def _numbers(words: Sequence[str], span: _Words) -> Iterator[tuple[int, int]]:
