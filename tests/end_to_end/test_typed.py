@@ -207,10 +207,13 @@ def test_a_command_in_words_that_the_user_would_miss_needs_approval(start) -> No
     terminal.see("Type something, for example")
     assert terminal.until(lambda: "391" not in terminal.text, 20)
     terminal.see(READY)
+    terminal.type("set a timer for ten minutes\n")
+    terminal.see("10 minutes, starting now")
     terminal.type("quit\n")
     terminal.see("Allow to run: /quit .*▌")
     family = terminal.family()
     allow(terminal)
     assert terminal.code() == 0
+    assert "voicechat: The 10 minute timer ended with voicechat" in terminal.text
     assert terminal.is_sane()
     assert not ended(family)
