@@ -75,19 +75,19 @@ def test_line_by_line_through_a_pipe(tmp_path: Path, mark: Path) -> None:
 def test_requests_are_corrected_and_undone(tmp_path: Path) -> None:
     conversation = {
         "set a timer for ten minutes": "Okay, 10 minutes, starting now.",
-        "No, I meant twenty.": "Okay, 20 minutes, starting now.",
-        "actually make it five": "Okay, 5 minutes, starting now.",
+        "No, I meant twenty.": "I changed it. 20 minutes, starting now.",
+        "where are my notes": "You have no notes.",
+        "actually make it five": "I changed it. 5 minutes, starting now.",
         "add tune to my shopping list": "I added tune to your shopping list.",
-        "I said tuna, not tune": "I added tuna to your shopping list.",
+        "I said tuna, not tune": "I changed it. I added tuna to your shopping list.",
         "what is on my shopping list": "Your shopping list has one item: tuna.",
         "my name is Eva": "Nice to meet you, Eva.",
-        "no, Ada": "Nice to meet you, Ada.",
         "undo that": "I've forgotten your name.",
-        "undo": "I took tuna off your shopping list again.",
-        "take that back": "Your 5 minute timer is canceled.",
-        "undo it": "There is nothing to undo.",
-        "what timers are running": "There is no timer running.",
-        "say that again": "There is no timer running.",
+        "undo": "I changed it back. I added tune to your shopping list.",
+        "take that back": "I took tune off your shopping list.",
+        "undo it": "I changed it back. 20 minutes, starting now.",
+        "undo this": "I changed it back. 10 minutes, starting now.",
+        "what are my alarms": "You have no alarms.",
         "how many days are in a fortnight": "A fortnight is 14 days.",
     }
     said = subprocess.run(
@@ -100,6 +100,7 @@ def test_requests_are_corrected_and_undone(tmp_path: Path) -> None:
         check=False,
     )
     assert said.stdout.splitlines() == list(conversation.values())
+    assert "The 10 minute timer ended with voicechat and will not ring." in said.stderr
 
 
 def test_a_plugin_runs_after_approval_while_a_timer_rings(

@@ -171,7 +171,7 @@ def test_commands_of_the_app_in_words(start, tmp_path: Path) -> None:
         ("stop listening", "voice Muted.* ⊘ muted"),
         ("speak slower", "voice The speed is 0.8"),
         ("what tools do you have", "voice Tools that run at once: current time, set timer"),
-        ("louder", "voice The volume is 150 percent"),
+        ("louder", "voice The volume is 125 percent"),
         ("summarize", "voice You said “stop listening”, and I answered “Muted"),
     ):
         terminal.type(f"{words}\n")
@@ -201,16 +201,19 @@ def test_a_command_in_words_that_the_user_would_miss_needs_approval(start) -> No
     terminal.type("what is 17 times 23\n")
     terminal.see("voice .*391")
     terminal.type("start over\n")
-    terminal.see("Allow to run: control_app_with_approval .*▌ new")
+    terminal.see("Allow to run: /new .*▌")
     assert "391" in terminal.text
     allow(terminal)
     terminal.see("Type something, for example")
     assert terminal.until(lambda: "391" not in terminal.text, 20)
     terminal.see(READY)
+    terminal.type("set a timer for ten minutes\n")
+    terminal.see("10 minutes, starting now")
     terminal.type("quit\n")
-    terminal.see("Allow to run: control_app_with_approval .*▌ quit")
+    terminal.see("Allow to run: /quit .*▌")
     family = terminal.family()
     allow(terminal)
     assert terminal.code() == 0
+    assert "voicechat: The 10 minute timer ended with voicechat" in terminal.text
     assert terminal.is_sane()
     assert not ended(family)

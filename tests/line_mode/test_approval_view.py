@@ -18,7 +18,7 @@ from voicechat.errors import UsageError
 from voicechat.line_mode import app, pipe_filter
 from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.completion import completions
-from voicechat.line_mode.slash_commands import run_command
+from voicechat.line_mode.slash_commands import COMMANDS, run_command
 from voicechat.session.session import Session
 from voicechat.tools.permission_rules import ArgumentRules
 from voicechat.tools.question import FormField
@@ -253,3 +253,24 @@ async def test_a_question_in_a_pipe_is_dismissed() -> None:
     await asyncio.sleep(0)
     assert "It gets no answer, because no user is present." in setup.printed[-1]
     assert (await asking).action == "cancel"
+
+
+@pytest.mark.parametrize("source", ["built in", "MCP server files"])
+def test_a_slash_command_of_the_model_is_shown_as_the_command(source: str) -> None:
+    tool = "control_app_with_approval"
+    call = ToolCall("c", "i", "r", tool, '{"command": "new"}', source=source)
+    view = approval_view(call)
+    if source == "built in":
+        assert (view.kind, view.name) == ("command", "/new")
+        assert view.fields == (("effect", COMMANDS["/new"].summary),)
+    else:
+        assert (view.kind, view.name) == ("tool", tool)
+
+
+def test_the_argument_of_a_slash_command_is_shown_completely() -> None:
+    arguments = '{"command": "model", "argument": "local/x"}'
+    tool = "control_app_with_approval"
+    view = approval_view(ToolCall("c", "i", "r", tool, arguments, source="built in"))
+    assert (view.name, view.fields[-1]) == ("/model", ("argument", "local/x"))
+    odd = '{"command": "new", "other": "x"}'
+    assert approval_view(ToolCall("c", "i", "r", tool, odd, source="built in")).name == tool

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -505,3 +506,15 @@ async def test_enter_does_not_talk_without_a_microphone(standard_input) -> None:
     _, lines = await run_chat(session)
     assert lines[1:] == []
     assert session.calls == [("interrupt",)]
+
+
+@pytest.mark.parametrize("losses", ["", "The 1 minute timer ended with voicechat."])
+def test_the_end_tells_what_it_loses(losses: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def run() -> int:
+        return 0
+
+    client = SimpleNamespace(session=SimpleNamespace(losses=losses))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_client, "run_client", lambda client: run())
+        assert line_client.run_to_end(client) == 0  # type: ignore[arg-type]
+    assert capsys.readouterr().err == (f"voicechat: {losses}\n" if losses else "")

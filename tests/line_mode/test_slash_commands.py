@@ -58,8 +58,8 @@ def test_the_volume_goes_up_and_down_between_its_limits(session: Session) -> Non
         assert said == f"The volume is already {session.volume} percent."
         return found
 
-    assert steps("up") == [100, 150, 200]
-    assert steps("down") == [200, 135, 90, 60, 40, 25, 15, 10, 5]
+    assert steps("up") == [100, 125, 155, 195, 200]
+    assert steps("down") == [200, 160, 130, 105, 85, 70, 55, 45, 35, 30, 25, 20, 15, 10, 5]
     run_command(session, "/volume 0")
     assert run_command(session, "/volume up") == "The volume is 5 percent."
 

@@ -232,3 +232,15 @@ async def test_idle_timeout_starts_a_response() -> None:
         "input_audio_buffer.timeout_triggered",
         "input_audio_buffer.committed",
     ]
+
+
+async def test_a_silent_text_is_in_the_transcript_and_not_spoken() -> None:
+    async with (
+        scripted_server() as backend,
+        backend.client().realtime.connect(model="m") as connection,
+    ):
+        backend.assistant.answer = lambda request: [Say("One."), Say(" See the README.", True)]
+        response = await respond(connection)
+        [part] = response["output"][0]["content"]
+    assert part["transcript"] == "One. See the README."
+    assert [text for text, *_ in backend.tts.asked] == ["One."]

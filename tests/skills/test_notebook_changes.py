@@ -42,8 +42,8 @@ def _forget(notebook: Notebook) -> str:
 
 
 CHANGES: list[tuple[Change, str]] = [
-    (lambda on: lists.add(on, "bread, jam"), "I took bread and jam off your shopping list again."),
-    (lambda on: lists.add(on, "tent", "camping"), "I took tent off your camping list again."),
+    (lambda on: lists.add(on, "bread, jam"), "I took bread and jam off your shopping list."),
+    (lambda on: lists.add(on, "tent", "camping"), "I took tent off your camping list."),
     (lambda on: lists.remove(on, "milk"), "I put milk back on your shopping list."),
     (lambda on: lists.clear(on, "shopping"), "I put milk and eggs back on your shopping list."),
     (lambda on: lists.add_note(on, "three"), "I deleted the note: Three."),

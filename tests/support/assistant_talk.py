@@ -19,7 +19,7 @@ from voicechat.server.engine_protocols import (
 )
 from voicechat.tools.builtin import builtin
 from voicechat.tools.registry import Registry
-from voicechat.tools.tool_context import ToolContext
+from voicechat.tools.tool_context import AppCommand, ToolContext
 
 
 class Clock:
@@ -95,9 +95,9 @@ class SkillTalk:
 class ToolTalk:
     """A conversation with a session that runs the calls of the assistant."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None, commands: tuple[AppCommand, ...] = ()) -> None:
         self.rung: list[str] = []
-        tools = builtin(ToolContext(kept=folder, announce=self.rung.append))
+        tools = builtin(ToolContext(kept=folder, announce=self.rung.append, commands=commands))
         self.registry = Registry(*tools)
         self.offers = [
             ToolOffer(one.spec.name, one.spec.description, one.spec.parameters) for one in tools

@@ -106,7 +106,12 @@ def _show_screen(options: Options) -> int:
     from voicechat.recording.recorded_session import open_session
     from voicechat.tui.app import run
 
-    return run(open_session(options, app_commands), options.theme)
+    session = open_session(options, app_commands)
+    try:
+        return run(session, options.theme)
+    finally:
+        if session.losses:
+            say(session.losses)
 
 
 def prepare_screen() -> None:

@@ -19,7 +19,7 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, VoicechatError
 from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.approval_view import approval_lines, approval_view
-from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient, run_client
+from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient, run_to_end
 from voicechat.line_mode.line_input import typed_lines
 from voicechat.line_mode.pipe_filter import Filter
 from voicechat.line_mode.slash_commands import (
@@ -48,19 +48,19 @@ _SOUND_TIMEOUT_S = 10.0
 
 def answer_lines(options: Options, out: TextIO | None = None) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    return asyncio.run(run_client(Filter(open_session(options, app_commands), out or sys.stdout)))
+    return run_to_end(Filter(open_session(options, app_commands), out or sys.stdout))
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:
     """Talk in lines until /quit or the end of input; the exit code."""
     echo = not sys.stdin.isatty()
     session = open_session(options, app_commands)
-    return asyncio.run(run_client(Chat(session, out or sys.stdout, echo=echo)))
+    return run_to_end(Chat(session, out or sys.stdout, echo=echo))
 
 
 def print_replay(session: Session, out: TextIO | None = None) -> int:
     """Print a replay to its end; the exit code."""
-    return asyncio.run(run_client(ReplayPrinter(session, out or sys.stdout)))
+    return run_to_end(ReplayPrinter(session, out or sys.stdout))
 
 
 _FLOORS = {
@@ -243,7 +243,7 @@ class Chat(LineClient):
             return
         view, number = approval_view(call), call.number
         source = f" ({view.source})" if view.source else ""
-        self._print(f"Allow the tool {view.name}{source} to run? It would receive:")
+        self._print(f"Allow the {view.kind} {view.name}{source} to run? It would receive:")
         self._out.writelines(f"{line}\n" for line in approval_lines(view))
         if not self._echo:
             choices = [f"/allow {number}"]

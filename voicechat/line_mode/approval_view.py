@@ -9,6 +9,7 @@ from voicechat.core.confusables import remarks
 from voicechat.core.items import ToolCall
 from voicechat.core.text import clean
 from voicechat.tools.question import Question
+from voicechat.tools.registry import BUILT_IN
 
 __all__ = [
     "MAX_FIELDS",
@@ -35,11 +36,16 @@ MAX_INDENTED_LINES = 200
 """Maximum number of lines of an indented value; above it, the value is shown in one line."""
 
 
+_APP_TOOL = "control_app_with_approval"
+"""The built-in tool that runs slash commands."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalView:
     """The parts of a call that are shown before the user decides."""
 
     name: str
+    """The name of the tool, or the slash command that it runs."""
     source: str
     fields: tuple[tuple[str, str], ...]
     """Name and text of each argument; an empty name stands for the raw text of all of them."""
@@ -52,6 +58,11 @@ class ApprovalView:
     pattern: str = ""
     """Pattern of the calls that a stored approval covers; empty for all calls of the tool."""
 
+    @property
+    def kind(self) -> str:
+        """The kind of what runs: tool, or command."""
+        return "command" if self.name.startswith("/") else "tool"
+
 
 def approval_view(call: ToolCall) -> ApprovalView:
     """Make the view of a call."""
@@ -60,8 +71,9 @@ def approval_view(call: ToolCall) -> ApprovalView:
     found += [f"“{name}” appears twice; the last value counts." for name in duplicates]
     for text in (call.name, *(each for field in fields for each in field)):
         found += remarks(text)
+    name, fields = _as_command(call, fields) or (call.name, fields)
     return ApprovalView(
-        name=call.name,
+        name=name,
         source=f"{call.server}, run by the provider" if call.server else call.source,
         fields=fields,
         remarks=tuple(dict.fromkeys(found)),
@@ -69,6 +81,23 @@ def approval_view(call: ToolCall) -> ApprovalView:
         allows_always=bool(call.pattern) or (not call.asks_always and not call.server),
         pattern=call.pattern,
     )
+
+
+def _as_command(
+    call: ToolCall, fields: tuple[tuple[str, str], ...]
+) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """Return the slash command that the call runs, and what it does; None for other calls."""
+    from voicechat.line_mode.slash_commands import COMMANDS
+
+    values = dict(fields)
+    command = COMMANDS.get(f"/{values.get('command', '')}")
+    if call.name != _APP_TOOL or call.source != BUILT_IN or call.server or command is None:
+        return None
+    if not values.keys() <= {"command", "argument"}:
+        return None
+    argument = values.get("argument", "")
+    shown = (("argument", argument),) if argument else ()
+    return f"/{values['command']}", (("effect", command.summary), *shown)
 
 
 def question_view(question: Question) -> ApprovalView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import cast
@@ -22,6 +23,15 @@ TURN_TIMEOUT_S = 120.0
 """Seconds without an update after which a turn counts as unanswered."""
 
 _CLOSE_TIMEOUT_S = 2.0
+
+
+def run_to_end(client: LineClient) -> int:
+    """Run a session until its client returns, and tell what its end loses; see `run_client`."""
+    try:
+        return asyncio.run(run_client(client))
+    finally:
+        if client.session.losses:
+            sys.stderr.write(f"voicechat: {client.session.losses}\n")
 
 
 async def run_client(client: LineClient) -> int:

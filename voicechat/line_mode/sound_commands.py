@@ -11,8 +11,8 @@ from voicechat.session.view import MAX_VOLUME
 if TYPE_CHECKING:
     from voicechat.session.session import Session
 
-_VOLUME_STEP = 1.5
-"""Factor of "up" and "down": 3.5 dB."""
+_VOLUME_STEP = 1.25
+"""Factor of "up" and "down": 2 dB."""
 
 _SMALLEST_VOLUME = 5
 """Percent; "down" goes no lower, because silence looks like a fault."""
@@ -34,8 +34,10 @@ def volume(session: Session, argument: str) -> str:
     _require_sound(session, "speaker")
     before = session.volume
     if argument in {"up", "down"}:
-        factor = _VOLUME_STEP if argument == "up" else 1 / _VOLUME_STEP
-        changed = 5 * round(before * factor / 5)
+        if argument == "up":
+            changed = max(before + 5, 5 * round(before * _VOLUME_STEP / 5))
+        else:
+            changed = min(before - 5, 5 * round(before / _VOLUME_STEP / 5))
         session.set_volume(max(_SMALLEST_VOLUME, min(MAX_VOLUME, changed)))
     elif argument:
         number = argument.removesuffix("%").strip()

@@ -126,6 +126,8 @@ class Say:
     """A piece of the reply to speak or to show: a clause, or less."""
 
     text: str
+    silent: bool = False
+    """True for text that is shown but not spoken."""
 
 
 @dataclass(frozen=True, slots=True)

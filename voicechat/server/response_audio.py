@@ -71,7 +71,7 @@ class ResponseAudio:
         async with aclosing(timed(self._output(), _OUTPUT_SECONDS)) as outputs:
             async for output in outputs:
                 if isinstance(output, Say):
-                    await self._say(output.text)
+                    await self._say(output)
                 else:
                     await self._call(output)
                 if self._reply.full:
@@ -100,14 +100,14 @@ class ResponseAudio:
         self._reply.call(call.call_id, call.name, call.arguments)
         await self._deliver()
 
-    async def _say(self, text: str) -> None:
+    async def _say(self, output: Say) -> None:
         reply = self._reply
         if not reply.plan.spoken:
-            reply.write(text)
+            reply.write(output.text)
             await self._deliver()
             return
-        spoken = SpokenText(text)
-        if spoken.plain.strip():
+        spoken = SpokenText(output.text)
+        if spoken.plain.strip() and not output.silent:
             await self._speak(spoken)
         if not reply.full:
             reply.word(spoken.rest(), 0.0)

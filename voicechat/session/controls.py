@@ -151,6 +151,11 @@ class SessionControls(SessionView):
         return tuple(spec for spec in self._tools.specs if spec.permission is not Permission.NEVER)
 
     @property
+    def losses(self) -> str:
+        """What the end of the session loses, in sentences; empty if that is nothing."""
+        return self._tools.losses
+
+    @property
     def waiting_servers(self) -> tuple[str, ...]:
         """Names of the MCP servers that wait for permission to start."""
         return self._tools.waiting_servers

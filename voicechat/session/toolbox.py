@@ -72,6 +72,7 @@ class Toolbox:
         self._servers: McpServers | None = None
         self._reported_duplicates: set[str] = set()
         self._permissions: dict[str, asyncio.Future[bool]] = {}
+        self._losses: list[Callable[[], str]] = []
         self.questions = Questions(notify)
         """Questions of MCP servers to the user."""
 
@@ -95,6 +96,11 @@ class Toolbox:
             replace(spec, remark="\n".join(filter(None, (remark_of(spec.name), spec.remark))))
             for spec in found
         )
+
+    @property
+    def losses(self) -> str:
+        """What the end of the session loses, such as a running timer; empty if that is nothing."""
+        return " ".join(filter(None, (loss() for loss in self._losses)))
 
     async def run(self) -> None:
         """Load the tools and run their servers until cancelled."""
@@ -179,7 +185,9 @@ class Toolbox:
         from voicechat.tools.tool_context import ToolContext
 
         folder = platformdirs.user_data_path("voicechat", appauthor=False)
-        return ToolContext(self._options.folders, folder, self._announce, self._commands)
+        return ToolContext(
+            self._options.folders, folder, self._announce, self._commands, losses=self._losses
+        )
 
     async def _load_plugins(self) -> None:
         from voicechat.tools.plugins import plugin_loader

@@ -126,6 +126,11 @@ class SessionView(ABC):
         return False
 
     @property
+    def losses(self) -> str:
+        """What the end of the session loses, in sentences; empty if that is nothing."""
+        return ""
+
+    @property
     def asking(self) -> tuple[ToolCall, ...]:
         """Tool calls that wait for the user's decision, the next one first."""
         return self._conversation.asking

@@ -58,8 +58,7 @@ def add(notebook: Notebook, text: str, list_name: str = "") -> str:
         fresh = [item for item in wanted if item.casefold() not in known]
         kept += fresh
     if not fresh:
-        verb = "is" if len(wanted) == 1 else "are"
-        return sentence(f"{joined(wanted)} {verb} already on your {name} list")
+        return sentence(f"{joined(wanted)} {_is(wanted)} already on your {name} list")
     return f"I added {joined(fresh)} to your {name} list."
 
 

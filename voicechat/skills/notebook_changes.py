@@ -26,7 +26,7 @@ def revert(pages: NotebookPages, before: NotebookPages, after: NotebookPages) ->
         said.append(f"I put back {'the note' if len(back) == 1 else 'the notes'}: {' '.join(back)}")
     pages.facts, gone, back = _reverted(pages.facts, before.facts, after.facts)
     if gone:
-        said.append("I've forgotten that again.")
+        said.append("I've forgotten that.")
     if back:
         said.append("I remember what you told me again.")
     if before.name != after.name == pages.name:
@@ -45,7 +45,7 @@ def _revert_list(
         pages.lists.pop(name, None)
     said = []
     if gone:
-        said.append(f"I took {joined(gone)} off your {name} list again.")
+        said.append(f"I took {joined(gone)} off your {name} list.")
     if back:
         said.append(f"I put {joined(back)} back on your {name} list.")
     return " ".join(said)

@@ -12,12 +12,18 @@ from typing import Protocol
 from voicechat.errors import ServerError
 from voicechat.skills import wall_clock
 from voicechat.skills.undo_stack import Record, Undo, no_record
-from voicechat.skills.wording import joined, lasting, spoken_clock
+from voicechat.skills.wording import joined, lasting, remaining, sentence, spoken_clock
 
 LONGEST_S = 366 * 86_400
 """Maximum seconds until a timer rings."""
 KINDS = frozenset({"timer", "alarm", "reminder"})
+_WITHOUT_RUNNING = KINDS - {"timer"}
+"""Kinds that are not said to run."""
 _MAX_TIMERS = 32
+_MOST_NAMED = 5
+"""Maximum number of timers that a sentence names."""
+_FAR_S = 3600
+"""Seconds above which a moment is far away, so that voicechat may end before it."""
 _TOLERANCE_S = 0.02
 _RECHECK_S = 20.0
 
@@ -118,7 +124,7 @@ class Timers:
             return "The time is over by now, so I can't set that again."
         if len(back) > 1:
             return f"Your {len(back)} timers are running again."
-        return f"Your {back[0].title} is set again, with {lasting(self.left(back[0]))} left."
+        return f"Your {back[0].title} is set again, with {remaining(self.left(back[0]))} left."
 
     def _wait(self, timer: Timer) -> None:
         """Ring, or check again later: the event loop does not count the time a machine sleeps."""
@@ -174,7 +180,7 @@ class Timers:
         if timer not in self._running:
             return f"Your {timer.title} is no longer running."
         self._move(timer, ends, seconds)
-        return f"Your {timer.title} is as before, with {lasting(self.left(timer))} left."
+        return f"Your {timer.title} is as before, with {remaining(self.left(timer))} left."
 
     def _move(self, timer: Timer, ends: datetime, seconds: float) -> None:
         if timer.waiting is not None:
@@ -191,10 +197,20 @@ class Timers:
         """Return a sentence that lists the timers of this name and the time each has left."""
         running = self.running(name)
         if not running:
-            return f"There is no {name or 'timer'} running."
-        titles = [f"the {timer.title}, {lasting(self.left(timer))} left" for timer in running]
+            waits = name in _WITHOUT_RUNNING
+            return f"You have no {name}s." if waits else f"There is no {name or 'timer'} running."
+        titles = [f"the {timer.title}, {remaining(self.left(timer))} left" for timer in running]
         count = _counted(running)
         return f"You have {count}: {joined(titles)}."
+
+    def lost(self) -> str:
+        """Return a sentence about the timers that cannot ring because the program ends."""
+        titles = [f"the {timer.title}" for timer in self.running()]
+        if len(titles) > _MOST_NAMED:
+            titles[_MOST_NAMED - 1 :] = [f"{len(titles) - _MOST_NAMED + 1} more"]
+        return (
+            sentence(f"{joined(titles)} ended with voicechat and will not ring") if titles else ""
+        )
 
 
 def _words(text: str) -> list[str]:
@@ -212,15 +228,30 @@ def check_duration(seconds: float) -> None:
 def changed(timer: Timer, left: float) -> str:
     """Return the sentence that confirms a changed timer. left: seconds until it rings."""
     if timer.kind == "timer":
-        return f"Okay, {lasting(left)} left."
+        return f"Okay, {remaining(left)} left."
     days = (timer.ends.date() - wall_clock.later(timer.ends, -left).date()).days
     day = {0: "", 1: " tomorrow"}.get(days, f" on {timer.ends:%A}")
-    return f"Your {timer.kind} is now at {spoken_clock(timer.ends)}{day}."
+    return f"Your {timer.kind} is now at {spoken_clock(timer.ends)}{day}{_condition(left)}."
 
 
 def started(seconds: float, name: str) -> str:
     """Return the sentence that confirms a new timer."""
     return f"Okay, {name + ' timer, ' if name else ''}{lasting(seconds)}, starting now."
+
+
+def reminder_set(when: str, text: str, seconds: float) -> str:
+    """Return the sentence that confirms a new reminder. when: like "in 10 minutes"."""
+    return sentence(f"Okay, I'll remind you {when}{_condition(seconds)}: {text}")
+
+
+def alarm_set(when: str, seconds: float) -> str:
+    """Return the sentence that confirms a new alarm. when: like "at 7:00 AM"."""
+    return f"Your alarm is set, {when}{_condition(seconds)}."
+
+
+def _condition(seconds: float) -> str:
+    """Return the condition for a moment that is far away; timers end with voicechat."""
+    return ", while voicechat runs" if seconds > _FAR_S else ""
 
 
 def canceled(timers: Sequence[Timer]) -> str:

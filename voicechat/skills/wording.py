@@ -41,6 +41,11 @@ def lasting(seconds: float) -> str:
     return pieces[0] if len(pieces) == 1 else ", ".join(pieces[:-1]) + " and " + pieces[-1]
 
 
+def remaining(seconds: float) -> str:
+    """Format a time that is left: to the second below an hour, else to the minute."""
+    return lasting(seconds if seconds < 3600 else 60 * round(seconds / 60))
+
+
 def spoken_clock(moment: datetime) -> str:
     """Format a time of day: "6:30 PM", "12 noon"."""
     if moment.minute == 0 and moment.hour in (0, 12):
@@ -50,8 +55,7 @@ def spoken_clock(moment: datetime) -> str:
 
 def clock_sentence(moment: datetime, here: datetime, place: str = "") -> str:
     """Return a sentence that tells the time, and the day where it differs from that of `here`."""
-    days = moment.date().toordinal() - here.date().toordinal()
-    day = {1: " tomorrow", -1: " yesterday"}.get(days, "")
+    day = f" on {moment:%A}" if moment.date() != here.date() else ""
     return f"{f'In {place} it' if place else 'It'}'s {spoken_clock(moment)}{day}."
 
 

@@ -44,3 +44,5 @@ class ToolContext:
     """The commands of the app that the model may run; a program without commands has none."""
     undo_stack: UndoStack = field(default_factory=UndoStack)
     """The changes of the session to timers, lists and notes."""
+    losses: list[Callable[[], str]] = field(default_factory=list)
+    """Each returns a sentence about what the end of the session loses; empty if that is nothing."""

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from assistant_talk import ToolTalk
 
 from voicechat.line_mode.slash_commands import COMMANDS, app_commands
 from voicechat.server.assistant import intents
@@ -136,8 +138,8 @@ def test_an_app_without_the_tool_gets_an_honest_answer():
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("start over", "May I start a new conversation? Allow it on the screen."),
-        ("unmute", "May I unmute the microphone? Allow it on the screen."),
+        ("start over", "May I start a new conversation? I need your approval."),
+        ("unmute", "May I unmute the microphone? I need your approval."),
         ("louder", ""),
     ],
 )
@@ -176,3 +178,24 @@ def test_another_app_may_offer_a_tool_of_its_own():
     offers = [ToolOffer(spec.name, spec.description, spec.parameters)]
     found = choose("set the volume to 30", intents.parse("set the volume to 30"), offers, "auto")
     assert (found.name, json.loads(found.arguments)) == ("set_volume", {"level": 30})
+
+
+async def test_an_undo_after_a_setting_names_no_tool():
+    talk = AppTalk()
+    await talk("set a timer for ten minutes")
+    await talk("speak slower")
+    said = await talk("undo")
+    assert said == "I can't undo changes to the app. Ask for the setting that you want."
+    await talk("what is the volume")
+    assert await talk("undo") == "Your 10 minute timer is canceled."
+
+
+class AppTalk(ToolTalk):
+    """A conversation with a session that offers the commands of the app."""
+
+    def __init__(self) -> None:
+        super().__init__(None, tuple(replace(one, run=_done) for one in app_commands()))
+
+
+async def _done(argument: str) -> str:
+    return "Done."

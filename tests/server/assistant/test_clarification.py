@@ -112,13 +112,13 @@ async def test_another_sentence_chooses_no_timer(tmp_path):
             "Remind me to call mom.",
             "For what time?",
             "In ten minutes.",
-            "Okay, in 10 minutes I'll remind you: call mom.",
+            "Okay, I'll remind you in 10 minutes: call mom.",
         ),
         (
             "Remind me tomorrow to call mom.",
             "For what time?",
             "Nine a.m.",
-            "Okay, at 9:00 AM tomorrow I'll remind you: call mom.",
+            "Okay, I'll remind you at 9:00 AM tomorrow, while voicechat runs: call mom.",
         ),
     ],
 )

@@ -52,7 +52,7 @@ TIMER = "Set a timer for ten minutes."
 )
 async def test_a_number_is_corrected_in_many_words(talk, text):
     await talk(TIMER)
-    assert await talk(text) == "Okay, 20 minutes, starting now."
+    assert await talk(text) == "I changed it. 20 minutes, starting now."
     assert await talk("what timers are running") == (
         "You have one timer: the 20 minute timer, 20 minutes left."
     )
@@ -61,22 +61,30 @@ async def test_a_number_is_corrected_in_many_words(talk, text):
 @pytest.mark.parametrize(
     ("request_text", "correction", "answer"),
     [
-        ("wake me up at 7", "no, 8", "Your alarm is set, at 8:00 PM."),
-        ("wake me up at 7:30 a.m.", "no, 7:13 a.m.", "Your alarm is set, at 7:13 AM tomorrow."),
+        (
+            "wake me up at 7",
+            "no, 8",
+            "I changed it. Your alarm is set, at 8:00 PM, while voicechat runs.",
+        ),
+        (
+            "wake me up at 7:30 a.m.",
+            "no, 7:13 a.m.",
+            "I changed it. Your alarm is set, at 7:13 AM tomorrow, while voicechat runs.",
+        ),
         (
             "remind me in ten minutes to call mom",
             "no, I meant call dad",
-            "Okay, in 10 minutes I'll remind you: call dad.",
+            "I changed it. I'll remind you in 10 minutes: call dad.",
         ),
         (
             "remind me in ten minutes to call mom",
             "no, at five",
-            "Okay, at 5:00 PM I'll remind you: call mom.",
+            "I changed it. I'll remind you at 5:00 PM, while voicechat runs: call mom.",
         ),
         (
             "set a pasta timer for 5 minutes",
             "I said pizza",
-            "Okay, pizza timer, 5 minutes, starting now.",
+            "I changed it. Pizza timer, 5 minutes, starting now.",
         ),
         ("what is 15 times 3", "no, I said fifty", "50 times 3 is 150."),
         ("what is 15 times 3", "no, times four", "15 times 4 is 60."),
@@ -85,30 +93,34 @@ async def test_a_number_is_corrected_in_many_words(talk, text):
         (
             "add tune to my shopping list",
             "I said tuna, not tune.",
-            "I added tuna to your shopping list.",
+            "I changed it. I added tuna to your shopping list.",
         ),
-        ("add milk to my shopping list", "No, my to-do list.", "I added milk to your to do list."),
+        (
+            "add milk to my shopping list",
+            "No, my to-do list.",
+            "I changed it. I added milk to your to do list.",
+        ),
         (
             "Add Milk to my shopping list.",
             "No, Oat Milk.",
-            "I added Oat Milk to your shopping list.",
+            "I changed it. I added Oat Milk to your shopping list.",
         ),
         ("my name is Eva", "No, Ada.", "Nice to meet you, Ada."),
         ("my name is Eva", "no, it's Ada", "Nice to meet you, Ada."),
         ("what time is it in paris", "no, London", "In London it's 3:20 PM."),
         ("spell cot", "no, cat", "cat: C, A, T."),
-        ("set a timer for ten minutes", "Make it an hour.", "Okay, 1 hour, starting now."),
+        ("set a timer for ten minutes", "Make it an hour.", "I changed it. 1 hour, starting now."),
         (
             "wake me up at seven",
             "No, tomorrow at seven.",
-            "Your alarm is set, at 7:00 AM tomorrow.",
+            "I changed it. Your alarm is set, at 7:00 AM tomorrow, while voicechat runs.",
         ),
         ("convert 5 miles to kilometers", "No, to meters.", "5 miles is 8046.72 meters."),
         ("how long until christmas", "No, Easter.", "Easter is in 30 days, on Sunday, April 5."),
         (
             "add milk to my shopping list",
             "Put it on my to-do list instead.",
-            "I added milk to your to do list.",
+            "I changed it. I added milk to your to do list.",
         ),
     ],
 )
@@ -125,14 +137,18 @@ async def test_a_correction_undoes_the_wrong_change(talk):
     await talk("no, I said Ada")
     assert await talk("what is my name") == "Your name is Ada."
     await talk("undo")
+    assert await talk("what is my name") == "Your name is Eva."
+    await talk("undo")
     assert await talk("what is my name") == "You haven't told me your name yet."
 
 
 async def test_a_correction_can_be_corrected(talk):
     await talk(TIMER)
     await talk("no, twenty")
-    assert await talk("no, thirty") == "Okay, 30 minutes, starting now."
-    assert await talk("undo that") == "Your 30 minute timer is canceled."
+    assert await talk("no, thirty") == "I changed it. 30 minutes, starting now."
+    assert await talk("undo that") == "I changed it back. 20 minutes, starting now."
+    assert await talk("undo that") == "I changed it back. 10 minutes, starting now."
+    assert await talk("undo that") == "Your 10 minute timer is canceled."
     assert await talk("what timers are running") == "There is no timer running."
 
 
@@ -203,10 +219,10 @@ async def test_another_item_is_added_and_does_not_replace_the_first(talk):
         (TIMER, "Undo.", "Your 10 minute timer is canceled."),
         ("set an alarm for noon", "take that back", "Your 12 noon alarm is canceled."),
         ("remind me in an hour to eat", "undo that", "Your reminder to eat is canceled."),
-        ("add milk to my shopping list", "Undo it.", "I took milk off your shopping list again."),
+        ("add milk to my shopping list", "Undo it.", "I took milk off your shopping list."),
         ("take a note: hello there", "scratch that", "I deleted the note: Hello there."),
         ("my name is ada", "undo the last change", "I've forgotten your name."),
-        ("remember that my car is red", "undo that", "I've forgotten that again."),
+        ("remember that my car is red", "undo that", "I've forgotten that."),
     ],
 )
 async def test_every_change_can_be_undone(talk, request_text, undo, answer):
@@ -225,7 +241,7 @@ async def test_changes_of_skills_and_tools_are_undone_in_order(talk):
     assert await talk("undo") == "Your 10 minute timer is canceled."
     assert await talk("undo") == "I put milk and eggs back on your shopping list."
     assert await talk("undo") == "I've forgotten your name."
-    assert await talk("undo") == "I took milk and eggs off your shopping list again."
+    assert await talk("undo") == "I took milk and eggs off your shopping list."
 
 
 async def test_an_undo_comes_before_the_next_request(talk):
@@ -281,7 +297,7 @@ async def test_a_tool_call_is_corrected_by_its_arguments(tmp_path):
 async def test_after_an_objection_the_request_can_still_be_corrected(talk, text):
     await talk(TIMER)
     assert await talk(text) == "Sorry. Say what you meant, or say undo."
-    assert await talk("I said twenty minutes.") == "Okay, 20 minutes, starting now."
+    assert await talk("I said twenty minutes.") == "I changed it. 20 minutes, starting now."
     assert (await talk("what timers are running")).startswith("You have one timer")
 
 
@@ -291,7 +307,7 @@ async def test_after_an_objection_the_request_can_still_be_corrected(talk, text)
 async def test_an_unclear_no_after_a_change_asks_for_the_correction(talk, text):
     await talk(TIMER)
     assert await talk(text) == "Sorry. Say what you meant, or say undo."
-    assert await talk("I meant twenty.") == "Okay, 20 minutes, starting now."
+    assert await talk("I meant twenty.") == "I changed it. 20 minutes, starting now."
 
 
 async def test_a_no_before_another_request_does_the_request(talk):
@@ -312,3 +328,87 @@ async def test_never_mind_drops_a_question(tmp_path):
     assert await talk("set a timer") == "For how long?"
     assert await talk("Never mind.") == "Okay."
     assert await talk("ten minutes") != "Okay, 10 minutes, starting now."
+
+
+@pytest.mark.parametrize(
+    "text", ["make it five minutes", "No, I meant five.", "Change the timer to five minutes."]
+)
+@pytest.mark.parametrize("between", ["how much time is left", "why is the sky blue"])
+async def test_a_timer_is_corrected_after_a_question(talk, between, text):
+    await talk(TIMER)
+    await talk(between)
+    assert await talk(text) == "I changed it. 5 minutes, starting now."
+    assert (await talk("what are my timers")).startswith("You have one timer: the 5 minute timer")
+
+
+@pytest.mark.parametrize(
+    ("request_text", "text", "answer"),
+    [
+        ("remind me at four to eat", "make it 4:30 PM", "I'll remind you at 4:30 PM,"),
+        ("wake me up at four p.m.", "I meant 4:30 PM", "Your alarm is set, at 4:30 PM,"),
+    ],
+)
+async def test_a_reminder_and_an_alarm_are_corrected_after_a_question(
+    skills, request_text, text, answer
+):
+    await skills(request_text)
+    await skills("what time is it")
+    assert (await skills(text)).startswith(f"I changed it. {answer}")
+    assert len(skills.assistant._timers.running()) == 1
+
+
+async def test_a_later_change_is_not_skipped_by_a_correction(talk):
+    await talk(TIMER)
+    await talk("add milk to my shopping list")
+    await talk("what time is it")
+    assert not (await talk("make it five minutes")).startswith("I changed it")
+    assert "10 minute timer" in await talk("what timers are running")
+
+
+async def test_an_undo_after_a_correction_brings_back_the_first_request(talk):
+    await talk(TIMER)
+    await talk("no, I meant twenty")
+    await talk("what time is it")
+    assert await talk("undo that") == "I changed it back. 10 minutes, starting now."
+    assert (await talk("what are my timers")).startswith("You have one timer: the 10 minute timer")
+    assert await talk("undo") == "Your 10 minute timer is canceled."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("add a minute", "Okay, 11 minutes left."),
+        ("Add two more minutes.", "Okay, 12 minutes left."),
+        ("make it a minute longer", "Okay, 11 minutes left."),
+        ("take a minute off it", "Okay, 9 minutes left."),
+    ],
+)
+async def test_the_only_timer_is_changed_without_its_name(skills, text, answer):
+    await skills(TIMER)
+    await skills("what time is it")
+    assert await skills(text) == answer
+    assert "as before, with 10 minutes left" in await skills("undo")
+
+
+async def test_a_tool_changes_the_only_timer_without_its_name(tmp_path):
+    talk = ToolTalk(tmp_path)
+    await talk(TIMER)
+    await talk("what time is it")
+    assert (await talk("add a minute")).startswith("Okay, 1")
+    assert talk.called[-1] == "change_timer"
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "remind me to eat tomorrow at five",
+        "remind me tomorrow at half past five to eat",
+        "remind me at five tomorrow to eat",
+    ],
+)
+@pytest.mark.parametrize("text", ["No, 5 AM.", "I meant five a.m.", "no, at 5 am"])
+async def test_the_time_of_a_reminder_is_corrected_and_its_day_is_kept(talk, request_text, text):
+    assert "PM tomorrow" in await talk(request_text)
+    assert await talk(text) == (
+        "I changed it. I'll remind you at 5:00 AM tomorrow, while voicechat runs: eat."
+    )

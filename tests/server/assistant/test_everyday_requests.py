@@ -52,15 +52,15 @@ def talk(request, tmp_path):
         ("Snooze.", "Okay, snooze timer, 9 minutes, starting now."),
         ("Snooze for five minutes.", "Okay, snooze timer, 5 minutes, starting now."),
         ("What's left on my timer?", "There is no timer running."),
-        ("What time is my alarm?", "There is no alarm running."),
-        ("Do I have an alarm tomorrow?", "There is no alarm running."),
+        ("What time is my alarm?", "You have no alarms."),
+        ("Do I have an alarm tomorrow?", "You have no alarms."),
         ("Is milk on my list?", "No, milk is not on your shopping list."),
         ("Where are my notes?", "You have no notes."),
         ("Where did I park?", "You haven't told me anything about that."),
         ("Set a timer for a few minutes.", "For how long?"),
         (
             "Remind me in twenty minutes or so to flip the laundry.",
-            "Okay, in 20 minutes I'll remind you: flip the laundry.",
+            "Okay, I'll remind you in 20 minutes: flip the laundry.",
         ),
     ],
 )
@@ -146,7 +146,7 @@ async def test_a_change_beyond_the_limits_is_refused(talk, text, answer):
 
 
 async def test_a_change_of_one_of_several_timers_asks_which(talk):
-    assert "There is no timer running." in await talk("change my alarm to 8")
+    assert "There is no " in await talk("change my alarm to 8")
     await talk("set a tea timer for 3 minutes")
     await talk("set a pasta timer for 5 minutes")
     assert (await talk("Add a minute to the timer.")).startswith("Which one? You have 2 timers")
@@ -172,3 +172,76 @@ async def test_a_hesitation_within_a_list_adds_no_and(talk):
     assert await talk("Add dish soap and, um, sponges to my shopping list.") == (
         "I added dish soap and sponges to your shopping list."
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("What are my reminders?", "You have no reminders."),
+        ("what are my alarms", "You have no alarms."),
+        ("what are all of my timers", "There is no timer running."),
+        ("Any reminders for today?", "You have no reminders."),
+        ("when are my alarms", "You have no alarms."),
+        ("what did I ask you to remind me of", "You have no reminders."),
+        ("what are my lists", "You have no lists yet. Say: add milk to my shopping list."),
+        ("what are all my notes", "You have no notes."),
+        ("what are my groceries", "Your shopping list is empty."),
+        ("convert 5 miles to bananas", "I don't know the unit bananas."),
+        ("convert five bananas to miles", "I don't know the unit bananas."),
+        ("what is 5 miles expressed in bananas", "I don't know the unit bananas."),
+    ],
+)
+async def test_a_question_in_the_plural_and_an_unknown_unit_are_answered(talk, text, answer):
+    assert await talk(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text", ["What reminders would a king have?", "which alarm is the best", "how do alarms work"]
+)
+async def test_a_question_is_not_answered_with_a_question(talk, text):
+    assert not (await talk(text)).startswith(("What should", "For what"))
+
+
+async def test_an_item_in_the_plural_is_already_on_the_list(talk):
+    await talk("add apples to my shopping list")
+    assert await talk("add apples to my shopping list") == (
+        "Apples are already on your shopping list."
+    )
+
+
+@pytest.mark.parametrize(
+    ("hour", "text", "moment"),
+    [
+        (15, "remind me tomorrow at five to eat", "5:00 PM tomorrow"),
+        (15, "remind me to eat tomorrow at half past six", "6:30 PM tomorrow"),
+        (15, "remind me tomorrow at eight to eat", "8:00 AM tomorrow"),
+        (15, "remind me tomorrow at twelve to eat", "12 noon tomorrow"),
+        (15, "remind me tomorrow at five am to eat", "5:00 AM tomorrow"),
+        (15, "remind me tomorrow at 05:00 to eat", "5:00 AM tomorrow"),
+        (20, "remind me at five to eat", "5:00 PM tomorrow"),
+        (20, "remind me at eleven to eat", "11:00 PM"),
+        (23, "remind me tomorrow at one to eat", "1:00 PM tomorrow"),
+        (20, "wake me up at five", "5:00 AM tomorrow"),
+        (20, "wake me up tomorrow at five", "5:00 AM tomorrow"),
+    ],
+)
+async def test_a_reminder_rings_while_the_user_is_awake(tmp_path, hour, text, moment):
+    talk = SkillTalk(tmp_path)
+    talk.clock.now = talk.clock.now.replace(hour=hour)
+    said = await talk(text)
+    assert f"at {moment}, while voicechat runs" in said
+
+
+async def test_the_tools_get_the_same_hour_for_a_reminder(tmp_path):
+    talk = ToolTalk(tmp_path)
+    assert "at 5:00 PM tomorrow, while voicechat runs:" in (
+        await talk("remind me tomorrow at five to eat")
+    )
+    assert await talk("what are my alarms") == "You have no alarms."
+
+
+async def test_a_far_away_moment_names_the_condition_and_a_near_one_does_not(talk):
+    assert await talk("remind me in two hours to eat") == (
+        "Okay, I'll remind you in 2 hours, while voicechat runs: eat."
+    )
+    assert await talk("remind me in an hour to eat") == "Okay, I'll remind you in 1 hour: eat."

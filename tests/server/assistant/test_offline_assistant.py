@@ -9,7 +9,7 @@ from assistant_talk import SkillTalk
 
 from voicechat.server.assistant import skill_permissions
 from voicechat.server.assistant.answers import ANSWERS
-from voicechat.server.assistant.offline_assistant import OfflineAssistant
+from voicechat.server.assistant.offline_assistant import HINT, UNKNOWN, OfflineAssistant
 from voicechat.server.engine_protocols import AssistantRequest, Call, Message, ToolOffer
 from voicechat.tools.builtin import builtin
 from voicechat.tools.tool_context import ToolContext
@@ -28,7 +28,7 @@ def talk(tmp_path):
     ("said", "answer"),
     [
         ("what time is it", "It's 3:20 PM."),
-        ("what time is it in tokyo", "In Tokyo it's 12:20 AM tomorrow."),
+        ("what time is it in tokyo", "In Tokyo it's 12:20 AM on Saturday."),
         ("what's the date", "Today is Friday, March 6, 2026."),
         ("what day is it tomorrow", "Tomorrow is Saturday."),
         ("what was the date yesterday", "Yesterday was Thursday, March 5, 2026."),
@@ -231,8 +231,15 @@ async def test_a_disk_error_is_reported(tmp_path):
 
 async def test_the_readme_is_named_once(talk):
     first = await talk("who was the first president")
-    assert first == "I can't answer that without a language model. See the README."
-    assert await talk("why is the sky blue") == "I can't answer that without a language model."
+    assert first == UNKNOWN + HINT
+    assert "README" in HINT
+    assert await talk("why is the sky blue") == UNKNOWN == "I didn't understand that."
+
+
+async def test_the_hint_about_a_model_is_shown_and_not_spoken(talk):
+    unknown, hint = await talk.think("why is the sky blue")
+    assert (unknown.text, unknown.silent) == (UNKNOWN, False)
+    assert (hint.text, hint.silent) == (HINT, True)
 
 
 async def test_without_a_question_the_assistant_greets_or_asks_again(talk):
@@ -324,10 +331,9 @@ async def test_a_missing_argument_gets_a_question(talk):
 
 async def test_tools_do_not_get_in_the_way(talk):
     assert await talk("what time is it", tools=(WEATHER,)) == "It's 3:20 PM."
-    assert "language model" in await talk("who was the first president", tools=(WEATHER,))
-    assert "language model" in await talk(
-        "what is the weather in paris", tools=(WEATHER,), tool_choice="none"
-    )
+    assert await talk("who was the first president", tools=(WEATHER,)) == UNKNOWN + HINT
+    weather = "what is the weather in paris"
+    assert await talk(weather, tools=(WEATHER,), tool_choice="none") == UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,9 @@ async def test_a_missing_value_is_asked_for(tmp_path, text, question):
 async def test_the_answer_to_a_question_completes_the_request(tmp_path):
     talk = ToolTalk(tmp_path)
     await talk("Remind me tomorrow to call mom.")
-    assert await talk("At nine a.m.") == "Okay, at 9:00 AM tomorrow I'll remind you: call mom."
+    assert await talk("At nine a.m.") == (
+        "Okay, I'll remind you at 9:00 AM tomorrow, while voicechat runs: call mom."
+    )
     await talk("set an alarm")
     assert (await talk("7:30 p.m.")).startswith("Your alarm is set, at 7:30 PM")
 

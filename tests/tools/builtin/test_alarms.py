@@ -33,6 +33,7 @@ class ToolsWithClock:
         self.announced: list[str] = []
         context = ToolContext(announce=self.announced.append)
         tools = alarms.tools(context, self.call_later)
+        [self.lost] = context.losses
         self.registry = Registry(*tools, *undo.tools(context))
 
     def call_later(self, seconds: float, ring: Callable[[], None]) -> Handle:
@@ -102,7 +103,9 @@ async def test_several_timers_run_and_each_can_be_named(timers: ToolsWithClock) 
     ],
 )
 async def test_times_of_day(timers: ToolsWithClock, time: str, tomorrow: bool, said: str) -> None:
-    assert await timers("set_alarm", time=time, tomorrow=tomorrow) == f"Your alarm is set, {said}."
+    assert await timers("set_alarm", time=time, tomorrow=tomorrow) == (
+        f"Your alarm is set, {said}, while voicechat runs."
+    )
 
 
 @pytest.mark.parametrize("time", ["25:00", "7:75", "soon", "", "2026-03-01T09:00", "9" * 99])
@@ -149,7 +152,7 @@ async def test_the_kind_selects_among_timers(timers: ToolsWithClock) -> None:
         "You have one reminder: the reminder to call your mom, 1 minute left."
     )
     assert await timers("cancel_timer", name="timer") == "Your 10 minute timer is canceled."
-    assert await timers("list_timers", name="alarm") == "There is no alarm running."
+    assert await timers("list_timers", name="alarm") == "You have no alarms."
 
 
 async def test_timers_are_undone_in_reverse_order(timers: ToolsWithClock) -> None:
@@ -189,10 +192,10 @@ async def test_a_timer_that_has_rung_is_not_undone(timers: ToolsWithClock) -> No
 async def test_a_timer_is_changed_by_a_time_or_by_seconds(timers: ToolsWithClock) -> None:
     await timers("set_alarm", time="14:00")
     assert await timers("change_timer", name="alarm", time="15:30") == (
-        "Your alarm is now at 3:30 PM."
+        "Your alarm is now at 3:30 PM, while voicechat runs."
     )
     assert await timers("change_timer", time="09:00", tomorrow=True) == (
-        "Your alarm is now at 9:00 AM tomorrow."
+        "Your alarm is now at 9:00 AM tomorrow, while voicechat runs."
     )
     assert await timers("undo_last_change") == (
         "Your 3:30 PM alarm is as before, with 3 hours and 30 minutes left."
@@ -224,3 +227,24 @@ async def test_an_impossible_change_says_why(
     answer = json.loads(await timers("change_timer", **arguments))
     assert problem in answer["error"]
     assert answer["error"]
+
+
+async def test_the_end_of_the_session_names_what_cannot_ring(timers: ToolsWithClock) -> None:
+    assert timers.lost() == ""
+    await timers("set_timer", seconds=60)
+    assert timers.lost() == "The 1 minute timer ended with voicechat and will not ring."
+    await timers("set_reminder", text="call Bob", time="17:00")
+    assert timers.lost() == (
+        "The 1 minute timer and the reminder to call Bob ended with voicechat and will not ring."
+    )
+    for minutes in range(2, 7):
+        await timers("set_timer", seconds=60 * minutes)
+    assert "4 minute timer and 3 more ended with voicechat" in timers.lost()
+    timers.advance(7 * 3600)
+    assert timers.lost() == ""
+
+
+async def test_the_time_left_of_an_alarm_has_no_seconds(timers: ToolsWithClock) -> None:
+    await timers("set_alarm", time="17:08")
+    timers.advance(54)
+    assert "5 hours and 7 minutes left" in await timers("list_timers")

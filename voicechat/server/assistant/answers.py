@@ -14,7 +14,7 @@ from voicechat.server.assistant.answer_context import Answer, AnswerContext, to_
 from voicechat.server.assistant.measurements import Measure, convert, other_scale
 from voicechat.server.assistant.numerals import in_dozens
 from voicechat.skills import arithmetic, lists
-from voicechat.skills.units import conversion_sentence, spoken
+from voicechat.skills.units import conversion_sentence, spoken, unit
 from voicechat.skills.wording import joined, readable, sentence
 
 _MAX_DICE = 20
@@ -37,6 +37,12 @@ def _convert(context: AnswerContext) -> str:
     if value is None:
         return f"I can't convert {spoken(amount.parts[0][1])} to {spoken(target)}."
     return sentence(conversion_sentence(str(amount), value, target))
+
+
+def _unknown_unit(context: AnswerContext) -> str:
+    words = (context.text("given"), context.text("target"))
+    unknown = [word for word in words if unit(word.lower().split()) is None]
+    return f"I don't know the unit {joined(unknown, 'or')}."
 
 
 def _quantity(context: AnswerContext) -> str:
@@ -186,6 +192,7 @@ _NOTEBOOK_ANSWERS: Mapping[str, Answer] = {
 ANSWERS: Mapping[str, Answer] = {
     "calculate": lambda on: arithmetic.answer(on.text("sum")),
     "convert": _convert,
+    "unknown_unit": _unknown_unit,
     "quantity": _quantity,
     "amount": _amount,
     "count": _count,
@@ -211,5 +218,5 @@ ANSWERS: Mapping[str, Answer] = {
 }
 """The answer function of each intent."""
 
-BLOCKING = frozenset({"amount", "convert", "greet", *_NOTEBOOK_ANSWERS})
+BLOCKING = frozenset({"amount", "convert", "greet", "unknown_unit", *_NOTEBOOK_ANSWERS})
 """Intents whose answers read the disk or load a library; they run on a thread."""

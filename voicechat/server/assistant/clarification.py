@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 _ARGUMENTS: Mapping[str, str] = {
     "For how long?": "seconds minutes hours duration length delay",
-    "Seconds, minutes or hours?": "unit",
+    "Seconds, minutes or hours?": "time_unit",
+    "Which unit?": "unit",
     "For what time?": "time at when clock moment",
     "For which day?": "date day",
     "Which address?": "url uri link address website",

@@ -46,7 +46,7 @@ def permission(meaning: Meaning | None) -> str:
     if meaning is None or meaning.intent != "control_approved":
         return ""
     what = re.sub(r" (?:of|in) this app$| from here$", "", str(meaning.values["what"]))
-    return f"May I {what}? Allow it on the screen."
+    return f"May I {what}? I need your approval."
 
 
 def accepted(state: DialogueState, text: str) -> str:

@@ -16,6 +16,7 @@ from voicechat.server.assistant import intents, plausibility, sentence_words
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.numerals import cardinal_words, may_start, number
 from voicechat.server.assistant.sentence_words import SentenceWords
+from voicechat.server.assistant.spoken_time import clock
 
 _SOFT = (
     "no|nope|nah|correction|on second thoughts?|better|sorry|oops|"
@@ -58,6 +59,7 @@ _ADDITIVE = frozenset({"list_add", "note_add", "remember", "remind"})
 _REPLACING = re.compile(rf"(?:no|nope|nah|{_STRONG})\b")
 _TIMES = frozenset({"at", "seconds", "tomorrow"})
 """Values that replace each other: a moment, or a duration."""
+_NAMED_DAYS = frozenset({"today", "tomorrow"})
 _ALSO = frozenset({"also", "too", "another", "well", "second"})
 
 
@@ -92,20 +94,22 @@ def corrected(
     meaning: Meaning | None,
     arguments: str = "",
     allow_free: bool = True,
+    only_explicit: bool = False,
 ) -> str | None:
     """Return the corrected request; None if the text is not a correction of the previous one.
 
     arguments: of the tool call that the previous request made, as JSON text. allow_free: the
-    correction may replace free text.
+    correction may replace free text. only_explicit: it must say that it corrects, as in "make it"
+    or "I meant".
     """
     correction = sentence_words.read(text)
     plain = " ".join(correction.plain)
-    if whole := _whole_request(correction, meaning):
+    if not only_explicit and (whole := _whole_request(correction, meaning)):
         return whole
     requests = intents.parse_all(text)
     if requests and (requests[0].intent in intents.CHANGING or not _REPLACING.match(plain)):
         return None
-    for reading in _readings(text, correction, plain):
+    for reading in _readings(text, correction, plain, bare=not only_explicit):
         made = _replaced(previous, meaning, arguments, reading, allow_free and not requests)
         if made is not None:
             return made
@@ -165,7 +169,7 @@ def objects(text: str) -> bool:
     return sentence_words.read(text).plain[:1] in (["no"], ["nope"], ["nah"])
 
 
-def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[_Reading]:
+def _readings(text: str, correction: SentenceWords, plain: str, bare: bool) -> Iterator[_Reading]:
     """Yield what the correction can mean, the most explicit first."""
     head, comma, tail = text.rstrip(" .!?").replace(".", ",").rpartition(",")
     if comma and (found := _NOT_OLD.fullmatch(" ".join(sentence_words.read(head).plain))):
@@ -174,7 +178,7 @@ def _readings(text: str, correction: SentenceWords, plain: str) -> Iterator[_Rea
         if found := pattern.fullmatch(plain):
             old = found.groupdict().get("old") or ""
             yield _Reading(_span(correction, plain, *found.span("new")), old)
-    if found := _BARE.fullmatch(plain):
+    if bare and (found := _BARE.fullmatch(plain)):
         new = _span(correction, plain, *found.span("new"))
         before = correction.text[: correction.text.rfind(new)].rstrip()
         set_off = before.endswith((",", ".", ";", ":", "!", "-")) or plausibility.is_name(new)
@@ -268,11 +272,27 @@ def _variants(
     if len(words) > 1 and following == [words[-1].lower().strip(".,")]:
         yield " ".join(words[:-1]), span.start, span.end, 1.0
     yield bare, span.start, span.end, 1.0
+    for start, end in _times_of_day(sentence.plain, span, bare):
+        yield bare, start, end, 2.0
     for start, end in _numbers(sentence.plain, span):
         if start and words[1:] and words[0].lower() == sentence.plain[start - 1]:
             yield bare, start - 1, end, 1.0
         if number(sentence_words.read(bare).plain) is not None:
             yield bare, start, end, 0.5
+
+
+def _times_of_day(words: Sequence[str], span: _Words, new: str) -> Iterator[tuple[int, int]]:
+    """Yield the time within a span such as "tomorrow at five", if the new one names no day."""
+    time = clock(sentence_words.read(new).plain)
+    start, end = span.start, span.end
+    if time is None or time.tomorrow or "today" in new.lower():
+        return
+    if "at" in words[start : end - 1]:
+        start = words.index("at", start) + 1
+    if words[end - 1] in _NAMED_DAYS:
+        end -= 1
+    if span.start < start < end or start < end < span.end:
+        yield start, end
 
 
 def _numbers(words: Sequence[str], span: _Words) -> Iterator[tuple[int, int]]:

@@ -24,6 +24,18 @@ class ToolChange:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A request that takes the place of one that is undone."""
+
+    text: str
+    """The complete request to run."""
+    replaces: Revision | None = None
+    """The request that a correction replaces; an undo of the correction runs it."""
+    opening: str = ""
+    """The sentence that introduces the answer."""
+
+
 @dataclass(slots=True)
 class LastRequest:
     """The last request that was understood, which the next turn may correct."""
@@ -37,6 +49,18 @@ class LastRequest:
     """The arguments of the tool call, as JSON text."""
     changes: int = 0
     """Number of changes that the request made."""
+    revision: Revision | None = None
+    """The revision that this request runs, if it takes the place of another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the stack of changes."""
+
+    inverse: Undo | ToolChange | None
+    """Undoes the change; None for a request that changed nothing."""
+    request: LastRequest | None
+    """The request that made the change."""
 
 
 class DialogueState:
@@ -47,25 +71,26 @@ class DialogueState:
 
     def __init__(self, path: Path | None) -> None:
         self.notebook = Notebook(path, record=self.record)
-        self.changes: deque[Undo | ToolChange | None] = deque(maxlen=MOST)
-        """The changes that can be undone, the newest last; None is a request without a change."""
+        self.changes: deque[Change] = deque(maxlen=MOST)
+        """The changes that can be undone, the newest last."""
         self.last: LastRequest | None = None
-        self.corrected = ""
-        """The corrected request to run after the client has undone the wrong one."""
+        self.revision: Revision | None = None
+        """The request to run after the client has undone the one before."""
         self.offered = ""
         """The request that the assistant asked about, and that "yes" runs."""
         self._replies: deque[str] = deque(maxlen=_MOST_REPLIES)
 
     def record(self, change: Undo | ToolChange | None) -> None:
         """Add a change of the current request."""
-        self.changes.append(change)
+        self.changes.append(Change(change, self.last))
         if self.last is not None:
             self.last.changes += 1
 
     def drop_change(self, call_id: str) -> None:
         """Remove the change of a tool call that failed."""
         for change in list(self.changes):
-            if isinstance(change, ToolChange) and change.call_id == call_id:
+            undo = change.inverse
+            if isinstance(undo, ToolChange) and undo.call_id == call_id:
                 self.changes.remove(change)
                 if self.last is not None:
                     self.last.changes -= 1

@@ -9,7 +9,7 @@ The first case that applies makes the reply:
     5. the instructions give exact words: say those
     6. an offered tool fits the request: call it
     7. the request is a known intent: answer it
-    8. otherwise: say that it cannot answer
+    8. otherwise: say that it did not understand
 
 No data leaves the machine.
 """
@@ -42,7 +42,7 @@ from voicechat.server.assistant import (
 )
 from voicechat.server.assistant.answer_context import AnswerContext
 from voicechat.server.assistant.answers import ANSWERS, BLOCKING
-from voicechat.server.assistant.dialogue_state import DialogueState, LastRequest
+from voicechat.server.assistant.dialogue_state import DialogueState, LastRequest, Revision
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.nearest_request import NearestRequest, Phonemes
 from voicechat.server.assistant.summary import summary
@@ -58,8 +58,9 @@ from voicechat.skills.timers import Later, Timers
 
 _BLOCKING_S = 10.0
 _UNITS_AFTER_S = 3.0
-UNKNOWN_AGAIN = "I can't answer that without a language model."
-UNKNOWN = f"{UNKNOWN_AGAIN} See the README."
+UNKNOWN = "I didn't understand that."
+HINT = " I answer everyday requests. For more, add a language model: see the README."
+"""Shown once after `UNKNOWN`, but not spoken."""
 
 
 class OfflineAssistant:
@@ -131,13 +132,13 @@ class OfflineAssistant:
     async def _outputs(
         self, request: AssistantRequest, state: DialogueState
     ) -> AsyncGenerator[AssistantOutput, None]:
-        text = ""
+        revision: Revision | None = None
         messages = request.messages
         if instruction_following.wants_summary(request.instructions):
             words = summary(messages)
         elif results := conversation_messages.new_results(messages):
             words = _results_in_words(results, state)
-            text, state.corrected = state.corrected, ""
+            revision, state.revision = state.revision, None
         elif not (words := conversation_messages.new_system_messages(messages)):
             words, text = "", _chosen_timer(request, state) or _question(request, state)
             accepted = confirmation.accepted(state, text)
@@ -145,8 +146,8 @@ class OfflineAssistant:
             async for output in turn or self._turn(request, state, text):
                 yield output
             return
-        if text:
-            async for output in self._respond(request, state, text):
+        if revision is not None:
+            async for output in self._respond(request, state, revision.text, revision=revision):
                 yield output
             return
         for say in _as_output(words, state):
@@ -156,30 +157,33 @@ class OfflineAssistant:
         self, request: AssistantRequest, state: DialogueState, text: str
     ) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the user: undo, correct the last request, or do what the text asks."""
-        state.corrected = ""
+        state.revision = None
         text = corrections.repaired(text)
         after_undo = undoing.request_after_undo(text)
-        correction = after_undo or undoing.correction(request, state, text)
-        if not correction:
+        revision = after_undo or undoing.correction(request, state, text)
+        if revision is None:
             text = await self._nearest_request(request, state, text)
             text = _objection(request, state, text) or text
         meaning = intents.parse(text)
-        if correction or undoing.undoes(meaning, state):
+        if revision is not None or undoing.undoes(meaning, state):
             words, call = "", None
             if refused := skill_permissions.refusal("undo", self._forbidden_tools):
-                words, correction = refused, ""
-            elif after_undo or not correction or (state.last and state.last.changes):
-                words, call = await undoing.undo(request, state)
+                words, revision = refused, None
+            elif after_undo or revision is None or revision.replaces is not None:
+                words, call, before = await undoing.undo(request, state)
+                revision = revision or before
+            if revision is None:
+                state.last = None
             if call is not None:
-                state.corrected = correction
+                state.revision = revision
                 yield call
                 return
-            if not correction:
-                state.last = None
+            if revision is None:
                 for say in _as_output(words, state):
                     yield say
                 return
-        async for output in self._respond(request, state, correction or text):
+        text = revision.text if revision is not None else text
+        async for output in self._respond(request, state, text, revision=revision):
             yield output
 
     async def _nearest_request(
@@ -199,9 +203,17 @@ class OfflineAssistant:
         return nearest if same_tool else text
 
     async def _respond(
-        self, request: AssistantRequest, state: DialogueState, text: str, sure: bool = False
+        self,
+        request: AssistantRequest,
+        state: DialogueState,
+        text: str,
+        sure: bool = False,
+        revision: Revision | None = None,
     ) -> AsyncGenerator[AssistantOutput, None]:
-        """Do what the complete request asks. sure: the user said yes to it."""
+        """Do what the complete request asks.
+
+        sure: the user said yes to it. revision: the request, if it takes the place of another one.
+        """
         said, _ = conversation_messages.user_texts(request.messages)
         meanings = intents.parse_all(text)
         meaning = meanings[0] if len(meanings) == 1 else None
@@ -210,7 +222,7 @@ class OfflineAssistant:
         if state.last is not None and meaning is not None and meaning.intent == "objection":
             state.last.said = said
         else:
-            state.last = LastRequest(said, text, meaning)
+            state.last = LastRequest(said, text, meaning, revision=revision)
         words = instruction_following.exact_words(request.instructions)
         calls: list[SelectedTool] = []
         refusals = [plausibility.refusal(one.intent, one.values) for one in meanings]
@@ -225,9 +237,13 @@ class OfflineAssistant:
             calls = [call for call in calls if not call.question]
             words = words or (confirmation.permission(meaning) if calls else "")
         if words or meanings or not calls:
-            words = words or await self._answer(request, state, text, meanings, just_changed)
+            if not words:
+                words = await self._answer(request, state, text, meanings, just_changed)
+                words = undoing.introduced(state, words)
             for output in _as_output(words, state):
                 yield output
+            if words == UNKNOWN and not any(HINT.strip() in one.text for one in request.messages):
+                yield Say(HINT, silent=True)
         for call in calls:
             yield undoing.recorded_call(call, state)
 
@@ -267,8 +283,7 @@ class OfflineAssistant:
             if instruction_following.wants_greeting(request.instructions) or not greeted:
                 return await self._answer_one(request, state, Meaning("greet"), False)
             return "I didn't catch that."
-        explained = any(UNKNOWN_AGAIN in message.text for message in request.messages)
-        return UNKNOWN_AGAIN if explained else UNKNOWN
+        return UNKNOWN
 
     async def _answer_one(
         self, request: AssistantRequest, state: DialogueState, meaning: Meaning, just_changed: bool
@@ -315,7 +330,8 @@ def _results_in_words(results: Sequence[Message], state: DialogueState) -> str:
         if conversation_messages.is_failure(result):
             state.drop_change(result.call_id)
     spoken = [result for result in results if result.name != undoing.TOOL] or results
-    return " ".join(result_speech.spoken_result(result.text) for result in spoken)
+    words = " ".join(result_speech.spoken_result(result.text) for result in spoken)
+    return undoing.introduced(state, words)
 
 
 async def _load_units() -> None:

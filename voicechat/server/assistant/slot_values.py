@@ -20,19 +20,23 @@ def plain(meaning: Meaning, now: datetime) -> Meaning:
 
     now: the local time, to decide between morning and evening.
     """
-    values = _timed(meaning.values, now)
+    awake = meaning.intent == "remind" or meaning.values.get("kind") == "reminder"
+    values = _timed(meaning.values, now, awake)
     values = _BY_INTENT.get(meaning.intent, _as_it_is)(values)
     return Meaning(meaning.intent, values, meaning.open_ended)
 
 
-def _timed(values: Values, now: datetime) -> Values:
-    """Return times of day as 24-hour text, and `tomorrow` for the next day."""
+def _timed(values: Values, now: datetime, awake: bool) -> Values:
+    """Return times of day as 24-hour text, and `tomorrow` for the next day.
+
+    awake: choose between morning and evening so that the user is likely to be awake.
+    """
     found = dict(values)
     tomorrow, today = values.get("tomorrow"), values.get("at")
     if isinstance(tomorrow, ClockTime):
-        found |= {"at": str(tomorrow), "tomorrow": True}
+        found |= {"at": f"{tomorrow.after(now, 1, awake):%H:%M}", "tomorrow": True}
     elif isinstance(today, ClockTime):
-        found["at"] = f"{today.after(now):%H:%M}"
+        found["at"] = f"{today.after(now, awake=awake):%H:%M}"
     return found
 
 

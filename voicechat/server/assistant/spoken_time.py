@@ -109,7 +109,7 @@ def _bare_tail(words: list[str], smallest: int) -> int | None:
 class ClockTime:
     """A time of day, on the next day if `tomorrow`.
 
-    `exact` is True if morning and evening cannot be confused.
+    `exact` is True if morning and evening cannot be confused, as in "5 pm", "17:00" and "05:00".
     """
 
     hour: int
@@ -120,10 +120,31 @@ class ClockTime:
     def __str__(self) -> str:
         return f"{self.hour:02}:{self.minute:02}"
 
-    def after(self, now: datetime, day: int | None = None) -> datetime:
-        """Return the next such time after `now`, or the one `day` days from today."""
-        hours = {self.hour} if day or self.exact else {self.hour, (self.hour + 12) % 24}
-        return next_wall_clock(now, hours, self.minute, days=day or 0)
+    def after(self, now: datetime, day: int | None = None, awake: bool = False) -> datetime:
+        """Return the next such time after `now`, or the one `day` days from today.
+
+        awake: choose between morning and evening so that the user is likely to be awake.
+        """
+        one_hour = self.exact or (day and not awake)
+        hours = {self.hour} if one_hour else {self.hour, (self.hour + 12) % 24}
+        moment = next_wall_clock(now, hours, self.minute, days=day or 0)
+        if awake and not _is_waking_time(moment, now, is_any_day=not day):
+            moment = next_wall_clock(moment, hours, self.minute, days=0)
+        return moment
+
+
+_WAKING_HOURS = range(7, 22)
+_SOON = timedelta(hours=3)
+
+
+def _is_waking_time(moment: datetime, now: datetime, is_any_day: bool) -> bool:
+    """Return True for an hour of the day.
+
+    is_any_day: the user named no day, so the next hours and late this evening count as well.
+    """
+    this_evening = moment.date() == now.date() and moment.hour >= _WAKING_HOURS.stop
+    near = is_any_day and (this_evening or moment - now <= _SOON)
+    return near or moment.hour in _WAKING_HOURS
 
 
 _FIXED = {"noon": (12, 0), "midday": (12, 0), "midnight": (0, 0)}
@@ -157,7 +178,7 @@ def clock(words: Words) -> ClockTime | None:
     hour, minute = read
     if shift is not None:
         return ClockTime(hour % 12 + shift, minute, exact=True) if 0 < hour <= 12 else None
-    return ClockTime(hour, minute, exact=not 1 <= hour <= 12)
+    return ClockTime(hour, minute, exact=not 1 <= hour <= 12 or text.startswith("0"))
 
 
 def _on_day(time: str, day: str) -> ClockTime | None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from voicechat.server.assistant.answer_context import Answer, AnswerContext, to_listener, value_of
 from voicechat.server.assistant.spoken_time import ClockTime
 from voicechat.skills import wall_clock
-from voicechat.skills.timers import Timer, canceled, changed, started
-from voicechat.skills.wording import lasting, sentence, spoken_clock
+from voicechat.skills.timers import Timer, alarm_set, canceled, changed, reminder_set, started
+from voicechat.skills.wording import lasting, remaining, spoken_clock
 
 
 def _set(context: AnswerContext) -> str:
@@ -20,29 +20,32 @@ def _set(context: AnswerContext) -> str:
 
 def _remind(context: AnswerContext) -> str:
     text = to_listener(context.text("text"))
-    seconds, when = _until(context)
+    seconds, when = _until(context, awake=True)
     context.timers.start("reminder", seconds, text=text, record=context.record)
-    return sentence(f"Okay, {when} I'll remind you: {text}")
+    return reminder_set(when, text, seconds)
 
 
 def _alarm(context: AnswerContext) -> str:
-    seconds, when = _until(context)
+    seconds, when = _until(context, awake=False)
     context.timers.start("alarm", seconds, record=context.record)
-    return f"Your alarm is set, {when}."
+    return alarm_set(when, seconds)
 
 
-def _until(context: AnswerContext) -> tuple[float, str]:
-    """Return the seconds to the requested moment, and that moment in words."""
+def _until(context: AnswerContext, awake: bool) -> tuple[float, str]:
+    """Return the seconds to the requested moment, and that moment in words.
+
+    awake: choose between morning and evening so that the user is likely to be awake.
+    """
     if "seconds" in context.values:
         seconds = value_of(context.values["seconds"])
         return seconds, f"in {lasting(seconds)}"
     now = context.now()
     tomorrow, today = context.values.get("tomorrow"), context.values.get("at")
     if isinstance(tomorrow, ClockTime):
-        moment = tomorrow.after(now, day=1)
+        moment = tomorrow.after(now, 1, awake)
     else:
         assert isinstance(today, ClockTime)
-        moment = today.after(now)
+        moment = today.after(now, awake=awake)
     seconds = (moment - now) / timedelta(seconds=1)
     day = " tomorrow" if moment.date() > now.date() else ""
     return seconds, f"at {spoken_clock(moment)}{day}"
@@ -81,6 +84,8 @@ def _cancel(context: AnswerContext) -> str:
 def _change(context: AnswerContext) -> str:
     kind = context.text("kind")
     name = f"{context.text('name')} {kind}".strip()
+    if not context.timers.running():
+        return f"There is no {kind or 'timer'} to change."
     chosen, old = context.timers.running(name), context.values.get("old")
     if old is not None:
         chosen = [timer for timer in chosen if _rings_at(timer, old)]
@@ -92,7 +97,7 @@ def _change(context: AnswerContext) -> str:
         sign = -1 if "earlier" in context.values else 1
         ends = wall_clock.later(chosen[0].ends, sign * value_of(context.values["add"]))
     else:
-        seconds, _ = _until(context)
+        seconds, _ = _until(context, awake=chosen[0].kind == "reminder")
         ends = wall_clock.later(context.now(), seconds)
     context.timers.change(chosen[0], ends, context.record)
     return changed(chosen[0], context.timers.left(chosen[0]))
@@ -101,7 +106,7 @@ def _change(context: AnswerContext) -> str:
 def _left(context: AnswerContext) -> str:
     kind = context.text("kind")
     if not context.timers.running():
-        return f"There is no {kind or 'timer'} running."
+        return context.timers.describe(kind)
     chosen = _chosen(context)
     if not chosen:
         return f"I have no such {kind or 'timer'}. {context.timers.describe()}"
@@ -110,8 +115,8 @@ def _left(context: AnswerContext) -> str:
 
 def _status(context: AnswerContext, timer: Timer) -> str:
     if timer.kind == "alarm":
-        return f"Your {timer.title} rings in {lasting(context.timers.left(timer))}."
-    return f"Your {timer.title} has {lasting(context.timers.left(timer))} left."
+        return f"Your {timer.title} rings in {remaining(context.timers.left(timer))}."
+    return f"Your {timer.title} has {remaining(context.timers.left(timer))} left."
 
 
 def _list(context: AnswerContext) -> str:

@@ -146,7 +146,8 @@ def choose(
         return None
     call = _call(tool, text, meaning, forced=False)
     if meaning is None and tool.name in SKILL_TOOLS:
-        return call if call is not None and call.question else None
+        asks = call is not None and call.question and not _is_question(text)
+        return call if asks else None
     return call
 
 
@@ -163,6 +164,29 @@ def _is_command(text: str, tool: ToolOffer) -> bool:
     return wish or asks or (len(words) <= _LONGEST_COMMAND and first not in _TELLING)
 
 
+def _is_question(text: str) -> bool:
+    """Return True if the text asks for an answer, which no tool that needs more words gives."""
+    return any(word.partition("'")[0] in _QUESTION_WORDS for word in _words(text)[:1])
+
+
+_QUESTION_WORDS = frozenset(
+    [
+        "what",
+        "which",
+        "when",
+        "where",
+        "who",
+        "why",
+        "how",
+        "is",
+        "are",
+        "do",
+        "does",
+        "did",
+        "have",
+        "has",
+    ]
+)
 _LONGEST_COMMAND = 5
 """Words of a request that begins with neither a verb nor a question word."""
 _COURTESY = ("please", "hey", "okay", "ok", "so", "well", "now", "then")

@@ -11,13 +11,15 @@ from voicechat.skills.timers import (
     LONGEST_S,
     Later,
     Timers,
+    alarm_set,
     canceled,
     changed,
     check_duration,
+    reminder_set,
     started,
 )
 from voicechat.skills.wall_clock import at_wall_clock, later, next_wall_clock
-from voicechat.skills.wording import lasting, sentence, spoken_clock
+from voicechat.skills.wording import lasting, spoken_clock
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool, ToolError
 from voicechat.tools.tool_context import ToolContext
@@ -34,6 +36,7 @@ class TimerTools:
     def __init__(self, context: ToolContext, later: Later | None = None) -> None:
         self._timers = Timers(context.announce, lambda: _now(), later)
         self._record = context.undo_stack.record
+        context.losses.append(self._timers.lost)
 
     async def set_timer(self, seconds: float, name: str = "") -> str:
         """Start a timer that rings aloud. seconds: how long. name: what it is for, like pasta."""
@@ -44,8 +47,9 @@ class TimerTools:
     async def set_alarm(self, time: str, tomorrow: bool = False, name: str = "") -> str:
         """Set an alarm that rings aloud. time: like 07:30 (or 7:30 pm); tomorrow: not today."""
         moment = _moment(time, tomorrow)
-        self._start("alarm", (moment - _now()).total_seconds(), _short(name).lower())
-        return f"Your alarm is set, at {_clock(moment)}."
+        seconds = (moment - _now()).total_seconds()
+        self._start("alarm", seconds, _short(name).lower())
+        return alarm_set(f"at {_clock(moment)}", seconds)
 
     async def set_reminder(
         self, text: str, seconds: float = 0, time: str = "", tomorrow: bool = False
@@ -62,7 +66,7 @@ class TimerTools:
             _check_duration(seconds)
             when = f"in {lasting(seconds)}"
         self._start("reminder", seconds, text=text)
-        return sentence(f"Okay, {when} I'll remind you: {text}")
+        return reminder_set(when, text, seconds)
 
     async def change_timer(
         self, name: str = "", time: str = "", tomorrow: bool = False, add_seconds: float = 0
