@@ -25,7 +25,8 @@ from voicechat.session import reconnect, session_expiry
 from voicechat.session.session import Session
 from voicechat.session.unreadable_frames import UNREADABLE
 from voicechat.session.updates import Link, LinkChanged
-from voicechat.transports.websocket import LARGEST_FRAME, DialFailed
+from voicechat.transports import websocket
+from voicechat.transports.websocket import DialFailed
 
 KEY = "planted-key"
 
@@ -375,14 +376,15 @@ async def test_short_connections_that_answer_are_usable(impatient, monkeypatch) 
     assert len(provider.fake.sockets) >= 4
 
 
-async def test_a_frame_that_is_too_large_is_not_requested_again(impatient) -> None:
+async def test_a_frame_that_is_too_large_is_not_requested_again(impatient, monkeypatch) -> None:
+    monkeypatch.setattr(websocket, "LARGEST_FRAME", 100_000)
     async with provided("openai") as provider:
         talk = provider.talk
 
         async def flood(fake: Fake, socket: ServerConnection) -> None:
             async for frame in socket:
                 if '"response.create"' in str(frame):
-                    await socket.send("x" * 2 * LARGEST_FRAME)
+                    await socket.send("x" * 200_000)
                 elif "session.update" in str(frame):
                     await socket.send('{"type": "session.created", "session": {"id": "s"}}')
 
