@@ -28,14 +28,16 @@ settings.load_profile("quick")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let children receive SIGINT, and stop the first measurement of pytest-cov in a worker.
+    """Let children receive signals, and stop the first measurement of pytest-cov in a worker.
 
-    A shell ignores SIGINT for what it runs in the background, and children inherit that.
+    A shell ignores two signals for what it runs in the background, and children inherit that.
     pytest-cov 7.1 starts one for the whole program and then one for the worker. The first is never
     read, and the two together trace each line twice.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     coverage = config.pluginmanager.getplugin("_cov")
     if coverage is not None and hasattr(config, "workerinput"):
         coverage.cov_controller.pause()
