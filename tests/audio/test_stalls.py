@@ -207,6 +207,16 @@ def test_a_microphone_of_zeros_is_reported_within_five_seconds(
     assert [each.ended for each in card.of(DigitalSilence)] == [False, True]
 
 
+def test_zeros_between_words_are_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=0))
+    for at in (1, 3, 5):
+        card.say(at, np.frombuffer(tone(0.5, 700, RATE), np.int16))
+    card.open(barge_in="off")
+    card.run(20)
+    assert not card.of(DigitalSilence)
+    assert card.run(50, lambda: bool(card.of(DigitalSilence)))
+
+
 def test_a_quiet_microphone_with_noise_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=0.8))
     card.open(barge_in="off")

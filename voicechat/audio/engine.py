@@ -66,7 +66,11 @@ The system's indicator then goes off. Until then, a microphone that is opened de
 _SILENCE_MS: Final = 100
 """Length of the blocks of silence while a muted microphone has no stream."""
 _ZEROS_S: Final = 4.0
-"""Seconds of only zeros after which a microphone counts as silent; real ones have noise."""
+"""Seconds of only zeros after which a microphone counts as silent; most have noise."""
+_GATED_ZEROS_S: Final = 60.0
+"""The same for a microphone that delivers zeros between words, as some headsets do."""
+_GATED_GAPS: Final = 2
+"""Gaps of zeros after which a microphone counts as such a one."""
 _LOST_SPEAKER_S: Final = 3.0
 """A lost speaker may return for this long before its queued sound is dropped."""
 
@@ -273,7 +277,8 @@ class Engine:
     def _check_silence(self) -> None:
         """Report a microphone that delivers only zeros, and the end of that."""
         microphone = self._streams.card.microphone
-        silent = microphone is not None and self._capture.zeros_s >= _ZEROS_S
+        longest = _GATED_ZEROS_S if self._capture.zero_gaps >= _GATED_GAPS else _ZEROS_S
+        silent = microphone is not None and self._capture.zeros_s >= longest
         if microphone is None or silent == self._silent:
             return
         self._silent = silent

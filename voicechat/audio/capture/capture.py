@@ -33,6 +33,7 @@ from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
 from voicechat.speech.pcm import SILENCE_DB, Resampler, Samples, dbfs, loudest, peak_dbfs, rms
 
+_ZERO_GAP_S: Final = 0.5
 _PREROLL_MS: Final = 300
 _MAX_HELD: Final = 90
 """Most frames held until the echo detector decides."""
@@ -117,6 +118,8 @@ class Capture:
         """Monotonic time in s of the newest sample that was processed."""
         self.zeros_s = 0.0
         """Seconds of only zeros that the device has delivered up to now."""
+        self.zero_gaps = 0
+        """Number of times that sound followed at least half a second of zeros."""
         self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
         self._output_resampler = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
@@ -266,7 +269,9 @@ class Capture:
         """Process the microphone ring; yield the voice activity of each 10 ms."""
         count = microphone.available // self._near_step
         if count and (taken := microphone.read(count * self._near_step)) is not None:
-            self.zeros_s = 0.0 if taken.any() else self.zeros_s + count / 100
+            sounds = bool(taken.any())
+            self.zero_gaps += sounds and self.zeros_s >= _ZERO_GAP_S
+            self.zeros_s = 0.0 if sounds else self.zeros_s + count / 100
             self._near.put(self._near_resampler.convert(taken))
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
