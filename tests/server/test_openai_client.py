@@ -179,6 +179,61 @@ async def test_tool_conversation(process: Process) -> None:
         assert "overcast" in text
 
 
+LOOK_UPS: Any = [
+    {
+        "type": "function",
+        "name": f"get_{subject}",
+        "description": f"Get the {subject}.",
+        "parameters": {"type": "object", "properties": {of: {"type": "string"}}, "required": [of]},
+    }
+    for subject, of in (("weather", "city"), ("capital", "country"))
+]
+
+
+async def _instructed(connection: Any, instructions: str) -> dict[str, Any]:
+    """Ask with instructions only, as LiveKit does; return the first item of the response."""
+    await connection.response.create(
+        response={"instructions": instructions, "metadata": {"client_event_id": "1"}}
+    )
+    done = (await events_until(connection, "response.done"))[-1]["response"]
+    assert done["metadata"] == {"client_event_id": "1"}
+    found: dict[str, Any] = done["output"][0]
+    return found
+
+
+async def test_requests_that_live_only_in_instructions(process: Process) -> None:
+    async with process.client().realtime.connect(model="m") as connection:
+        await connection.session.update(
+            session={"type": "realtime", "output_modalities": ["text"], "tools": LOOK_UPS}
+        )
+        for instructions, words in (
+            ("Say the number 1", "1"),
+            ("Greet the user and offer your help.", "Hello"),
+            ("What is two plus two? Answer in one sentence.", "4"),
+            ("Tell the user what time it is.", ":"),
+        ):
+            item = await _instructed(connection, instructions)
+            assert words in item["content"][0]["text"]
+        call = await _instructed(connection, "What's the weather in Paris? Use the tool.")
+        assert (call["name"], json.loads(call["arguments"])) == ("get_weather", {"city": "Paris"})
+        call = await _instructed(connection, "What is the capital of France? Use the tool.")
+        assert call["name"] == "get_capital"
+
+
+async def test_a_program_replaces_the_conversation_and_asks_about_it(process: Process) -> None:
+    question = "What color did the user mention?"
+    async with process.client().realtime.connect(model="m") as connection:
+        await connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+        for number, words in enumerate(("My color is red", "My color is blue")):
+            content: Any = [{"type": "input_text", "text": words}]
+            item: Any = {"type": "message", "role": "user", "content": content, "id": f"i{number}"}
+            await connection.conversation.item.create(previous_item_id="root", item=item)
+            if number:
+                await connection.conversation.item.delete(item_id="i0")
+        item = await _instructed(connection, question)
+        assert item["content"][0]["text"] == 'You said: "My color is blue"'
+
+
 async def test_client_error_is_reported_and_the_session_continues(process: Process) -> None:
     async with process.client().realtime.connect(model="voicechat-local") as connection:
         await connection.send({"type": "tea.make"})  # type: ignore[arg-type]

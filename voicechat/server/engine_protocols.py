@@ -119,6 +119,8 @@ class AssistantRequest:
     """Identity of the session; the assistant keeps what it remembers in memory for each one."""
     spoken: bool = True
     """True if the reply is spoken, False if it is only read."""
+    own_instructions: str = ""
+    """Instructions of this response alone; empty if it has those of the session."""
 
 
 @dataclass(frozen=True, slots=True)

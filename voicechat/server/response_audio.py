@@ -92,6 +92,7 @@ class ResponseAudio:
                 plan.tool_choice,
                 self._session,
                 spoken=plan.spoken,
+                own_instructions=plan.own_instructions,
             )
         )
 

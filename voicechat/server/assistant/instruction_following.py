@@ -7,12 +7,13 @@ import re
 _VERB = r"\b(?:say|repeat|reply|respond|answer|output|read|speak|write)\b"
 _EXACT = (
     r"(?:exactly|verbatim|literally|word for word|the following|nothing but"
-    r"|(?:the|this|these) (?:single |exact )?(?:words?|sentence|phrase|text|message))"
+    r"|(?:the|this|these) (?:single |exact )?(?:words?|sentence|phrase|text|message|number))"
 )
 _SAY = re.compile(
     rf"{_VERB}[\w ]{{0,24}}? {_EXACT}\s*[:,-]?\s*(?P<words>.+)", re.IGNORECASE | re.DOTALL
 )
 _COLON = re.compile(rf"{_VERB}[\w ]{{0,24}}:\s*(?P<words>.+)", re.IGNORECASE | re.DOTALL)
+_LITERAL = re.compile(rf"{_VERB}[\w ]{{0,24}}? {_EXACT}\s*:", re.IGNORECASE)
 _QUOTED = re.compile(rf"{_VERB}[\w ]{{0,24}}[:,]?\s*[\"“](?P<words>[^\"”]+)[\"”]", re.IGNORECASE)
 _OPEN = re.compile(r"(?:what|whatever|how|as|when|in|the user|each|every)\b", re.IGNORECASE)
 _ONLY_IF = re.compile(r"\b(?:if|when|whenever|unless|never|don't|do not|after|before)\b", re.I)
@@ -34,7 +35,8 @@ def exact_words(instructions: str) -> str:
     for pattern in (_QUOTED, _COLON, _SAY):
         for found in pattern.finditer(instructions):
             before = re.split(r"[.!?\n]", instructions[: found.start()])[-1]
-            if not _ONLY_IF.search(before) and not _OPEN.match(found["words"]):
+            is_open = _OPEN.match(found["words"]) and not _LITERAL.match(found[0])
+            if not _ONLY_IF.search(before) and not is_open:
                 return _unquoted(found["words"])[:_LONGEST]
     return ""
 

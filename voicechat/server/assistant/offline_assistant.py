@@ -3,13 +3,16 @@
 The first case that applies makes the reply:
 
     1. the instructions ask for a summary: summarize the conversation
-    2. tool results are new: say them
-    3. system messages are new (a timer rang): say them
-    4. the user undoes or corrects the last request: undo it, and do the corrected one
-    5. the instructions give exact words: say those
-    6. an offered tool fits the request: call it
-    7. the request is a known intent: answer it
-    8. otherwise: say that it did not understand
+    2. the instructions of this response ask what the user said: quote it
+    3. tool results are new: say them
+    4. system messages are new (a timer rang): say them
+    5. the user undoes or corrects the last request: undo it, and do the corrected one
+    6. the instructions give exact words: say those
+    7. an offered tool fits the request: call it
+    8. the request is a known intent: answer it
+    9. otherwise: say that it did not understand
+
+The request is in the instructions of the response, or it is what the user said.
 
 No data leaves the machine.
 """
@@ -31,6 +34,7 @@ from voicechat.server.assistant import (
     confirmation,
     conversation_messages,
     corrections,
+    instructed_request,
     instruction_following,
     intents,
     measurements,
@@ -134,11 +138,15 @@ class OfflineAssistant:
     ) -> AsyncGenerator[AssistantOutput, None]:
         revision: Revision | None = None
         messages = request.messages
-        if instruction_following.wants_summary(request.instructions):
-            words = summary(messages)
+        if words := _instructed_words(request):
+            pass
         elif results := conversation_messages.new_results(messages):
             words = _results_in_words(results, state)
             revision, state.revision = state.revision, None
+        elif text := instructed_request.instructed_request(request):
+            async for output in self._respond(request, state, text):
+                yield output
+            return
         elif not (words := conversation_messages.new_system_messages(messages)):
             words, text = "", _chosen_timer(request, state) or _question(request, state)
             accepted = confirmation.accepted(state, text)
@@ -319,6 +327,13 @@ class OfflineAssistant:
 def _as_output(text: str, state: DialogueState) -> list[Say]:
     state.add_reply(text)
     return [Say(piece) for piece in clauses.split(text)]
+
+
+def _instructed_words(request: AssistantRequest) -> str:
+    """Return the summary or the quotation that the instructions ask for; empty for others."""
+    if instruction_following.wants_summary(request.instructions):
+        return summary(request.messages)
+    return instructed_request.quoted_answer(request)
 
 
 def _results_in_words(results: Sequence[Message], state: DialogueState) -> str:

@@ -36,6 +36,8 @@ class ResponsePlan:
     """The settings of a response: those of the session, overridden by its own."""
 
     instructions: str = ""
+    own_instructions: str = ""
+    """Instructions of this response alone; empty if it has those of the session."""
     spoken: bool = True
     voice: str = ""
     speed: float = 1.0

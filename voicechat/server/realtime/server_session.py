@@ -92,6 +92,7 @@ def plan(
     voice, choice, limit = output["voice"], merged["tool_choice"], merged["max_output_tokens"]
     return ResponsePlan(
         instructions=merged["instructions"],
+        own_instructions=response.get("instructions") or "",
         spoken=merged["output_modalities"] == ["audio"],
         voice=voice["id"] if isinstance(voice, dict) else voice,
         speed=output["speed"],
