@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from voicechat.server.engine_worker_main import Job
 from voicechat.server.tts.kokoro_model import KokoroModel, is_kokoro
+from voicechat.server.tts.packed_dictionary import PackedDictionary
 from voicechat.server.tts.timed_model import timed_model
 from voicechat.server.tts.word_timing import aligned, divided
 from voicechat.speech.pcm import Samples
@@ -161,6 +162,10 @@ class _Pronunciation:
         from hibari.g2p import G2P
 
         self._convert = G2P(british=british)
+        lexicon, tagger = self._convert.lexicon, self._convert.tagger
+        for words in (lexicon.golds, lexicon.silvers):
+            words.d = PackedDictionary(words.d)
+        tagger.weights = PackedDictionary(tagger.weights)
 
     def phonemes(self, text: str) -> str:
         """Return the phonemes. Digits that the converter does not accept become ordinary ones."""
