@@ -7,6 +7,8 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import accumulate
+from typing import Any
+
 
 class PackedDictionary:
     """Takes about an eighth of the memory of a `dict`; a look-up takes some microseconds.
@@ -14,18 +16,21 @@ class PackedDictionary:
     The values are strings, numbers, and dictionaries and lists of them.
     """
 
-    def __init__(self, entries: Mapping[str, object]) -> None:
-        ordered = sorted((key.encode(), marshal.dumps(value)) for key, value in entries.items())
+    def __init__(self, entries: Mapping[str, Any]) -> None:
+        ordered = sorted(
+            (key.encode("utf-8", "surrogatepass"), marshal.dumps(value))
+            for key, value in entries.items()
+        )
         self._keys, self._key_ends = _joined([key for key, _ in ordered])
         self._values, self._value_ends = _joined([value for _, value in ordered])
 
     def get(self, key: str, default: object = None) -> object:
         """Return the value of the key, or the default."""
-        wanted = key.encode()
+        wanted = key.encode("utf-8", "surrogatepass")
         at = bisect_left(range(len(self)), wanted, key=self._key)
         if at == len(self) or self._key(at) != wanted:
             return default
-        return marshal.loads(_piece(self._values, self._value_ends, at))  # noqa: S302 our own bytes
+        return marshal.loads(_piece(self._values, self._value_ends, at))
 
     def __len__(self) -> int:
         return len(self._key_ends) - 1
