@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from collections import namedtuple
 from pathlib import Path
@@ -236,6 +237,7 @@ def test_the_proxy_of_the_environment_is_used(store, server, catalog, monkeypatc
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "dance://127.0.0.1:1"])
 def test_an_unusable_proxy_gives_one_sentence(store, monkeypatch, proxy) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setitem(sys.modules, "socksio", None)
     with pytest.raises(ConnectError, match="The proxy in the environment cannot be used"):
         pull(store)
 
