@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
+from dead_address import name_with_dead_address
 from websockets.asyncio.server import serve
 
 from voicechat.system.dial_target import DialTarget
@@ -33,25 +33,6 @@ def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------ addresses
 
 
-@contextmanager
-def black_hole(address: str) -> Iterator[int]:
-    """Listen at a port whose queue is full, so that further connections get no answer."""
-    with socket.socket() as listener:
-        listener.bind((address, 0))
-        listener.listen(0)
-        port: int = listener.getsockname()[1]
-        waiting = [socket.socket() for _ in range(4)]
-        for each in waiting:
-            each.setblocking(False)
-            with suppress(BlockingIOError):
-                each.connect((address, port))
-        try:
-            yield port
-        finally:
-            for each in waiting:
-                each.close()
-
-
 async def test_a_dead_address_of_a_name_costs_no_more_than_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -59,13 +40,8 @@ async def test_a_dead_address_of_a_name_costs_no_more_than_a_moment(
         async for frame in client:
             await client.send(frame)
 
-    def resolve(host: object, port: object, *args: object, **more: object) -> list[Any]:
-        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-        return [(*stream, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
-
-    with black_hole("127.0.0.2") as port:
+    with name_with_dead_address(monkeypatch) as port:
         async with serve(echo, "127.0.0.1", port):
-            monkeypatch.setattr(socket, "getaddrinfo", resolve)
             connection = await dial(DialTarget(f"ws://voice.invalid:{port}/", {}))
             try:
                 await connection.send(["hello"])
