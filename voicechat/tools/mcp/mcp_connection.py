@@ -21,6 +21,7 @@ from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_elicitation import elicit
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
 from voicechat.tools.mcp.mcp_oauth import SignIn, has_key
+from voicechat.tools.mcp.mcp_page_visits import PageVisits
 from voicechat.tools.mcp.mcp_stdio import stdio
 from voicechat.tools.mcp.mcp_text import pictures, progress_text, result_text
 from voicechat.tools.registry import RunningCall, ToolError, current_call
@@ -92,6 +93,7 @@ class McpConnection:
         self._on_tools = on_tools
         self._client: Client | None = None
         self._list_changed = asyncio.Event()
+        self._visits = PageVisits(config.source, questions)
         self._ended = False
         self._status = 0
         self.printed = OutputTail()
@@ -202,10 +204,12 @@ class McpConnection:
         return found
 
     async def _on_message(self, message: object) -> None:
-        from mcp_types import ToolListChangedNotification
+        from mcp_types import ElicitCompleteNotification, ToolListChangedNotification
 
         if isinstance(message, ToolListChangedNotification):
             self._list_changed.set()
+        elif isinstance(message, ElicitCompleteNotification):
+            self._visits.ended(message.params.elicitation_id)
 
     async def _refresh_on_change(self, client: Client) -> None:
         """Read the list again whenever it changed, until the connection is over."""
@@ -281,9 +285,18 @@ class McpConnection:
             if call is not None:
                 call.progressed(progress_text(progress, total, message))
 
-        try:
+        async def send() -> types.CallToolResult:
             # `mcp_answers` removes the schemas of results: the server's own patterns do not run.
             return await client.call_tool(name, arguments, progress_callback=on_progress)
+
+        try:
+            try:
+                return await send()
+            except MCPError as problem:
+                with self._user_deciding():
+                    if not await self._visits.visit(problem):
+                        raise
+            return await send()
         except MCPError as problem:
             raise ToolError(self._reason(problem)) from None
         except ValidationError:
@@ -294,12 +307,18 @@ class McpConnection:
     async def _elicit(
         self, context: ClientRequestContext, params: types.ElicitRequestParams
     ) -> types.ElicitResult:
-        """Ask the user; the deadlines of the running calls are suspended."""
+        """Ask the user."""
         assert self._questions is not None
+        with self._user_deciding():
+            return await elicit(self._questions, self._config.source, params)
+
+    @contextmanager
+    def _user_deciding(self) -> Iterator[None]:
+        """Suspend the deadlines of the running calls."""
         with ExitStack() as waits:
             for call in self._calls:
                 waits.enter_context(call.waiting_for_user())
-            return await elicit(self._questions, self._config.source, params)
+            yield
 
     def _connect_error(self, problem: Exception) -> ConnectError:
         """Return the reason as a sentence, unwrapped from the SDK's exception groups."""
