@@ -118,6 +118,7 @@ class GoogleCodec:
             clear_output=False,
             remote_tools=False,
             speech_end=False,
+            resumes=True,
             patience_s=SLOW_PONGS_S,
             pictures=(Kind.PNG, Kind.JPEG, Kind.WEBP),
             tool_pictures=False,
