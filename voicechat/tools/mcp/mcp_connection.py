@@ -51,8 +51,8 @@ MAX_PAGES = 20
 
 _MODULES = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscriptions")
 
-_SESSION_GONE = 32600
-"""The SDK's error code for an HTTP session that has ended on the server."""
+_OF_A_SESSION = {400, 401, 404, 410}
+"""Statuses with which servers refuse a message of a session that they do not know any more."""
 
 NOT_INSTALLED = ConnectError(
     "MCP servers need a part that is not installed.", "Type: pip install 'voicechat[mcp]'"
@@ -61,6 +61,10 @@ NOT_INSTALLED = ConnectError(
 
 class NotReady(ConnectError):
     """The server does not answer; it may do so later."""
+
+
+class SessionGone(ToolError):
+    """The server forgot the session, for example because it restarted; the call did not run."""
 
 
 class _EndedEarly(ConnectError):
@@ -98,6 +102,8 @@ class McpConnection:
         self._status = 0
         self.printed = OutputTail()
         """Standard error of the server, and lines of its standard output that are no messages."""
+        self.is_session_gone = False
+        """The connection ended because the server forgot its session."""
         self.protocol = ""
         """The negotiated version of MCP, once connected."""
         self.unused: tuple[str, ...] = ()
@@ -186,21 +192,25 @@ class McpConnection:
 
         found: list[types.Tool] = []
         cursor = None
+        seen: set[str] = set()
         has_tools = client.server_capabilities.tools is not None
         for _ in range(MAX_PAGES):
             try:
                 async with asyncio.timeout(None if has_tools else UNDECLARED_LIST_S):
                     page = await client.list_tools(cursor=cursor)
             except MCPError as problem:
-                if has_tools and problem.code != METHOD_NOT_FOUND:
+                if has_tools and problem.code != METHOD_NOT_FOUND and not seen:
                     raise
                 break  # tools are optional; a server may offer only prompts or resources
             except TimeoutError:
                 break
-            found += page.tools
+            names = {tool.name for tool in found}
+            # A server that knows no cursors sends its first page again.
+            found += page.tools if not seen else [t for t in page.tools if t.name not in names]
             cursor = page.next_cursor
-            if not cursor:
+            if cursor is None or cursor in seen:
                 break
+            seen.add(cursor)
         return found
 
     async def _on_message(self, message: object) -> None:
@@ -286,6 +296,7 @@ class McpConnection:
                 call.progressed(progress_text(progress, total, message))
 
         async def send() -> types.CallToolResult:
+            self._status = 0
             # `mcp_answers` removes the schemas of results: the server's own patterns do not run.
             return await client.call_tool(name, arguments, progress_callback=on_progress)
 
@@ -298,6 +309,10 @@ class McpConnection:
                         raise
             return await send()
         except MCPError as problem:
+            if self._forgot_session(problem):
+                self.is_session_gone = True
+                self.end()  # the next connection starts a new session
+                raise SessionGone(self._reason(problem)) from None
             raise ToolError(self._reason(problem)) from None
         except ValidationError:
             raise ToolError(f"The answer of the {self._config.source} is not valid.") from None
@@ -357,12 +372,17 @@ class McpConnection:
 
         return getattr(problem, "code", None) == CONNECTION_CLOSED
 
+    def _forgot_session(self, problem: Exception) -> bool:
+        from mcp_types import INTERNAL_ERROR
+
+        # The SDK's own error for an answer without a message.
+        is_bare = getattr(problem, "code", None) == INTERNAL_ERROR and self._status == 401
+        return self._status in _OF_A_SESSION and (is_bare or "session" in str(problem).lower())
+
     def _reason(self, problem: Exception) -> str:
         source = self._config.source
         if self._is_closed(problem) and not self._config.url:
             return f"The {source} ended before it answered; the call may or may not have run."
-        if self._config.url and getattr(problem, "code", None) == _SESSION_GONE:
-            self.end()  # the next connection starts a new session
         verb = "gave no answer" if self._is_closed(problem) else "refused"
         return f"The {source} {verb}: {clean(str(problem))}"
 
