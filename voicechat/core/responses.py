@@ -102,8 +102,16 @@ class Responses:
     @property
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
-        limits = (self._answer_due, self._continuation_due, self._slot.due)
+        limits = (self._answer_due, self._continuation_due, self._due)
         return [at for at in limits if at is not None]
+
+    @property
+    def _due(self) -> float | None:
+        """Deadline (s) of the response. Some end only after the time that their audio takes."""
+        due, slot = self._slot.due, self._slot
+        if due is None or slot.state is not SlotState.RUNNING:
+            return due
+        return due + self._items.unplayed_ms(slot.response_id) / 1000
 
     # ----------------------------------------------------------------- requests
 
@@ -296,7 +304,7 @@ class Responses:
         if self._continuation_due is not None and self._now >= self._continuation_due:
             self._continuation_due = None
             self._slot.request_due = True
-        due = self._slot.due
+        due = self._due
         return due is not None and self._now >= due and self._expire()
 
     def _expire(self) -> bool:
