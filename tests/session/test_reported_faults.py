@@ -285,3 +285,77 @@ async def test_openai_no_longer_takes_the_old_protocol() -> None:
             await Session(options).run()
         assert "--wire" in str(refused.value.hint)
         assert len(fake.sockets) == 1
+
+
+# ------------------------------------------------------------------------------ tools
+
+
+class MalformedOpenAI(OpenAI):
+    """Calls a tool with arguments that are no JSON object. openclaw/openclaw, pull request 111730."""
+
+    arguments = ""
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        if kind == "response.function_call_arguments.delta":
+            fields["delta"] = self.arguments
+        elif kind == "response.function_call_arguments.done":
+            fields["arguments"] = self.arguments
+        elif kind == "response.output_item.done" and fields["item"]["type"] == "function_call":
+            fields["item"]["arguments"] = self.arguments
+        await super().send(kind, **fields)
+
+
+@pytest.mark.parametrize("arguments", ['{"zone": "Asia', '["Asia/Tokyo"]', "null", '"Asia/Tokyo"'])
+async def test_arguments_that_are_no_object_are_refused(
+    arguments: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MalformedOpenAI, "arguments", arguments)
+    async with talking(MalformedOpenAI) as (driver, fake):
+        driver.session.type("what time is it")
+        await driver.until(lambda: "So it is." in driver.texts(Role.ASSISTANT))
+        (result,) = fake.results
+        assert "error" in result["output"]
+        assert "Tokyo" not in result["output"]
+
+
+class TerseOpenAI(OpenAI):
+    """Sends the arguments of a call in its deltas only. BerriAI/litellm, pull request 33127."""
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        if kind == "response.function_call_arguments.done":
+            return
+        if kind == "response.output_item.done" and fields["item"]["type"] == "function_call":
+            fields["item"]["arguments"] = ""
+        await super().send(kind, **fields)
+
+
+async def test_arguments_in_deltas_only_are_used() -> None:
+    async with talking(TerseOpenAI) as (driver, fake):
+        driver.session.type("what time is it")
+        await driver.until(lambda: "So it is." in driver.texts(Role.ASSISTANT))
+        (result,) = fake.results
+        assert "Tokyo" in result["output"]
+
+
+class CallingGemini(Gemini):
+    """Calls a tool for spoken words, without an end of their transcript.
+
+    livekit/agents, issue 2432.
+    """
+
+    async def spoken(self, text: str) -> None:
+        await super().spoken("what time is it")
+
+
+async def test_spoken_words_that_lead_to_a_tool_are_kept() -> None:
+    async with talking(CallingGemini) as (driver, _):
+        driver.session._handle(inputs.HandsFree(True))
+        await driver.until(lambda: driver.session._connections.sessions_created == 2)
+        for _ in range(50):
+            driver.session._handle(inputs.MicBlock(bytes(640)))
+            await asyncio.sleep(0)
+        await driver.until(lambda: entries(driver)[-1:] != [])
+        await driver.until(lambda: "So it is." in driver.texts(Role.ASSISTANT))
+        assert [entry[:2] for entry in entries(driver)] == [
+            ("user", "what time is it"), ("tool", "current_time"), ("assistant", "So it is."),
+        ]  # fmt: skip

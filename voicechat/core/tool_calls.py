@@ -213,7 +213,9 @@ class ToolCalls:
             self._answer_repeated(call, event, alive=alive)
             return
         self._seen.add(call.call_id)
-        call.name, call.arguments = event.name or call.name, clean_json(event.arguments)
+        call.name = event.name or call.name
+        # Some servers send the arguments in pieces only.
+        call.arguments = clean_json(event.arguments or call.arguments)
         spec = self._tools.get(call.name)
         call.source = spec.source if spec is not None else ""
         is_full = len(self._open) >= MAX_OPEN_CALLS
