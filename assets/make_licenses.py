@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licenses.md"
-EXTRAS = ("mcp",)
+EXTRAS = ("mcp", "socks")
 """The extras that `make run` installs."""
 
 _HEAD = """\
@@ -64,7 +64,7 @@ def license_of(name: str) -> str:
     """Return the license that a package names: an SPDX expression, a text or a classifier."""
     facts = metadata.metadata(name)
     text = facts.get("License-Expression") or facts.get("License") or ""
-    if not text or "\n" in text or len(text) > 60:
+    if text in {"", "UNKNOWN"} or "\n" in text or len(text) > 60:
         classifiers = facts.get_all("Classifier") or []
         texts = [c.rsplit(" :: ", 1)[1] for c in classifiers if c.startswith("License ::")]
         text = " and ".join(texts)

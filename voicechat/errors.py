@@ -80,12 +80,12 @@ class ConnectError(VoicechatError):
     exit_code = 4
 
 
+SOCKS_HINT = "Type: pip install 'voicechat[socks]'"
+
+
 def unusable_proxy() -> ConnectError:
     """Return the error for a SOCKS proxy without the package that HTTP requests need for it."""
-    return ConnectError(
-        "The proxy in the environment cannot be used.",
-        "Check HTTPS_PROXY and ALL_PROXY; SOCKS needs the package httpx[socks].",
-    )
+    return ConnectError("SOCKS proxies need a part that is not installed.", SOCKS_HINT)
 
 
 class SessionLost(VoicechatError):

@@ -379,6 +379,16 @@ def test_a_response_that_is_still_playing_is_not_hanging() -> None:
     assert driver.sent(driver.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + 0.1))
 
 
+def test_without_a_speaker_a_response_may_end_as_late_as_its_audio() -> None:
+    driver = replying(online())
+    driver.feed(inputs.SpeakerChanged(False))
+    driver.feed(events.AudioDelta("r1", "a1", bytes(48_000 * 60)), events.AudioDone("r1", "a1"))
+    for _ in range(60):
+        assert driver.sent(driver.later(1.0)) == []
+    assert driver.item("a1").status is ItemStatus.IN_PROGRESS
+    assert driver.sent(driver.later(SLOT_TIMEOUT_S[SlotState.RUNNING] + 0.1))
+
+
 def test_text_may_arrive_after_its_response() -> None:
     driver = replying(online())
     driver.feed(events.ResponseDone("r1"), events.TextDelta("r1", "a1", " And more.", True))

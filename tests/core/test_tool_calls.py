@@ -278,6 +278,22 @@ def test_a_cancelled_call_is_dropped_and_cannot_be_decided() -> None:
     assert driver.called("write") == []
 
 
+@pytest.mark.parametrize("other", [(), (inputs.Typed("and now?"),)], ids=["alone", "typed since"])
+def test_a_result_that_the_provider_ignores_requests_no_response(
+    other: tuple[inputs.Input, ...],
+) -> None:
+    driver = ConversationDriver()
+    driver.called("look")
+    driver.feed(events.ResponseDone("r1"))
+    requested = sent(driver.feed(inputs.Typed("never mind")))
+    assert isinstance(requested[-1], CreateResponse)
+    driver.feed(inputs.ToolFinished("c1", "{}"), *other)
+    # The provider had cancelled the call when it read the line.
+    driver.feed(events.ToolCallsCancelled(("c1",)), events.ResponseCreated("r2"))
+    after = sent(driver.feed(events.ResponseDone("r2")))
+    assert [type(each) for each in after] == [CreateResponse] * len(other)
+
+
 def test_a_running_call_shows_its_progress() -> None:
     driver = ConversationDriver()
     driver.called("look")

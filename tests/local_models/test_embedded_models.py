@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from small_catalog import write_model
 
@@ -56,7 +58,7 @@ async def test_a_downloaded_voice_speaks_by_default(catalog, server) -> None:
         family="hibari",
         voices=["emma"],
     )
-    download_model(local_model("emma"), ModelStore())
+    await asyncio.to_thread(download_model, local_model("emma"), ModelStore())
     installed_model.choose(local_model("emma"))
     engines = create_engines(ServeOptions(**speech_models()))
     try:

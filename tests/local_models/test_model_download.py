@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from collections import namedtuple
 from pathlib import Path
 
+import httpx
 import pytest
+from dead_address import name_with_dead_address
 from faults import port_without_server
 from small_catalog import ENCODER, VOICE, described, write_model, zipped
 
@@ -19,8 +22,12 @@ from voicechat.local_models.model_download import download_model
 pytestmark = pytest.mark.usefixtures("catalog")
 
 
+async def no_pause(_: float) -> None:
+    pass
+
+
 def pull(store, model_id: str = "tiny", mirror: str | None = None, **more) -> Path:
-    return download_model(local_model(model_id), store, mirror, pause=lambda _: None, **more)
+    return download_model(local_model(model_id), store, mirror, pause=no_pause, **more)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -106,8 +113,12 @@ def test_a_wrong_range_is_not_appended(store, server) -> None:
 
 def test_a_busy_server_is_asked_again(store, server) -> None:
     pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
     server.statuses = [503, 429, 500]
-    folder = download_model(local_model("tiny"), store, pause=pauses.append)
+    folder = download_model(local_model("tiny"), store, pause=pause)
     assert contents(folder) == WHOLE
     assert pauses == [1, 2, 4]
 
@@ -233,9 +244,20 @@ def test_the_proxy_of_the_environment_is_used(store, server, catalog, monkeypatc
     assert server.hosts == ["models.invalid"]
 
 
+def test_a_dead_address_of_the_server_is_passed_over(store, server, catalog, monkeypatch) -> None:
+    # With one address after another, the test would time out.
+    monkeypatch.setattr(file_download, "_TIMEOUT", httpx.Timeout(30.0, connect=300.0))
+    port = server.server_address[1]
+    far = f"http://models.invalid:{port}/v.onnx"
+    write_model(catalog, "far", {"v.onnx": VOICE}, {"v.onnx": far})
+    with name_with_dead_address(monkeypatch, port):
+        assert contents(pull(store, "far")) == {"v.onnx": VOICE}
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "dance://127.0.0.1:1"])
 def test_an_unusable_proxy_gives_one_sentence(store, monkeypatch, proxy) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setitem(sys.modules, "socksio", None)
     with pytest.raises(ConnectError, match="The proxy in the environment cannot be used"):
         pull(store)
 

@@ -7,10 +7,12 @@ import pytest
 import yaml
 from wire_examples import NO_RECORDINGS, RECORDINGS
 
+from voicechat.config.options import Options
 from voicechat.core import commands, events
-from voicechat.core.settings import ServerVad, SessionSettings, Transcription
+from voicechat.core.settings import SemanticVad, ServerVad, SessionSettings, Transcription
 from voicechat.errors import KeyMissing, Secret, UsageError
-from voicechat.providers.catalog import resolve, token_endpoint
+from voicechat.providers.catalog import codec_of, resolve, token_endpoint
+from voicechat.session.requested_settings import session_settings
 
 KEY = {"AZURE_OPENAI_API_KEY": "az-1"}
 HOST = "https://res.openai.azure.com"
@@ -128,3 +130,9 @@ def test_a_token_of_entra_is_a_bearer_token_on_every_api(wire, beta):
         "Authorization": "Bearer e-1",
         **({"OpenAI-Beta": "realtime=v1"} if beta else {}),
     }
+
+
+@pytest.mark.parametrize(("dialect", "kind"), [(None, ServerVad), ("voice-live", SemanticVad)])
+def test_the_turn_detection_by_default(dialect, kind):
+    capabilities = codec_of("azure/d", environ={}, wire=dialect).capabilities
+    assert isinstance(session_settings(Options(), capabilities, ()).turn_detection, kind)

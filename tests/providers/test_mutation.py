@@ -46,9 +46,13 @@ CODECS = {
     "xai": ("xai/grok-voice-latest", None, "xai_server"),
     "local": ("local/built-in", None, "openai_ga_server"),
     "google": ("google/gemini-3.8-live", None, "gemini_server"),
+    "google thinking": ("google/gemini-3.8-live-extended-thinking", None, "gemini_server"),
     "gateway to openai": ("gateway/openai/m", None, "gateway_server"),
     "gateway to google": ("gateway/google/m", None, "gateway_server"),
     "gateway to xai": ("gateway/spacexai/m", None, "gateway_server"),
+    "gateway to live": ("gateway/openai/gpt-live-1", None, "gateway_server"),
+    "gateway to elevenlabs": ("gateway/elevenlabs/m", None, "gateway_server"),
+    "azure live": ("azure/d", "live", "openai_live_server"),
     "live": ("openai/gpt-live-1", None, "openai_live_server"),
     "translation": ("openai/gpt-realtime-translate", None, "openai_translation_server"),
 }

@@ -23,6 +23,7 @@ from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool
 
 PLAIN, THINKING = "gemini-3.8-live", "gemini-3.8-live-extended-thinking"
+EARLIER = "gemini-3.1-flash-live-preview"
 
 
 @asynccontextmanager
@@ -143,3 +144,20 @@ async def test_a_session_with_other_instructions_begins_again() -> None:
         fake.sockets[-1].transport.abort()
         await driver.until(lambda: driver.updates.count(online) == 2)
         assert "handle" in fake.setups[-1]["sessionResumption"], "nothing changed since"
+
+
+async def test_a_model_that_takes_content_as_history_only() -> None:
+    async with talking(EARLIER) as (driver, fake):
+        driver.session.type("hello")
+        await answered(driver, "You said hello.")
+        driver.session._handle(inputs.InsertMessage("note", Role.SYSTEM, "The door is open."))
+        driver.session.type("what")
+        await answered(driver, "You said The door is open.\n\nwhat.")
+        driver.session._handle(inputs.Announce("It rang."))
+        await driver.until(lambda: "It rang." in driver.texts(Role.ASSISTANT)[-1])
+        fake.sockets[-1].transport.abort()
+        online = LinkChanged(Link.ONLINE, "Reconnected.")
+        await driver.until(lambda: online in driver.updates)
+        assert "handle" in fake.setups[-1]["sessionResumption"]
+        driver.session.type("again")
+        await answered(driver, "You said again.")

@@ -159,10 +159,16 @@ class Gemini:
             handle = f"handle-{self.handles}"
             await self.send(sessionResumptionUpdate={"newHandle": handle, "resumable": True})
 
+    @property
+    def takes_content(self) -> bool:
+        return "gemini-3.1" not in self.setup["model"] or self.seeding
+
     async def on_contextUpdate(self, said: dict[str, Any]) -> None:
+        assert self.takes_content, "Request contains an invalid argument."
         self.setup |= said
 
     async def on_clientContent(self, said: dict[str, Any]) -> None:
+        assert self.takes_content, "Request contains an invalid argument."
         await self.interrupt()
         for turn in said.get("turns", []):
             text = "".join(part.get("text", "") for part in turn["parts"])

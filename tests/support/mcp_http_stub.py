@@ -65,11 +65,12 @@ class McpStub:
             method, path, _ = line.split(" ", 2)
             request = Request(method, path, headers, body.decode())
             self.seen.append(request)
-            writer.write(_encoded(self.override(request) or self._answer(request)))
+            writer.write(_encoded(self.override(request) or self.answer(request)))
             await writer.drain()
         writer.close()
 
-    def _answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:
+        """Answer a request as the script says."""
         if request.method != "POST" or not request.path.startswith("/mcp"):
             return Answer(405)
         message = json.loads(request.body)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import httpx
 import pytest
+from dead_address import name_with_dead_address
 from websockets.asyncio.server import serve
 
 from voicechat.system.dial_target import DialTarget
+from voicechat.transports.connection_errors import Peer
 from voicechat.transports.proxy_address import proxy_of
 from voicechat.transports.websocket import DialFailed, dial
 
@@ -31,25 +33,6 @@ def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------ addresses
 
 
-@contextmanager
-def black_hole(address: str) -> Iterator[int]:
-    """Listen at a port whose queue is full, so that further connections get no answer."""
-    with socket.socket() as listener:
-        listener.bind((address, 0))
-        listener.listen(0)
-        port: int = listener.getsockname()[1]
-        waiting = [socket.socket() for _ in range(4)]
-        for each in waiting:
-            each.setblocking(False)
-            with suppress(BlockingIOError):
-                each.connect((address, port))
-        try:
-            yield port
-        finally:
-            for each in waiting:
-                each.close()
-
-
 async def test_a_dead_address_of_a_name_costs_no_more_than_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -57,13 +40,8 @@ async def test_a_dead_address_of_a_name_costs_no_more_than_a_moment(
         async for frame in client:
             await client.send(frame)
 
-    def resolve(host: object, port: object, *args: object, **more: object) -> list[Any]:
-        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
-        return [(*stream, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
-
-    with black_hole("127.0.0.2") as port:
+    with name_with_dead_address(monkeypatch) as port:
         async with serve(echo, "127.0.0.1", port):
-            monkeypatch.setattr(socket, "getaddrinfo", resolve)
             connection = await dial(DialTarget(f"ws://voice.invalid:{port}/", {}))
             try:
                 await connection.send(["hello"])
@@ -151,3 +129,84 @@ async def test_a_failure_of_tls_behind_a_proxy_is_one_sentence(
         for _ in range(3):
             await asyncio.sleep(0)
     assert caplog.records == []
+
+
+# ------------------------------------------------------------------------------ SOCKS
+
+
+class SocksProxy:
+    """A SOCKS5 proxy (RFC 1928, 1929) that connects every name to this machine."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.user = self.password = b""
+        self.port = 0
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, count = await reader.readexactly(2)
+        methods = await reader.readexactly(count)
+        writer.write(b"\x05\x02" if 2 in methods else b"\x05\x00")
+        if 2 in methods:
+            _, length = await reader.readexactly(2)
+            self.user = await reader.readexactly(length)
+            self.password = await reader.readexactly((await reader.readexactly(1))[0])
+            writer.write(b"\x01\x00")
+        _, _, _, kind = await reader.readexactly(4)
+        assert kind == 3, "the proxy resolves the name"
+        name = await reader.readexactly((await reader.readexactly(1))[0])
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        self.names.append(name.decode())
+        behind = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(copy(reader, behind[1]))
+            tasks.create_task(copy(behind[0], writer))
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+        writer.close()
+
+
+@asynccontextmanager
+async def socks_proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SocksProxy]:
+    proxy = SocksProxy()
+    async with await asyncio.start_server(proxy.answer, "127.0.0.1", 0) as server:
+        proxy.port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("ALL_PROXY", f"socks5h://us%40er:word@127.0.0.1:{proxy.port}")
+        yield proxy
+
+
+async def test_a_socks_proxy_carries_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def echo(client: Any) -> None:
+        await client.send(await client.recv())
+
+    async with serve(echo, "127.0.0.1", 0) as server, socks_proxy(monkeypatch) as proxy:
+        port = server.sockets[0].getsockname()[1]
+        connection = await dial(DialTarget(f"ws://voice.invalid:{port}/", {}))
+        try:
+            await connection.send(["hello"])
+            assert await anext(aiter(connection)) == "hello"
+        finally:
+            await connection.close()
+        assert (proxy.user, proxy.password) == (b"us@er", b"word")
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://voice.invalid:{port}/")
+            assert answer.status_code == httpx.codes.UPGRADE_REQUIRED
+    assert proxy.names == ["voice.invalid"] * 2
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+async def test_a_proxy_that_does_not_answer_is_named(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{kind}://127.0.0.1:1")
+    with pytest.raises(DialFailed, match=r"The proxy set for voice\.invalid does not answer"):
+        await dial(DialTarget(URL, {}))
+
+
+def test_a_socks_proxy_without_its_package_names_the_command() -> None:
+    failed = Peer(DialTarget(URL, {})).unreachable(ImportError("python-socks is required"), 1.0)
+    assert failed.hint.endswith("pip install 'voicechat[socks]'")

@@ -56,6 +56,7 @@ class AssistantItems:
         self._on_answered = on_answered
         self._playout = Playout()
         self._cuts: deque[list[SpokenItem]] = deque()
+        self._unplayed = ("", 0.0)
         self._unheard: dict[str, list[str]] = {}
 
     @property
@@ -88,10 +89,19 @@ class AssistantItems:
     def audio(self, event: events.AudioDelta) -> None:
         """Add audio to an item."""
         if not (self.speaker and event.pcm):
+            self._unplayed = (
+                event.response_id,
+                self.unplayed_ms(event.response_id) + len(event.pcm) * self._ms_per_byte,
+            )
             return
         spoken = self._open_playout(event.response_id, event.item_id)
         if spoken is not None:
             self._buffer.do(self._receive(spoken, event))
+
+    def unplayed_ms(self, response_id: str | None) -> float:
+        """Return the audio (ms) of the newest response that arrived without a speaker."""
+        newest, ms = self._unplayed
+        return ms if newest == response_id else 0.0
 
     def more_audio(self, event: events.AudioDelta) -> effects.Play | None:
         """Add audio to an item that already has some; return None for any other item."""

@@ -470,7 +470,7 @@ _ON: dict[type[Any], _Step] = {
     # tools
     events.ToolArgumentsDelta: _if_alive(lambda c, e: c._tool_calls.arguments(e)),
     events.ToolCallReady: _C._call_ready,
-    events.ToolCallsCancelled: lambda c, e: c._tool_calls.cancelled(e, c._now),
+    events.ToolCallsCancelled: lambda c, e: c._responses.calls_cancelled(e),
     inputs.ToolProgressed: lambda c, e: c._tool_calls.progressed(e),
     inputs.ToolFinished: lambda c, e: (c._tool_pictures if e.pictures else c._tool_calls).finished(
         e, c._now

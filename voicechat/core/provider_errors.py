@@ -23,7 +23,8 @@ _QUIET_COMMANDS = frozenset({
     CommandName.CLEAR_AUDIO,
     CommandName.RETRIEVE_ITEM,
 })  # fmt: skip
-_BUSY = "conversation_already_has_active_response"
+BUSY = "conversation_already_has_active_response"
+"""Code of the error for a request while another response runs."""
 
 
 class ProviderErrors:
@@ -50,7 +51,7 @@ class ProviderErrors:
             self._buffer.do(effects.ItemFetched("", None))
         if event.code in _QUIET_CODES or event.command in _QUIET_COMMANDS:
             return
-        if event.code == _BUSY:
+        if event.code == BUSY:
             self._responses.refused(busy=True)
             return
         if event.command == CommandName.CREATE_RESPONSE:

@@ -45,6 +45,8 @@ class Responses:
         self._turn: Turn | None = None
         self._verbatim: str | None = None
         """Text that the response that is due speaks word for word."""
+        self._answered_calls: set[str] = set()
+        """Calls whose results are the reason for the response that is due."""
         self._hanging = False
         self._answer_due: float | None = None
         self._continuation_due: float | None = None
@@ -61,7 +63,11 @@ class Responses:
     def settle(self, *, free: bool) -> None:
         """Request the response that is due, if the floor is `free`."""
         slot = self._slot
-        if self._tool_calls.take_finished():
+        if not slot.request_due:
+            self._answered_calls.clear()
+        if answered := self._tool_calls.take_finished():
+            if self._answered_calls or not slot.request_due:
+                self._answered_calls |= answered
             slot.request_due = True
         if not self._capabilities.text_input:
             slot.request_due = False
@@ -96,14 +102,29 @@ class Responses:
     @property
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
-        limits = (self._answer_due, self._continuation_due, self._slot.due)
+        limits = (self._answer_due, self._continuation_due, self._due)
         return [at for at in limits if at is not None]
+
+    @property
+    def _due(self) -> float | None:
+        """Deadline (s) of the response. Some end only after the time that their audio takes."""
+        due, slot = self._slot.due, self._slot
+        if due is None or slot.state is not SlotState.RUNNING:
+            return due
+        return due + self._items.unplayed_ms(slot.response_id) / 1000
 
     # ----------------------------------------------------------------- requests
 
     def request(self, on: bool = True) -> None:
         """Request a response when the state permits it; with `on` false, withdraw this."""
         self._slot.request_due = on
+        self._answered_calls.clear()
+
+    def calls_cancelled(self, event: events.ToolCallsCancelled) -> None:
+        """Cancel calls; a response that is due for nothing but their results is not requested."""
+        self._tool_calls.cancelled(event, self._now)
+        if self._answered_calls and self._answered_calls <= set(event.call_ids):
+            self._slot.request_due = False
 
     def say(self, text: str) -> None:
         """Interrupt the response, and request one that speaks this text."""
@@ -120,6 +141,7 @@ class Responses:
     def cancel_request(self) -> None:
         """Withdraw any request for a response, and expect none."""
         self._slot.request_due, self._verbatim = False, None
+        self._answered_calls.clear()
         self._answer_due = self._continuation_due = None
 
     @property
@@ -282,7 +304,7 @@ class Responses:
         if self._continuation_due is not None and self._now >= self._continuation_due:
             self._continuation_due = None
             self._slot.request_due = True
-        due = self._slot.due
+        due = self._due
         return due is not None and self._now >= due and self._expire()
 
     def _expire(self) -> bool:

@@ -293,6 +293,8 @@ class Capabilities:
     """The end of the user's speech is reported."""
     patience_s: float = 7.5
     """Seconds without any frame or pong until the connection counts as dead."""
+    resumes: bool = False
+    """Sessions can be resumed. The provider closes some with 1008 for reasons that pass."""
     opening_factor: float = 1.0
     """Multiplies the time in which a session must open; a server may load its models first."""
     remote_tools: bool = True

@@ -87,7 +87,8 @@ class Batch:
     """The calls of one response."""
 
     open: set[str] = field(default_factory=set)
-    answered: int = 0
+    answered: set[str] = field(default_factory=set)
+    """Ids at the provider of the calls with an answer."""
     response_ended: bool = False
     interrupted: bool = False
 
@@ -212,7 +213,9 @@ class ToolCalls:
             self._answer_repeated(call, event, alive=alive)
             return
         self._seen.add(call.call_id)
-        call.name, call.arguments = event.name or call.name, clean_json(event.arguments)
+        call.name = event.name or call.name
+        # Some servers send the arguments in pieces only.
+        call.arguments = clean_json(event.arguments or call.arguments)
         spec = self._tools.get(call.name)
         call.source = spec.source if spec is not None else ""
         is_full = len(self._open) >= MAX_OPEN_CALLS
@@ -267,7 +270,7 @@ class ToolCalls:
             output = (call.output or LOST) if same else USED_ID
             self._send(call, commands.ToolResult(event.call_id, output, event.name, not same))
             batch = self._batches.setdefault(event.response_id, Batch(response_ended=not alive))
-            batch.answered += 1
+            batch.answered.add(event.call_id)
 
     # ----------------------------------------------------------------- the user's word
 
@@ -363,11 +366,11 @@ class ToolCalls:
         if batch is not None:
             batch.response_ended = True
 
-    def take_finished(self) -> bool:
-        """Remove finished batches; return True if one of them needs a follow-up response."""
+    def take_finished(self) -> set[str]:
+        """Remove finished batches; return the provider's ids of calls that need a response."""
         finished = [key for key, batch in self._batches.items() if batch.finished]
         batches = [self._batches.pop(key) for key in finished]
-        return any(batch.answered and not batch.interrupted for batch in batches)
+        return {each for batch in batches if not batch.interrupted for each in batch.answered}
 
     def _answer(self, call: ToolCall, state: ToolState, output: str, now: float) -> None:
         carried = call.call_id in self._carried
@@ -391,7 +394,7 @@ class ToolCalls:
             call.elapsed_ms = (now - call.started_at) * 1000
         batch = self._batches[call.response_id]
         batch.open.discard(call.call_id)
-        batch.answered += 1
+        batch.answered.add(call.wire_id)
         batch.interrupted = batch.interrupted or state is ToolState.CANCELLED
         self._buffer.changed(call)
 

@@ -6,10 +6,11 @@ the size and the SHA-256 of the catalog gets its name.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ from voicechat.local_models.model_catalog import RemoteFile
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+Pause = Callable[[float], Awaitable[object]]
+"""Waits some seconds before another connection."""
 
 ATTEMPTS = 8
 """Connections for one file, the first included."""
@@ -35,13 +39,14 @@ class _CutConnection(Exception):
     """A failure after which another connection may help."""
 
 
-def make_client() -> httpx.Client:
+def make_client() -> httpx.AsyncClient:
     """Return a client that honors HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
+    It tries the addresses of a name in parallel, which a synchronous client does not.
     Raises `ConnectError` when one of them cannot be used.
     """
     try:
-        return httpx.Client(
+        return httpx.AsyncClient(
             follow_redirects=True,
             max_redirects=5,
             timeout=_TIMEOUT,
@@ -60,11 +65,11 @@ class FileDownload:
 
     def __init__(
         self,
-        client: httpx.Client,
+        client: httpx.AsyncClient,
         file: RemoteFile,
         path: Path,
         report: Callable[[int], None] = lambda _: None,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._client = client
         self._file = file
@@ -77,7 +82,7 @@ class FileDownload:
         self._digest: _Hash = hashlib.sha256()
         self._present = 0
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """Download the file unless it is there already.
 
         Raises `ConnectError` when the server cannot be reached or sends another file, `OSError`
@@ -91,9 +96,9 @@ class FileDownload:
             self._path.unlink()
         for attempt in range(ATTEMPTS):
             if attempt:
-                self._pause(min(2.0 ** (attempt - 1), _LONGEST_PAUSE_S))
+                await self._pause(min(2.0 ** (attempt - 1), _LONGEST_PAUSE_S))
             try:
-                self._continue()
+                await self._continue()
             except _CutConnection as failure:
                 problem = str(failure)
                 continue
@@ -101,13 +106,13 @@ class FileDownload:
             return
         raise ConnectError(f"The download from {self._host} failed: {problem}.", _MIRROR_HINT)
 
-    def _continue(self) -> None:
+    async def _continue(self) -> None:
         """Complete the partial file over one connection, and check it."""
         self._measure()
         resumed = self._present > 0
         if self._present < self._file.size:
             try:
-                self._receive()
+                await self._receive()
             except httpx.TransportError as error:
                 self._give_up_offline(error)
                 raise _CutConnection(_reason(error)) from None
@@ -142,25 +147,25 @@ class FileDownload:
         self._present = 0
         self._report(0)
 
-    def _receive(self) -> None:
+    async def _receive(self) -> None:
         headers = {"Range": f"bytes={self._present}-"} if self._present else {}
-        with self._client.stream("GET", self._file.url, headers=headers) as response:
+        async with self._client.stream("GET", self._file.url, headers=headers) as response:
             self._check_status(response)
             if response.status_code == 200:
                 self._start_over()
             length = response.headers.get("Content-Length", "")
             if length.isdecimal() and self._present + int(length) != self._file.size:
                 raise self._wrong_file(f"its size is not {self._file.size:,} bytes")
-            self._store(response.iter_raw())
+            await self._store(response.aiter_raw())
         if self._present > self._file.size:
             self._part.unlink()
             raise self._wrong_file(f"it exceeds {self._file.size:,} bytes")
 
-    def _store(self, pieces: Iterator[bytes]) -> None:
+    async def _store(self, pieces: AsyncIterator[bytes]) -> None:
         """Append the pieces to the partial file, until it exceeds its size."""
         with self._part.open("r+b" if self._present else "wb") as file:
             file.seek(self._present)
-            for piece in pieces:
+            async for piece in pieces:
                 self._has_received = True
                 self._present += len(piece)
                 if self._present > self._file.size:
@@ -212,6 +217,20 @@ def _continues(response: httpx.Response, position: int) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "it did not answer in time"
-    text = " ".join(clean(str(error)).split())[:80].rstrip(". ")
+    number = _system_error(error)
+    text = os.strerror(number) if number else " ".join(clean(str(error)).split())[:80].rstrip(". ")
     text = re.sub(r"\A\[Errno -?\d+\] ", "", text)
     return text or "the connection was closed"
+
+
+def _system_error(error: BaseException) -> int:
+    """Return the number of the system's error that caused this one; 0 if there is none."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            # One error for each address of the name.
+            cause = cause.exceptions[0]
+        if isinstance(cause, OSError) and (cause.errno or 0) > 0:
+            return cause.errno or 0
+        cause = cause.__cause__ or cause.__context__
+    return 0

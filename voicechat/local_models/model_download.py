@@ -5,9 +5,9 @@ Neither a cut connection nor a killed process leaves a half model: the next call
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shutil
-import time
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from voicechat.errors import ConnectError, UsageError, VoicechatError
-from voicechat.local_models.file_download import FileDownload, make_client
+from voicechat.local_models.file_download import FileDownload, Pause, make_client
 from voicechat.local_models.model_catalog import ARCHIVE, LocalModel, ModelFile, RemoteFile
 from voicechat.local_models.model_store import ModelStore
 from voicechat.system.text_table import megabytes
@@ -31,7 +31,7 @@ def download_model(
     store: ModelStore,
     mirror: str | None = None,
     report: Report = lambda _present, _total: None,
-    pause: Callable[[float], None] = time.sleep,
+    pause: Pause = asyncio.sleep,
 ) -> Path:
     """Download a model and install it; return its folder. Does nothing when it is installed.
 
@@ -51,7 +51,7 @@ def download_model(
             folder.mkdir(exist_ok=True)
             try:
                 _check_space(model, store, downloads)
-                _fetch(folder, downloads, report, pause)
+                asyncio.run(_fetch(folder, downloads, report, pause))
             finally:
                 _delete_if_empty(folder)
             if ARCHIVE in downloads:
@@ -62,17 +62,17 @@ def download_model(
         raise VoicechatError(f"{model.id} cannot be stored in {store.folder}: {word}.") from None
 
 
-def _fetch(
+async def _fetch(
     folder: Path,
     downloads: dict[str, RemoteFile],
     report: Report,
-    pause: Callable[[float], None],
+    pause: Pause,
 ) -> None:
     total = sum(file.size for file in downloads.values())
     finished = 0
-    with make_client() as client:
+    async with make_client() as client:
         for name, file in downloads.items():
-            FileDownload(
+            await FileDownload(
                 client,
                 file,
                 folder / name,

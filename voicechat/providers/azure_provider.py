@@ -79,7 +79,10 @@ def dialect_of(name: str, *, entra: bool) -> Dialect:
             dialect, headers = BETA, partial(_beta_headers, headers)
         case _:
             dialect = GENERAL
-    capabilities = replace(dialect.capabilities, transcription_remedy=_TRANSCRIPTION_REMEDY)
+    # Azure accepts semantic_vad, but then never reports the beginning of speech.
+    capabilities = replace(
+        dialect.capabilities, semantic_vad=False, transcription_remedy=_TRANSCRIPTION_REMEDY
+    )
     return replace(dialect, name="azure", headers=headers, capabilities=capabilities)
 
 

@@ -21,6 +21,8 @@ from voicechat.errors import ConnectError, SessionLost, UsageError
 SCHEME = "wyoming://"
 CONNECT_SECONDS = 3.0
 _WRITE_SECONDS = 5.0
+_NEXT_ADDRESS_S = 0.25
+"""Seconds after which the next address of a name is tried, too (RFC 8305)."""
 _LINE_BYTES = 1024 * 1024
 _PART_BYTES = 8 * 1024 * 1024
 """Largest data or payload of one event."""
@@ -75,7 +77,10 @@ class WyomingServer:
         try:
             async with asyncio.timeout(self.connect_seconds):
                 transport, _ = await loop.create_connection(
-                    lambda: protocol, parts.hostname or "", parts.port or 0
+                    lambda: protocol,
+                    parts.hostname or "",
+                    parts.port or 0,
+                    happy_eyeballs_delay=_NEXT_ADDRESS_S,
                 )
         except (OSError, TimeoutError) as error:
             raise ConnectError(

@@ -169,6 +169,8 @@ class ConnectionLoop:
         self._is_new_peer = False
         self._sessions_created = 0
         self._seeds = seeds
+        self._resumes = False
+        """The provider of the open connection can resume sessions."""
         self._shortened_at: float | None = None
         self._unanswered = 0
         self._is_answering = False
@@ -301,6 +303,7 @@ class ConnectionLoop:
     async def _live(self, codec: Codec, connection: Connection) -> ConnectionLost | None:
         """Use one connection until it ends; return the reason, None if it was ended on request."""
         self.codec, self.connection = codec, connection
+        self._resumes = codec.capabilities.resumes
         self.outbox = asyncio.Queue(OUTBOX)
         self._expiry = SessionExpiry(time.monotonic())
         self._is_answering = False
@@ -353,7 +356,7 @@ class ConnectionLoop:
                 self._parts_refused += 1
                 return True
             return lost.retry or bool(self._handle and lost.close_code in _OF_A_HANDLE)
-        if lost.close_code == _POLICY and self._handle:
+        if lost.close_code == _POLICY and self._resumes:
             return self._may_resume()
         if lost.retry or lost.close_code not in _UNACCEPTABLE or not self._seeds:
             return lost.retry

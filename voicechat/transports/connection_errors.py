@@ -22,10 +22,11 @@ from websockets.exceptions import (
 from websockets.http11 import Response
 
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, KeyMissing, SessionLost, VoicechatError
+from voicechat.errors import SOCKS_HINT, ConnectError, KeyMissing, SessionLost, VoicechatError
 from voicechat.system.dial_target import DialTarget
 from voicechat.transports.refusal_reasons import refusal
 
+_PROXY_HINT = "Check HTTPS_PROXY and ALL_PROXY."
 _LONGEST_WAIT = 60.0
 _LONGEST_QUOTE = 200
 
@@ -95,6 +96,8 @@ class Peer:
         self.has_key = bool(secrets)
         self._path = clean(parts.path) if self.port else ""
         self._key_variable = endpoint.key_variable
+        self.has_proxy = False
+        """A proxy is used to reach the peer."""
 
     @property
     def is_local(self) -> bool:
@@ -167,12 +170,19 @@ class Peer:
         if isinstance(failure, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
             return self._closed_early()
         if isinstance(failure, OSError):
-            return DialFailed(
-                f"No server answers at {self.host} port {self.port}.",
-                "Check the address, and that the server runs.",
-                retry=True,
-            )
+            return self._no_server()
         return self._no_socket(failure)
+
+    def _no_server(self) -> DialFailed:
+        if self.has_proxy:
+            return DialFailed(
+                f"The proxy set for {self.host} does not answer.", _PROXY_HINT, retry=True
+            )
+        return DialFailed(
+            f"No server answers at {self.host} port {self.port}.",
+            "Check the address, and that the server runs.",
+            retry=True,
+        )
 
     def _closed_early(self) -> DialFailed:
         return DialFailed(f"{self.host} closed the connection before it answered.", retry=True)
@@ -190,7 +200,9 @@ class Peer:
         if isinstance(failure, InvalidProxy | ImportError):
             return DialFailed(
                 f"The proxy set for {self.host} cannot be used.",
-                "Check HTTPS_PROXY and ALL_PROXY; SOCKS needs the package python-socks[asyncio].",
+                _PROXY_HINT
+                if isinstance(failure, InvalidProxy)
+                else f"For SOCKS, a part is not installed. {SOCKS_HINT}",
             )
         if isinstance(failure, ProxyError):
             return DialFailed(f"The proxy refused the connection to {self.host}.", retry=True)

@@ -73,6 +73,12 @@ _KINDS = (
         "Check --model.",
     ),
     _Kind(
+        _any_of(r"beta_api_shape_disabled", r"realtime beta api is no longer"),
+        ConnectError,
+        "{host} no longer takes the protocol of the beta",
+        "Leave out --wire beta.",
+    ),
+    _Kind(
         _any_of(
             r"api[_ -]?key (is )?(not valid|not found|invalid|expired|missing)",
             r"(invalid|incorrect|missing|expired)[_ ]api[_ -]?key",

@@ -344,12 +344,14 @@ _SILENT = logging.Logger("voicechat.socket", logging.CRITICAL + 1)
 
 
 async def _open(endpoint: DialTarget, peer: Peer) -> ClientConnection:
+    proxy = None if peer.is_local else proxy_of(endpoint.url)
+    peer.has_proxy = proxy is not None
     socket = await _Dial(
         endpoint.url,
         additional_headers={name: value.reveal() for name, value in endpoint.headers.items()},
         subprotocols=[Subprotocol(_open_text(name)) for name in endpoint.subprotocols] or None,
         user_agent_header=f"voicechat/{__version__}",
-        proxy=None if peer.is_local else proxy_of(endpoint.url),
+        proxy=proxy,
         compression=None,
         max_size=LARGEST_FRAME,
         open_timeout=None,

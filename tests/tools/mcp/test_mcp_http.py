@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -262,3 +263,68 @@ async def test_a_server_that_was_ready_is_tried_again_as_long_as_a_new_one(
             "It answered 503",
             "It is ready now,",
         ]
+
+
+FORGOTTEN = {
+    "as specified": Answer(404),
+    "python": Answer(404, '{"jsonrpc": "2.0", "id": "server-error", "error":'
+                     ' {"code": -32600, "message": "Session not found"}}'),
+    "typescript": Answer(400, '{"jsonrpc": "2.0", "id": null, "error":'
+                         ' {"code": -32000, "message": "Bad Request: No valid session ID"}}'),
+    "rust": Answer(401, "Unauthorized: Session not found", "text/plain"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("server", FORGOTTEN)
+async def test_a_call_in_a_session_that_the_server_forgot_is_sent_in_another_one(
+    server: str, tmp_path: Path
+) -> None:
+    sessions = 0
+
+    def serve(request: Request) -> Answer | None:
+        nonlocal sessions
+        if '"initialize"' in request.body:
+            sessions += 1
+            return stub.answer(request)._replace(headers=(f"Mcp-Session-Id: s{sessions}",))
+        known = request.headers.get("mcp-session-id")
+        if '"tools/call"' in request.body and known == f"s{forgotten}":
+            return FORGOTTEN[server]
+        return None
+
+    forgotten = 0
+    async with (
+        mcp_stub(override=serve) as stub,
+        running_servers(tmp_path, ServerConfig("stub", url=stub.url)) as rig,
+    ):
+        # More often than a server that ends may be restarted.
+        for forgotten in range(1, mcp_servers.RESTARTS + 3):
+            assert (await rig.call("stub__nod")).output == "nods"
+            assert sessions == forgotten + 1
+        assert rig.reported == []
+
+
+async def test_an_error_that_speaks_of_a_session_is_not_repeated(tmp_path: Path) -> None:
+    error = {"code": -32000, "message": "No such session."}
+
+    def serve(request: Request) -> Answer | None:
+        if '"tools/call"' in request.body:
+            answer = {"jsonrpc": "2.0", "id": json.loads(request.body)["id"], "error": error}
+            return Answer(200, json.dumps(answer))
+        return Answer(404) if request.method == "GET" else None
+
+    async with mcp_stub(override=serve) as stub:
+        async with running_servers(tmp_path, ServerConfig("stub", url=stub.url)) as rig:
+            assert "No such session" in (await rig.call("stub__nod")).output
+        assert len(stub.messages("tools/call")) == 1
+
+
+@pytest.mark.parametrize("cursor", ["8", ""])
+async def test_a_server_that_repeats_its_first_page_is_read_once(
+    cursor: str, tmp_path: Path
+) -> None:
+    page = {"tools": [{"name": "nod", "inputSchema": {}}], "nextCursor": cursor}
+    async with mcp_stub(results={"tools/list": page}) as stub:
+        async with running_servers(tmp_path, ServerConfig("stub", url=stub.url)) as rig:
+            assert rig.names() == ["stub__nod"]
+            assert rig.reported == []
+        assert len(stub.messages("tools/list")) == 2

@@ -30,6 +30,7 @@ def answer_to(method, params):
         if reply.get("id") == "q":
             return reply
 
+visited = False
 for line in sys.stdin:
     message = json.loads(line)
     if "id" not in message:
@@ -42,7 +43,8 @@ for line in sys.stdin:
             "serverInfo": {"name": "asks", "version": "1"},
         })
     elif message["method"] == "tools/list":
-        tools = [{"name": name, "inputSchema": {}} for name in ("ask", "open", "sample", "offered")]
+        names = ("ask", "open", "sample", "offered", "visit")
+        tools = [{"name": name, "inputSchema": {}} for name in names]
         send(id=message["id"], result={"tools": tools})
     elif message["method"] == "tools/call":
         name = message["params"]["name"]
@@ -62,6 +64,21 @@ for line in sys.stdin:
             })
         elif name == "sample":
             reply = answer_to("sampling/createMessage", {"messages": [], "maxTokens": 9})
+        elif name == "visit":
+            if not visited:
+                page = {
+                    "mode": "url", "message": "Link your account.", "elicitationId": "e9",
+                    "url": "https://example.com/link",
+                }
+                send(id=message["id"], error={
+                    "code": -32042, "message": "Visit the page.", "data": {"elicitations": [page]},
+                })
+                visited = True
+                if message["params"]["arguments"].get("reports"):
+                    done = {"elicitationId": "e9"}
+                    send(method="notifications/elicitation/complete", params=done)
+                continue
+            reply = "visited"
         else:
             reply = offered
         send(id=message["id"], result={"content": [{"type": "text", "text": json.dumps(reply)}]})
@@ -112,6 +129,38 @@ async def test_a_server_asks_the_user_without_a_deadline(
         call = await asked(rig, questions, "asks__ask")
         call.cancel()
         await rig.until(lambda: not questions.waiting)
+
+
+@pytest.mark.parametrize("end", ["reported", "told", "declined"])
+async def test_a_call_that_needs_a_visit_to_a_page_is_sent_again(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    async def open_page(url: str) -> str:
+        opened.append(url)
+        return ""
+
+    monkeypatch.setattr(mcp_elicitation, "open_in_browser", open_page)
+    questions = Questions(lambda notice: None)
+    async with running_servers(tmp_path, SERVER, questions=questions) as rig:
+        arguments = json.dumps({"reports": end == "reported"})
+        call = asyncio.create_task(rig.call("asks__visit", arguments))
+        await rig.until(lambda: bool(questions.waiting))
+        assert questions.waiting[0].url == "https://example.com/link"
+        questions.answer(questions.waiting[0].number, "")
+        if end != "reported":
+            await rig.until(lambda: [each.number for each in questions.waiting] == [2])
+            assert "Are you done" in questions.waiting[0].message
+            settle = questions.decline if end == "declined" else lambda n: questions.answer(n, "")
+            settle(2)
+        outcome = await call
+        assert opened == ["https://example.com/link"]
+        assert questions.waiting == ()
+        if end == "declined":
+            assert "The user did not do it." in outcome.output
+        else:
+            assert outcome.output == '"visited"'
 
 
 async def test_sampling_is_refused_and_reported(tmp_path: Path) -> None:

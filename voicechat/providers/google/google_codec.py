@@ -5,7 +5,8 @@ answers whatever ends a turn. `google_turns` turns that into responses and items
 the frames of the commands.
 
 History is sent as content before any live input. A typed message waits for `CreateResponse`,
-unless a response runs: then it is sent at once, which ends the response.
+unless a response runs: then it is sent at once, which ends the response. A model that takes content
+only as history gets later messages with the next typed one.
 
 Sources: Gemini API reference, "Live API - WebSockets" (client messages); guides "Session
 management" and "Live API capabilities".
@@ -16,6 +17,7 @@ from __future__ import annotations
 import re
 import secrets
 from binascii import b2a_base64
+from collections import deque
 from dataclasses import replace
 
 import msgspec
@@ -67,6 +69,9 @@ SHORTEST_TURN_MS = 150.0
 SLOW_PONGS_S = 45.0
 """Pongs take 8 to 30 s while the connection works."""
 
+MOST_HELD = 32
+"""Most messages that wait for the next typed one; the oldest ones are dropped."""
+
 _DECLARATION = re.compile(r"function_?declarations\[(\d{1,4})\]", re.IGNORECASE)
 """Place of a tool in the reason of a closed connection, such as
 `BidiGenerateContentRequest.setup.tools[0].function_declarations[3].parameters: …`."""
@@ -113,6 +118,7 @@ class GoogleCodec:
             clear_output=False,
             remote_tools=False,
             speech_end=False,
+            resumes=True,
             patience_s=SLOW_PONGS_S,
             pictures=(Kind.PNG, Kind.JPEG, Kind.WEBP),
             tool_pictures=False,
@@ -131,6 +137,8 @@ class GoogleCodec:
         self._heard = AudioFormat(rate=INPUT_RATE)
         self._seeding = False
         self._typed: CreateMessage | None = None
+        self._held: deque[str] = deque(maxlen=MOST_HELD)
+        """Texts for a model that takes no content any more."""
         self._unsent: list[bytes] | None = None
         """Audio of a manual turn that was not sent yet; None during a sent turn or with VAD."""
         self._calls = OpenCalls(cancelled_by_input=its.cancels_calls)
@@ -296,7 +304,7 @@ class GoogleCodec:
         self._turns.typed(message.item_id)
         frames = self._flush()
         if message.role != "user":
-            return [*frames, _content(message)]
+            return [*frames, *self._note(message)]
         if self._turns.response is not None or self.at_once:
             return [*frames, *self._end_history(), *self._say(message)]
         self._typed = message
@@ -305,7 +313,15 @@ class GoogleCodec:
     def _flush(self) -> list[str | bytes]:
         """Send a waiting message as history."""
         message, self._typed = self._typed, None
-        return [_content(message)] if message is not None else []
+        return self._note(message) if message is not None else []
+
+    def _note(self, message: CreateMessage) -> list[str | bytes]:
+        """Send a message that asks for no answer, or hold it until one does."""
+        if self._seeding or self._its.takes_content:
+            return [_content(message)]
+        if message.role != "assistant" and message.text:
+            self._held.append(message.text)
+        return []
 
     def _end_history(self) -> list[str | bytes]:
         begun, self._seeding = self._seeding, False
@@ -317,7 +333,9 @@ class GoogleCodec:
         if self._its.generation < 3:
             return [_content(message, complete=True)]
         # The server answers text only, so a picture needs some.
-        message = replace(message, text=message.text or "(This is a picture.)")
+        text = message.text or "(This is a picture.)"
+        message = replace(message, text="\n\n".join([*self._held, text]))
+        self._held.clear()
         if message.picture is None:
             return [_live({"text": message.text})]
         # Live text does not see a picture that was sent as live video before it.
@@ -336,7 +354,11 @@ class GoogleCodec:
             return frames
         self._turns.pending = True
         self._calls.note_input()
-        return [*frames, encode({"clientContent": {"turnComplete": True}})]
+        if self._its.takes_content:
+            return [*frames, encode({"clientContent": {"turnComplete": True}})]
+        text = "\n\n".join(self._held) or "(Please go on.)"
+        self._held.clear()
+        return [*frames, _live({"text": text})]
 
     def _answer(self, result: ToolResult) -> list[str | bytes]:
         name = self._calls.take(result.call_id, result.name)

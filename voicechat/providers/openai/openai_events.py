@@ -47,6 +47,7 @@ from voicechat.providers.json_fields import (
 from voicechat.providers.openai import openai_mcp as mcp
 from voicechat.providers.openai import openai_responses as replies
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of, usage_of
+from voicechat.providers.openai.openai_refusals import told_by
 
 FATAL = frozenset({"session_expired", "max_duration", "invalid_api_key"})
 """Error codes (or types) after which the server closes the connection ("Error handling")."""
@@ -128,6 +129,8 @@ def error_event(state: OpenAIState, frame: Frame) -> Iterable[ProviderError]:
     )
     param = text_or_none(error.get("param"))
     command = named_in(as_text(error.get("event_id")))
+    if command is None and code is None:
+        command, code = told_by(message or "")
     if command is None and state.updates and (param or "").startswith("session"):
         command = CommandName.UPDATE_SESSION
     yield ProviderError(

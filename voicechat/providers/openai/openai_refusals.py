@@ -1,4 +1,4 @@
-"""Refused settings: the part of a session object that an error names.
+"""Errors that say little: the part of a session object that an error is about, or its command.
 
 Source: OpenAI Realtime API reference, server event `error` (`param`), which holds a path such as
 `session.tools[2].parameters` or `session.audio.output.voice`.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from voicechat.core.commands import CommandName
+from voicechat.core.provider_errors import BUSY
 from voicechat.core.settings_updates import TOOLS
 from voicechat.providers.json_fields import as_list, as_text, fields
 from voicechat.providers.openai.openai_parts import Message
@@ -35,7 +37,22 @@ _SETTINGS = {
 }
 """Wire name -> setting."""
 
+_TOLD: tuple[tuple[re.Pattern[str], CommandName | None, str | None], ...] = (
+    (re.compile(r"already has an active response"), None, BUSY),
+    (re.compile(r"no active response"), CommandName.CANCEL_RESPONSE, None),
+    (re.compile(r"already shorter than|can be truncated"), CommandName.TRUNCATE_ITEM, None),
+)
+"""Wordings of errors, with their command or code. The beta and some servers name neither."""
+
 _TOOL = re.compile(r"\btools(?:\[(\d{1,4})\]|\.(\d{1,4}))?")
+
+
+def told_by(message: str) -> tuple[CommandName | None, str | None]:
+    """Return the command and the code of an error that has only a message, as far as it tells."""
+    for wording, command, code in _TOLD:
+        if wording.search(message):
+            return command, code
+    return None, None
 
 
 def refused_part(param: str, session: Message) -> str | None:

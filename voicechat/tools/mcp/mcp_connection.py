@@ -21,6 +21,7 @@ from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_elicitation import elicit
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
 from voicechat.tools.mcp.mcp_oauth import SignIn, has_key
+from voicechat.tools.mcp.mcp_page_visits import PageVisits
 from voicechat.tools.mcp.mcp_stdio import stdio
 from voicechat.tools.mcp.mcp_text import pictures, progress_text, result_text
 from voicechat.tools.registry import RunningCall, ToolError, current_call
@@ -50,8 +51,8 @@ MAX_PAGES = 20
 
 _MODULES = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscriptions")
 
-_SESSION_GONE = 32600
-"""The SDK's error code for an HTTP session that has ended on the server."""
+_OF_A_SESSION = {400, 401, 404, 410}
+"""Statuses with which servers refuse a message of a session that they do not know any more."""
 
 NOT_INSTALLED = ConnectError(
     "MCP servers need a part that is not installed.", "Type: pip install 'voicechat[mcp]'"
@@ -60,6 +61,10 @@ NOT_INSTALLED = ConnectError(
 
 class NotReady(ConnectError):
     """The server does not answer; it may do so later."""
+
+
+class SessionGone(ToolError):
+    """The server forgot the session, for example because it restarted; the call did not run."""
 
 
 class _EndedEarly(ConnectError):
@@ -92,10 +97,13 @@ class McpConnection:
         self._on_tools = on_tools
         self._client: Client | None = None
         self._list_changed = asyncio.Event()
+        self._visits = PageVisits(config.source, questions)
         self._ended = False
         self._status = 0
         self.printed = OutputTail()
         """Standard error of the server, and lines of its standard output that are no messages."""
+        self.is_session_gone = False
+        """The connection ended because the server forgot its session."""
         self.protocol = ""
         """The negotiated version of MCP, once connected."""
         self.unused: tuple[str, ...] = ()
@@ -184,28 +192,34 @@ class McpConnection:
 
         found: list[types.Tool] = []
         cursor = None
+        seen: set[str] = set()
         has_tools = client.server_capabilities.tools is not None
         for _ in range(MAX_PAGES):
             try:
                 async with asyncio.timeout(None if has_tools else UNDECLARED_LIST_S):
                     page = await client.list_tools(cursor=cursor)
             except MCPError as problem:
-                if has_tools and problem.code != METHOD_NOT_FOUND:
+                if has_tools and problem.code != METHOD_NOT_FOUND and not seen:
                     raise
                 break  # tools are optional; a server may offer only prompts or resources
             except TimeoutError:
                 break
-            found += page.tools
+            names = {tool.name for tool in found}
+            # A server that knows no cursors sends its first page again.
+            found += page.tools if not seen else [t for t in page.tools if t.name not in names]
             cursor = page.next_cursor
-            if not cursor:
+            if cursor is None or cursor in seen:
                 break
+            seen.add(cursor)
         return found
 
     async def _on_message(self, message: object) -> None:
-        from mcp_types import ToolListChangedNotification
+        from mcp_types import ElicitCompleteNotification, ToolListChangedNotification
 
         if isinstance(message, ToolListChangedNotification):
             self._list_changed.set()
+        elif isinstance(message, ElicitCompleteNotification):
+            self._visits.ended(message.params.elicitation_id)
 
     async def _refresh_on_change(self, client: Client) -> None:
         """Read the list again whenever it changed, until the connection is over."""
@@ -281,10 +295,24 @@ class McpConnection:
             if call is not None:
                 call.progressed(progress_text(progress, total, message))
 
-        try:
+        async def send() -> types.CallToolResult:
+            self._status = 0
             # `mcp_answers` removes the schemas of results: the server's own patterns do not run.
             return await client.call_tool(name, arguments, progress_callback=on_progress)
+
+        try:
+            try:
+                return await send()
+            except MCPError as problem:
+                with self._user_deciding():
+                    if not await self._visits.visit(problem):
+                        raise
+            return await send()
         except MCPError as problem:
+            if self._forgot_session(problem):
+                self.is_session_gone = True
+                self.end()  # the next connection starts a new session
+                raise SessionGone(self._reason(problem)) from None
             raise ToolError(self._reason(problem)) from None
         except ValidationError:
             raise ToolError(f"The answer of the {self._config.source} is not valid.") from None
@@ -294,12 +322,18 @@ class McpConnection:
     async def _elicit(
         self, context: ClientRequestContext, params: types.ElicitRequestParams
     ) -> types.ElicitResult:
-        """Ask the user; the deadlines of the running calls are suspended."""
+        """Ask the user."""
         assert self._questions is not None
+        with self._user_deciding():
+            return await elicit(self._questions, self._config.source, params)
+
+    @contextmanager
+    def _user_deciding(self) -> Iterator[None]:
+        """Suspend the deadlines of the running calls."""
         with ExitStack() as waits:
             for call in self._calls:
                 waits.enter_context(call.waiting_for_user())
-            return await elicit(self._questions, self._config.source, params)
+            yield
 
     def _connect_error(self, problem: Exception) -> ConnectError:
         """Return the reason as a sentence, unwrapped from the SDK's exception groups."""
@@ -338,12 +372,17 @@ class McpConnection:
 
         return getattr(problem, "code", None) == CONNECTION_CLOSED
 
+    def _forgot_session(self, problem: Exception) -> bool:
+        from mcp_types import INTERNAL_ERROR
+
+        # The SDK's own error for an answer without a message.
+        is_bare = getattr(problem, "code", None) == INTERNAL_ERROR and self._status == 401
+        return self._status in _OF_A_SESSION and (is_bare or "session" in str(problem).lower())
+
     def _reason(self, problem: Exception) -> str:
         source = self._config.source
         if self._is_closed(problem) and not self._config.url:
             return f"The {source} ended before it answered; the call may or may not have run."
-        if self._config.url and getattr(problem, "code", None) == _SESSION_GONE:
-            self.end()  # the next connection starts a new session
         verb = "gave no answer" if self._is_closed(problem) else "refused"
         return f"The {source} {verb}: {clean(str(problem))}"
 

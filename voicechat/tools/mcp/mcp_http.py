@@ -83,14 +83,17 @@ async def http(
 ) -> AsyncIterator[TransportStreams]:
     """Connect to the server. Enter and leave in one task.
 
-    on_error_status: called with the status code of every error response of the address itself.
+    on_error_status: called with the status code of every error response to a message.
     sign_in: opens the browser when the server wants a sign-in.
     """
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
     async def on_response(response: httpx2.Response) -> None:
-        if response.status_code >= 400 and str(response.request.url) == address:
+        request = response.request
+        # Not the optional stream of events, which many servers refuse.
+        is_message = request.method == "POST" and str(request.url) == address
+        if response.status_code >= 400 and is_message:
             on_error_status(response.status_code)
         _limit_size(response)
 

@@ -24,7 +24,7 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import ConnectError
 from voicechat.system.text_table import counted
-from voicechat.tools.mcp.mcp_connection import McpConnection, NotReady
+from voicechat.tools.mcp.mcp_connection import McpConnection, NotReady, SessionGone
 from voicechat.tools.mcp.mcp_pins import Pins
 from voicechat.tools.mcp.mcp_text import Definition, definitions
 from voicechat.tools.registry import Tool, ToolError
@@ -44,6 +44,9 @@ _PAUSES_S = (0.2, 1.0, 3.0)
 
 START_PAUSES_S = (2.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds before each further attempt to start a server that does not answer."""
+
+SESSION_S = 15.0
+"""Seconds in which a server starts a session in place of one that it forgot."""
 
 MAX_MESSAGES = 20
 """Messages about one server in a session, so that it cannot flood the screen."""
@@ -164,6 +167,8 @@ class _Server:
         self._reported: set[str] = set()
         self._ready = False
         """The present connection has listed its tools."""
+        self._up = asyncio.Event()
+        """Set while a connection is ready."""
         self._ready_before = False
         self._is_late = False
         """The user knows that the server does not answer."""
@@ -205,6 +210,8 @@ class _Server:
         pauses = iter(START_PAUSES_S)
         while True:
             reason = await self._connect()
+            if self._connection is not None and self._connection.is_session_gone:
+                continue
             if self._ready:
                 pauses = iter(START_PAUSES_S)
             elif isinstance(reason, NotReady):
@@ -231,6 +238,7 @@ class _Server:
     async def _connect(self) -> ConnectError:
         """Run one connection; returns the reason for its end."""
         self._ready = False
+        self._up.clear()
         self._connection = McpConnection(
             self.config, self._on_tools, self._questions, self._on_sampling
         )
@@ -253,6 +261,7 @@ class _Server:
         if self._is_late:
             self._report(f"It is ready now, with {counted(len(self.tools), 'tool')}.")
         self._ready, self._ready_before, self._is_late = True, True, False
+        self._up.set()
         self._set_state("ready")
         self.settled.set()
 
@@ -294,6 +303,15 @@ class _Server:
         parsed = _object(arguments)
         # A changed tool runs only after the user saw the difference and allowed the call.
         self.accept(definition.offered_as)
+        try:
+            return await self._connection.call(definition.name, parsed)
+        except SessionGone:
+            self._up.clear()
+            try:
+                async with asyncio.timeout(SESSION_S):
+                    await self._up.wait()
+            except TimeoutError:
+                raise ToolError(f"The {self.config.source} is not running.") from None
         return await self._connection.call(definition.name, parsed)
 
     def _set_state(self, state: str, problem: str = "") -> None:
