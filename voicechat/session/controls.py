@@ -36,7 +36,9 @@ from voicechat.session.updates import (
 from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
+    from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
@@ -46,7 +48,9 @@ SUMMARY = (
 )
 
 
-KEY_TYPED = "Your message seems to contain a key. The model gets it; a recording shows *** instead."
+KEY_TYPED = (
+    "Your message seems to contain a key. The model gets it; recording and history show ***."
+)
 KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
@@ -63,6 +67,8 @@ class SessionControls(SessionView):
         self._tasks: asyncio.TaskGroup | None = None
         """Tasks that read images and make summaries; None while the session does not run."""
         self._costs = CostTally(chosen.options.prices)
+        self.history: ConversationLog | None = None
+        """Keeps the conversation in the history; None if it is not kept."""
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
@@ -280,13 +286,31 @@ class SessionControls(SessionView):
 
     def new_conversation(self) -> None:
         """Clear the transcript and start again on a new connection."""
-        self._restart_conversation("Starting a new conversation.")
+        self._begin("Starting a new conversation.", None)
+
+    def continue_conversation(self, stored: StoredConversation) -> None:
+        """File the conversation away and continue this one of the history, or fork it."""
+        self._begin(f"Continuing {stored.row.title}.", stored)
+        self._report_continued(stored)
+
+    def _begin(self, why: str, stored: StoredConversation | None) -> None:
+        self._restart_conversation(why, stored.transcript() if stored else None)
+        if self.history is not None:
+            self.history.begin(stored)
         self._publish_update(Cleared())
         self._handle(inputs.OfferTools(self._tools.specs))
 
+    def _report_continued(self, stored: StoredConversation) -> None:
+        verb = "Forked" if stored.is_fork else "Continuing"
+        self._publish_update(effects.Notice(f'{verb} "{stored.row.title}".'))
+        if not self.capabilities.text_input:
+            text = f"{self.model} takes no text, so it does not know the conversation so far."
+            self._publish_update(effects.Notice(text, effects.Level.WARNING))
+
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message after the item `after` or at the end; return its id. No response."""
-        item_id = f"inserted_{next(self._inserted)}"
+        ids = (f"inserted_{number}" for number in self._inserted)
+        item_id = next(each for each in ids if self.transcript.get(each) is None)
         self._handle(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
 
