@@ -84,6 +84,6 @@ def listing(found: Iterable[FoundConversation]) -> str:
         for row in (each.conversation for each in rows)
     ]
     lines = []
-    for line, each in zip(table(cells), rows, strict=True):
-        lines += [line, *([f"      {each.excerpt}"] if each.excerpt else [])]
+    for line, each in zip(table(cells, indent=0), rows, strict=True):
+        lines += [line, *([f"    {each.excerpt}"] if each.excerpt else [])]
     return "\n".join(lines)

@@ -39,7 +39,7 @@ PREVIEW_CHARACTERS = 400
 """Characters of an item in the preview."""
 
 _KEYS = (
-    ("Enter", "continue"),
+    ("Enter", "open"),
     ("Tab", "turns"),
     ("F2", "rename"),
     ("F4", "export"),
@@ -314,16 +314,20 @@ def _option(found: FoundConversation, now: float, current: str) -> Option:
     mark = "● " if row.id == current else ""
     title = plain(f"{mark}{row.title or 'No title'}", "bold")
     count = f"{row.turns} turn{'' if row.turns == 1 else 's'}"
-    details = plain(f"{age(now - row.changed_at, row.changed_at)} · {count} · {row.model}", QUIET)
+    fork = " · fork" if row.parent_id else ""
+    when = age(now - row.changed_at, row.changed_at)
+    details = plain(f"{when} · {count} · {row.model}{fork}", QUIET)
     lines = [title, details, *([plain(found.excerpt)] if found.excerpt else [])]
     return Option(Content("\n").join(lines), id=row.id)
 
 
 def age(seconds: float, at: float) -> str:
     """Return how long ago something was: "5 min ago", or its day after a week."""
+    if seconds < 60:
+        return "just now"
     for unit, length, most in (("min", 60, 3600), ("h", 3600, 86_400), ("d", 86_400, 604_800)):
         if seconds < most:
-            return f"{max(0, int(seconds // length))} {unit} ago"
+            return f"{int(seconds // length)} {unit} ago"
     return local_time(at)[:10]
 
 

@@ -28,7 +28,7 @@ class LineSheet(ModalScreen[str]):
         with Vertical(id="line") as box:
             box.border_title = Content(self._heading)
             box.border_subtitle = Content("Enter accepts · Esc cancels")
-            yield Input(self._value, id="line-input", compact=True)
+            yield Input(self._value, id="line-input", compact=True, select_on_focus=False)
 
     @on(Input.Submitted)
     def _submitted(self, message: Input.Submitted) -> None:
