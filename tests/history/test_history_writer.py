@@ -68,15 +68,15 @@ def test_a_full_disk_is_reported_once_and_the_rest_is_saved_later(
     monkeypatch.setattr(database, "connect", small)
     monkeypatch.setattr(history_writer, "RETRY_S", 0.01)
     writer = HistoryWriter(path, on_failure=reports.append)
-    for number in range(1, 30):
-        writer.put(*turn(number, "x" * 20_000))
-        writer.wait_saved(0.05)
+    for number in range(1, 10):
+        writer.put(*turn(number, "x" * 60_000))
+        writer.wait_saved(0.02)
     assert reports == ["no space left on device"]
     limit[0] = 100_000
-    writer.put(*turn(30, "the last one"))
+    writer.put(*turn(10, "the last one"))
     assert writer.wait_saved(SOON_S)
     writer.close(SOON_S)
-    assert len(texts(path)) == 30
+    assert len(texts(path)) == 10
     assert len(reports) == 1
 
 

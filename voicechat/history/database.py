@@ -104,6 +104,8 @@ def _protect(path: Path) -> None:
     try:
         descriptor = os.open(path, flags, 0o600)
     except PermissionError:
+        if not path.exists():
+            raise
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         status = os.fstat(descriptor)
