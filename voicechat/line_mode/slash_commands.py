@@ -259,6 +259,11 @@ COMMANDS: Mapping[str, Command] = {
         "delete the last exchange", _delete_last, available=command_choices.has_entries
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
+    "/history": Command(
+        "show past conversations, search them, or continue one",
+        lambda s, argument: s.request_history(argument),
+        "[WORDS|ID]",
+    ),
     "/new": Command(
         "start a new conversation",
         _without_argument(lambda s: s.new_conversation()),

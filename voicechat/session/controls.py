@@ -18,6 +18,7 @@ from voicechat.core.items import Role, Transcript, Usage
 from voicechat.core.settings import Capabilities, Permission, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
+from voicechat.history.history_rows import ID_LENGTH
 from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.costs import CostTally
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
@@ -27,6 +28,7 @@ from voicechat.session.updates import (
     Cleared,
     CopyRequested,
     HelpRequested,
+    HistoryRequested,
     ModeChanged,
     ModelChanged,
     Report,
@@ -36,7 +38,9 @@ from voicechat.session.updates import (
 from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
+    from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
@@ -46,7 +50,9 @@ SUMMARY = (
 )
 
 
-KEY_TYPED = "Your message seems to contain a key. The model gets it; a recording shows *** instead."
+KEY_TYPED = (
+    "Your message seems to contain a key. The model gets it; recording and history show ***."
+)
 KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
@@ -63,10 +69,12 @@ class SessionControls(SessionView):
         self._tasks: asyncio.TaskGroup | None = None
         """Tasks that read images and make summaries; None while the session does not run."""
         self._costs = CostTally(chosen.options.prices)
+        self.history: ConversationLog | None = None
+        """Keeps the conversation in the history; None if it is not kept."""
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
-        self._summaries = 0
+        self._reports = 0
         self._wants_hands_free = not chosen.options.push_to_talk
 
     # ----------------------------------------------------------------- what the session provides
@@ -102,8 +110,14 @@ class SessionControls(SessionView):
 
     @property
     def pending(self) -> bool:
-        """True while an image is read or a summary is made."""
-        return bool(self._images.reading or self._summaries)
+        """True while an image or the history is read, or a summary is made."""
+        return bool(self._images.reading or self._reports)
+
+    @property
+    def conversation_id(self) -> str:
+        """Id of the conversation in the history; empty if it is not kept."""
+        kept = self.history is not None and self.history.is_recording
+        return self.history.conversation_id if self.history is not None and kept else ""
 
     @property
     def shown_cost(self) -> str:
@@ -280,13 +294,31 @@ class SessionControls(SessionView):
 
     def new_conversation(self) -> None:
         """Clear the transcript and start again on a new connection."""
-        self._restart_conversation("Starting a new conversation.")
+        self._begin("Starting a new conversation.", None)
+
+    def continue_conversation(self, stored: StoredConversation) -> None:
+        """File the conversation away and continue this one of the history, or fork it."""
+        self._begin(f"Continuing {stored.row.title}.", stored)
+        self._report_continued(stored)
+
+    def _begin(self, why: str, stored: StoredConversation | None) -> None:
+        self._restart_conversation(why, stored.transcript() if stored else None)
+        if self.history is not None:
+            self.history.begin(stored)
         self._publish_update(Cleared())
         self._handle(inputs.OfferTools(self._tools.specs))
 
+    def _report_continued(self, stored: StoredConversation) -> None:
+        verb = "Forked" if stored.is_fork else "Continuing"
+        self._publish_update(effects.Notice(f'{verb} "{stored.row.title}".'))
+        if not self.capabilities.text_input:
+            text = f"{self.model} takes no text, so it does not know the conversation so far."
+            self._publish_update(effects.Notice(text, effects.Level.WARNING))
+
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message after the item `after` or at the end; return its id. No response."""
-        item_id = f"inserted_{next(self._inserted)}"
+        ids = (f"inserted_{number}" for number in self._inserted)
+        item_id = next(each for each in ids if self.transcript.get(each) is None)
         self._handle(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
 
@@ -317,7 +349,7 @@ class SessionControls(SessionView):
     def summarize(self) -> None:
         """Summarize the conversation out of band; the summary is published as a `Report`."""
         if self._tasks is not None:
-            self._summaries += 1
+            self._reports += 1
             self._tasks.create_task(self._publish_summary())
 
     async def _publish_summary(self) -> None:
@@ -327,10 +359,37 @@ class SessionControls(SessionView):
             update = effects.Notice(
                 f"Could not summarize: {_lower_first(error.message)}", effects.Level.WARNING
             )
-        self._summaries -= 1
+        self._reports -= 1
         self._publish_update(update)
 
     # ----------------------------------------------------------------- screen
+
+    def request_history(self, argument: str) -> None:
+        """Show the history, searched for the argument; an id continues that conversation.
+
+        A screen shows it itself; otherwise a `Report` lists it.
+        """
+        if self.themes and len(argument) != ID_LENGTH:
+            self._publish_update(HistoryRequested(argument))
+        elif self._tasks is not None:
+            self._reports += 1
+            self._tasks.create_task(self._answer_from_history(argument))
+
+    async def _answer_from_history(self, argument: str) -> None:
+        from voicechat.session.history_requests import list_or_load
+
+        try:
+            found = await list_or_load(argument, self.history)
+            if not isinstance(found, str):
+                self.continue_conversation(found)
+            elif self.themes:
+                self._publish_update(HistoryRequested(argument))
+            else:
+                self._publish_update(Report("History", found))
+        except VoicechatError as error:
+            notice = effects.Notice(error.message, effects.Level.WARNING, error.hint)
+            self._publish_update(notice)
+        self._reports -= 1
 
     def request_help(self) -> None:
         """Publish a request for the help."""

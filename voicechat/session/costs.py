@@ -48,6 +48,11 @@ class CostTally:
             if source not in _BILLED_APART and (price := self._price(model)) is not None
         )
 
+    def cost_of(self, model: str, source: str, usage: Usage) -> float | None:
+        """Estimated cost of a usage in US dollars; None if the price is unknown."""
+        price = None if source in _BILLED_APART else self._price(model)
+        return None if price is None else estimate(usage, price)
+
     def _price(self, model: str) -> Price | None:
         from voicechat.providers.catalog import price_of
 

@@ -14,13 +14,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
-from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import VoicechatError
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
@@ -32,6 +31,7 @@ from voicechat.session.key_mask import KeyMask
 from voicechat.session.model import ChosenModel
 from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.requested_settings import sound_settings
+from voicechat.session.session_recording import SessionRecording, StartRecording
 from voicechat.session.sound_notices import (
     ECHO_THRESHOLD_RAISED,
     SilenceNotices,
@@ -49,6 +49,7 @@ from voicechat.session.updates import (
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
+    from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
     from voicechat.tools.registry import Tool
     from voicechat.tools.tool_context import AppCommand
@@ -56,25 +57,6 @@ if TYPE_CHECKING:
 
 RETRY_S, LONGEST_RETRY_S = 15.0, 240.0
 """Seconds until an offline session tries to connect again, and the longest such wait."""
-
-
-class SessionRecording(Protocol):
-    """A recording of a session, from its start to its end."""
-
-    @property
-    def is_recording(self) -> bool:
-        """True until the recording ends or fails."""
-        ...
-
-    def close(self) -> None:
-        """Write the queued events and end the recording; blocks on the disk."""
-        ...
-
-
-StartRecording = Callable[
-    [EventStream, "Options", SessionSettings, Capabilities, Callable[[effects.Notice], None]],
-    SessionRecording,
-]
 
 
 class Session(SessionControls):
@@ -92,11 +74,14 @@ class Session(SessionControls):
         open_audio: OpenAudio | None = None,
         start_recording: StartRecording | None = None,
         commands: Callable[[Session], tuple[AppCommand, ...]] | None = None,
+        keeps_history: bool = False,
+        stored: StoredConversation | None = None,
     ) -> None:
         """`tools` are offered before all others. `open_audio` replaces the audio process.
 
         `commands` returns the commands of the app that the model may run.
         `start_recording` is called if the options name a folder to record into.
+        `stored` is the conversation of the history to continue.
         """
         from voicechat.session.tool_runner import ToolRunner
         from voicechat.session.toolbox import Toolbox
@@ -123,7 +108,7 @@ class Session(SessionControls):
         self._silence = SilenceNotices()
         self._devices = DeviceChoice()
         self._echo_raised = False
-        self._conversation = self._new_conversation()
+        self._conversation = self._new_conversation(stored.transcript() if stored else None)
         self._connections = ConnectionLoop(
             self._next_codec,
             lambda: self._conversation.settings,
@@ -153,6 +138,13 @@ class Session(SessionControls):
                 self._chosen.settings,
                 self._chosen.capabilities,
                 self._publish_update,
+            )
+        self._stored = stored
+        if keeps_history:
+            from voicechat.session.conversation_log import keep_history
+
+            self.history = keep_history(
+                self, self._stream, options, self._costs.cost_of, self._mask.text, stored
             )
         self._publish(ModelChanged(self.model, self.voice))
 
@@ -266,6 +258,8 @@ class Session(SessionControls):
         self._publish_model()
         for sentence in (*self._options.warnings, *self._chosen.unsupported_settings):
             self._warn(sentence)
+        if self._stored is not None:
+            self._report_continued(self._stored)
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
     def _announce(self, text: str) -> None:
@@ -298,8 +292,9 @@ class Session(SessionControls):
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
         self._stream.close()
-        if self._recording is not None:
-            await asyncio.to_thread(self._recording.close)
+        for kept in (self._recording, self.history):
+            if kept is not None:
+                await asyncio.to_thread(kept.close)
 
     # ----------------------------------------------------------------- events and inputs
 

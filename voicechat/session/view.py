@@ -19,6 +19,7 @@ from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
 
 if TYPE_CHECKING:
+    from voicechat.history.stored_conversation import StoredConversation
     from voicechat.tools.question import Question
 
 MAX_VOLUME = 200
@@ -253,8 +254,19 @@ class SessionView(ABC):
     async def wait_for_tools(self) -> None:
         """Wait until all tools are offered."""
 
+    @property
+    def conversation_id(self) -> str:
+        """Id of the conversation in the history; empty if it is not kept."""
+        return ""
+
+    def request_history(self, argument: str) -> None:
+        """Show the history, or continue the conversation with this id."""
+
     def new_conversation(self) -> None:
         """Clear the transcript and start again."""
+
+    def continue_conversation(self, stored: StoredConversation) -> None:
+        """Continue a conversation of the history."""
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message."""
