@@ -14,6 +14,7 @@ import asyncio
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -64,7 +65,9 @@ async def _wave(log: AttackLog, name: str, number: int, share: float) -> None:
     try:
         await run(log, Random(f"{name} {number}"), max(1, round(most * share)))
     except Exception as error:
-        log.fault(f"{type(error).__name__}: {error}"[:500])
+        traceback.print_exc()
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        log.fault(f"{type(error).__name__}: {error}"[:500] + f" at {place.filename}:{place.lineno}")
 
 
 def main() -> None:

@@ -43,7 +43,8 @@ async def _drain(socket: ClientConnection) -> None:
 
 
 async def _frames(url: str, frames: list[str | bytes], *, read: bool = True) -> None:
-    with suppress(WebSocketException, OSError, TimeoutError):
+    # The library aborts a transport that is closed already, which asyncio does not allow.
+    with suppress(WebSocketException, OSError, TimeoutError, AttributeError):
         async with _opened(url) as socket:
             reading = asyncio.create_task(_drain(socket)) if read else None
             try:

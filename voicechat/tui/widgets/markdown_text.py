@@ -23,8 +23,10 @@ from textual.style import Style
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.text_columns import bordered_table
 
-MAX_MARKDOWN_CHARS = 20_000
+MAX_MARKDOWN_CHARS = 12_000
 """Longest text that is laid out as Markdown; a longer one is shown as it was written."""
+MAX_MARKDOWN_LINES = 500
+"""Most lines that are laid out as Markdown."""
 MAX_GROWING_CHARS = 4_000
 """Longest last block that is laid out with every change while it grows."""
 MAX_NESTING = 20
@@ -85,7 +87,7 @@ class MarkdownText:
         return self._content
 
     def _lay_out(self, source: str, width: int, growing: bool) -> Content:
-        if len(source) > MAX_MARKDOWN_CHARS:
+        if len(source) > MAX_MARKDOWN_CHARS or source.count("\n") > MAX_MARKDOWN_LINES:
             return plain(source)
         rest = source[self.final_chars :]
         if growing and MAX_GROWING_CHARS < len(rest) < self._parsed * _GROWTH:

@@ -28,8 +28,16 @@ WINDOW_SLACK = 25
 """Entries beyond the window before the oldest are removed, so that few turns remove any."""
 PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
+MOUNTED_AT_ONCE = 15
+"""Most new entries that are mounted in one turn of the event loop."""
 MAX_ENTRIES = 600
 """Most entries that are mounted at any time."""
+
+
+async def _mounted(mounting: list[AwaitMount]) -> None:
+    """Wait until these widgets are mounted, and clear the list."""
+    while mounting:
+        await mounting.pop(0)
 
 
 class EarlierTurnsHint(Static):
@@ -199,8 +207,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 mounting.append(self.mount(line, before=first[0]))
             else:
                 mounting.append(self.mount(line, after=after))
-        for mounted in mounting:
-            await mounted
+            if len(mounting) == MOUNTED_AT_ONCE:
+                await _mounted(mounting)
+        await _mounted(mounting)
 
     def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
         """Return the mounted line before the entry, and True if unmounted ones are between."""
