@@ -22,7 +22,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from voicechat.server.realtime.server_frames import Json
-from voicechat.system.transport_abort import make_abortable
+from voicechat.system.socket_transport import prepare
 
 OPEN_SECONDS = 5.0
 """Deadline for the opening handshake."""
@@ -89,7 +89,7 @@ class HttpConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over."""
         super().connection_made(transport)
-        make_abortable(transport)
+        prepare(transport)
 
     def data_received(self, data: bytes) -> None:
         """Pass on frames of an open WebSocket, or read the request."""

@@ -36,7 +36,7 @@ from websockets.typing import Subprotocol
 from voicechat import __version__
 from voicechat.errors import Secret
 from voicechat.system.dial_target import DialTarget
-from voicechat.system.transport_abort import make_abortable
+from voicechat.system.socket_transport import prepare
 from voicechat.transports.connection_errors import ConnectionLost, DialFailed, Peer
 from voicechat.transports.proxy_address import proxy_of
 
@@ -338,7 +338,7 @@ class _Socket(ClientConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        make_abortable(transport)
+        prepare(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if hasattr(self, "recv_messages"):

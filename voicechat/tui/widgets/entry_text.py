@@ -24,9 +24,9 @@ FOLDED_LINES = 10
 """Lines shown of a long message of the user until it is expanded."""
 FOLDED_CHARS = 1_000
 """Characters shown of a long message of the user until it is expanded."""
-MAX_SHOWN_CHARS = 40_000
+MAX_SHOWN_CHARS = 12_000
 """Most characters shown of any message: the whole conversation waits for its layout."""
-MAX_SHOWN_LINES = 1_500
+MAX_SHOWN_LINES = 500
 """Most lines shown of any message."""
 _SLACK = 1.5
 """A message longer than this times the limit folds; a shorter one would save little."""

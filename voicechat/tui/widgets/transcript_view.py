@@ -7,6 +7,7 @@ entries, and returning to the end removes them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
 MOUNTED_AT_ONCE = 15
 """Most new entries that are mounted in one turn of the event loop."""
+CHARS_AT_ONCE = 8_000
+"""Characters of entries after which other tasks get a turn."""
 MAX_ENTRIES = 600
 """Most entries that are mounted at any time."""
 
@@ -112,6 +115,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Update the widgets of these entries. An unknown id is a removed entry."""
         added: list[Entry] = []
         changed = False
+        chars = 0
         for key in ids:
             entry = self._transcript.get(key)
             line = self._lines.get(key)
@@ -123,6 +127,10 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 drawn = line.show(entry)
                 self.draw_count += drawn
                 changed = changed or drawn
+                chars += len(line.entry_text.plain) if drawn else 0
+                if chars > CHARS_AT_ONCE:
+                    await asyncio.sleep(0)
+                    chars = 0
         if self.follows and not self._is_held and self.scroll_target_y == self.scroll_y:
             self.anchor()
         if not self.follows and (added or changed):
@@ -197,6 +205,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Mount new entries at their positions in the transcript, usually the end."""
         await self._remove_greeting()
         mounting: list[AwaitMount] = []
+        chars = 0
         for entry in added:
             after, hidden_before = self._line_before(entry)
             if hidden_before and after is None and self._lines:
@@ -207,8 +216,10 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 mounting.append(self.mount(line, before=first[0]))
             else:
                 mounting.append(self.mount(line, after=after))
-            if len(mounting) == MOUNTED_AT_ONCE:
+            chars += len(line.entry_text.plain)
+            if len(mounting) == MOUNTED_AT_ONCE or chars > CHARS_AT_ONCE:
                 await _mounted(mounting)
+                chars = 0
         await _mounted(mounting)
 
     def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
