@@ -29,6 +29,8 @@ class AttackLog:
     """Most MB above idle, and the way of the attack, by surface."""
     stalls: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Longest stall in ms, with the way and the place, by surface."""
+    notes: list[str] = field(default_factory=list)
+    """Observations that are no faults."""
     counts: Counter[str] = field(default_factory=Counter)
     streams: list[bytes] = field(default_factory=list)
     """Everything that the programs printed."""
@@ -78,6 +80,7 @@ class AttackLog:
             mb, way = self.peaks.get(surface, (0.0, "none"))
             ms, place = self.stalls.get(surface, (0.0, "none"))
             found.append(f"  {surface:<26} {mb:6.1f} ({way})   {ms:6.1f} ({place[:150]})")
+        found += self.notes[:20]
         found += [f"✗ {fault}" for fault in self.faults]
         mb, ms = self.worst(self.peaks)[0], self.worst(self.stalls)[0]
         found.append(f"Peak memory above idle: {mb:.0f} MB (limit {MOST_MB:.0f} MB).")

