@@ -105,7 +105,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
         entries = self._transcript.entries[-WINDOW_ENTRIES:]
         lines = self._new_lines(entry for entry in entries if is_visible(entry))
         if lines:
-            await self.mount_all(lines)
+            for at in range(0, len(lines), MOUNTED_AT_ONCE):
+                await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
             await self._update_earlier_hint()
             self.anchor()
         else:
@@ -135,7 +136,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
             self.anchor()
         if not self.follows and (added or changed):
             self.has_new_below = True
-        if added:
+        if len(added) > WINDOW_ENTRIES and self.follows:
+            await self.reload()
+        elif added:
             await self._mount_entries(added)
             await self._trim()
 
