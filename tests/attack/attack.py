@@ -46,7 +46,8 @@ def attack(
     only: names of waves; all by default. share: the part of the attacks in each wave.
     """
     with tempfile.TemporaryDirectory(prefix="voicechat-attack-") as folder:
-        log = AttackLog(seed, time.monotonic() + seconds, folders=[Path(folder)])
+        patience_s = 3.0 if share == 1 else 0.7
+        log = AttackLog(seed, time.monotonic() + seconds, patience_s, folders=[Path(folder)])
         with KeyWatch(log) as watch:
             for number in range(seed, seed + rounds):
                 for name in only or WAVES:

@@ -13,10 +13,6 @@ from hostile_wire import WIRES, HostileWire
 from victim_environment import victim_environment
 from victim_requests import REQUESTS
 
-PATIENCE_S = 3.0
-"""Seconds until the user gives up on a peer that delays."""
-
-
 async def attack_requests(log: AttackLog, choose: Random, most: int) -> None:
     """Attack at most so many HTTP requests of one victim."""
     pairs = [(surface, way) for surface in REQUESTS for way in HTTP_WAYS]
@@ -28,12 +24,12 @@ async def attack_requests(log: AttackLog, choose: Random, most: int) -> None:
             for surface in sorted({surface for surface, _ in pairs[:most]}):
                 # The first request imports what it needs.
                 peer.way = "cut body"
-                victim.tell(surface=surface, port=peer.port, patience_s=PATIENCE_S)
+                victim.tell(surface=surface, port=peer.port, patience_s=log.patience_s)
                 await asyncio.to_thread(victim.figures)
             for surface, peer.way in pairs[:most]:
                 if log.is_over:
                     return
-                victim.tell(surface=surface, port=peer.port, patience_s=PATIENCE_S)
+                victim.tell(surface=surface, port=peer.port, patience_s=log.patience_s)
                 found = await asyncio.to_thread(victim.figures)
                 log.measured(surface, peer.way, found)
                 peer.hang_up()
@@ -52,7 +48,7 @@ async def attack_screen(log: AttackLog, choose: Random, most: int) -> None:
             for peer.wire, peer.way in pairs[:most]:
                 if log.is_over:
                     return
-                found = await _talk(victim, peer, choose.choice((0.5, 2.0)))
+                found = await _talk(victim, peer, choose.choice((0.2, 0.7)) * log.patience_s)
                 log.measured(f"screen with {peer.wire}", peer.way, found)
 
 

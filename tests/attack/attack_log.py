@@ -24,6 +24,8 @@ class AttackLog:
     seed: int
     until: float
     """Time (monotonic, s) when the attack ends."""
+    patience_s: float = 3.0
+    """Seconds until the user gives up on a peer that delays."""
     faults: list[str] = field(default_factory=list)
     peaks: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Most MB above idle, and the way of the attack, by surface."""
@@ -107,7 +109,9 @@ class Victim:
 
     def __exit__(self, *failure: object) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
+        self._process.stdout.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
