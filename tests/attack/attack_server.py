@@ -19,8 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 Attack = Callable[[str, Random], Awaitable[None]]
-HONEST_P95_MS = 1_000.0
-"""Limit of the wait of an honest client; `make bench` measures it on a quiet machine."""
+HONEST_P95_MS = 3_000.0
+"""Limit of the wait of an honest client in the busy process of the attack; see `make bench`."""
 
 _BEARER = {"Authorization": f"Bearer {TOKEN}"}
 _ASK = {
