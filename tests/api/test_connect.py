@@ -75,7 +75,7 @@ async def test_a_message_is_fetched_and_a_buffer_cleared_where_there_is_one() ->
         with pytest.raises(voicechat.SessionLost):
             await session.fetch("nothing-like-it")
         session.clear_output()
-        while not isinstance(event := await anext(session), voicechat.Notice):
+        while not isinstance(event := await anext(session), voicechat.Problem):
             continue
         assert "WebRTC and SIP connections only" in event.text
 
