@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/pytest -q
 
-.PHONY: help run test check bench fuzz smoke snapshots pictures clips lock audit sbom dist clean ready ready-test
+.PHONY: help run test check bench attack fuzz smoke snapshots pictures clips lock audit sbom dist clean ready ready-test
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ check: ready-test  ## Run linters, type checks and architecture contracts
 
 bench: ready-test  ## Measure against targets and peers (some rows: make bench ONLY="stop load")
 	@.venv/bin/python tests/bench/bench.py $(ONLY)
+
+attack: ready-test  ## Attack every wire and HTTP surface (SECONDS=3600 SEED=1 ONLY="screen kills")
+	@.venv/bin/python tests/attack/attack.py --seconds $(or $(SECONDS),3600) --seed $(or $(SEED),1) $(ONLY)
 
 fuzz: ready-test  ## Run the property tests for ten minutes instead of seconds
 	$(PYTEST) -n 2 -m "not sound and not end_to_end" --hypothesis-profile fuzz --timeout 900

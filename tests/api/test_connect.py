@@ -66,6 +66,20 @@ async def test_typed_turn_gives_text_sound_and_usage() -> None:
     assert states == ["connecting", "online"]
 
 
+async def test_a_message_is_fetched_and_a_buffer_cleared_where_there_is_one() -> None:
+    async with scripted_server() as backend, session_on(backend) as session:
+        await session.send("hello")
+        await rest_of_turn(session)
+        item = await session.fetch(session.transcript[0].item_id)
+        assert item["role"] == "user"
+        with pytest.raises(voicechat.SessionLost):
+            await session.fetch("nothing-like-it")
+        session.clear_output()
+        while not isinstance(event := await anext(session), voicechat.Problem):
+            continue
+        assert "WebRTC and SIP connections only" in event.text
+
+
 async def test_text_output_gives_no_sound() -> None:
     async with scripted_server() as backend, session_on(backend, output="text") as session:
         await session.send("hello")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,10 +33,14 @@ def run(tmp_path: Path):
         environ[f"XDG_{name}_HOME"] = str(tmp_path / name)
 
     def voicechat(
-        *arguments: str, stdin: str = "", seconds: float = 50, **more: str
+        *arguments: str,
+        stdin: str = "",
+        seconds: float = 50,
+        program: Sequence[str] = (sys.executable, "-m", "voicechat"),
+        **more: str,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "voicechat", *arguments],
+            [*program, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -231,3 +237,15 @@ def test_a_report_follows_causes_and_groups() -> None:
     assert "KeyError: 'second'" in text
     assert crash_report.redacted("key=abcdef ok") == "*** ok"
     assert len(crash_report.redacted("a b " * 1000)) < 310
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit address space")
+@pytest.mark.parametrize("megabytes", [150, 230])
+def test_a_limit_of_memory_gives_an_answer_or_one_sentence(run, megabytes: int) -> None:
+    program = f"ulimit -v {megabytes * 1024}; exec {shlex.quote(sys.executable)} -m voicechat --text"
+    done = run(stdin="what is 2 plus 2\n", program=["sh", "-c", program])
+    assert "Traceback" not in done.stderr
+    if done.returncode:
+        assert done.stderr.splitlines()[-1].startswith("voicechat: ")
+    else:
+        assert done.stdout == "2 plus 2 is 4.\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -160,3 +161,39 @@ def test_terminated_while_a_tool_runs_and_another_waits_for_approval(start, mark
     assert terminal.code() == 128 + signal.SIGTERM
     assert terminal.is_sane()
     assert not ended(family, 3.0)
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT"])
+def test_a_pipe_gets_each_signal_three_times_while_a_tool_runs(
+    tmp_path: Path, mark: Path, name: str
+) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "voicechat", "--text", "--model", "local"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=private_environment(tmp_path) | {"PLUGIN_MARK": str(mark)},
+    )
+    assert program.stdin is not None
+    with program, suppress(BrokenPipeError):
+        program.stdin.write(b"turn on the bedroom lights\n")
+        program.stdin.flush()
+        assert waited_for(mark)
+        app = psutil.Process(program.pid)
+        family = [app, *app.children(recursive=True)]
+        assert int(mark.read_text("utf-8")) in {each.pid for each in family}
+        for _ in range(3):
+            with suppress(psutil.NoSuchProcess):
+                app.send_signal(getattr(signal, name))
+        assert program.wait(10) in {128 + getattr(signal, name), -getattr(signal, name)}
+    assert not ended(family, 3.0)
+
+
+def waited_for(mark: Path) -> bool:
+    """Return True once the plugin has written its process id."""
+    until = time.monotonic() + 20
+    while not (mark.exists() and mark.read_text("utf-8")):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True

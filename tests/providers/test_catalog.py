@@ -9,6 +9,7 @@ from voicechat.core.price import Price
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.catalog import (
+    check_talks,
     PROVIDERS,
     local_codec,
     price_of,
@@ -362,3 +363,23 @@ def test_a_server_is_asked_for_its_model_only_if_none_is_named():
     assert not resolve(None, environ=WITH_KEY).asks_server
     assert not resolve(None, base_url="https://api.openai.com/v1", environ=WITH_KEY).asks_server
     assert not resolve(None, environ={}).asks_server
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("openai/whisper-1", "openai/whisper-1 only transcribes. Use voicechat transcribe"),
+        ("openai/gemini-3.8-live", "is a model of google. Use --model google/gemini-3.8-live."),
+        ("xai/gpt-live-1", "gpt-live-1 is a model of openai."),
+    ],
+)
+def test_a_model_of_another_protocol_is_one_sentence(model, said):
+    with pytest.raises(UsageError) as caught:
+        check_talks(model, environ={})
+    assert said in str(caught.value)
+    check_talks(model, base_url="http://127.0.0.1:9/v1", environ={})
+
+
+@pytest.mark.parametrize("model", ["openai", "openai/gpt-9-live", "google", "azure/whisper-1"])
+def test_other_models_may_hold_conversations(model):
+    check_talks(model, environ={})

@@ -73,6 +73,23 @@ async def test_a_session_and_a_request_over_tls(files: tuple[Path, Path]) -> Non
         writer.close()
 
 
+async def test_half_open_tls_does_not_block_other_clients(files: tuple[Path, Path]) -> None:
+    chain, key = files
+    trusting = ssl.create_default_context(cafile=str(chain))
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    async with scripted_server(tls_cert=chain, tls_key=key) as backend:
+        host, port = backend.app.url.split("/")[2].split(":")
+        slow = [await asyncio.open_connection(host, port) for _ in range(100)]
+        for _, writer in slow:
+            writer.write(b"\x16\x03\x01\x02\x00\x01")
+        async with connect(
+            backend.app.url, ssl=trusting, additional_headers=bearer, proxy=None
+        ) as socket:
+            assert check(await socket.recv())["type"] == "session.created"
+        for _, writer in slow:
+            writer.transport.abort()
+
+
 def test_the_key_may_be_in_the_same_file(files: tuple[Path, Path], tmp_path: Path) -> None:
     both = tmp_path / "both.pem"
     both.write_bytes(b"".join(path.read_bytes() for path in files))

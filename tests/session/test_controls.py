@@ -264,6 +264,18 @@ def test_usage_is_reported_in_full_and_costs_are_added_by_model() -> None:
     ]
 
 
+def test_kinds_of_tokens_add_up_and_one_second_is_singular() -> None:
+    tally = CostTally({})
+    tally.last = Usage(
+        total_tokens=99, input_tokens=60, output_tokens=30, input_text_tokens=20,
+        input_audio_tokens=30, output_text_tokens=30, seconds=1.2, paused_seconds=0.0,
+    )  # fmt: skip
+    tally.used["x/y", "response"] += tally.last
+    assert tally.lines(())[0] == (
+        "Last answer: 90 tokens, 60 in (20 text, 30 sound, 10 other), 30 out and 1 second."
+    )
+
+
 def test_a_price_of_zero_does_not_claim_that_the_model_runs_here() -> None:
     tally = CostTally({"x/y": Price()})
     tally.used["x/y", "response"] += used(10)

@@ -111,6 +111,20 @@ async def test_input_cancels_a_blocking_call() -> None:
         assert "Tokyo" in str(fake.results)
 
 
+async def test_push_to_talk_begins_a_session_that_detects_no_turns() -> None:
+    def detects() -> list[bool]:
+        found = (setup["realtimeInputConfig"] for setup in fake.setups)
+        return [not each["automaticActivityDetection"]["disabled"] for each in found]
+
+    async with talking() as (driver, fake):
+        driver.session.type("hello")
+        await answered(driver, "You said hello.")
+        for hands_free in (True, False):
+            driver.session._handle(inputs.HandsFree(hands_free))
+            await driver.until(lambda: detects()[-1] is hands_free)  # noqa: B023
+        assert len(fake.setups) == 3
+
+
 async def test_the_words_of_the_user_are_hidden_without_transcription() -> None:
     shown: list[str] = []
     async with talking(transcription=None) as (driver, fake):

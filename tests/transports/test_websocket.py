@@ -639,3 +639,35 @@ def test_backoff_grows_within_its_bounds():
     assert longest == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
     assert all(backoff(attempt, lambda: 0.0) == 0.25 for attempt in (0, 3, 10, 10_000))
     assert backoff(10_000, lambda: 1.0) == 5.0
+
+
+async def test_a_flood_of_frames_gives_way_to_other_tasks():
+    turns = 0
+
+    async def flood(client):
+        await client.recv()
+        for number in range(400):
+            await client.send(str(number))
+        await client.wait_closed()
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with server(flood) as port, connected(port) as connection:
+        await connection.send(["begin"])
+        counting = asyncio.create_task(count_turns())
+        frames = aiter(connection)
+        await anext(frames)
+        time.sleep(0.2)  # noqa: ASYNC251 - all frames arrive meanwhile
+        between = []
+        for _ in range(200):
+            before = turns
+            await anext(frames)
+            time.sleep(0.002)  # noqa: ASYNC251
+            between.append(turns - before)
+        counting.cancel()
+    longest = max(len(run) for run in "".join("x" if n else "-" for n in between).split("x"))
+    assert longest <= 10

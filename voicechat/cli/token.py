@@ -79,6 +79,7 @@ def mint(options: Options, seconds: int | None = None) -> dict[str, object]:
         instructions=options.instructions,
         key_variable=variable,
         now=time.time(),
+        environ=options.environ,
     )
     token = tokens.read(request, asyncio.run(_post(tokens.build(request), key)))
     if token is None:

@@ -2,7 +2,7 @@
 
 Each input line gives one output line, in order and without delay; the codec keeps its state across
 lines. An unreadable line gives an object with `error`, and the next line is read as usual. Settings
-that the provider's API cannot carry are named on standard error.
+and events that the provider's API cannot carry are named on standard error.
 """
 
 from __future__ import annotations
@@ -93,9 +93,15 @@ def _decode(wire: NormalizedWire, line: bytes) -> object:
 
 
 def _encode(wire: NormalizedWire, line: bytes) -> object:
-    from voicechat.providers.json_fields import message
+    from voicechat.providers.gateway.normalized import SILENT
+    from voicechat.providers.json_fields import as_text, message
 
-    return [message(frame) for frame in wire.encode(_object(line))]
+    event = _object(line)
+    frames = wire.encode(event)
+    kind = as_text(event.get("type"))
+    if not frames and kind not in SILENT:
+        say(f"This API has no frame for {kind} at this point.")
+    return [message(frame) for frame in frames]
 
 
 def _session(wire: NormalizedWire, line: bytes) -> object:

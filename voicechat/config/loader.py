@@ -43,7 +43,7 @@ _KEY_VARIABLE = re.compile(
     r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_(?:CHAT|STT|TTS)_KEY"
 )
 
-_PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION")
+_PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION", "_GATEWAY_TEAM")
 """Endings of the variables that a provider may read, apart from keys.
 
 The catalog of providers checks the value of a variable when it uses it.

@@ -280,6 +280,28 @@ def _default(
     return provider, f"Using {name} because {cause}; --model {LOCAL.name} stays offline."
 
 
+def check_talks(
+    model: str, *, base_url: str | None = None, environ: Mapping[str, str | Secret]
+) -> None:
+    """Raise `UsageError` for a model that is known to hold no conversations with its provider.
+
+    At an address of the user's own, the names may mean other models.
+    """
+    provider, name = _named(model)
+    if base_url or address_of(provider, environ) or name in provider.models:
+        return
+    if name in provider.transcription_models:
+        raise UsageError(
+            f"{provider.name}/{name} only transcribes.",
+            f"Use voicechat transcribe, or talk with --model {provider.name}.",
+        )
+    owner = next((each for each in PROVIDERS.values() if name in each.models), None)
+    if owner is not None:
+        raise UsageError(
+            f"{name} is a model of {owner.name}.", f"Use --model {owner.name}/{name}."
+        )
+
+
 def transcription_choice(
     model: str | None,
     *,

@@ -8,7 +8,7 @@ provider's endpoint is in the provider's own module.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -36,6 +36,8 @@ class TokenRequest:
     """The environment variable that holds the key."""
     now: float = 0.0
     """Seconds since 1970."""
+    environ: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    """Variables that the provider may read."""
 
 
 @dataclass(frozen=True, slots=True)

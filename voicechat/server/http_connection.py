@@ -9,6 +9,7 @@ The websockets library itself closes the connection without an answer for all bu
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from voicechat.server.realtime.server_frames import Json
+from voicechat.system.socket_transport import prepare
 
 OPEN_SECONDS = 5.0
 """Deadline for the opening handshake."""
@@ -83,6 +85,11 @@ class HttpConnection(ServerConnection):
         self._head: h11.Request | None = None
         self._body = bytearray()
         self._deadline = self.loop.call_later(_REQUEST_SECONDS, self._time_out)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection over."""
+        super().connection_made(transport)
+        prepare(transport)
 
     def data_received(self, data: bytes) -> None:
         """Pass on frames of an open WebSocket, or read the request."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -369,6 +369,17 @@ class ClientSession:
         """Stop the reply and running tools. Calls that wait for permission are denied."""
         self._check_open()
         self._session.interrupt()
+
+    async def fetch(self, item_id: str) -> Mapping[str, object]:
+        """Return a message as the provider stores it. Raises `SessionLost` if it returns none."""
+        check_type("item_id", item_id, str)
+        self._check_open()
+        return await self._session.fetch(item_id)
+
+    def clear_output(self) -> None:
+        """Drop the sound that the provider has buffered for a call (WebRTC, SIP)."""
+        self._check_open()
+        self._session.clear_output()
 
     def played(self, item_id: str, ms: float) -> None:
         """Report that `ms` milliseconds of a message were played in all. Best every 100 ms.

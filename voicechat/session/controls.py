@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
-from voicechat.core import effects, events, inputs
+from voicechat.core import commands, effects, events, inputs
 from voicechat.core.items import Role, Transcript, Usage
 from voicechat.core.settings import Capabilities, Permission, ToolSpec
 from voicechat.core.text import has_key
@@ -82,6 +82,10 @@ class SessionControls(SessionView):
     @abstractmethod
     def _handle(self, event: events.Event | inputs.Input) -> None:
         """Pass an event or an input to the conversation."""
+
+    @abstractmethod
+    def _execute(self, effect: effects.Effect) -> None:
+        """Carry out an effect of the conversation."""
 
     @abstractmethod
     def _publish_update(self, update: Update) -> None:
@@ -336,6 +340,15 @@ class SessionControls(SessionView):
         Raises `SessionLost` if the provider does not return it.
         """
         return await self._requests.fetch(item_id)
+
+    def clear_output(self) -> None:
+        """Drop the sound of the reply that the provider has buffered for a call (WebRTC, SIP).
+
+        Raises `UsageError` if the provider has no such buffer.
+        """
+        if not self.capabilities.clear_output:
+            raise UsageError("This provider has no buffer of sound to clear.")
+        self._execute(effects.Send(commands.ClearOutput()))
 
     async def ask_out_of_band(self, instructions: str) -> str:
         """Return the text of an out-of-band response, which does not change the conversation.

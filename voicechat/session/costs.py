@@ -11,6 +11,7 @@ from voicechat.core.items import Usage
 from voicechat.core.price import PRICES_READ, Price, estimate
 from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
+from voicechat.system.text_table import counted
 
 TRANSCRIPTION = "transcription"
 """Kind of usage of the transcription model; see `core.effects.UsageChanged`."""
@@ -128,24 +129,33 @@ def _sum(usages: Iterable[Usage]) -> Usage:
 def _amounts(usage: Usage) -> str:
     """Return the tokens by kind, and the seconds."""
     parts = []
-    if tokens := usage.total_tokens or usage.input_tokens + usage.output_tokens:
+    # Some providers report no total, and some one that counts more than both sides.
+    if tokens := usage.input_tokens + usage.output_tokens or usage.total_tokens:
         inward = _kinds(
+            usage.input_tokens,
             ("text", usage.input_text_tokens),
             ("sound", usage.input_audio_tokens),
             ("pictures", usage.input_image_tokens),
         )
-        outward = _kinds(("text", usage.output_text_tokens), ("sound", usage.output_audio_tokens))
+        outward = _kinds(
+            usage.output_tokens,
+            ("text", usage.output_text_tokens),
+            ("sound", usage.output_audio_tokens),
+        )
         text = f"{tokens:,} tokens, {usage.input_tokens:,} in{inward}"
         if usage.cached_tokens:
             text += f", {usage.cached_tokens:,} of them cached"
         parts.append(f"{text}, {usage.output_tokens:,} out{outward}")
     if usage.seconds:
         paused = f", {usage.paused_seconds:,.0f} of them paused" if usage.paused_seconds else ""
-        parts.append(f"{usage.seconds:,.0f} seconds{paused}")
+        parts.append(f"{counted(round(usage.seconds), 'second')}{paused}")
     return " and ".join(parts) or "nothing"
 
 
-def _kinds(*kinds: tuple[str, int]) -> str:
+def _kinds(total: int, *kinds: tuple[str, int]) -> str:
+    """Return the counts by kind; those of unknown kind are "other", so that they add up."""
+    known = sum(count for _, count in kinds)
+    kinds = (*kinds, ("other", total - known)) if 0 < known < total else kinds
     texts = [f"{count:,} {name}" for name, count in kinds if count]
     return f" ({', '.join(texts)})" if texts and texts != [f"{kinds[0][1]:,} text"] else ""
 

@@ -158,6 +158,9 @@ class ChosenModel:
 
         # The user's address belongs to the provider it was given for.
         options = self.options
+        base_url = options.base_url if same else None
+        if name:
+            catalog.check_talks(name, base_url=base_url, environ=options.environ)
         if not same:
             return catalog.resolve(name, environ=options.environ)
         return catalog.resolve(

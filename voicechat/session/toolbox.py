@@ -221,7 +221,7 @@ class Toolbox:
         self._permissions[config.name] = permission
         self._notify(
             effects.Notice(
-                f"The {config.source} wants to run “{config.shown}”.",
+                f"The {config.source} wants to run “{config.shown}”, without a sandbox.",
                 effects.Level.WARNING,
                 f"Type /let {config.name} to allow it, now and in the future.",
                 f"Allow it with: voicechat mcp test {shlex.quote(config.name)}",

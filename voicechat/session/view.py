@@ -282,6 +282,9 @@ class SessionView(ABC):
         """Return an item as the provider stores it."""
         raise _read_only_error()
 
+    def clear_output(self) -> None:
+        """Drop the sound that the provider has buffered."""
+
     async def ask_out_of_band(self, instructions: str) -> str:
         """Return the text of an out-of-band response."""
         raise _read_only_error()

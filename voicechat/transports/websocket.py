@@ -5,7 +5,8 @@ Every wait has a deadline and every queue a bound:
     dialing         10 s for name, TCP, TLS and handshake together
     control frames  the caller waits until they are written; 2 s without progress end the connection
     audio frames    about 500 ms are queued; then the oldest block is dropped and counted
-    receiving       the library stops reading after 16 unread frames
+    receiving       the library stops reading after 16 unread frames; a flood of frames gives way
+                    to other tasks every 10 ms
     liveness        any frame or pong counts; a ping every 2 s; given up after 7.5 s without either,
                     or by the kernel after 5 s without a TCP acknowledgment
     after a sleep   the peer must answer within 1 s
@@ -35,6 +36,7 @@ from websockets.typing import Subprotocol
 from voicechat import __version__
 from voicechat.errors import Secret
 from voicechat.system.dial_target import DialTarget
+from voicechat.system.socket_transport import prepare
 from voicechat.transports.connection_errors import ConnectionLost, DialFailed, Peer
 from voicechat.transports.proxy_address import proxy_of
 
@@ -52,6 +54,8 @@ PAUSE_SECONDS = 3.0
 """Shortest delay of a ping that means that the computer slept or the program was stopped."""
 PROBE_SECONDS = 1.0
 """Seconds in which a peer must answer after that: its connection has often ended meanwhile."""
+TURN_SECONDS = 0.01
+"""Time for the frames of one turn of the event loop."""
 LARGEST_FRAME = 16 << 20
 """Largest incoming frame, in bytes."""
 SOUND_QUEUED = 256 << 10
@@ -171,9 +175,14 @@ class Connection:
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield the received frames. Always ends with `ConnectionLost`, which has the reason."""
+        began = self._clock()
         try:
             while True:
                 frame = await self._socket.recv()
+                if self._clock() - began > TURN_SECONDS:
+                    # Frames that have arrived already come without a turn of the event loop.
+                    await asyncio.sleep(0)
+                    began = self._clock()
                 self._alive = self._clock()
                 yield self._peer.mask_keys(frame) if self._repeats_a_key(frame) else frame
         except ConnectionClosed as closed:
@@ -326,6 +335,10 @@ class _Entry:
 
 class _Socket(ClientConnection):
     """The library's connection, which may be lost before it is made: behind a proxy, in TLS."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        prepare(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if hasattr(self, "recv_messages"):

@@ -52,11 +52,13 @@ from voicechat.core.settings import (
     ToolSpec,
     Transcription,
 )
-from voicechat.errors import Secret
+from voicechat.errors import Secret, UsageError
+from voicechat.providers import catalog
 from voicechat.providers.codec import unsupported
 from voicechat.providers.gateway.gateway_codec import GatewayCodec, address
 from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.gateway.normalized_config import config_of, settings_of
+from voicechat.system.dial_target import DialTarget
 
 EXPECTED_EVENTS = {
     "session-created": SessionCreated,
@@ -291,3 +293,20 @@ def test_a_session_with_elevenlabs():
     assert kinds == [
         "conversation-item-create", "response-create", "conversation-item-truncate",
     ]  # fmt: skip
+
+
+def with_team(team: str) -> GatewayCodec:
+    keys = {"AI_GATEWAY_API_KEY": Secret("key"), "AI_GATEWAY_TEAM": team}
+    made = catalog.codec_of("gateway/openai/m", environ=keys)
+    assert isinstance(made, GatewayCodec)
+    return made
+
+
+def test_a_team_is_named_in_a_header_or_with_a_token_in_a_subprotocol():
+    assert codec().endpoint().headers.keys() & {"x-vercel-ai-gateway-team"} == set()
+    writer = with_team("team_1")
+    assert writer.endpoint().headers["x-vercel-ai-gateway-team"] == Secret("team_1")
+    writer.redirect(DialTarget("wss://g.example", {}, ("ai-gateway-realtime.v1", Secret("t"))))
+    assert writer.endpoint().subprotocols[-1] == "ai-gateway-team.dGVhbV8x"
+    with pytest.raises(UsageError, match="AI_GATEWAY_TEAM"):
+        with_team("a team\r\nX: y")

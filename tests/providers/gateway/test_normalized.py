@@ -7,6 +7,7 @@ import sys
 import pytest
 from wire_examples import frames
 
+from voicechat.cli.wire import WireAction, _translate
 from voicechat.core import events
 from voicechat.errors import UsageError
 from voicechat.providers import catalog
@@ -270,3 +271,49 @@ def test_a_live_transcriber_has_no_turn_detection():
     assert wire.unsupported(config) == [
         "openai has no setting turn_detection with gpt-live-transcribe: it is ignored."
     ]
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"type": "input-audio-append", "audio": 5}, "audio must be a text, not a number"),
+        ({"type": "conversation-item-truncate", "audioEndMs": 5}, "itemId is missing"),
+        ({"type": "response-create", "options": 7}, "options must be an object"),
+        ({"type": "response-create", "options": {"modalities": ["smell"]}}, "options.modalities"),
+        ({"type": "conversation-item-create", "item": {"type": "text-message",
+          "role": "assistant", "text": "x"}}, "item.role is 'assistant'. Known: user"),
+        ({"type": "session-update", "config": {"tools": [{"name": True}]}},
+         "config.tools[0].name must be a text, not true or false"),
+    ],
+    ids=lambda value: str(value)[:30],
+)  # fmt: skip
+@pytest.mark.parametrize("model", ["openai", "google", "gateway"])
+def test_a_field_of_a_wrong_type_is_named(model, event, said):
+    with pytest.raises(UsageError) as caught:
+        wire(model).encode(event)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"voice": 5}, "voice must be a text, not a number."),
+        ({"turnDetection": "server-vad"}, "turnDetection must be an object, not a text."),
+        ({"turnDetection": {"type": "vad"}}, "turnDetection.type is 'vad'. Known: server-vad"),
+        ({"outputAudioFormat": {"type": "audio/mp3"}}, "outputAudioFormat.type is 'audio/mp3'."),
+        ({"inputAudioTranscription": True}, "inputAudioTranscription must be an object"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_wrong_type_of_a_configuration_is_named(config, said):
+    with pytest.raises(UsageError) as caught:
+        wire("openai").session(config)
+    assert str(caught.value).startswith(said)
+
+
+def test_an_event_without_a_frame_is_named(capsys):
+    lines = [b'{"type": "conversation-item-truncate", "itemId": "a", "audioEndMs": 5}']
+    assert _translate(wire("google"), WireAction.ENCODE, lines) == 0
+    told = capsys.readouterr()
+    assert told.out == "[]\n"
+    assert "no frame for conversation-item-truncate" in told.err

@@ -412,3 +412,9 @@ def test_settings_that_the_wire_does_not_have() -> None:
 )
 def test_the_address(base: str, url: str) -> None:
     assert live_url(base) == url
+
+
+def test_a_long_text_is_split_in_linear_time() -> None:
+    pieces = appendable("ab " * 4_000_000)
+    assert max(map(len, pieces)) <= APPEND_BYTES
+    assert sum(piece.count("ab") for piece in pieces) == 4_000_000

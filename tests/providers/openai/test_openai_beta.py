@@ -34,6 +34,7 @@ from voicechat.core.settings import (
     Transcription,
 )
 from voicechat.errors import Secret
+from voicechat.providers import catalog
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import Dialect, OpenAICodec
 
@@ -306,3 +307,15 @@ def test_audio_frames_are_the_same_in_beta_and_ga():
         delta = b64encode(b"good").decode()
         frame = {"type": name, "item_id": "i", "delta": delta}
         assert reader.decode(json.dumps(frame)) == [AudioDelta("", "i", b"good")]
+
+
+@pytest.mark.parametrize("wire", ["beta", "voice-live"])
+@pytest.mark.parametrize(("output", "modalities"), [("text", ["text"]), ("audio", ["audio", "text"])])
+def test_an_out_of_band_response_has_the_modalities_of_the_beta(wire, output, modalities):
+    writer = catalog.codec_of("azure/d", environ={}, wire=wire)
+    writer.opening(SessionSettings())
+    asked = commands.CreateResponse("Sum up.", out_of_band=True, output=output)
+    (frame,) = [json.loads(each) for each in writer.encode(asked)]
+    assert frame["response"]["modalities"] == modalities
+    assert frame["response"]["conversation"] == "none"
+    assert "output_modalities" not in frame["response"]

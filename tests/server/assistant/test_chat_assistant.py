@@ -369,3 +369,11 @@ async def test_a_key_is_not_sent_unencrypted_to_other_machines(caplog):
 def test_invalid_urls(url):
     with pytest.raises(UsageError):
         ChatAssistant(url)
+
+
+async def test_an_event_of_megabytes_is_refused():
+    async with running() as (server, assistant):
+        await assistant.open()
+        server.chunks = ["data: " + "9" * 2_000_000 + "\n\n", "HANG"]
+        with pytest.raises(SessionLost, match="too long"):
+            await answer(assistant)

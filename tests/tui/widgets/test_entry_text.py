@@ -11,6 +11,8 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.tui.widgets.entry_text import (
     COLLAPSED_CHARS,
     EXPANDED_CHARS,
+    MAX_SHOWN_CHARS,
+    MAX_SHOWN_LINES,
     duration,
     format_entry,
     is_visible,
@@ -207,3 +209,14 @@ def test_a_running_call_shows_its_progress_until_it_ends() -> None:
     assert body(call).splitlines()[0] == "look  ▸ running · 40 %: [b]pages"
     call.state = ToolState.DONE
     assert "40 %" not in body(call)
+
+
+@pytest.mark.parametrize("role", [Role.ASSISTANT, Role.USER])
+@pytest.mark.parametrize("piece", ["word ", "\n", "line\n"])
+def test_only_the_start_of_an_endless_message_is_laid_out(role: Role, piece: str) -> None:
+    text = piece * 60_000
+    entry = Item("a", role, text, ItemStatus.COMPLETED)
+    shown = format_entry(entry, expanded=True).plain
+    assert len(shown) < MAX_SHOWN_CHARS + 100
+    assert shown.count("\n") <= MAX_SHOWN_LINES + 1
+    assert re.search(r"… \d+,\d+ more characters$", shown)

@@ -201,3 +201,28 @@ def test_a_long_growing_block_is_laid_out_now_and_then() -> None:
         text += "a **bold** word "
         layouts += "**" not in growing.layout(text, 80, growing=True).plain
     assert 8 <= layouts <= 12
+
+
+COSTLY = {
+    "brackets before marks": "[a " * 400 + "*b* " * 2_000,
+    "cells": "|" + "a|" * 100 + "\n|" + "-|" * 100 + "\n" + "|**a**|\n" + ("|" + "a|" * 100 + "\n") * 40,
+    "quotes": ("> " * 18 + "**a**\n") * 250,
+    "items": "1. **a**\n" * 600,
+    "hidden in a fence": "~~~\n```\n~~~\n" + "[a " * 400 + "*b* " * 2_000,
+}
+
+
+@pytest.mark.parametrize("text", COSTLY.values(), ids=COSTLY)
+def test_a_text_that_is_costly_to_lay_out_is_shown_as_it_was_written(text: str) -> None:
+    assert len(text) <= MAX_MARKDOWN_CHARS
+    assert layout(text).plain == text
+
+
+def test_code_does_not_count_as_costly() -> None:
+    text = "# Code\n\n```\n" + "a[b] * c[d] = *e\n" * 300 + "```\n"
+    assert layout(text).plain.startswith("Code\n")
+
+
+def test_a_long_run_of_one_mark_is_text_and_read_once() -> None:
+    run = "*" * 2_900
+    assert run in layout(f"{run} **a**").plain

@@ -10,6 +10,7 @@ Sources: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4` (client ev
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64encode
 from binascii import b2a_base64
 from dataclasses import dataclass, replace
 from itertools import count
@@ -100,12 +101,16 @@ def address(base_url: str, model: str) -> str:
 class GatewayCodec:
     """One connection. Make a new one for every connection."""
 
-    def __init__(self, url: str, model: str, key: Secret | None = None) -> None:
-        """Prepare a connection to `url` for `model`, named PROVIDER/MODEL."""
+    def __init__(self, url: str, model: str, key: Secret | None = None, team: str = "") -> None:
+        """Prepare a connection to `url` for `model`, named PROVIDER/MODEL.
+
+        team: the id or the short name of the team that pays; empty for that of the key.
+        """
         upstream = _UPSTREAMS.get(model.partition("/")[0], _OPENAI)
         self.capabilities = upstream.capabilities
         self.stale = False
-        self._endpoint = DialTarget(url, _headers(key) if key else {})
+        self._team = team
+        self._endpoint = DialTarget(url, _headers(key) | team_header(team) if key else {})
         self._answers = upstream.answers
         self._state = GatewayState(calls_end=upstream.answers)
         self._config: Message = {}
@@ -121,6 +126,10 @@ class GatewayCodec:
 
     def redirect(self, endpoint: DialTarget) -> None:
         """Dial this target instead, with a short-lived token."""
+        if self._team:
+            encoded = urlsafe_b64encode(self._team.encode()).decode().rstrip("=")
+            named = (*endpoint.subprotocols, f"ai-gateway-team.{encoded}")
+            endpoint = replace(endpoint, subprotocols=named)
         self._endpoint = endpoint
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
@@ -239,6 +248,11 @@ _UNSUPPORTED = (
     "parallel_tool_calls", "reasoning_effort", "temperature", "tracing", "truncation", "prompt",
     "include", "transcription.keywords", "transcription.delay",
 )  # fmt: skip
+
+
+def team_header(team: str) -> dict[str, Secret]:
+    """Return the header that names a team; none for an empty one."""
+    return {"x-vercel-ai-gateway-team": Secret(team)} if team else {}
 
 
 def _headers(key: Secret) -> dict[str, Secret]:

@@ -41,6 +41,7 @@ from voicechat.errors import UsageError
 from voicechat.providers.codec import Codec, unsupported
 from voicechat.providers.gateway.gateway_codec import GatewayCodec
 from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
+from voicechat.providers.gateway.normalized_checks import check_config, check_event
 from voicechat.providers.gateway.normalized_config import settings_of
 from voicechat.providers.gateway.normalized_continuous import ContinuousEvents, frame_of
 from voicechat.providers.gateway.normalized_events import normalized
@@ -119,7 +120,11 @@ class NormalizedWire:
         }
 
     def session(self, config: Message) -> Message:
-        """Return the wire's session object of a normalized configuration."""
+        """Return the wire's session object of a normalized configuration.
+
+        Raises `UsageError` for a field of a wrong type.
+        """
+        check_config(config)
         if isinstance(self._codec, GatewayCodec):
             return config
         for frame in self._configure(config):
@@ -157,11 +162,12 @@ class NormalizedWire:
     def encode(self, event: Message) -> list[str]:
         """Return the wire frames of one normalized client event; none if the wire has none.
 
-        Raises `UsageError` for an unknown event.
+        Raises `UsageError` for an unknown event and for a field of a wrong type.
         """
         kind = as_text(event.get("type"))
         if not kind:
             raise UsageError('The line has no "type".')
+        check_event(kind, event)
         if isinstance(self._codec, GatewayCodec):
             if kind not in SILENT and kind not in _CLIENT:
                 raise UsageError(f"There is no client event {kind[:80]!r}.")

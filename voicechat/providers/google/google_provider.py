@@ -44,6 +44,8 @@ def _token_request(request: TokenRequest) -> HttpRequest:
         "expireTime": timestamp(opens_until + _SESSION_S),
         "newSessionExpireTime": timestamp(opens_until),
         "bidiGenerateContentSetup": {"model": f"models/{request.model}"},
+        # Without a mask, the token locks every setting, also those that are not given.
+        "fieldMask": "model",
     }
     # The key goes into a header: addresses end up in logs.
     headers = {"x-goog-api-key": request.key}

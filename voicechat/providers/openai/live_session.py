@@ -111,13 +111,16 @@ def unsupported(provider: str, settings: SessionSettings) -> list[str]:
 
 def appendable(text: str) -> list[str]:
     """Split text into pieces that one append may hold, between words where possible."""
-    pieces, rest = [], text.strip()
-    while rest:
-        whole = rest.encode("utf-8", "replace")[:APPEND_BYTES].decode("utf-8", "ignore")
-        if len(whole) < len(rest) and " " in whole:
+    pieces, text, at = [], text.strip(), 0
+    while at < len(text):
+        near = text[at : at + APPEND_BYTES].encode("utf-8", "replace")
+        whole = near[:APPEND_BYTES].decode("utf-8", "ignore")
+        if at + len(whole) < len(text) and " " in whole:
             whole = whole[: whole.rindex(" ")] or whole
         pieces.append(whole)
-        rest = rest[len(whole) :].lstrip()
+        at += len(whole)
+        while at < len(text) and text[at].isspace():
+            at += 1
     return pieces
 
 

@@ -32,6 +32,8 @@ _FIRST_S = 30.0
 _IDLE_S = 30.0
 _MAX_BYTES = 4_000_000
 """Maximum size of one answer; a longer one is an error."""
+_MAX_LIST_BYTES = 1 << 20
+"""Maximum size of a list of models, and of one event: the event loop reads them at once."""
 
 
 class ChatAssistant:
@@ -76,7 +78,7 @@ class ChatAssistant:
                 asyncio.timeout(self._connect_s * 2),
                 self._client.stream("GET", "models") as response,
             ):
-                content = await read_start(response, _MAX_BYTES)
+                content = await read_start(response, _MAX_LIST_BYTES)
             self._choose(response.status_code, content)
         except VoicechatError:
             await self.close()
@@ -195,7 +197,7 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
     async with aclosing(pieces(response)) as chunks:
         async for chunk in chunks:
             size += len(chunk)
-            if size > _MAX_BYTES:
+            if size > _MAX_BYTES or len(buffer) > _MAX_LIST_BYTES:
                 raise SessionLost("The chat server's answer is too long.")
             *lines, buffer = (buffer + chunk).split(b"\n")
             for line in lines:

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from voicechat.core.text import clean, split_tail
 from voicechat.server.assistant.clauses import Clauses
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Message, Say
@@ -168,10 +170,18 @@ def _as_output(pieces: list[str]) -> list[AssistantOutput]:
     return [Say(piece) for piece in pieces if piece]
 
 
+class _ListedModel(msgspec.Struct):
+    id: object
+
+
+class _ModelList(msgspec.Struct):
+    data: list[_ListedModel] | None
+
+
 def models(content: bytes) -> list[str] | None:
     """Return the names in a list of models; None if it is not such a list."""
     try:
-        listed = json.loads(content)["data"]
-        return [str(entry["id"]) for entry in listed or []]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        listed = msgspec.json.decode(content, type=_ModelList).data
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    return [str(entry.id) for entry in listed or []]

@@ -24,6 +24,10 @@ FOLDED_LINES = 10
 """Lines shown of a long message of the user until it is expanded."""
 FOLDED_CHARS = 1_000
 """Characters shown of a long message of the user until it is expanded."""
+MAX_SHOWN_CHARS = 12_000
+"""Most characters shown of any message: the whole conversation waits for its layout."""
+MAX_SHOWN_LINES = 500
+"""Most lines shown of any message."""
 _SLACK = 1.5
 """A message longer than this times the limit folds; a shorter one would save little."""
 
@@ -95,9 +99,27 @@ def format_entry(entry: Entry, expanded: bool = False) -> EntryText:
     mark = _end_mark(entry)
     if entry.role is Role.ASSISTANT and not entry.spoken:
         growing = entry.status is ItemStatus.IN_PROGRESS
-        return EntryText(label, mark, clean(entry.shown), growing)
-    text = plain(_heard_text(entry), QUIET if entry.role is Role.SYSTEM else "")
+        shown, more = _start_of(entry.shown)
+        mark = Content("\n").join(part for part in (more, mark) if part)
+        return EntryText(label, mark, clean(shown), growing)
+    text = _bounded(_heard_text(entry), QUIET if entry.role is Role.SYSTEM else "")
     return EntryText(label, Content.assemble(text, "\n" if text and mark else "", mark))
+
+
+def _start_of(text: str) -> tuple[str, Content]:
+    """Return the part of a text that is shown, and a line about the rest; empty without one."""
+    shown = text[:MAX_SHOWN_CHARS]
+    if shown.count("\n") >= MAX_SHOWN_LINES:
+        shown = "\n".join(shown.split("\n", MAX_SHOWN_LINES)[:MAX_SHOWN_LINES])
+    if len(shown) == len(text):
+        return text, Content("")
+    return shown, Content.styled(f"… {len(text) - len(shown):,} more characters", f"italic {QUIET}")
+
+
+def _bounded(text: str, style: str = "") -> Content:
+    """Return a text as it was written, cut at the limits."""
+    shown, more = _start_of(text)
+    return Content.assemble(plain(shown, style), "\n", more) if more else plain(shown, style)
 
 
 def _end_mark(item: Item) -> Content:
@@ -119,7 +141,7 @@ def folds(item: Item) -> bool:
 
 def _message(item: Item, expanded: bool) -> Content:
     if expanded or not folds(item):
-        return plain(item.text)
+        return _bounded(item.text)
     lines = item.text.split("\n")
     head = "\n".join(lines[:FOLDED_LINES])[:FOLDED_CHARS].rstrip()
     rest = item.text[len(head) :].strip()
@@ -139,7 +161,7 @@ def _sent_item(item: Item, expanded: bool) -> Content:
     if item.error:
         return Content.assemble(("✗ not transcribed", "$warning"), _reason(item.error))
     if item.status is ItemStatus.IN_PROGRESS:
-        return Content.assemble(plain(item.text), (" …" if item.text else "…", QUIET))
+        return Content.assemble(_bounded(item.text), (" …" if item.text else "…", QUIET))
     if item.picture is not None:
         picture = Content.assemble(("▣ ", "$accent"), plain(item.picture.caption, QUIET))
         return Content.assemble(picture, "\n", _message(item, expanded)) if item.text else picture
@@ -160,7 +182,7 @@ def _heard_text(item: Item) -> str:
 
 def _interruption(item: Item) -> Content:
     mark: tuple[str, str] = ("┄ interrupted", "$warning")
-    unheard = " ".join(item.unheard.split())
+    unheard = " ".join(item.unheard[:EXPANDED_CHARS].split())
     if not unheard:
         return Content.assemble(mark)
     return Content.assemble(mark, (" · not heard: ", QUIET), plain(unheard, f"strike {QUIET}"))

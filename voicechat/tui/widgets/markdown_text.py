@@ -23,13 +23,21 @@ from textual.style import Style
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.text_columns import bordered_table
 
-MAX_MARKDOWN_CHARS = 20_000
+MAX_MARKDOWN_CHARS = 12_000
 """Longest text that is laid out as Markdown; a longer one is shown as it was written."""
+MAX_MARKDOWN_LINES = 500
+"""Most lines that are laid out as Markdown."""
 MAX_GROWING_CHARS = 4_000
 """Longest last block that is laid out with every change while it grows."""
 MAX_NESTING = 20
 """Deepest nesting that is laid out; a deeper text is shown as it was written."""
-MAX_CODE_CHARS = 8_000
+MAX_MARKS = 3_000
+"""Most characters outside of code that may mark something, such as * and |."""
+MAX_LABEL_STEPS = 200_000
+"""Most brackets times marks: the parser looks for the end of a link at each bracket."""
+MAX_MARK_RUN = 20
+"""Longest run of one mark, such as ***, that is more than text."""
+MAX_CODE_CHARS = 5_000
 """Longest code that is highlighted."""
 MAX_URL_CHARS = 2_000
 """Longest URL that can be clicked."""
@@ -85,7 +93,7 @@ class MarkdownText:
         return self._content
 
     def _lay_out(self, source: str, width: int, growing: bool) -> Content:
-        if len(source) > MAX_MARKDOWN_CHARS:
+        if _is_costly(source):
             return plain(source)
         rest = source[self.final_chars :]
         if growing and MAX_GROWING_CHARS < len(rest) < self._parsed * _GROWTH:
@@ -115,6 +123,20 @@ class MarkdownText:
             self.final_chars += sum(len(line) + 1 for line in lines[:start])
             return [last]
         return nodes
+
+
+_MARK = re.compile(r"[*_`~\[\]!<>&|\\]")
+_FENCE = re.compile(r"^ {0,3}```[^`\n]*$", re.MULTILINE)
+
+
+def _is_costly(source: str) -> bool:
+    """Return True for a text that takes long to lay out as Markdown."""
+    if len(source) > MAX_MARKDOWN_CHARS or source.count("\n") > MAX_MARKDOWN_LINES:
+        return True
+    parts = [source] if "~~~" in source else _FENCE.split(source)[::2]
+    marks = sum(len(_MARK.findall(part)) for part in parts)
+    brackets = sum(part.count("[") for part in parts)
+    return marks > MAX_MARKS or brackets * marks > MAX_LABEL_STEPS
 
 
 def _depth(tokens: Iterable[Token]) -> int:
@@ -147,6 +169,10 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     end = start
     while end < state.posMax and source[end] == mark:
         end += 1
+    if end - start > MAX_MARK_RUN:
+        state.pending += "" if silent else source[start:end]
+        state.pos = end
+        return True
     before, after = source[start - 1 : start], source[end : end + 1]
     is_inside = before.isalnum() and after.isalnum()
     if silent or not (is_inside or (mark == "_" and end - start > 1)):

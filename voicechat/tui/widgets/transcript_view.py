@@ -7,6 +7,7 @@ entries, and returning to the end removes them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,8 +29,18 @@ WINDOW_SLACK = 25
 """Entries beyond the window before the oldest are removed, so that few turns remove any."""
 PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
+MOUNTED_AT_ONCE = 15
+"""Most new entries that are mounted in one turn of the event loop."""
+CHARS_AT_ONCE = 8_000
+"""Characters of entries after which other tasks get a turn."""
 MAX_ENTRIES = 600
 """Most entries that are mounted at any time."""
+
+
+async def _mounted(mounting: list[AwaitMount]) -> None:
+    """Wait until these widgets are mounted, and clear the list."""
+    while mounting:
+        await mounting.pop(0)
 
 
 class EarlierTurnsHint(Static):
@@ -94,7 +105,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
         entries = self._transcript.entries[-WINDOW_ENTRIES:]
         lines = self._new_lines(entry for entry in entries if is_visible(entry))
         if lines:
-            await self.mount_all(lines)
+            for at in range(0, len(lines), MOUNTED_AT_ONCE):
+                await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
             await self._update_earlier_hint()
             self.anchor()
         else:
@@ -104,6 +116,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Update the widgets of these entries. An unknown id is a removed entry."""
         added: list[Entry] = []
         changed = False
+        chars = 0
         for key in ids:
             entry = self._transcript.get(key)
             line = self._lines.get(key)
@@ -115,11 +128,17 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 drawn = line.show(entry)
                 self.draw_count += drawn
                 changed = changed or drawn
+                chars += len(line.entry_text.plain) if drawn else 0
+                if chars > CHARS_AT_ONCE:
+                    await asyncio.sleep(0)
+                    chars = 0
         if self.follows and not self._is_held and self.scroll_target_y == self.scroll_y:
             self.anchor()
         if not self.follows and (added or changed):
             self.has_new_below = True
-        if added:
+        if len(added) > WINDOW_ENTRIES and self.follows:
+            await self.reload()
+        elif added:
             await self._mount_entries(added)
             await self._trim()
 
@@ -189,6 +208,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Mount new entries at their positions in the transcript, usually the end."""
         await self._remove_greeting()
         mounting: list[AwaitMount] = []
+        chars = 0
         for entry in added:
             after, hidden_before = self._line_before(entry)
             if hidden_before and after is None and self._lines:
@@ -199,8 +219,11 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 mounting.append(self.mount(line, before=first[0]))
             else:
                 mounting.append(self.mount(line, after=after))
-        for mounted in mounting:
-            await mounted
+            chars += len(line.entry_text.plain)
+            if len(mounting) == MOUNTED_AT_ONCE or chars > CHARS_AT_ONCE:
+                await _mounted(mounting)
+                chars = 0
+        await _mounted(mounting)
 
     def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
         """Return the mounted line before the entry, and True if unmounted ones are between."""
