@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicechat.core.items import Usage
     from voicechat.core.pictures import Picture
     from voicechat.errors import (
+        BudgetSpent,
         ConnectError,
         KeyMissing,
         ServerError,

@@ -35,6 +35,7 @@ def talk(
     earcons: Annotated[bool, flag("earcons")] = False,
     theme: Annotated[Text, flag("theme")] = None,
     record: Annotated[Text, flag("record")] = None,
+    budget: Annotated[Text, flag("budget")] = None,
     profile: Annotated[Text, flag("profile")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
     wire: Annotated[Text, flag("wire")] = None,

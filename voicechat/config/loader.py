@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import cast
 
 from voicechat.config import (
+    budget_settings,
     doubtful_settings,
     endpoint_settings,
     mcp_settings,
@@ -56,13 +57,15 @@ TABLES: Mapping[str, str] = {
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
+    budget_settings.TABLE: "Table of limits of what you spend, in dollars or tokens: see"
+    " docs/usage.md.",
     "prices": 'Tables of your own prices: [prices."PROVIDER/MODEL"].',
     mcp_settings.TABLE: "Tables of MCP servers: [mcpServers.NAME]. Also read from mcp.json.",
     endpoint_settings.TABLE: "Tables of HTTP endpoints that become tools: [endpoints.NAME].",
 }
 """Lists and tables of the settings file and their meaning."""
 
-_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED)
+_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED, budget_settings.TABLE)
 
 _EMBEDDED_KEYS = {each.embedded: each.name for each in SETTINGS.values() if each.embedded}
 """The keys of the table `[embedded]` and the settings that they set."""
@@ -108,6 +111,11 @@ def load(
     merged.pop(EMBEDDED, None)
     if uses_token:
         merged["token"] = _token(environ)
+    if "budget" in merged:
+        limits = merged.get("spending", budget_settings.BudgetSettings())
+        merged["spending"] = budget_settings.with_flag(
+            cast("budget_settings.BudgetSettings", limits), str(merged["budget"])
+        )
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
     named: dict[str, str | Secret] = {**environ, **keys}
@@ -332,6 +340,8 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
         found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
     if "permissions" in table:
         found |= permission_settings.read(place, table["permissions"])
+    if budget_settings.TABLE in table:
+        found["spending"] = budget_settings.read(place, table[budget_settings.TABLE])
     session_settings = session_keys.read(place, table)
     if session_settings.get("turn_detection", ...) is None:
         del session_settings["turn_detection"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from voicechat.config.budget_settings import BudgetSettings
 from voicechat.errors import Secret
 
 if TYPE_CHECKING:
@@ -217,6 +218,13 @@ class Options:
         default=None,
         metadata=_about("Record the conversation in a new folder.", "DIR", in_file=False),
     )
+    budget: str | None = field(
+        default=None,
+        metadata=_about("Stop asking for answers after this cost.", "DOLLARS", in_file=False),
+    )
+    """The most that this session may cost, as it was typed."""
+    spending: BudgetSettings = BudgetSettings()
+    """Limits of what sessions spend, with `budget`."""
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)

@@ -8,7 +8,7 @@ from functools import reduce
 
 from voicechat.core import events
 from voicechat.core.items import Usage
-from voicechat.core.price import PRICES_READ, Price, estimate
+from voicechat.core.price import PRICES_READ, Price, dollars, estimate
 from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
 
@@ -107,13 +107,6 @@ def _is_embedded(model: str) -> bool:
 
     provider = provider_named(model.partition("/")[0])
     return provider is not None and provider.is_embedded
-
-
-def dollars(amount: float) -> str:
-    """Format an amount of US dollars: "$1.20", "$0.004", "under $0.001"."""
-    if amount < 0.001:
-        return "under $0.001"
-    return f"${amount:.3f}" if amount < 0.1 else f"${amount:,.2f}"
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:
