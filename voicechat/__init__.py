@@ -49,6 +49,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Approval",
     "Audio",
+    "BudgetSpent",
     "CardLine",
     "ClientSession",
     "ConnectError",

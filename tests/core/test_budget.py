@@ -59,9 +59,7 @@ def test_each_limit_is_on_its_own() -> None:
         "The budget of 1,000 tokens for this month is used up: 1,000 tokens.",
     ]
     assert budget.used_up == (TOKENS,)
-    assert budget.allow_more() == [
-        "Allowed 200 tokens more for this month, 1,200 tokens in all."
-    ]
+    assert budget.allow_more() == ["Allowed 200 tokens more for this month, 1,200 tokens in all."]
 
 
 def test_a_new_day_starts_again() -> None:

@@ -57,6 +57,7 @@ class ScriptedSession(Publisher):
         self.latency_ms: float | None = None
         self.usage = Usage()
         self.shown_cost = ""
+        self.budget_used_up = False
         self.near_limit: RateLimit | None = None
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()
@@ -136,6 +137,11 @@ class ScriptedSession(Publisher):
         self.hands_free = on
         self.turn_to(Floor.LISTENING if on else Floor.IDLE)
         self._tell_mode()
+
+    def allow_more(self) -> str:
+        self.asked.append(("allow_more",))
+        self.budget_used_up = False
+        return "Allowed $0.50 more for this session, $3.00 in all."
 
     def allow_server(self, server: str) -> None:
         self.asked.append(("allow_server", server))

@@ -223,7 +223,7 @@ class Options:
         metadata=_about("Stop asking for answers after this cost.", "DOLLARS", in_file=False),
     )
     """The most that this session may cost, as it was typed."""
-    spending: BudgetSettings = BudgetSettings()
+    spending: BudgetSettings = field(default_factory=BudgetSettings)
     """Limits of what sessions spend, with `budget`."""
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""

@@ -106,17 +106,21 @@ class Budget:
             elif limit not in self._told:
                 self._told.add(limit)
                 self._warned.add(limit)
-                hint = f"Type /continue to allow {limit.shown(self._more(limit))} more."
-                notices.append(Notice(self.sentence(limit), Level.WARNING, hint, PIPE_HINT))
+                notices.append(self.notice(limit))
             if used >= NEAR * limit.amount and limit not in self._warned:
                 self._warned.add(limit)
                 share = f"{100 * used / limit.amount:.0f} % of the {limit.name} is used"
                 notices.append(Notice(f"{share}: {limit.shown(used)}.", Level.WARNING))
         return notices
 
-    def sentence(self, limit: Limit) -> str:
-        """Return the sentence about a limit that is used up."""
-        return f"The {limit.name} is used up: {limit.shown(self._used(limit))}."
+    def notice(self, limit: Limit) -> Notice:
+        """Return the notice about a limit that is used up."""
+        return Notice(
+            f"The {limit.name} is used up: {limit.shown(self._used(limit))}.",
+            Level.WARNING,
+            f"Type /continue to allow {limit.shown(self._more(limit))} more.",
+            PIPE_HINT,
+        )
 
     def allow_more(self) -> list[str]:
         """Allow `MORE` for each limit that is used up; return a sentence for each."""

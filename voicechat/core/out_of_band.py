@@ -34,9 +34,7 @@ class OutOfBandResponse:
 class OutOfBandResponses:
     """The open out-of-band requests."""
 
-    def __init__(
-        self, buffer: EffectBuffer, capabilities: Capabilities, gate: BudgetGate
-    ) -> None:
+    def __init__(self, buffer: EffectBuffer, capabilities: Capabilities, gate: BudgetGate) -> None:
         self._buffer = buffer
         self._gate = gate
         self._capabilities = capabilities

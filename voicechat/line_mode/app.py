@@ -114,7 +114,7 @@ class Chat(LineClient):
 
         The exit code is 1 when a command of a pipe failed; at a terminal the user saw that.
         """
-        if not await self.wait_until(lambda: self.is_online, TURN_TIMEOUT_S):
+        if not await self.wait_until(self._may_start, TURN_TIMEOUT_S):
             raise ConnectError("Could not connect.")
         await self._wait_for_sound()
         self._print("Ready. Type a message, or /help.")
@@ -129,6 +129,9 @@ class Chat(LineClient):
         else:
             await self._wait_for_answer()
         return int(self._failed and self._echo)
+
+    def _may_start(self) -> bool:
+        return self.is_online or self.session.budget_used_up
 
     async def _wait_for_sound(self) -> None:
         """Wait until the microphone delivers, or is known to be missing."""

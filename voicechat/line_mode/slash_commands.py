@@ -259,6 +259,12 @@ COMMANDS: Mapping[str, Command] = {
         "delete the last exchange", _delete_last, available=command_choices.has_entries
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
+    "/continue": Command(
+        "allow a bit more when the budget is used up",
+        lambda s, _: s.allow_more(),
+        needs_user=True,
+        available=command_choices.is_over_budget,
+    ),
     "/new": Command(
         "start a new conversation",
         _without_argument(lambda s: s.new_conversation()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voicechat.session.budget_watch import open_ledger
 from voicechat.session.session import Session
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def open_session(
     Raises the errors of `Session` and `recorder.record`.
     """
     if options.record is None:
-        return Session(options, commands=commands)
+        return Session(options, open_ledger=open_ledger, commands=commands)
     from voicechat.recording.recorder import record
 
-    return Session(options, start_recording=record, commands=commands)
+    return Session(options, start_recording=record, open_ledger=open_ledger, commands=commands)

@@ -154,6 +154,7 @@ class ConnectionLoop:
         self.outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
         """Commands queued to be encoded and written."""
         self._renewal = asyncio.Event()
+        self._stopped_by: VoicechatError | None = None
         self._expiry = SessionExpiry(0.0)
         self._warned_of_expiry = False
         self._refused_part: str | None = None
@@ -192,6 +193,12 @@ class ConnectionLoop:
             self._unanswered = 0
         self._is_new_peer = is_new_peer
         self._renewal.set()
+
+    def stop(self, error: VoicechatError) -> None:
+        """End this connection and let `run` raise this error; nothing without a connection."""
+        if self.connection is not None:
+            self._stopped_by = error
+            self._renewal.set()
 
     def send(self, command: commands.Command) -> None:
         """Queue a command; without a connection it is dropped."""
@@ -249,6 +256,10 @@ class ConnectionLoop:
             if less:
                 self._handle = ""
             self._on_event(inputs.Disconnected(reason, less, self._refused_part, too_large))
+            if (error := self._stopped_by) is not None:
+                self._stopped_by = None
+                self._renewal.clear()
+                raise error
             if not reason:
                 continue
             self._on_link(Link.RECONNECTING, reason)

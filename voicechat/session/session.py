@@ -14,15 +14,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
-from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.text import clean
-from voicechat.errors import VoicechatError
+from voicechat.errors import BudgetSpent, VoicechatError
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
@@ -32,6 +31,7 @@ from voicechat.session.key_mask import KeyMask
 from voicechat.session.model import ChosenModel
 from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.requested_settings import sound_settings
+from voicechat.session.session_recording import SessionRecording, StartRecording
 from voicechat.session.sound_notices import (
     ECHO_THRESHOLD_RAISED,
     SilenceNotices,
@@ -50,31 +50,13 @@ from voicechat.session.updates import (
 if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.codec import Codec
+    from voicechat.session.budget_watch import Ledger
     from voicechat.tools.registry import Tool
     from voicechat.tools.tool_context import AppCommand
 
 
 RETRY_S, LONGEST_RETRY_S = 15.0, 240.0
 """Seconds until an offline session tries to connect again, and the longest such wait."""
-
-
-class SessionRecording(Protocol):
-    """A recording of a session, from its start to its end."""
-
-    @property
-    def is_recording(self) -> bool:
-        """True until the recording ends or fails."""
-        ...
-
-    def close(self) -> None:
-        """Write the queued events and end the recording; blocks on the disk."""
-        ...
-
-
-StartRecording = Callable[
-    [EventStream, "Options", SessionSettings, Capabilities, Callable[[effects.Notice], None]],
-    SessionRecording,
-]
 
 
 class Session(SessionControls):
@@ -91,12 +73,14 @@ class Session(SessionControls):
         tools: Iterable[Tool] = (),
         open_audio: OpenAudio | None = None,
         start_recording: StartRecording | None = None,
+        open_ledger: Callable[[], Ledger] | None = None,
         commands: Callable[[Session], tuple[AppCommand, ...]] | None = None,
     ) -> None:
         """`tools` are offered before all others. `open_audio` replaces the audio process.
 
         `commands` returns the commands of the app that the model may run.
-        `start_recording` is called if the options name a folder to record into.
+        `start_recording` is called if the options name a folder to record into. `open_ledger`
+        opens the usage of all sessions; without it only this session counts for a budget.
         """
         from voicechat.session.tool_runner import ToolRunner
         from voicechat.session.toolbox import Toolbox
@@ -106,7 +90,8 @@ class Session(SessionControls):
         self._mask = KeyMask(options)
         self._options = options
         super().__init__(
-            ChosenModel(options, lambda: self._tools.specs, self._report_startup, self._warn)
+            ChosenModel(options, lambda: self._tools.specs, self._report_startup, self._warn),
+            open_ledger,
         )
         self._tools = Toolbox(
             options,
@@ -162,6 +147,7 @@ class Session(SessionControls):
             self._chosen.settings,
             self._chosen.capabilities,
             transcript=transcript,
+            has_budget=self._budget.has_limits,
             hands_free=with_sound and self._wants_hands_free,
             speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
@@ -182,6 +168,12 @@ class Session(SessionControls):
 
     def _codec(self) -> Codec | None:
         return self._connections.codec
+
+    def _renew(self) -> None:
+        self._connections.renew()
+
+    def _disconnect(self, error: VoicechatError) -> None:
+        self._connections.stop(error)
 
     def _restart_conversation(
         self, why: str, transcript: Transcript | None = None, is_new_peer: bool = False
@@ -228,9 +220,10 @@ class Session(SessionControls):
         await self._find_model()
         while True:
             try:
+                await self._budget.require()
                 await self._connections.run()
             except VoicechatError as error:
-                if self._restore_previous_model(error):
+                if not isinstance(error, BudgetSpent) and self._restore_previous_model(error):
                     continue
                 if not self._waits_offline:
                     raise
@@ -239,13 +232,13 @@ class Session(SessionControls):
     @property
     def _waits_offline(self) -> bool:
         has_begun = bool(self._connections.sessions_created or self.transcript.entries)
-        return self.outlives_connections and (has_begun or self.offline_error is not None)
+        waits = has_begun or self.offline_error is not None or self.budget_used_up
+        return self.outlives_connections and waits
 
     async def _wait_offline(self, error: VoicechatError) -> None:
         """Wait until the user wants a connection, or until the server may be back."""
         if not self._retries:
-            hint = f"{error.hint} Type a line, /new or /model to connect again.".strip()
-            self._publish_update(effects.Notice(error.message, effects.Level.ERROR, hint))
+            self._tell_offline(error)
         self.offline_error = error
         self._handle(inputs.Disconnected(error.message))
         self._set_link(Link.OFFLINE, error.message)
@@ -294,6 +287,7 @@ class Session(SessionControls):
             audio, self._audio = self._audio, None
             await audio.close()
         await self._chosen.stop()
+        await self._budget.close()
         self._journal.close()
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
@@ -314,6 +308,8 @@ class Session(SessionControls):
             self._execute(effect)
         if isinstance(event, inputs.Typed) and self.link is Link.OFFLINE:
             self._connections.renew()
+        if self._budget.has_limits:
+            self._keep_budget(event)
         if isinstance(event, events.SessionCreated):
             self.offline_error, self._retries = None, 0
             self._confirm_model()
@@ -338,9 +334,9 @@ class Session(SessionControls):
             case effects.StartNewSession():
                 self._connections.renew(new_session=True)
             case effects.UsageChanged(_, added, source):
-                self._costs.used[self._chosen.choice.name, source] += added
-                if source == "response":
-                    self._costs.last = added
+                self._spend(added, source)
+            case effects.CheckBudget():
+                self._check_budget(is_due=True)
             case effects.OutOfBandAnswered() | effects.ItemFetched():
                 self._requests.settle(effect)
             case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():

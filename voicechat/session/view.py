@@ -162,6 +162,11 @@ class SessionView(ABC):
         return []
 
     @property
+    def budget_used_up(self) -> bool:
+        """True if a budget is used up, so that no response is requested."""
+        return False
+
+    @property
     def capabilities(self) -> Capabilities:
         """Capabilities of the current model."""
         return Capabilities()
@@ -276,6 +281,10 @@ class SessionView(ABC):
 
     def summarize(self) -> None:
         """Summarize the conversation."""
+
+    def allow_more(self) -> str:
+        """Allow a bit more of a budget that is used up."""
+        raise _read_only_error()
 
     def request_help(self) -> None:
         """Show the help."""
