@@ -61,7 +61,10 @@ class Limit:
 
     def shown(self, amount: float) -> str:
         """Return an amount in the unit of this limit: "$2.50" or "20,000 tokens"."""
-        return f"{amount:,.0f} tokens" if self.in_tokens else dollars(amount)
+        if self.in_tokens:
+            return f"{amount:,.0f} tokens"
+        small = f"{amount:.6f}".rstrip("0")
+        return f"${small}" if amount < 0.001 and small != "0." else dollars(amount)
 
     @property
     def name(self) -> str:

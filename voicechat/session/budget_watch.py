@@ -138,8 +138,8 @@ class BudgetWatch:
             hint="Set a price in [prices] or unknown_price in [budget] of the settings file.",
         )
 
-    def _count(self) -> None:
-        """Publish what the latest numbers mean."""
+    def _count(self, *, tells: bool = True) -> None:
+        """Count, and publish what the latest numbers mean."""
         if not self.has_limits:
             return
         spent = {Span.SESSION: self._costs.spending(self._unknown)}
@@ -153,8 +153,9 @@ class BudgetWatch:
                 (spending_of(row.usage, row.cost, self._unknown) for row in rows), known
             )
         for notice in self._budget.spend(spent):
-            self._publish(notice)
-            self.is_told = self.is_told or self.used_up
+            if tells or not self.used_up:
+                self._publish(notice)
+                self.is_told = self.used_up
 
     def _starts(self) -> dict[Span, float]:
         """Return the Unix times (s) at which the day and the month began."""
@@ -166,19 +167,20 @@ class BudgetWatch:
 
     # ----------------------------------------------------------------- the ledger
 
-    async def check(self, *, writes: bool = False) -> bool:
+    async def check(self, *, writes: bool = False, tells: bool = True) -> bool:
         """Return True if the budget is used up, with what all sessions spent until now.
 
-        writes: wait for the ledger, also without a limit for the day or the month.
+        writes: wait for the ledger, also without a limit for the day or the month. tells: publish
+        a notice about it, unless the user knows.
         """
         if self._spans or writes:
             await asyncio.wait({self.settle()}, timeout=CHECK_S)
-        self._count()
+        self._count(tells=tells)
         return self.used_up
 
     async def require(self) -> None:
         """Raise `BudgetSpent` if the budget is used up."""
-        if self.has_limits and await self.check():
+        if self.has_limits and await self.check(tells=False):
             raise self.error
 
     def settle(self) -> asyncio.Task[None]:
@@ -203,7 +205,6 @@ class BudgetWatch:
             return
         del self._rows[: len(rows)]
         self._others, self._since = sums, since
-        self._count()
 
     def _give_up(self, error: VoicechatError | TimeoutError) -> None:
         """Count this session only, and tell the user once."""

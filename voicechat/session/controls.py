@@ -76,7 +76,7 @@ class SessionControls(SessionView):
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
-        self._summaries = 0
+        self._summaries = self._checks = 0
         self._wants_hands_free = not chosen.options.push_to_talk
 
     # ----------------------------------------------------------------- what the session provides
@@ -120,8 +120,9 @@ class SessionControls(SessionView):
 
     @property
     def pending(self) -> bool:
-        """True while an image is read or a summary is made."""
-        return bool(self._images.reading or self._summaries)
+        """True while an image is read, a summary is made or the budget is checked."""
+        ends = self._budget.withheld and not self.outlives_connections
+        return bool(self._images.reading or self._summaries or self._checks or ends)
 
     @property
     def shown_cost(self) -> str:
@@ -206,11 +207,13 @@ class SessionControls(SessionView):
     def _check_budget(self, *, is_due: bool = False) -> None:
         """Compare the budget with what all sessions spent. is_due: a response waits for it."""
         if self._tasks is not None:
+            self._checks += is_due
             self._tasks.create_task(self._answer_budget(is_due=is_due))
 
     async def _answer_budget(self, *, is_due: bool) -> None:
         used_up = await self._budget.check(writes=not is_due)
         self._budget.withheld = self._budget.withheld or (is_due and used_up)
+        self._checks -= is_due
         if self._budget.has_limits:
             self._handle(inputs.BudgetChecked(used_up))
 

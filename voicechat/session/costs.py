@@ -136,7 +136,8 @@ class CostTally:
         if cost > 0:
             dates = sorted({price.dated or "your own" for price in known.values()})
             rest = f", {' and '.join(apart)} not included" if apart else ""
-            text = f"about {dollars(cost)} at prices of {' and '.join(dates)}{rest}"
+            about = "about " if cost >= 0.001 else ""
+            text = f"{about}{dollars(cost)} at prices of {' and '.join(dates)}{rest}"
             found.insert(0, f"Estimated cost: {text.replace('of your own', 'of your own list')}.")
         elif known and not found:
             found.append("Cost: none.")

@@ -221,9 +221,10 @@ class ConnectionLoop:
     async def wait_for_renewal(self, seconds: float | None) -> bool:
         """Wait for `renew`; return False if it is not called within this time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._renewal.wait()
-        return self._renewal.is_set()
+            await asyncio.wait_for(self._renewal.wait(), seconds)
+        is_wanted = self._renewal.is_set()
+        self._renewal.clear()
+        return is_wanted
 
     async def run(self) -> None:
         """Dial and connect repeatedly. Raises `VoicechatError` if no connection is possible.
@@ -232,7 +233,7 @@ class ConnectionLoop:
         """
         failures, lost_at = 0, time.monotonic()
         unusable: list[float] = []  # when connections in a row began that ended early
-        self._unanswered = self._openings = 0
+        self._unanswered, self._openings, self._stopped_by = 0, 0, None
         while True:
             self._renewal.clear()
             try:
@@ -256,10 +257,9 @@ class ConnectionLoop:
             if less:
                 self._handle = ""
             self._on_event(inputs.Disconnected(reason, less, self._refused_part, too_large))
-            if (error := self._stopped_by) is not None:
-                self._stopped_by = None
+            if self._stopped_by is not None:
                 self._renewal.clear()
-                raise error
+                raise self._stopped_by
             if not reason:
                 continue
             self._on_link(Link.RECONNECTING, reason)

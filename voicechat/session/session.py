@@ -241,7 +241,7 @@ class Session(SessionControls):
             self._tell_offline(error)
         self.offline_error = error
         self._handle(inputs.Disconnected(error.message))
-        self._set_link(Link.OFFLINE, error.message)
+        self._set_link(Link.OFFLINE, "" if self.budget_used_up else error.message)
         wait_s = min(RETRY_S * 2**self._retries, LONGEST_RETRY_S)
         may_return = getattr(error, "retry", False)
         is_wanted = await self._connections.wait_for_renewal(wait_s if may_return else None)
