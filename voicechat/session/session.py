@@ -223,6 +223,8 @@ class Session(SessionControls):
                 await self._budget.require()
                 await self._connections.run()
             except VoicechatError as error:
+                if self._closing.is_set():
+                    return  # a task group that ends may swallow the cancellation
                 if not isinstance(error, BudgetSpent) and self._restore_previous_model(error):
                     continue
                 if not self._waits_offline:
