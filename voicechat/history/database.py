@@ -190,6 +190,11 @@ def has_full_text(connection: sqlite3.Connection) -> bool:
     return found.fetchone() is not None
 
 
+def full_text_ready(connection: sqlite3.Connection) -> bool:
+    """Return True if this file has a full-text index that is up to date."""
+    return has_full_text(connection) and _exists(connection, TRIGGER_NAMES[0])
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Write everything in the block or nothing; waits for other processes at its start."""
@@ -216,6 +221,8 @@ def unusable(path: Path) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """Return why the history cannot be used, as a part of a sentence."""
+    if isinstance(error, HistoryUnusable):
+        return error.message.rstrip(".")
     text = getattr(error, "strerror", None) or str(error)
     known: list[tuple[str, Callable[[str], bool]]] = [
         ("no space left on device", lambda text: "is full" in text),
