@@ -10,8 +10,10 @@ import pytest
 from voicechat.core.budget import Spending
 from voicechat.core.items import Usage
 from voicechat.core.price import Price
+from voicechat.core.turn_latency import TurnLatency
 from voicechat.history.database import HistoryUnusable
 from voicechat.history.history_rows import ResponseRow
+from voicechat.history.turn_latencies import ModelLatency
 from voicechat.history.usage_ledger import UsageLedger
 
 UNKNOWN = Price(text_in=10, minute=6)
@@ -72,3 +74,17 @@ def test_the_rows_hold_numbers_and_names_only(tmp_path: Path) -> None:
     }
     connection.close()
     assert texts == {"", "response", "openai", "openai/gpt-realtime"}
+
+
+def test_latencies_of_all_sessions_are_summed_up_by_model(tmp_path: Path) -> None:
+    ledger = UsageLedger(tmp_path / "h.db")
+    turns = [(float(n), TurnLatency("a/slow", 0, 0, 1_000.0 + n, 0)) for n in range(20)]
+    turns += [(30.0, TurnLatency("b/fast", 100, 50, 200, 50))]
+    turns += [(31.0, TurnLatency("b/fast", 0, 0, 90, 0, spoken=False))]
+    ledger.settle([], {}, UNKNOWN, turns)
+    assert ledger.latencies() == [
+        ModelLatency("b/fast", False, 1, 90.0, 90.0),
+        ModelLatency("b/fast", True, 1, 400.0, 400.0),
+        ModelLatency("a/slow", True, 20, 1_009.0, 1_018.0),
+    ]
+    ledger.close()

@@ -113,8 +113,10 @@ async def test_a_chat_server_elsewhere_is_not_free() -> None:
 
 async def test_a_ledger_that_fails_is_told_once_and_the_session_still_counts() -> None:
     class Full:
-        def settle(self, rows: object, since: object, unknown: Price) -> Any:
+        def settle(self, *arguments: object) -> Any:
             raise HistoryUnusable("The history cannot be used: no space left on device.")
+
+        def latencies(self) -> Any: ...
 
         def close(self) -> None: ...
 

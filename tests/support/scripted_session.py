@@ -58,6 +58,7 @@ class ScriptedSession(Publisher):
         self.usage = Usage()
         self.shown_cost = ""
         self.budget_used_up = False
+        self.latency_parts = ""
         self.near_limit: RateLimit | None = None
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()

@@ -15,9 +15,11 @@ from typing import Final, TypeVar
 from voicechat.core.budget import Spending
 from voicechat.core.items import Usage
 from voicechat.core.price import Price, estimate
+from voicechat.core.turn_latency import TurnLatency
 from voicechat.history.database import connect, history_path, transaction, unusable
 from voicechat.history.history_rows import ResponseRow
 from voicechat.history.history_store import add_response
+from voicechat.history.turn_latencies import ModelLatency, add_turns, latencies_by_model
 
 Key = TypeVar("Key")
 
@@ -42,22 +44,27 @@ class UsageLedger:
         self._lock = threading.Lock()
 
     def settle(
-        self, rows: Iterable[ResponseRow], since: Mapping[Key, float], unknown: Price
+        self,
+        rows: Iterable[ResponseRow],
+        since: Mapping[Key, float],
+        unknown: Price,
+        turns: Iterable[tuple[float, TurnLatency]] = (),
     ) -> dict[Key, Spending]:
         """Add rows, and return what all sessions spent since each of these Unix times (s).
 
-        Rows without a cost count at the price `unknown`. Raises `HistoryUnusable`; then no row is
-        added.
+        Rows without a cost count at the price `unknown`. `turns` are the latencies of turns, with
+        their Unix times (s). Raises `HistoryUnusable`; then nothing is added.
         """
         with self._lock, unusable(self._path):
             if self._connection is None:
                 self._connection = connect(self._path)
-            added = list(rows)
-            if not added:
+            added, measured = list(rows), list(turns)
+            if not (added or measured):
                 return {key: self._sum(start, unknown) for key, start in since.items()}
             with transaction(self._connection):
                 for row in added:
                     add_response(self._connection, row)
+                add_turns(self._connection, measured)
                 return {key: self._sum(start, unknown) for key, start in since.items()}
 
     def _sum(self, start: float, unknown: Price) -> Spending:
@@ -65,6 +72,10 @@ class UsageLedger:
         cost, tokens, unpriced, seconds = self._connection.execute(_SUMS, (start,)).fetchone()
         rest = Usage(input_tokens=int(unpriced), seconds=seconds)
         return Spending(cost + estimate(rest, unknown), int(tokens))
+
+    def latencies(self) -> list[ModelLatency]:
+        """Return the latency of each model, the fastest first. Raises `HistoryUnusable`."""
+        return latencies_by_model(self._path)
 
     def close(self) -> None:
         """Close the file."""

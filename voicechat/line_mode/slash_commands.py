@@ -259,6 +259,12 @@ COMMANDS: Mapping[str, Command] = {
         "delete the last exchange", _delete_last, available=command_choices.has_entries
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
+    "/latency": Command(
+        "show how long the answers take, and why",
+        _without_argument(lambda s: s.report_latency()),
+        by_model=Permission.AUTO,
+        model_result=lambda s: s.latency_report(),
+    ),
     "/continue": Command(
         "allow a bit more when the budget is used up",
         lambda s, _: s.allow_more(),

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from voicechat.core import effects
 from voicechat.core.budget import PIPE_HINT, Budget, Span, Spending
 from voicechat.core.items import Usage
 from voicechat.core.price import Price
+from voicechat.core.turn_latency import TurnLatency
 from voicechat.errors import BudgetSpent, UsageError, VoicechatError
 from voicechat.history.history_rows import ResponseRow
 from voicechat.session.costs import CostTally, spending_of
@@ -24,6 +27,7 @@ from voicechat.system.daemon_call import call_with_deadline
 
 if TYPE_CHECKING:
     from voicechat.config.budget_settings import BudgetSettings
+    from voicechat.history.turn_latencies import ModelLatency
 
 CHECK_S = 1.5
 """Seconds to wait for the ledger before a response; then the sums that are known count."""
@@ -39,9 +43,17 @@ class Ledger(Protocol):
     """The usage of all sessions; see `history.usage_ledger.UsageLedger`."""
 
     def settle(
-        self, rows: Sequence[ResponseRow], since: Mapping[Span, float], unknown: Price
+        self,
+        rows: Sequence[ResponseRow],
+        since: Mapping[Span, float],
+        unknown: Price,
+        turns: Sequence[tuple[float, TurnLatency]] = (),
     ) -> dict[Span, Spending]:
         """Add rows and return the sums since these Unix times (s); blocks on the disk."""
+        ...
+
+    def latencies(self) -> list[ModelLatency]:
+        """Return the latency of each model; blocks on the disk."""
         ...
 
     def close(self) -> None:
@@ -81,6 +93,8 @@ class BudgetWatch:
         """Start of the spans to which `_others` belongs (Unix time in s)."""
         self._rows: list[ResponseRow] = []
         """Rows that the ledger has not taken."""
+        self._turns: deque[tuple[float, TurnLatency]] = deque(maxlen=MAX_ROWS)
+        """Latencies that the ledger has not taken, with their Unix times (s)."""
         self._unpriced: set[tuple[str, str]] = set()
         """Models and kinds of usage without a price that the user was told about."""
         self._settling: asyncio.Task[None] | None = None
@@ -129,6 +143,10 @@ class BudgetWatch:
             self._unpriced.add((model, source))
             self._publish(self._unknown_price(model, source))
         self._count()
+
+    def add_turn(self, turn: TurnLatency) -> None:
+        """Add the latency of a turn; it is written with the next rows."""
+        self._turns.append((self._clock(), turn))
 
     def _unknown_price(self, model: str, source: str) -> effects.Notice:
         what = f"The price of {model}" if source == "response" else f"The price of {source}"
@@ -192,18 +210,20 @@ class BudgetWatch:
     async def _settle(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
-        rows, since = tuple(self._rows), self._starts()
-        if self._open_ledger is None or not (rows or since):
+        rows, turns, since = tuple(self._rows), tuple(self._turns), self._starts()
+        if self._open_ledger is None or not (rows or turns or since):
             return
         try:
             ledger = self._ledger = self._ledger or self._open_ledger()
             sums = await call_with_deadline(
-                lambda: ledger.settle(rows, since, self._unknown), WRITE_S
+                lambda: ledger.settle(rows, since, self._unknown, turns), WRITE_S
             )
         except (VoicechatError, TimeoutError) as error:
             self._give_up(error)
             return
         del self._rows[: len(rows)]
+        for _ in turns:
+            self._turns.popleft()
         self._others, self._since = sums, since
 
     def _give_up(self, error: VoicechatError | TimeoutError) -> None:
@@ -215,9 +235,19 @@ class BudgetWatch:
             effects.Notice(f"The usage is not kept. {why}{counts}", effects.Level.WARNING)
         )
 
+    async def latencies(self) -> list[ModelLatency]:
+        """Return the latency of each model in all sessions; none if they cannot be read."""
+        if self._open_ledger is None:
+            return []
+        await asyncio.wait({self.settle()}, timeout=CHECK_S)
+        with suppress(VoicechatError, TimeoutError):
+            if self._ledger is not None:
+                return await call_with_deadline(self._ledger.latencies, CHECK_S)
+        return []
+
     async def close(self) -> None:
         """Write the last rows."""
-        if self._settling is not None or self._rows:
+        if self._settling is not None or self._rows or self._turns:
             await asyncio.wait({self.settle()}, timeout=CHECK_S)
         if self._ledger is not None:
             self._ledger.close()
@@ -237,9 +267,3 @@ def open_ledger() -> Ledger:
     from voicechat.history.usage_ledger import UsageLedger
 
     return UsageLedger()
-
-
-def day_start(days_ago: int, clock: Callable[[], float] = time.time) -> float:
-    """Return the Unix time (s) at which a day began, in local time."""
-    day = datetime.fromtimestamp(clock()).replace(hour=0, minute=0, second=0, microsecond=0)
-    return (day - timedelta(days=days_ago)).timestamp()

@@ -5,7 +5,6 @@ Call the methods on the event loop. They return at once, except the coroutines.
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,29 +12,26 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
-from voicechat.core import effects, events, inputs
-from voicechat.core.items import Role, Transcript, Usage
+from voicechat.core import effects, inputs
+from voicechat.core.items import Role, Transcript
 from voicechat.core.settings import Capabilities, Permission, ToolSpec
 from voicechat.core.text import has_key
-from voicechat.errors import BudgetSpent, SessionLost, UsageError, VoicechatError
+from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.providers.codec import deferred, unsupported
-from voicechat.session.budget_watch import BudgetWatch
-from voicechat.session.costs import CostTally
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
+from voicechat.session.spending_controls import SpendingControls
 from voicechat.session.updates import (
     Cleared,
     CopyRequested,
     HelpRequested,
-    Link,
     ModeChanged,
     ModelChanged,
     Report,
     ThemeRequested,
     Update,
 )
-from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.providers.codec import Codec
@@ -49,45 +45,27 @@ SUMMARY = (
 )
 
 
-_MAY_DISCONNECT = {effects.Floor.IDLE, effects.Floor.LISTENING, effects.Floor.HEARING}
-"""Phases in which no response and no tool is running."""
-
 KEY_TYPED = "Your message seems to contain a key. The model gets it; a recording shows *** instead."
 KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
-class SessionControls(SessionView):
+class SessionControls(SpendingControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
 
-    _chosen: ChosenModel
     _tools: Toolbox
 
     def __init__(
         self, chosen: ChosenModel, open_ledger: Callable[[], Ledger] | None = None
     ) -> None:
-        self._chosen = chosen
+        super().__init__(chosen, open_ledger)
         self.model = chosen.name
         self.voice = chosen.options.voice or ""
-        self._tasks: asyncio.TaskGroup | None = None
-        """Tasks that read images and make summaries; None while the session does not run."""
-        options = chosen.options
-        self._costs = CostTally(options.prices, options.chat_url)
-        self._budget = BudgetWatch(options.spending, self._costs, self._publish_update, open_ledger)
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
-        self._summaries = self._checks = 0
         self._wants_hands_free = not chosen.options.push_to_talk
 
     # ----------------------------------------------------------------- what the session provides
-
-    @abstractmethod
-    def _handle(self, event: events.Event | inputs.Input) -> None:
-        """Pass an event or an input to the conversation."""
-
-    @abstractmethod
-    def _publish_update(self, update: Update) -> None:
-        """Publish an update."""
 
     @abstractmethod
     def _play(self, command: sound.AudioCommand) -> None:
@@ -96,14 +74,6 @@ class SessionControls(SessionView):
     @abstractmethod
     def _codec(self) -> Codec | None:
         """Return the codec of the open connection."""
-
-    @abstractmethod
-    def _renew(self) -> None:
-        """Open another connection."""
-
-    @abstractmethod
-    def _disconnect(self, error: VoicechatError) -> None:
-        """End the connection because of this error."""
 
     @abstractmethod
     def _restart_conversation(
@@ -123,26 +93,6 @@ class SessionControls(SessionView):
         """True while an image is read, a summary is made or the budget is checked."""
         ends = self._budget.withheld and not self.outlives_connections
         return bool(self._images.reading or self._summaries or self._checks or ends)
-
-    @property
-    def shown_cost(self) -> str:
-        """Estimated cost so far, like "$0.04"; empty when it is zero or unknown."""
-        return self._costs.shown_cost
-
-    @property
-    def usage(self) -> Usage:
-        """Usage of the whole session, over all its models."""
-        return self._costs.total
-
-    @property
-    def usage_report(self) -> list[str]:
-        """Usage, cost and rate limits, one sentence per line."""
-        return [*self._costs.lines(self.limits), *self._budget.lines]
-
-    @property
-    def budget_used_up(self) -> bool:
-        """True if a budget is used up, so that no response is requested."""
-        return self._budget.used_up
 
     @property
     def instructions(self) -> str:
@@ -183,63 +133,6 @@ class SessionControls(SessionView):
     def waiting_servers(self) -> tuple[str, ...]:
         """Names of the MCP servers that wait for permission to start."""
         return self._tools.waiting_servers
-
-    # ----------------------------------------------------------------- budget
-
-    def allow_more(self) -> str:
-        """Allow a bit more of the budget that is used up, and go on; return what is allowed.
-
-        For keys and typed commands only. Raises `UsageError` if no budget is used up.
-        """
-        allowed = self._budget.allow_more()
-        self._handle(inputs.BudgetChecked(self._budget.used_up))
-        if self.link is Link.OFFLINE:
-            self._renew()
-        return allowed
-
-    def _spend(self, added: Usage, source: str) -> None:
-        """Count a usage; the conversation learns if the budget is used up."""
-        model = self._chosen.choice.name
-        self._costs.add(model, source, added)
-        self._budget.add(model, source, added)
-        self._check_budget()
-
-    def _check_budget(self, *, is_due: bool = False) -> None:
-        """Compare the budget with what all sessions spent. is_due: a response waits for it."""
-        if self._tasks is not None:
-            self._checks += is_due
-            self._tasks.create_task(self._answer_budget(is_due=is_due))
-
-    async def _answer_budget(self, *, is_due: bool) -> None:
-        used_up = await self._budget.check(writes=not is_due)
-        self._budget.withheld = self._budget.withheld or (is_due and used_up)
-        self._checks -= is_due
-        if self._budget.has_limits:
-            self._handle(inputs.BudgetChecked(used_up))
-
-    def _keep_budget(self, event: events.Event | inputs.Input) -> None:
-        """Look at the budget when the user begins to talk; disconnect once it is used up.
-
-        Without a connection no provider answers by itself, and none bills by the minute. A filter
-        ends only when a response is due.
-        """
-        if isinstance(event, events.SpeechStarted | inputs.Talk):
-            self._check_budget()
-        elif isinstance(event, inputs.Typed):
-            self._budget.is_told = False
-        ends = self._budget.withheld or self.outlives_connections or self.hands_free
-        if self._budget.used_up and ends and self.floor in _MAY_DISCONNECT:
-            self._disconnect(self._budget.error)
-
-    def _tell_offline(self, error: VoicechatError) -> None:
-        """Tell why the session is offline, and how to go on."""
-        if isinstance(error, BudgetSpent):
-            if not self._budget.is_told:
-                self._publish_update(self._budget.notice)
-            self._budget.is_told = True
-            return
-        hint = f"{error.hint} Type a line, /new or /model to connect again.".strip()
-        self._publish_update(effects.Notice(error.message, effects.Level.ERROR, hint))
 
     # ----------------------------------------------------------------- turns
 

@@ -28,6 +28,7 @@ from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.key_mask import KeyMask
+from voicechat.session.latency_log import LatencyLog
 from voicechat.session.model import ChosenModel
 from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.requested_settings import sound_settings
@@ -121,6 +122,10 @@ class Session(SessionControls):
         self._receiver = AudioReceiver(
             self._conversation, self._connections, self._stream, self._on_audio_event
         )
+        self._latency = LatencyLog(
+            lambda: self.model, lambda: self._connections.connection, self._budget.add_turn
+        )
+        self._latency.follow(self._stream)
         self._journal = Journal()
         self._runs = ToolRunner(self._tools, self._journal, self._handle, self._publish_update)
         if options.earcons:

@@ -174,6 +174,8 @@ class TopLine(Static):
         if session.latency_ms is not None:
             latency = f"answered in {duration(session.latency_ms)}"
             parts.append((3, Content(latency).stylize(QUIET)))
+        if session.latency_parts:
+            parts.append((8, Content(session.latency_parts).stylize(QUIET)))
         if not session.with_sound:
             parts.append((4, Content("text only").stylize(QUIET)))
         elif session.voice:
