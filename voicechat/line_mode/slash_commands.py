@@ -260,13 +260,13 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
     "/latency": Command(
-        "show how long the answers take, and why",
+        "show how long answers take",
         _without_argument(lambda s: s.report_latency()),
         by_model=Permission.AUTO,
         model_result=lambda s: s.latency_report(),
     ),
     "/continue": Command(
-        "allow a bit more when the budget is used up",
+        "allow more when a budget is used up",
         lambda s, _: s.allow_more(),
         needs_user=True,
         available=command_choices.is_over_budget,
