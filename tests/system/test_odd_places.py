@@ -68,7 +68,7 @@ def test_a_home_that_cannot_be_written_is_told_in_one_line(run: Run, tmp_path: P
     assert answers[1] == "Your shopping list has one item: milk."
     _, message = done.stderr.splitlines()
     assert "not a directory" in message
-    assert "notes, lists, approvals and chosen devices last until voicechat ends." in message
+    assert "approvals, chosen devices and conversations last until voicechat ends." in message
 
 
 def test_a_user_without_a_home_folder_can_talk(run: Run, tmp_path: Path) -> None:

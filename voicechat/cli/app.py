@@ -56,6 +56,12 @@ class _Commands(TyperGroup):
             option.process_value = partial(_process, option)  # type: ignore[method-assign]
         return options
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; `--resume` may stand without an id."""
+        pairs = zip(args, [*args[1:], "-"], strict=True)
+        words = [f"{a}=" if a == "--resume" and b.startswith("-") else a for a, b in pairs]
+        return super().parse_args(ctx, words)
+
     def list_commands(self, ctx: object) -> list[str]:
         return [entry.name for entry in commands()]
 

@@ -62,7 +62,7 @@ def serve(
     from voicechat.system import process_secrecy
 
     process_secrecy.read_piped()
-    engines = [name for name, setting in SETTINGS.items() if setting.embedded]
+    engines = [name for name, setting in SETTINGS.items() if setting.is_engine]
     options = loader.load({name: context.params[name] for name in engines})
     recognizer = speaker = None
     if options.stt:

@@ -14,6 +14,10 @@ from voicechat.errors import UsageError
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
+    from voicechat.history.stored_conversation import StoredConversation
+
+LAST = "."
+"""What `--continue` resumes: the last conversation."""
 
 
 def talk(
@@ -34,6 +38,16 @@ def talk(
     gain_control: Annotated[bool, flag("gain_control")] = False,
     earcons: Annotated[bool, flag("earcons")] = False,
     theme: Annotated[Text, flag("theme")] = None,
+    resume: Annotated[
+        Text,
+        typer.Option(
+            metavar="[ID]", help="Continue a conversation of the history; without ID, choose one."
+        ),
+    ] = None,
+    continue_last: Annotated[
+        bool, typer.Option("--continue", help="Continue the last conversation.")
+    ] = False,
+    no_history: Annotated[bool, flag("history")] = False,
     record: Annotated[Text, flag("record")] = None,
     budget: Annotated[Text, flag("budget")] = None,
     profile: Annotated[Text, flag("profile")] = None,
@@ -66,8 +80,11 @@ def talk(
         return 0
     flags = typed(context.params)
     if context.invoked_subcommand is None:
-        return _talk(flags, plain=plain)
-    if plain or flags:
+        wanted = LAST if continue_last and resume is None else resume
+        if continue_last and resume is not None:
+            raise UsageError("--resume and --continue exclude each other.", "Use one of them.")
+        return _talk(flags, plain=plain, resume=wanted)
+    if plain or flags or resume is not None or continue_last:
         raise UsageError(
             f"Options of {context.invoked_subcommand!r} must follow its name.",
             f"See voicechat {context.invoked_subcommand} --help.",
@@ -75,22 +92,31 @@ def talk(
     return 0
 
 
-def _talk(flags: dict[str, object], *, plain: bool) -> int:
+def _talk(flags: dict[str, object], *, plain: bool, resume: str | None) -> int:
     from voicechat.config import loader, remembered_devices, unkept_files
     from voicechat.system import terminal_guard
 
     options = remembered_devices.with_devices(loader.load(flags), flags, device_name)
     if unkept := unkept_files.warning():
-        options = replace(options, warnings=(*options.warnings, unkept))
+        keeps = options.history and not unkept_files.loses_state()
+        options = replace(options, history=keeps, warnings=(*options.warnings, unkept))
+    stored = None
+    if resume:
+        from voicechat.cli._resumption import load_conversation, with_its_model
+
+        stored = load_conversation(None if resume == LAST else resume)
+        options = with_its_model(options, stored.row)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if plain or (on_terminal and terminal_guard.is_dumb()):
         if not plain:
             say("This terminal cannot show a screen. Using --plain.")
         from voicechat.line_mode.app import converse
 
-        return converse(options)
+        _require_id(resume)
+        return converse(options, stored=stored)
     if on_terminal:
-        return _show_screen(options)
+        return _show_screen(options, stored, picks=resume == "")
+    _require_id(resume)
     if options.with_sound:
         raise UsageError(
             "Standard input is not a terminal.",
@@ -98,18 +124,25 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
         )
     from voicechat.line_mode.app import answer_lines
 
-    return answer_lines(options)
+    return answer_lines(options, stored=stored)
 
 
-def _show_screen(options: Options) -> int:
+def _require_id(resume: str | None) -> None:
+    if resume == "":
+        raise UsageError(
+            "--resume needs the id of a conversation here.", "voicechat history lists them."
+        )
+
+
+def _show_screen(options: Options, stored: StoredConversation | None, *, picks: bool) -> int:
     prepare_screen()
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
     from voicechat.tui.app import run
 
-    session = open_session(options, app_commands)
+    session = open_session(options, app_commands, stored)
     try:
-        return run(session, options.theme)
+        return run(session, options.theme, shows_history=picks)
     finally:
         if session.losses:
             say(session.losses)

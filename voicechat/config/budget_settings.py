@@ -9,6 +9,7 @@ unknown_price = 64    # US dollars per million tokens
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -68,16 +69,19 @@ class BudgetSettings:
         )  # fmt: skip
 
 
-def read(place: SettingPlace, value: object) -> BudgetSettings:
-    """Return the settings in the table. Raises `UsageError`."""
+def read(place: SettingPlace, settings: Mapping[str, object]) -> dict[str, BudgetSettings]:
+    """Return the option `spending` if the settings have the table. Raises `UsageError`."""
+    if TABLE not in settings:
+        return {}
+    value = settings[TABLE]
     if not isinstance(value, dict):
         raise UsageError(f"{place(TABLE)} must be a table.", "Write [budget].")
     inner = place.below(TABLE)
-    settings = record(inner, value, BudgetSettings)
+    found = record(inner, value, BudgetSettings)
     for name, amount in value.items():
         if not 0 < amount <= MOST:
             raise UsageError(f"{inner(name)} must be more than 0 and at most {MOST:,.0f}.")
-    return settings
+    return {"spending": found}
 
 
 def with_flag(settings: BudgetSettings, text: str) -> BudgetSettings:

@@ -28,7 +28,8 @@ from voicechat.config import (
     permission_settings,
     session_keys,
 )
-from voicechat.config.options import EMBEDDED, FILE_SETTINGS, SETTINGS, Options
+from voicechat.config.age import age_in_days
+from voicechat.config.options import EMBEDDED, FILE_SETTINGS, HISTORY, SETTINGS, Options
 from voicechat.config.session_keys import record
 from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest, similar
 from voicechat.config.url_check import check_url
@@ -56,6 +57,7 @@ TABLES: Mapping[str, str] = {
     " or a table of rules: see docs/tools.md.",
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
+    HISTORY: "Table about the history; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
     budget_settings.TABLE: "Table of limits of what you spend, in dollars or tokens: see"
     " docs/usage.md.",
@@ -65,10 +67,15 @@ TABLES: Mapping[str, str] = {
 }
 """Lists and tables of the settings file and their meaning."""
 
-_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED, budget_settings.TABLE)
+_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED, HISTORY, budget_settings.TABLE)
 
-_EMBEDDED_KEYS = {each.embedded: each.name for each in SETTINGS.values() if each.embedded}
-"""The keys of the table `[embedded]` and the settings that they set."""
+_INNER_KEYS = {
+    table: {
+        each.inner: each.name for each in SETTINGS.values() if each.inner and each.table == table
+    }
+    for table in (EMBEDDED, HISTORY)
+}
+"""The tables that hold settings: their keys and the settings that they set."""
 
 
 def settings_path() -> Path:
@@ -108,7 +115,8 @@ def load(
     given = {**_read_environment(environ), **typed}
     profile = stored.profile(given.get("profile"))
     merged = {**stored.settings, **profile, **given}
-    merged.pop(EMBEDDED, None)
+    for table in _INNER_KEYS:
+        merged.pop(f"[{table}]", None)
     if uses_token:
         merged["token"] = _token(environ)
     if "budget" in merged:
@@ -202,6 +210,8 @@ def _check(where: str, name: str, value: object) -> None:
     if setting.choices and value not in setting.choices:
         hint = similar(value, setting.choices)
         raise UsageError(f"{where} must be one of {', '.join(setting.choices)}.", hint)
+    if setting.is_age and age_in_days(value) is None:
+        raise UsageError(f"{where} is not an age.", 'Write it like "90 days" or "1 year".')
     if setting.schemes:
         parts = check_url(
             where,
@@ -262,8 +272,9 @@ class _StoredSettings:
             tables.append((self.place.table("profiles", name), self.profiles[name]))
         for place, settings in tables:
             found |= {name: place(name) for name in settings}
-            engines = cast("Mapping[str, str]", settings.get(EMBEDDED, {}))
-            found |= {name: place.below(EMBEDDED)(key) for key, name in engines.items()}
+            for table in _INNER_KEYS:
+                keys = cast("Mapping[str, str]", settings.get(f"[{table}]", {}))
+                found |= {name: place.below(table)(key) for key, name in keys.items()}
             inner = place.table("permissions")
             for table in ("permissions", "permission_rules"):
                 permissions = cast("Mapping[str, object]", settings.get(table, {}))
@@ -333,15 +344,15 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
         if name in at_top:
             _check(place(name), name, value)
             found[name] = value
-    found |= _embedded(place, table.get(EMBEDDED, {}))
+    for name in _INNER_KEYS.keys() & table.keys():
+        found |= _inner_settings(place, name, table[name])
     if "tools" in table:
         found["tools"] = _names(place, "tools", table["tools"])
     if "folders" in table:
         found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
     if "permissions" in table:
         found |= permission_settings.read(place, table["permissions"])
-    if budget_settings.TABLE in table:
-        found["spending"] = budget_settings.read(place, table[budget_settings.TABLE])
+    found |= budget_settings.read(place, table)
     session_settings = session_keys.read(place, table)
     if session_settings.get("turn_detection", ...) is None:
         del session_settings["turn_detection"]
@@ -349,18 +360,18 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
     return {**found, "session_settings": session_settings} if session_settings else found
 
 
-def _embedded(place: SettingPlace, table: object) -> dict[str, object]:
-    """The settings in `[embedded]`, and under its own name which of its keys set them."""
+def _inner_settings(place: SettingPlace, name: str, table: object) -> dict[str, object]:
+    """The settings in a table such as `[embedded]`, and under `[NAME]` which key sets which."""
     if not isinstance(table, dict):
-        raise UsageError(f"{place(EMBEDDED)} must be a table.", "Write [embedded].")
-    inner = place.below(EMBEDDED)
+        raise UsageError(f"{place(name)} must be a table.", f"Write [{name}].")
+    inner, keys = place.below(name), _INNER_KEYS[name]
     found: dict[str, object] = {}
     for key, value in table.items():
-        if key not in _EMBEDDED_KEYS:
-            raise inner.unknown(key, _EMBEDDED_KEYS)
-        _check(inner(key), _EMBEDDED_KEYS[key], value)
-        found[_EMBEDDED_KEYS[key]] = value
-    return {**found, EMBEDDED: {key: _EMBEDDED_KEYS[key] for key in table}} if found else {}
+        if key not in keys:
+            raise inner.unknown(key, keys)
+        _check(inner(key), keys[key], value)
+        found[keys[key]] = value
+    return {**found, f"[{name}]": {key: keys[key] for key in table}} if found else {}
 
 
 def _names(place: SettingPlace, name: str, value: object) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from voicechat.config.age import age_in_days
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.errors import Secret
 
@@ -30,6 +31,8 @@ _ENGINE = ("wyoming://", *_HTTP)
 
 EMBEDDED = "embedded"
 """The table of the settings file with the engines of the embedded voice."""
+HISTORY = "history"
+"""The table of the settings file about the history."""
 
 
 class Setting(NamedTuple):
@@ -52,8 +55,12 @@ class Setting(NamedTuple):
     """The address must be https:// or on this machine."""
     in_file: bool = True
     """True if the settings file and the environment may set it."""
-    embedded: str = ""
-    """Key in the table `[embedded]` of the file; empty if it is not there."""
+    table: str = EMBEDDED
+    """Table of the file that may hold it, under its key `inner`."""
+    inner: str = ""
+    """Key in that table; empty if it is in none."""
+    is_age: bool = False
+    """The value is a number of days, weeks, months or years."""
     at_top: bool = True
     """True if the file may also set it by its name, outside that table."""
 
@@ -68,11 +75,16 @@ class Setting(NamedTuple):
         return not self.metavar
 
     @property
+    def is_engine(self) -> bool:
+        """True if it is about the embedded voice."""
+        return bool(self.inner) and self.table == EMBEDDED
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """Its keys in the settings file."""
         if not self.in_file:
             return ()
-        inner = (f"{EMBEDDED}.{self.embedded}",) if self.embedded else ()
+        inner = (f"{self.table}.{self.inner}",) if self.inner else ()
         return (self.name, *inner) if self.at_top else inner
 
 
@@ -81,7 +93,7 @@ def _about(help: str, metavar: str = "", **more: Any) -> Mapping[str, Any]:  # n
 
 
 def _engine(key: str, help: str, metavar: str, **more: Any) -> Mapping[str, Any]:  # noqa: A002
-    return _about(help, metavar, embedded=key, at_top=False, **more)
+    return _about(help, metavar, inner=key, at_top=False, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +214,11 @@ class Options:
             "OpenAI-compatible chat endpoint for the embedded voice.",
             "URL",
             schemes=_HTTP,
-            embedded="chat",
+            inner="chat",
         ),
     )
     chat_model: str | None = field(
-        default=None, metadata=_about("Model at --chat-url.", "NAME", embedded="chat_model")
+        default=None, metadata=_about("Model at --chat-url.", "NAME", inner="chat_model")
     )
     model_mirror: str | None = field(
         default=None,
@@ -225,6 +237,28 @@ class Options:
     """The most that this session may cost, as it was typed."""
     spending: BudgetSettings = field(default_factory=BudgetSettings)
     """Limits of what sessions spend, with `budget`."""
+    history: bool = field(
+        default=True,
+        metadata=_about(
+            "Keep conversations in the history.",
+            flag="--no-history",
+            flag_help="Keep nothing of this conversation in the history.",
+            table=HISTORY,
+            inner="enabled",
+            at_top=False,
+        ),
+    )
+    history_keep: str | None = field(
+        default=None,
+        metadata=_about(
+            "Age at which conversations leave the history, such as 90 days; default never.",
+            "AGE",
+            table=HISTORY,
+            inner="keep",
+            at_top=False,
+            is_age=True,
+        ),
+    )
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
@@ -267,6 +301,11 @@ class Options:
     def environ(self) -> Mapping[str, str | Secret]:
         """Everything that the catalog of providers may look up."""
         return {**self.variables, **self.keys}
+
+    @property
+    def history_days(self) -> float | None:
+        """Days after which a conversation leaves the history; None to keep it."""
+        return None if self.history_keep is None else age_in_days(self.history_keep)
 
     @property
     def chat_key(self) -> Secret | None:

@@ -5,6 +5,14 @@ from __future__ import annotations
 from voicechat.system.home_folder import is_temporary, unwritable
 
 
+def loses_state() -> bool:
+    """Return True if nothing can be written to the folder of approvals and the history."""
+    import platformdirs
+
+    state = platformdirs.user_state_path("voicechat", appauthor=False)
+    return bool(unwritable(state))
+
+
 def warning() -> str:
     """Return a sentence about the files that this run cannot keep; empty if it can keep all."""
     import platformdirs
@@ -17,7 +25,8 @@ def warning() -> str:
     data = platformdirs.user_data_path("voicechat", appauthor=False)
     state = platformdirs.user_state_path("voicechat", appauthor=False)
     found, unkept = [], []
-    for folder, names in ((data, ["notes", "lists"]), (state, ["approvals", "chosen devices"])):
+    kept = ((data, ["notes", "lists"]), (state, ["approvals", "chosen devices", "conversations"]))
+    for folder, names in kept:
         if reason := unwritable(folder):
             found.append(f"Cannot write to {folder}: {reason}.")
             unkept += names

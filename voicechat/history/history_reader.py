@@ -12,6 +12,7 @@ from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.history.database import full_text_ready
 from voicechat.history.history_rows import ConversationRow, ItemRow
+from voicechat.history.stored_conversation import StoredConversation
 
 MOST_LISTED: Final = 50
 """Conversations in a list, unless more are asked for."""
@@ -91,6 +92,11 @@ def items(connection: sqlite3.Connection, conversation_id: str) -> list[ItemRow]
         (conversation_id,),
     )
     return [_item(conversation_id, row) for row in found]
+
+
+def load(connection: sqlite3.Connection, row: ConversationRow) -> StoredConversation:
+    """Return a conversation with its items, to continue or to export it."""
+    return StoredConversation(row, tuple(items(connection, row.id)))
 
 
 def _conversation(row: sqlite3.Row) -> ConversationRow:

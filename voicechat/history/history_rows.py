@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from voicechat.core.items import Usage
@@ -39,6 +40,15 @@ class ConversationRow:
     """Conversation that this one was forked from."""
     is_renamed: bool = False
     """True if the user chose the title."""
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """The row for JSON, with the settings as an object."""
+        try:
+            settings = json.loads(self.settings)
+        except ValueError:
+            settings = {}
+        return {**asdict(self), "settings": settings, "is_renamed": bool(self.is_renamed)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,10 @@ CREATE TRIGGER items_text_delete AFTER DELETE ON items BEGIN
     INSERT INTO items_text (items_text, rowid, text, name, arguments, output)
     VALUES ('delete', old.number, old.text, old.name, old.arguments, old.output);
 END;
-CREATE TRIGGER items_text_update AFTER UPDATE OF text, name, arguments, output ON items BEGIN
+CREATE TRIGGER items_text_update AFTER UPDATE OF text, name, arguments, output ON items
+WHEN old.text IS NOT new.text OR old.name IS NOT new.name
+    OR old.arguments IS NOT new.arguments OR old.output IS NOT new.output
+BEGIN
     INSERT INTO items_text (items_text, rowid, text, name, arguments, output)
     VALUES ('delete', old.number, old.text, old.name, old.arguments, old.output);
     INSERT INTO items_text (rowid, text, name, arguments, output)

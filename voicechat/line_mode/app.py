@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from voicechat.config.options import Options
 from voicechat.core import effects
@@ -42,19 +42,32 @@ from voicechat.session.updates import (
     Update,
 )
 
+if TYPE_CHECKING:
+    from voicechat.history.stored_conversation import StoredConversation
+
 _SOUND_TIMEOUT_S = 10.0
 """Longest wait for the microphone before the user may start."""
 
 
-def answer_lines(options: Options, out: TextIO | None = None) -> int:
-    """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    return run_to_end(Filter(open_session(options, app_commands), out or sys.stdout))
+def answer_lines(
+    options: Options, out: TextIO | None = None, stored: StoredConversation | None = None
+) -> int:
+    """Answer every line of standard input; the exit code, 1 when a line got no answer.
+
+    stored: the conversation of the history to continue.
+    """
+    return run_to_end(Filter(open_session(options, app_commands, stored), out or sys.stdout))
 
 
-def converse(options: Options, out: TextIO | None = None) -> int:
-    """Talk in lines until /quit or the end of input; the exit code."""
+def converse(
+    options: Options, out: TextIO | None = None, stored: StoredConversation | None = None
+) -> int:
+    """Talk in lines until /quit or the end of input; the exit code.
+
+    stored: the conversation of the history to continue.
+    """
     echo = not sys.stdin.isatty()
-    session = open_session(options, app_commands)
+    session = open_session(options, app_commands, stored)
     return run_to_end(Chat(session, out or sys.stdout, echo=echo))
 
 
@@ -70,6 +83,8 @@ _FLOORS = {
     effects.Floor.SPEAKING: "Speaking.",
     effects.Floor.WORKING: "Working.",
 }
+_EARLIER_MESSAGES = 6
+"""Messages of a continued conversation that are printed."""
 _ROLE_NAMES = {Role.USER: "You", Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
 _STATUS_SUFFIXES = {
     ItemStatus.COMPLETED: "",
@@ -116,6 +131,7 @@ class Chat(LineClient):
         """
         if not await self.wait_until(self._may_start, TURN_TIMEOUT_S):
             raise ConnectError("Could not connect.")
+        self._print_earlier()
         await self._wait_for_sound()
         self._print("Ready. Type a message, or /help.")
         async for line in typed_lines():
@@ -192,6 +208,7 @@ class Chat(LineClient):
                 self._print_mode(muted, talking)
             case Cleared():
                 self._printed.clear()
+                self._print_earlier()
             case SoundChanged(microphone) if not self._sound_known:
                 self._sound_known = True
                 if microphone is not None and self.session.floor is effects.Floor.LISTENING:
@@ -215,7 +232,7 @@ class Chat(LineClient):
                 return f"{title}: {text}"
             case HelpRequested():
                 return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
-            case Cleared():
+            case Cleared() if not self.session.transcript.entries:
                 return "A new conversation."
         return ""
 
@@ -272,6 +289,15 @@ class Chat(LineClient):
             self._print(
                 f"{_ROLE_NAMES[item.role]}: {item.shown.strip()}{suffix} {item.error or ''}"
             )
+
+    def _print_earlier(self) -> None:
+        """Print the end of a conversation of the history that continues."""
+        entries = [e for e in self.session.transcript.entries if isinstance(e, Item)]
+        unprinted = [e for e in entries if e.item_id not in self._printed and not e.hidden]
+        self._printed |= {item.item_id: item.status for item in unprinted}
+        for item in unprinted[-_EARLIER_MESSAGES:]:
+            if text := item.shown.strip():
+                self._print(f"Earlier, {_ROLE_NAMES[item.role].lower()}: {text}")
 
     def _print(self, line: str) -> None:
         line = line.rstrip()

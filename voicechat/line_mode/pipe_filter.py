@@ -9,7 +9,7 @@ import sys
 from typing import TextIO
 
 from voicechat.core import effects
-from voicechat.core.items import Item, ItemStatus, Role, ToolCall
+from voicechat.core.items import Item, ItemStatus, Role, ToolCall, entry_id
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient
@@ -33,7 +33,7 @@ class Filter(LineClient):
     def __init__(self, session: Session, out: TextIO) -> None:
         super().__init__(session)
         self._out = out
-        self._answered: set[str] = set()
+        self._answered = {entry_id(entry) for entry in session.transcript.entries}
         self._problems: set[str] = set()  # printed since the last answer
         self._is_short, self._reports = False, list[str]()
 

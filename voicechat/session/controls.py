@@ -21,6 +21,7 @@ from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
+from voicechat.session.sound_notices import device_switched
 from voicechat.session.spending_controls import SpendingControls
 from voicechat.session.updates import (
     Cleared,
@@ -34,6 +35,7 @@ from voicechat.session.updates import (
 )
 
 if TYPE_CHECKING:
+    from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
     from voicechat.session.toolbox import Toolbox
@@ -45,7 +47,9 @@ SUMMARY = (
 )
 
 
-KEY_TYPED = "Your message seems to contain a key. The model gets it; a recording shows *** instead."
+KEY_TYPED = (
+    "Your message seems to contain a key. The model gets it; recording and history show ***."
+)
 KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
@@ -217,6 +221,14 @@ class SessionControls(SpendingControls):
         self.volume = percent
         self._play(sound.Volume(percent / 100))
 
+    def _sound_switched(self, kind: str, name: str) -> None:
+        if kind == "input":
+            self.microphone = name
+        else:
+            self.speaker = name
+        noun = "microphone" if kind == "input" else "speaker"
+        self._publish_update(device_switched(noun, name))
+
     def _publish_mode(self) -> None:
         self._publish_update(ModeChanged(self.muted, self.hands_free, self.talking))
 
@@ -254,13 +266,31 @@ class SessionControls(SpendingControls):
 
     def new_conversation(self) -> None:
         """Clear the transcript and start again on a new connection."""
-        self._restart_conversation("Starting a new conversation.")
+        self._begin("Starting a new conversation.", None)
+
+    def continue_conversation(self, stored: StoredConversation) -> None:
+        """File the conversation away and continue this one of the history, or fork it."""
+        self._begin(f"Continuing {stored.row.title}.", stored)
+        self._report_continued(stored)
+
+    def _begin(self, why: str, stored: StoredConversation | None) -> None:
+        self._restart_conversation(why, stored.transcript() if stored else None)
+        if self.history is not None:
+            self.history.begin(stored)
         self._publish_update(Cleared())
         self._handle(inputs.OfferTools(self._tools.specs))
 
+    def _report_continued(self, stored: StoredConversation) -> None:
+        verb = "Forked" if stored.is_fork else "Continuing"
+        self._publish_update(effects.Notice(f'{verb} "{stored.row.title}".'))
+        if not self.capabilities.text_input:
+            text = f"{self.model} takes no text, so it does not know the conversation so far."
+            self._publish_update(effects.Notice(text, effects.Level.WARNING))
+
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message after the item `after` or at the end; return its id. No response."""
-        item_id = f"inserted_{next(self._inserted)}"
+        ids = (f"inserted_{number}" for number in self._inserted)
+        item_id = next(each for each in ids if self.transcript.get(each) is None)
         self._handle(inputs.InsertMessage(item_id, role.value, text, after))
         return item_id
 
@@ -317,6 +347,16 @@ class SessionControls(SpendingControls):
     def request_copy(self, text: str) -> None:
         """Publish a request to copy this text to the clipboard."""
         self._publish_update(CopyRequested(text))
+
+    # ----------------------------------------------------------------- telling the user
+
+    def _announce(self, text: str) -> None:
+        """Announce an event aloud, even during speech."""
+        self._play(sound.Cue("alarm"))
+        self._handle(inputs.Announce(text))
+
+    def _warn(self, sentence: str) -> None:
+        self._publish_update(effects.Notice(sentence, effects.Level.WARNING))
 
     # ----------------------------------------------------------------- settings and model
 

@@ -26,7 +26,7 @@ READY_LIMIT = 64 * 1024
 _WARNING_CHARACTERS = 600
 
 
-_ENGINE_SETTINGS = tuple(name for name, setting in SETTINGS.items() if setting.embedded)
+_ENGINE_SETTINGS = tuple(name for name, setting in SETTINGS.items() if setting.is_engine)
 
 
 class LocalServer:

@@ -36,7 +36,6 @@ from voicechat.session.session_recording import SessionRecording, StartRecording
 from voicechat.session.sound_notices import (
     ECHO_THRESHOLD_RAISED,
     SilenceNotices,
-    device_switched,
     other_devices,
 )
 from voicechat.session.updates import (
@@ -50,6 +49,7 @@ from voicechat.session.updates import (
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
+    from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
     from voicechat.tools.registry import Tool
@@ -76,12 +76,15 @@ class Session(SessionControls):
         start_recording: StartRecording | None = None,
         open_ledger: Callable[[], Ledger] | None = None,
         commands: Callable[[Session], tuple[AppCommand, ...]] | None = None,
+        keeps_history: bool = False,
+        stored: StoredConversation | None = None,
     ) -> None:
         """`tools` are offered before all others. `open_audio` replaces the audio process.
 
         `commands` returns the commands of the app that the model may run.
         `start_recording` is called if the options name a folder to record into. `open_ledger`
         opens the usage of all sessions; without it only this session counts for a budget.
+        `stored` is the conversation of the history to continue.
         """
         from voicechat.session.tool_runner import ToolRunner
         from voicechat.session.toolbox import Toolbox
@@ -109,7 +112,7 @@ class Session(SessionControls):
         self._silence = SilenceNotices()
         self._devices = DeviceChoice()
         self._echo_raised = False
-        self._conversation = self._new_conversation()
+        self._conversation = self._new_conversation(stored.transcript() if stored else None)
         self._connections = ConnectionLoop(
             self._next_codec,
             lambda: self._conversation.settings,
@@ -144,6 +147,11 @@ class Session(SessionControls):
                 self._chosen.capabilities,
                 self._publish_update,
             )
+        self._stored = stored
+        if keeps_history:
+            from voicechat.session.conversation_log import keep_history
+
+            self.history = keep_history(self, self._stream, options, self._mask.text, stored)
         self._publish(ModelChanged(self.model, self.voice))
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
@@ -266,15 +274,9 @@ class Session(SessionControls):
         self._publish_model()
         for sentence in (*self._options.warnings, *self._chosen.unsupported_settings):
             self._warn(sentence)
+        if self._stored is not None:
+            self._report_continued(self._stored)
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
-
-    def _announce(self, text: str) -> None:
-        """Announce an event aloud, even during speech."""
-        self._play(sound.Cue("alarm"))
-        self._handle(inputs.Announce(text))
-
-    def _warn(self, sentence: str) -> None:
-        self._publish_update(effects.Notice(sentence, effects.Level.WARNING))
 
     def _report_startup(self, progress: str) -> None:
         """Report the progress of the embedded voice."""
@@ -299,8 +301,9 @@ class Session(SessionControls):
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
         self._stream.close()
-        if self._recording is not None:
-            await asyncio.to_thread(self._recording.close)
+        for kept in (self._recording, self.history):
+            if kept is not None:
+                await asyncio.to_thread(kept.close)
 
     # ----------------------------------------------------------------- events and inputs
 
@@ -468,14 +471,6 @@ class Session(SessionControls):
             from voicechat.config.remembered_devices import remember
 
             self._tasks.create_task(asyncio.to_thread(remember, self._options, kinds))
-
-    def _sound_switched(self, kind: str, name: str) -> None:
-        if kind == "input":
-            self.microphone = name
-        else:
-            self.speaker = name
-        noun = "microphone" if kind == "input" else "speaker"
-        self._publish_update(device_switched(noun, name))
 
     # ----------------------------------------------------------------- publishing
 

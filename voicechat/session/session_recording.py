@@ -1,4 +1,4 @@
-"""The interface between a session and its recording."""
+"""The recording of a session, as the session sees it."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.session.budget_watch import Ledger
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.latency_log import LatencyLog
     from voicechat.session.model import ChosenModel
 
@@ -37,6 +38,8 @@ class SpendingControls(SessionView):
         options = chosen.options
         self._costs = CostTally(options.prices, options.chat_url)
         self._budget = BudgetWatch(options.spending, self._costs, self._publish_update, open_ledger)
+        self.history: ConversationLog | None = None
+        """Keeps the conversation in the history; None if it is not kept."""
         self._checks = self._summaries = 0
         """Checks of the budget, and reports that are being made."""
 
@@ -97,6 +100,8 @@ class SpendingControls(SessionView):
         """Count a usage; the conversation learns if the budget is used up."""
         model = self._chosen.choice.name
         self._costs.add(model, source, added)
+        if self.history is not None:
+            self._budget.conversation_id = self.history.conversation_id
         self._budget.add(model, source, added)
         self._check_budget()
 

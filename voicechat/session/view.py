@@ -19,6 +19,7 @@ from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
 
 if TYPE_CHECKING:
+    from voicechat.history.stored_conversation import StoredConversation
     from voicechat.tools.question import Question
 
 MAX_VOLUME = 200
@@ -265,6 +266,9 @@ class SessionView(ABC):
 
     def new_conversation(self) -> None:
         """Clear the transcript and start again."""
+
+    def continue_conversation(self, stored: StoredConversation) -> None:
+        """Continue a conversation of the history."""
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message."""

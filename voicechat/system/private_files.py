@@ -111,6 +111,16 @@ def write_private(path: Path, content: bytes) -> None:
         raise
 
 
+def create_private(path: str | Path, content: bytes) -> None:
+    """Create a file that only the user can read.
+
+    Raises `FileExistsError` when there is one, and `OSError`.
+    """
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        file.write(content)
+
+
 @contextmanager
 def locked(path: Path, wait_s: float = 5.0) -> Iterator[None]:
     """Hold the lock of a file while reading, changing and replacing it.

@@ -99,6 +99,8 @@ class VoicechatApp(TerminalApp):
         self.theme = theme_named(AUTO if self._follows_background else theme, is_dark=True)
         self._shows_chosen_theme = True
         """False while the theme changes without a choice of the user."""
+        self.shows_history = False
+        """True to begin with the history."""
         session.outlives_connections = True
         session.unmute_hint = f"Press {key_of('mute')} to unmute."
         self._filters.append(ControlCharacterFilter())
@@ -144,6 +146,8 @@ class VoicechatApp(TerminalApp):
 
     def _start_session(self) -> None:
         self._watch_signals()
+        if self.shows_history:
+            self.call_later(self.screen.run_action, "history")
         self._session_worker = self._run_session()
         if not self.is_headless:
             gc.freeze()  # keeps the garbage collector off the imported modules
@@ -240,15 +244,17 @@ class VoicechatApp(TerminalApp):
         yield SystemCommand("Theme", "change the colors", self.action_change_theme)
 
 
-def run(session: Session, theme: str | None = None) -> int:
+def run(session: Session, theme: str | None = None, *, shows_history: bool = False) -> int:
     """Show the session until the user quits. Returns and raises as `run_app`.
 
     theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
+    shows_history: begin with the history, to choose a conversation.
     """
     from voicechat.tui import remembered_theme
 
     kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
     app = VoicechatApp(session, theme or kept, remembered_theme.write)
+    app.shows_history = shows_history
     if theme is not None:
         known_theme(session, theme)
     return run_app(app)
