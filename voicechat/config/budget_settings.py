@@ -84,7 +84,7 @@ def read(place: SettingPlace, settings: Mapping[str, object]) -> dict[str, Budge
     return {"spending": found}
 
 
-def with_flag(settings: BudgetSettings, text: str) -> BudgetSettings:
+def with_flag(settings: BudgetSettings | None, text: str) -> BudgetSettings:
     """Return the settings with the value of `--budget` for the session. Raises `UsageError`."""
     try:
         amount = float(text.removeprefix("$"))
@@ -95,4 +95,4 @@ def with_flag(settings: BudgetSettings, text: str) -> BudgetSettings:
             f"--budget must be an amount of US dollars, not {text[:40]!r}.",
             "Write it like --budget 2.50.",
         )
-    return replace(settings, session=amount)
+    return replace(settings or BudgetSettings(), session=amount)

@@ -120,10 +120,8 @@ def load(
     if uses_token:
         merged["token"] = _token(environ)
     if "budget" in merged:
-        limits = merged.get("spending", budget_settings.BudgetSettings())
-        merged["spending"] = budget_settings.with_flag(
-            cast("budget_settings.BudgetSettings", limits), str(merged["budget"])
-        )
+        limits = cast("budget_settings.BudgetSettings | None", merged.get("spending"))
+        merged["spending"] = budget_settings.with_flag(limits, str(merged["budget"]))
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
     named: dict[str, str | Secret] = {**environ, **keys}

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from voicechat.config.age import age_in_days
-from voicechat.config.budget_settings import BudgetSettings
 from voicechat.errors import Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voicechat.config.budget_settings import BudgetSettings
     from voicechat.config.endpoint import Endpoint
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.core.price import Price
@@ -235,8 +235,8 @@ class Options:
         metadata=_about("Stop asking for answers after this cost.", "DOLLARS", in_file=False),
     )
     """The most that this session may cost, as it was typed."""
-    spending: BudgetSettings = field(default_factory=BudgetSettings)
-    """Limits of what sessions spend, with `budget`."""
+    spending: BudgetSettings | None = None
+    """Limits of what sessions spend, with `budget`; None without any."""
     history: bool = field(
         default=True,
         metadata=_about(

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voicechat.config.budget_settings import BudgetSettings
 from voicechat.core import effects, events, inputs
 from voicechat.core.items import Usage
 from voicechat.errors import BudgetSpent, VoicechatError
@@ -37,7 +38,9 @@ class SpendingControls(SessionView):
         """Tasks of the session; None while it does not run."""
         options = chosen.options
         self._costs = CostTally(options.prices, options.chat_url)
-        self._budget = BudgetWatch(options.spending, self._costs, self._publish_update, open_ledger)
+        self._budget = BudgetWatch(
+            options.spending or BudgetSettings(), self._costs, self._publish_update, open_ledger
+        )
         self.history: ConversationLog | None = None
         """Keeps the conversation in the history; None if it is not kept."""
         self._checks = self._summaries = 0
