@@ -30,6 +30,7 @@ from voicechat.session.updates import (
     Link,
     LinkChanged,
     ModeChanged,
+    Report,
     SoundChanged,
     ThemeRequested,
 )
@@ -138,6 +139,9 @@ class ScriptedSession(Publisher):
         self.hands_free = on
         self.turn_to(Floor.LISTENING if on else Floor.IDLE)
         self._tell_mode()
+
+    def report_latency(self) -> None:
+        self.tell(Report("Latency", "turn 1\np50"))
 
     def allow_more(self) -> str:
         self.asked.append(("allow_more",))
