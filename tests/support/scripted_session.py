@@ -67,6 +67,7 @@ class ScriptedSession(Publisher):
         self.waiting_servers: tuple[str, ...] = ()
         self.questions: tuple[Question, ...] = ()
         self.themes: tuple[str, ...] = ()
+        self.conversation_id = ""
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
         self.offline_error: VoicechatError | None = None

@@ -1,4 +1,4 @@
-"""The conversation that `--resume` and `--continue` load, and its model."""
+"""The model of a conversation that `--resume` or `--continue` continues."""
 
 from __future__ import annotations
 
@@ -6,23 +6,7 @@ from dataclasses import replace
 
 from voicechat.config.options import Options
 from voicechat.errors import VoicechatError
-from voicechat.history import history_reader
-from voicechat.history.database import opened
 from voicechat.history.history_rows import ConversationRow
-from voicechat.history.stored_conversation import StoredConversation
-
-
-def load_conversation(name: str | None) -> StoredConversation:
-    """Load the conversation whose id begins with `name`; None loads the last one.
-
-    Raises `UsageError` if there is none, and `HistoryUnusable`.
-    """
-    with opened() as connection:
-        if name is None:
-            row = history_reader.latest(connection)
-        else:
-            row = history_reader.conversation_named(connection, name)
-        return history_reader.load(connection, row)
 
 
 def with_its_model(options: Options, row: ConversationRow) -> Options:

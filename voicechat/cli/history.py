@@ -80,7 +80,9 @@ def export(
     if output is None:
         typer.echo(document, nl=False)
     else:
-        _create(output, document)
+        from voicechat.history.history_calls import write_document
+
+        write_document(output, document)
     return 0
 
 
@@ -123,15 +125,13 @@ def prune(
 
 
 def _print_found(words: str | None, limit: int, as_json: bool) -> int:
-    from voicechat.history import history_reader
-    from voicechat.history.database import opened
+    from voicechat.history import history_calls
 
-    with opened() as connection:
-        found = history_reader.search(connection, words or "", limit)
+    found = history_calls.find(words or "", limit)
     if as_json:
         typer.echo(_as_json(found))
     elif found:
-        typer.echo(as_text(found))
+        typer.echo(history_calls.listing(found))
     else:
         say("The history has no conversation yet." if words is None else "Nothing was found.")
     return 0
@@ -144,39 +144,8 @@ def _as_json(found: list[FoundConversation]) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
 
-def as_text(found: list[FoundConversation]) -> str:
-    """The conversations as a table; a line with the match follows each result of a search."""
-    from voicechat.history.history_export import local_time
-    from voicechat.system.text_table import table
-
-    rows = [
-        (row.id, local_time(row.changed_at), str(row.turns), row.model, row.title)
-        for row in (each.conversation for each in found)
-    ]
-    lines = []
-    for line, each in zip(table(rows), found, strict=True):
-        lines += [line, *([f"      {each.excerpt}"] if each.excerpt else [])]
-    return "\n".join(lines)
-
-
 def _document(name: str, form: str) -> str:
-    from voicechat.history import history_reader
-    from voicechat.history.database import opened
+    from voicechat.history import history_calls
     from voicechat.history.history_export import exported
 
-    with opened() as connection:
-        row = history_reader.conversation_named(connection, name)
-        return exported(history_reader.load(connection, row), form)
-
-
-def _create(name: str, document: str) -> None:
-    """Create a private file. Raises `UsageError` if it exists or cannot be written."""
-    from voicechat.system.private_files import create_private
-
-    try:
-        create_private(name, document.encode())
-    except FileExistsError:
-        raise UsageError(f"{name} already exists.", "Name a new file.") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"{name} cannot be written: {why}.") from None
+    return exported(history_calls.load(name), form)

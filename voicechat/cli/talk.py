@@ -102,9 +102,10 @@ def _talk(flags: dict[str, object], *, plain: bool, resume: str | None) -> int:
         options = replace(options, history=keeps, warnings=(*options.warnings, unkept))
     stored = None
     if resume:
-        from voicechat.cli._resumption import load_conversation, with_its_model
+        from voicechat.cli._resumption import with_its_model
+        from voicechat.history import history_calls
 
-        stored = load_conversation(None if resume == LAST else resume)
+        stored = history_calls.load(None if resume == LAST else resume)
         options = with_its_model(options, stored.row)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if plain or (on_terminal and terminal_guard.is_dumb()):

@@ -26,6 +26,7 @@ _INLINE = re.compile(r"([\\`*_\[\]|~])")
 _LINE_START = re.compile(r"^(\d{1,9})([.)])|^([#+=-])")
 _BACKTICKS = re.compile(r"`{3,}")
 
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem;"
     "color:#1c1c1c;background:#fff}p{white-space:pre-wrap;overflow-wrap:anywhere;margin:.2rem 0}"
@@ -121,8 +122,7 @@ def _html(stored: StoredConversation) -> str:
     title = html.escape(stored.row.title)
     parts = [
         '<!DOCTYPE html>\n<html lang="und"><head><meta charset="utf-8">',
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
-        " style-src 'unsafe-inline'\">",
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         f"<title>{title}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{title}</h1><p>{html.escape(_heading(stored))}</p>",
     ]

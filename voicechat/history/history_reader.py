@@ -38,6 +38,10 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3
 _HINT = "voicechat history lists the conversations."
 
 
+class NotFound(UsageError):
+    """There is no conversation of this name, or more than one."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundConversation:
     """A conversation with the text around the newest match; empty if only its title matches."""
@@ -61,7 +65,7 @@ def conversations(
 def conversation_named(connection: sqlite3.Connection, name: str) -> ConversationRow:
     """Return the conversation whose id is `name` or begins with it.
 
-    Raises `UsageError` if there is none or more than one.
+    Raises `NotFound` if there is none or more than one.
     """
     found = connection.execute(
         f"SELECT {_CONVERSATION_COLUMNS} FROM conversations"
@@ -70,9 +74,9 @@ def conversation_named(connection: sqlite3.Connection, name: str) -> Conversatio
     ).fetchall()
     shown = clean(name)[:40]
     if not found or not name:
-        raise UsageError(f"There is no conversation {shown!r}.", _HINT)
+        raise NotFound(f"There is no conversation {shown!r}.", _HINT)
     if len(found) > 1:
-        raise UsageError(f"Several conversations begin with {shown!r}.", "Type more of its id.")
+        raise NotFound(f"Several conversations begin with {shown!r}.", "Type more of its id.")
     return _conversation(found[0])
 
 

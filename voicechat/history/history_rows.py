@@ -13,12 +13,12 @@ TOOL: Final = "tool"
 """Role of a row that holds a tool call."""
 
 _ID_CHARACTERS: Final = "abcdefghjkmnpqrstvwxyz0123456789"
-_ID_LENGTH: Final = 8
+ID_LENGTH: Final = 8
 
 
 def new_conversation_id() -> str:
     """Return the id of a new conversation: 8 letters and digits that are easy to type."""
-    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH))
+    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(ID_LENGTH))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from voicechat.line_mode.slash_commands import (
     run_command,
 )
 from voicechat.session.session import Session
-from voicechat.session.updates import HelpRequested, Link, LinkChanged, Report, Update
+from voicechat.session.updates import Cleared, HelpRequested, Link, LinkChanged, Report, Update
 
 _CUT = "The answer is incomplete: it was cut off."
 
@@ -107,15 +107,17 @@ class Filter(LineClient):
                     f"The tool {call.name} may not run: no user is present to approve it."
                 )
                 deny_unattended(self.session, call)
-            case effects.EntryChanged(entry_id) if isinstance(
-                item := self.session.transcript.get(entry_id), Item
+            case effects.EntryChanged(key) if isinstance(
+                item := self.session.transcript.get(key), Item
             ):
-                if item.role is Role.SYSTEM and entry_id not in self._answered:
-                    self._answered.add(entry_id)  # the text of a timer
+                if item.role is Role.SYSTEM and key not in self._answered:
+                    self._answered.add(key)  # the text of a timer
                     _print_message(item.text)
             case LinkChanged(Link.RECONNECTING, text) if text not in {"", *self._problems}:
                 self._problems.add(text)
                 _print_message(text)
+            case Cleared():
+                self._answered = {entry_id(each) for each in self.session.transcript.entries}
             case Report(_, text):
                 self._reports.append(text)
             case HelpRequested():

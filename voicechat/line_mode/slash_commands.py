@@ -271,6 +271,11 @@ COMMANDS: Mapping[str, Command] = {
         needs_user=True,
         available=command_choices.is_over_budget,
     ),
+    "/history": Command(
+        "show past conversations, search them, or continue one",
+        lambda s, argument: s.request_history(argument),
+        "[WORDS|ID]",
+    ),
     "/new": Command(
         "start a new conversation",
         _without_argument(lambda s: s.new_conversation()),

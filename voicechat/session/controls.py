@@ -17,6 +17,7 @@ from voicechat.core.items import Role, Transcript
 from voicechat.core.settings import Capabilities, Permission, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
+from voicechat.history.history_rows import ID_LENGTH
 from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
@@ -27,6 +28,7 @@ from voicechat.session.updates import (
     Cleared,
     CopyRequested,
     HelpRequested,
+    HistoryRequested,
     ModeChanged,
     ModelChanged,
     Report,
@@ -94,9 +96,15 @@ class SessionControls(SpendingControls):
 
     @property
     def pending(self) -> bool:
-        """True while an image is read, a summary is made or the budget is checked."""
+        """True while an image or the history is read, a report is made or the budget is checked."""
         ends = self._budget.withheld and not self.outlives_connections
-        return bool(self._images.reading or self._summaries or self._checks or ends)
+        return bool(self._images.reading or self._reports or self._checks or ends)
+
+    @property
+    def conversation_id(self) -> str:
+        """Id of the conversation in the history; empty if it is not kept."""
+        kept = self.history is not None and self.history.is_recording
+        return self.history.conversation_id if self.history is not None and kept else ""
 
     @property
     def instructions(self) -> str:
@@ -321,7 +329,7 @@ class SessionControls(SpendingControls):
     def summarize(self) -> None:
         """Summarize the conversation out of band; the summary is published as a `Report`."""
         if self._tasks is not None:
-            self._summaries += 1
+            self._reports += 1
             self._tasks.create_task(self._publish_summary())
 
     async def _publish_summary(self) -> None:
@@ -331,10 +339,37 @@ class SessionControls(SpendingControls):
             update = effects.Notice(
                 f"Could not summarize: {_lower_first(error.message)}", effects.Level.WARNING
             )
-        self._summaries -= 1
+        self._reports -= 1
         self._publish_update(update)
 
     # ----------------------------------------------------------------- screen
+
+    def request_history(self, argument: str) -> None:
+        """Show the history, searched for the argument; an id continues that conversation.
+
+        A screen shows it itself; otherwise a `Report` lists it.
+        """
+        if self.themes and len(argument) != ID_LENGTH:
+            self._publish_update(HistoryRequested(argument))
+        elif self._tasks is not None:
+            self._reports += 1
+            self._tasks.create_task(self._answer_from_history(argument))
+
+    async def _answer_from_history(self, argument: str) -> None:
+        from voicechat.session.history_requests import list_or_load
+
+        try:
+            found = await list_or_load(argument, self.history)
+            if not isinstance(found, str):
+                self.continue_conversation(found)
+            elif self.themes:
+                self._publish_update(HistoryRequested(argument))
+            else:
+                self._publish_update(Report("History", found))
+        except VoicechatError as error:
+            notice = effects.Notice(error.message, effects.Level.WARNING, error.hint)
+            self._publish_update(notice)
+        self._reports -= 1
 
     def request_help(self) -> None:
         """Publish a request for the help."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 FLUSH_S: Final = 0.3
 """Seconds from a change to the rows for the writer."""
 
+SAVE_S: Final = 2.0
+
 MAX_CHANGES: Final = 10_000
 """Changes that wait for the next flush; equal ones count once."""
 
@@ -110,6 +112,10 @@ class ConversationLog:
     def is_recording(self) -> bool:
         """True until the history cannot be written."""
         return not self._writer.is_over
+
+    def wait_saved(self) -> bool:
+        """Wait, for `SAVE_S` at most, until all flushed changes are on disk. Blocks."""
+        return self._writer.wait_saved(SAVE_S)
 
     def close(self) -> None:
         """Save the rest; blocks on the disk for a second at most."""

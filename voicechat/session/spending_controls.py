@@ -43,7 +43,7 @@ class SpendingControls(SessionView):
         )
         self.history: ConversationLog | None = None
         """Keeps the conversation in the history; None if it is not kept."""
-        self._checks = self._summaries = 0
+        self._checks = self._reports = 0
         """Checks of the budget, and reports that are being made."""
 
     # ----------------------------------------------------------------- what the session provides
@@ -103,8 +103,7 @@ class SpendingControls(SessionView):
         """Count a usage; the conversation learns if the budget is used up."""
         model = self._chosen.choice.name
         self._costs.add(model, source, added)
-        if self.history is not None:
-            self._budget.conversation_id = self.history.conversation_id
+        self._budget.conversation_id = self.conversation_id
         self._budget.add(model, source, added)
         self._check_budget()
 
@@ -155,7 +154,7 @@ class SpendingControls(SessionView):
     def report_latency(self) -> None:
         """Publish the latencies of this session, and those of each model, as a `Report`."""
         if self._tasks is not None:
-            self._summaries += 1
+            self._reports += 1
             self._tasks.create_task(self._publish_latency())
 
     async def latency_report(self) -> str:
@@ -165,5 +164,5 @@ class SpendingControls(SessionView):
 
     async def _publish_latency(self) -> None:
         report = await self.latency_report()
-        self._summaries -= 1
+        self._reports -= 1
         self._publish_update(Report("Latency", report))

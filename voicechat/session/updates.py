@@ -82,6 +82,13 @@ class HelpRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryRequested:
+    """A command asks the screen for the history, searched for these words if there are any."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ThemeRequested:
     """A command asks for another theme of the screen, by its name in `SessionView.themes`."""
 
@@ -112,6 +119,7 @@ Update = (
     | Cleared
     | Report
     | HelpRequested
+    | HistoryRequested
     | ThemeRequested
     | CopyRequested
 )

@@ -264,6 +264,14 @@ class SessionView(ABC):
     async def wait_for_tools(self) -> None:
         """Wait until all tools are offered."""
 
+    @property
+    def conversation_id(self) -> str:
+        """Id of the conversation in the history; empty if it is not kept."""
+        return ""
+
+    def request_history(self, argument: str) -> None:
+        """Show the history, or continue the conversation with this id."""
+
     def new_conversation(self) -> None:
         """Clear the transcript and start again."""
 

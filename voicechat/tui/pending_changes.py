@@ -17,6 +17,7 @@ from voicechat.session.updates import (
     Cleared,
     CopyRequested,
     HelpRequested,
+    HistoryRequested,
     LevelsChanged,
     LinkChanged,
     Report,
@@ -56,6 +57,8 @@ class PendingChanges:
         self.reports: deque[Report] = deque(maxlen=MAX_NOTICES)
         self.sound: SoundChanged | None = None
         self.help_requested = False
+        self.history: str | None = None
+        """Words to search the history for; None without a request."""
         self.theme = ""
         """Name of the requested theme; empty without a request."""
         self.copied = ""
@@ -107,6 +110,9 @@ class PendingChanges:
     def _help(self, update: HelpRequested) -> None:
         self.help_requested = True
 
+    def _history(self, update: HistoryRequested) -> None:
+        self.history = update.words
+
     def _theme(self, update: ThemeRequested) -> None:
         self.theme = update.name
 
@@ -123,6 +129,7 @@ class PendingChanges:
         Notice: _notice,
         Report: _report,
         HelpRequested: _help,
+        HistoryRequested: _history,
         ThemeRequested: _theme,
         CopyRequested: _copy,
     }

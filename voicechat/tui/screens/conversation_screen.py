@@ -48,7 +48,7 @@ FRAME_S = 1 / 15
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
 _SOUND_KEYS = {name for key in KEYS if key.needs_sound for name in key.keys.split(",")}
-_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest"}
+_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest", "history"}
 """Actions whose keys work even if the focused widget binds them."""
 _COMPLETION_TIMEOUT_S = 2.0
 CONFIRM_S = 4.0
@@ -136,7 +136,7 @@ class ConversationScreen(Screen[None]):
             notices, sound = tuple(changes.notices), changes.sound
             reports = tuple(changes.reports)
             help_requested, theme = changes.help_requested, changes.theme
-            copied = changes.copied
+            copied, history = changes.copied, changes.history
             changes.reset()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
@@ -154,6 +154,8 @@ class ConversationScreen(Screen[None]):
                     self.action_help()
                 await self._show_card()
                 self.refresh_state()
+        if history is not None:
+            self._show_history(history)
         if theme:
             self.post_message(ThemeChosen(theme))
         if copied:
@@ -387,16 +389,32 @@ class ConversationScreen(Screen[None]):
         self._session.interrupt()
 
     def action_new_conversation(self) -> None:
-        """Start a new conversation; ask for a second press if there is one to lose."""
+        """Start a new conversation; ask for a second press if the old one is not kept."""
         now = monotonic()
-        if self._session.transcript.entries and now >= self._confirm_until:
+        is_kept = bool(self._session.conversation_id)
+        if self._session.transcript.entries and not is_kept and now >= self._confirm_until:
             self._confirm_until = now + CONFIRM_S
             key = key_of("new_conversation")
             self.show_reply(f"Press {key} again to start a new conversation.", seconds=CONFIRM_S)
             return
         self._confirm_until = float("-inf")
         self._end_reply()
+        is_filed = is_kept and bool(self._session.transcript.entries)
         self._session.new_conversation()
+        if is_filed:
+            key = key_of("history")
+            self.show_reply(f"The conversation is in the history. {key} continues it.")
+
+    def action_history(self) -> None:
+        """Show the history."""
+        self._end_reply()
+        self._show_history("")
+
+    def _show_history(self, words: str) -> None:
+        from voicechat.tui.screens.history_screen import HistoryScreen
+
+        if not isinstance(self.app.screen, HistoryScreen):
+            self.app.push_screen(HistoryScreen(self._session, words))
 
     def action_toggle_results(self) -> None:
         """Expand or fold all tool results and long messages."""
