@@ -42,6 +42,7 @@ EXIT_CODES = """\
 | 5 | connection lost for good |
 | 6 | no usable sound |
 | 7 | the embedded voice could not start |
+| 8 | a budget is used up |
 | 128 + n | ended by signal n: 130 is Ctrl-C, 141 means that the reader of the output is gone |
 """
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from voicechat.core.items import Usage
     from voicechat.core.pictures import Picture
     from voicechat.errors import (
+        BudgetSpent,
         ConnectError,
         KeyMissing,
         ServerError,
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Approval",
     "Audio",
+    "BudgetSpent",
     "CardLine",
     "ClientSession",
     "ConnectError",

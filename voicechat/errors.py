@@ -8,7 +8,8 @@ VoicechatError            1  a message and a hint; unexpected errors exit with 1
 ├── ConnectError          4  no server at the address, or not a realtime endpoint
 ├── SessionLost           5  connection lost for good
 ├── SoundError            6  no microphone, no speaker or no sound library
-└── ServerError           7  the embedded voice could not start
+├── ServerError           7  the embedded voice could not start
+└── BudgetSpent           8  a budget is used up
 """
 
 from __future__ import annotations
@@ -104,3 +105,9 @@ class ServerError(VoicechatError):
     """The embedded voice could not start."""
 
     exit_code = 7
+
+
+class BudgetSpent(VoicechatError):
+    """A budget is used up, so no further response is requested."""
+
+    exit_code = 8

@@ -44,6 +44,8 @@ MUTED = "Muted. Type /unmute to unmute."
 class ScriptedSession(Publisher):
     """A session that connects and answers every line in capitals, one loop iteration later."""
 
+    budget_used_up = False
+
     def __init__(self, *, with_sound: bool = False, hands_free: bool = False) -> None:
         super().__init__()
         self.transcript = Transcript()

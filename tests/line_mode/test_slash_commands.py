@@ -294,7 +294,7 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     found = {each.name: each.asks for each in app_commands()}
     assert {name for name, asks in found.items() if not asks} == {
         "mute", "volume", "levels", "push-to-talk", "voice", "speed", "theme", "tools", "summary",
-        "usage", "help",
+        "usage", "latency", "help",
     }  # fmt: skip
     assert {name for name, asks in found.items() if asks} == {
         "unmute", "microphone", "speaker", "hands-free", "instructions", "model", "new", "quit",
@@ -302,7 +302,7 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
     assert unreachable == {
         "interrupt", "image", "allow", "always", "deny", "answer", "decline", "let", "copy",
-        "forget", "say",
+        "forget", "say", "continue",
     }  # fmt: skip
 
 

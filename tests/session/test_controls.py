@@ -13,12 +13,12 @@ from two_providers import answered, heard, two_providers
 from voicechat.config.options import Options
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.items import Role, Usage
-from voicechat.core.price import Price
+from voicechat.core.price import Price, dollars
 from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
 from voicechat.line_mode.slash_commands import run_command
 from voicechat.server.engine_protocols import AssistantRequest, Say
 from voicechat.session.controls import SUMMARY
-from voicechat.session.costs import CostTally, dollars
+from voicechat.session.costs import CostTally
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, Report
 
@@ -286,8 +286,9 @@ def test_free_models_and_unknown_prices_are_reported() -> None:
     free = CostTally({})
     free.used["local/built-in", "response"] += used(10)
     assert free.shown_cost == ""
-    assert free.lines(())[-1] == "Cost: none (it runs on this machine)."
+    assert free.lines(()) == ["No cost: local."]
     free.used["x/y", "response"] += used(10)
+    assert free.total == used(10), "tokens of the embedded voice mean nothing"
     assert free.lines(())[-1].startswith("The price of x/y is unknown")
 
 

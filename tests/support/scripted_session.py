@@ -30,6 +30,7 @@ from voicechat.session.updates import (
     Link,
     LinkChanged,
     ModeChanged,
+    Report,
     SoundChanged,
     ThemeRequested,
 )
@@ -57,6 +58,8 @@ class ScriptedSession(Publisher):
         self.latency_ms: float | None = None
         self.usage = Usage()
         self.shown_cost = ""
+        self.budget_used_up = False
+        self.latency_parts = ""
         self.near_limit: RateLimit | None = None
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()
@@ -137,6 +140,14 @@ class ScriptedSession(Publisher):
         self.hands_free = on
         self.turn_to(Floor.LISTENING if on else Floor.IDLE)
         self._tell_mode()
+
+    def report_latency(self) -> None:
+        self.tell(Report("Latency", "turn 1\np50"))
+
+    def allow_more(self) -> str:
+        self.asked.append(("allow_more",))
+        self.budget_used_up = False
+        return "Allowed $0.50 more for this session, $3.00 in all."
 
     def allow_server(self, server: str) -> None:
         self.asked.append(("allow_server", server))

@@ -49,6 +49,7 @@ def talk(
     ] = False,
     no_history: Annotated[bool, flag("history")] = False,
     record: Annotated[Text, flag("record")] = None,
+    budget: Annotated[Text, flag("budget")] = None,
     profile: Annotated[Text, flag("profile")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
     wire: Annotated[Text, flag("wire")] = None,

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import cast
 
 from voicechat.config import (
+    budget_settings,
     doubtful_settings,
     endpoint_settings,
     mcp_settings,
@@ -58,13 +59,15 @@ TABLES: Mapping[str, str] = {
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     HISTORY: "Table about the history; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
+    budget_settings.TABLE: "Table of limits of what you spend, in dollars or tokens: see"
+    " docs/usage.md.",
     "prices": 'Tables of your own prices: [prices."PROVIDER/MODEL"].',
     mcp_settings.TABLE: "Tables of MCP servers: [mcpServers.NAME]. Also read from mcp.json.",
     endpoint_settings.TABLE: "Tables of HTTP endpoints that become tools: [endpoints.NAME].",
 }
 """Lists and tables of the settings file and their meaning."""
 
-_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED, HISTORY)
+_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED, HISTORY, budget_settings.TABLE)
 
 _INNER_KEYS = {
     table: {
@@ -116,6 +119,9 @@ def load(
         merged.pop(f"[{table}]", None)
     if uses_token:
         merged["token"] = _token(environ)
+    if "budget" in merged:
+        limits = cast("budget_settings.BudgetSettings | None", merged.get("spending"))
+        merged["spending"] = budget_settings.with_flag(limits, str(merged["budget"]))
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
     named: dict[str, str | Secret] = {**environ, **keys}
@@ -344,6 +350,7 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
         found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
     if "permissions" in table:
         found |= permission_settings.read(place, table["permissions"])
+    found |= budget_settings.read(place, table)
     session_settings = session_keys.read(place, table)
     if session_settings.get("turn_detection", ...) is None:
         del session_settings["turn_detection"]

@@ -17,6 +17,7 @@ from voicechat.errors import Secret
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voicechat.config.budget_settings import BudgetSettings
     from voicechat.config.endpoint import Endpoint
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.core.price import Price
@@ -229,6 +230,13 @@ class Options:
         default=None,
         metadata=_about("Record the conversation in a new folder.", "DIR", in_file=False),
     )
+    budget: str | None = field(
+        default=None,
+        metadata=_about("Stop asking for answers after this cost.", "DOLLARS", in_file=False),
+    )
+    """The most that this session may cost, as it was typed."""
+    spending: BudgetSettings | None = None
+    """Limits of what sessions spend, with `budget`; None without any."""
     history: bool = field(
         default=True,
         metadata=_about(

@@ -40,6 +40,7 @@ from typing import Any, get_args
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.announcements import Announcements
 from voicechat.core.assistant_items import AssistantItems
+from voicechat.core.budget_gate import BudgetGate
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.interruption import Interruption
 from voicechat.core.item_edits import ItemEdits
@@ -70,17 +71,16 @@ class Conversation:
         hands_free: bool = True,
         speaker: bool = True,
         transcript: Transcript | None = None,
+        has_budget: bool = False,
     ) -> None:
         """Start a conversation; with a `transcript` it continues another one."""
         self.floor = effects.Floor.IDLE
         self.deadline: float | None = None
         """Time of the next `Tick` (s, on the clock of `now`); None if none is needed."""
         self._capabilities = capabilities or Capabilities()
-        self._buffer = EffectBuffer(transcript)
+        self._buffer = buffer = EffectBuffer(transcript)
         self._now = 0.0
-        self._updates = SettingsUpdates(
-            self._buffer, lambda: self.microphone.settings, lambda: self._now
-        )
+        self._updates = SettingsUpdates(buffer, lambda: self.microphone.settings, lambda: self._now)
         self.microphone = MicrophoneInput(
             self._buffer, settings, hands_free=hands_free, updates=self._updates
         )
@@ -98,8 +98,9 @@ class Conversation:
             speaker=speaker,
             on_answered=lambda response_id: self._responses.answered(response_id),
         )
-        self._responses = Responses(self._buffer, self._capabilities, self._items, self._tool_calls)
-        self._out_of_band = OutOfBandResponses(self._buffer, self._capabilities)
+        self._gate = BudgetGate(self._buffer, asks=has_budget)
+        self._responses = Responses(buffer, self._capabilities, self._items, calls, self._gate)
+        self._out_of_band = OutOfBandResponses(self._buffer, self._capabilities, self._gate)
         updates = self._updates
         self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band, updates)
         self._edits = ItemEdits(self._buffer, self._capabilities, self._user_items, self._responses)
@@ -170,14 +171,9 @@ class Conversation:
             self._provider_tools.due(self._now) if self._provider_tools.continuation_due else None,
             *self._responses.deadlines,
         ]  # fmt: skip
-        if self._user_heard:
+        if self._interruption.is_open:
             limits += self._interruption.deadlines
         return min((at for at in limits if at is not None), default=None)
-
-    @property
-    def _user_heard(self) -> bool:
-        heard = self._interruption
-        return heard.speech.active or heard.confirm_until is not None
 
     @property
     def latency_ms(self) -> float | None:
@@ -247,7 +243,7 @@ class Conversation:
         # Typing interrupts the response, like speech; tools and approvals continue.
         self._responses.cancel_request()
         self._responses.interrupt(provider_cancels=False)
-        if self._user_heard:
+        if self._interruption.is_open:
             self._interruption.clear()
         if self.microphone.talking:
             self.microphone.drop()
@@ -281,7 +277,9 @@ class Conversation:
     def _talk(self, talk: inputs.Talk) -> None:
         if self.microphone.hands_free or not self.online or talk.on is self.microphone.talking:
             return
-        if talk.on:
+        if self._gate.closed:
+            self.microphone.drop()
+        elif talk.on:
             self._responses.request(False)
             self._interruption.barge_in(provider_cancels=False)
             self.microphone.press(self._now)
@@ -477,6 +475,7 @@ _ON: dict[type[Any], _Step] = {
     ),
     inputs.OfferTools: _C._offer,
     inputs.Decided: _C._decide,
+    inputs.BudgetChecked: lambda c, e: c._gate.answered(e, c._now),
     inputs.Announce: lambda c, e: c._announcements.add(e),
     events.RemoteTools: lambda c, e: c._provider_tools.tools_listed(e),
     events.RemoteCall: _C._remote_call,

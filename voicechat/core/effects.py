@@ -140,6 +140,11 @@ class UsageChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckBudget:
+    """A response is due: find out if the budget allows it, and answer with `BudgetChecked`."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitsChanged:
     """Rate limits of the account; empty after a reset."""
 
@@ -210,6 +215,7 @@ Effect = (
     | FloorChanged
     | TurnMeasured
     | UsageChanged
+    | CheckBudget
     | LimitsChanged
     | OutOfBandAnswered
     | ItemFetched

@@ -208,6 +208,13 @@ class OfferTools:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetChecked:
+    """The state of the budget. While it is `used_up`, no response is requested."""
+
+    used_up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Announce an event to the user, such as a timer that rang.
 
@@ -265,6 +272,7 @@ Input = (
     | SpeakerChanged
     | Decided
     | OfferTools
+    | BudgetChecked
     | Announce
     | ToolFinished
     | ToolProgressed

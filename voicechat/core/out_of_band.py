@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voicechat.core import commands, effects, events, inputs
+from voicechat.core.budget_gate import BudgetGate
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.settings import Capabilities
 
@@ -33,8 +34,9 @@ class OutOfBandResponse:
 class OutOfBandResponses:
     """The open out-of-band requests."""
 
-    def __init__(self, buffer: EffectBuffer, capabilities: Capabilities) -> None:
+    def __init__(self, buffer: EffectBuffer, capabilities: Capabilities, gate: BudgetGate) -> None:
         self._buffer = buffer
+        self._gate = gate
         self._capabilities = capabilities
         self.open: dict[str, OutOfBandResponse] = {}
 
@@ -47,6 +49,8 @@ class OutOfBandResponses:
         """Send a request, or report at once why it is not possible."""
         if not self._buffer.online:
             self._answer(request.key, error="There is no connection.")
+        elif self._gate.closed:
+            self._answer(request.key, error="The budget is used up.")
         elif not self._capabilities.out_of_band:
             self._answer(request.key, error="This model has no out-of-band responses.")
         else:

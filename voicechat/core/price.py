@@ -58,6 +58,13 @@ def estimate(usage: Usage, price: Price) -> float:
     return max(0.0, tokens) / _MILLION + seconds / 60
 
 
+def dollars(amount: float) -> str:
+    """Format an amount of US dollars: "$1.20", "$0.004", "under $0.001"."""
+    if amount < 0.001:
+        return "under $0.001"
+    return f"${amount:.3f}" if amount < 0.1 else f"${amount:,.2f}"
+
+
 def _text_in(usage: Usage) -> int:
     """Input tokens that are text or of unknown kind."""
     named = usage.input_text_tokens + usage.input_audio_tokens + usage.input_image_tokens

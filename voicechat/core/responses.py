@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from voicechat.core import commands, effects, events, short_answers
 from voicechat.core.assistant_items import OUTCOMES, AssistantItems
+from voicechat.core.budget_gate import BudgetGate
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.items import ItemStatus, ToolCall, Turn
 from voicechat.core.seeding import unanswered
@@ -32,6 +33,7 @@ class Responses:
         capabilities: Capabilities,
         items: AssistantItems,
         calls: ToolCalls,
+        gate: BudgetGate,
     ) -> None:
         self.latency_ms: float | None = None
         """Latency of the last turn, from its end to the first audio or text, in ms."""
@@ -39,6 +41,7 @@ class Responses:
         self._capabilities = capabilities
         self._items = items
         self._tool_calls = calls
+        self._gate = gate
         self._slot = ResponseSlot()
         self._out_of_band_ids = RecentIds()
         self._with_output = RecentIds()
@@ -71,7 +74,9 @@ class Responses:
             slot.request_due = True
         if not self._capabilities.text_input:
             slot.request_due = False
-        if slot.may_request and free:
+        if not slot.request_due:
+            self._gate.reset()
+        if slot.may_request and free and self._gate.opens(self._now):
             slot.request()
             verbatim, self._verbatim = self._verbatim, None
             self._buffer.send(commands.CreateResponse(verbatim=verbatim))
@@ -82,7 +87,8 @@ class Responses:
     def response_pending(self) -> bool:
         """True if a response is due, requested, running, or expected for a committed turn."""
         waits = self._answer_due is not None or self._continuation_due is not None
-        return self._slot.request_due or self._slot.busy or waits
+        due = self._slot.request_due and not self._gate.closed
+        return due or self._slot.busy or waits
 
     @property
     def busy(self) -> bool:
@@ -103,7 +109,7 @@ class Responses:
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
         limits = (self._answer_due, self._continuation_due, self._due)
-        return [at for at in limits if at is not None]
+        return [*self._gate.deadlines, *(at for at in limits if at is not None)]
 
     @property
     def _due(self) -> float | None:
@@ -182,6 +188,8 @@ class Responses:
 
     def _begin(self, response_id: str) -> None:
         previous = self._slot.response_id
+        if self._gate.closed and self._slot.state is SlotState.IDLE:
+            self._slot.cancel_early = True  # the provider started it by itself
         if self._slot.created(response_id):
             self._slot.response_id = response_id
             self._slot.fire(Trigger.CANCEL)

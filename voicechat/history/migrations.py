@@ -92,6 +92,21 @@ CREATE INDEX responses_by_time ON responses (at)
 dollars at the price of the day, NULL if the price is unknown. Rows outlive their conversation:
 deleting one does not change what was spent."""
 
+_TURNS = """
+CREATE TABLE turns (
+    number INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    model TEXT NOT NULL,
+    endpointing REAL NOT NULL,
+    network REAL NOT NULL,
+    thinking REAL NOT NULL,
+    buffer REAL NOT NULL,
+    spoken INTEGER NOT NULL
+);
+CREATE INDEX turns_by_model ON turns (model, spoken, at)
+"""
+"""Latency of the turns of the user in milliseconds; see `core.turn_latency.TurnLatency`."""
+
 _FULL_TEXT = """
 CREATE VIRTUAL TABLE items_text USING fts5 (
     text, name, arguments, output, content='items', content_rowid='number',
@@ -124,6 +139,7 @@ MIGRATIONS: Final[Mapping[str, str]] = {
     "items": _ITEMS,
     "responses": _RESPONSES,
     FULL_TEXT: _FULL_TEXT,
+    "turns": _TURNS,
 }
 """SQL by the name of the migration. Add new ones at the end; never change or rename one."""
 

@@ -129,7 +129,7 @@ class Chat(LineClient):
 
         The exit code is 1 when a command of a pipe failed; at a terminal the user saw that.
         """
-        if not await self.wait_until(lambda: self.is_online, TURN_TIMEOUT_S):
+        if not await self.wait_until(self._may_start, TURN_TIMEOUT_S):
             raise ConnectError("Could not connect.")
         self._print_earlier()
         await self._wait_for_sound()
@@ -145,6 +145,9 @@ class Chat(LineClient):
         else:
             await self._wait_for_answer()
         return int(self._failed and self._echo)
+
+    def _may_start(self) -> bool:
+        return self.is_online or self.session.budget_used_up
 
     async def _wait_for_sound(self) -> None:
         """Wait until the microphone delivers, or is known to be missing."""
@@ -226,7 +229,8 @@ class Chat(LineClient):
             case SoundChanged(_, _, problem, hint) if problem:
                 return f"{problem} {with_commands(hint)}"
             case Report(title, text):
-                return f"{title}:{'\n' if '\n' in text else ' '}{text}"
+                gap = "\n" if "\n" in text else " "
+                return f"{title}:{gap}{text}"
             case HelpRequested():
                 return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
             case Cleared() if not self.session.transcript.entries:

@@ -48,6 +48,11 @@ def has_waiting_servers(session: Session) -> bool:
     return bool(session.waiting_servers)
 
 
+def is_over_budget(session: Session) -> bool:
+    """Return True while a budget is used up."""
+    return session.budget_used_up
+
+
 def can_say(session: Session) -> bool:
     """Return True if the model can speak a given text."""
     return session.capabilities.verbatim

@@ -259,6 +259,18 @@ COMMANDS: Mapping[str, Command] = {
         "delete the last exchange", _delete_last, available=command_choices.has_entries
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
+    "/latency": Command(
+        "show how long answers take",
+        _without_argument(lambda s: s.report_latency()),
+        by_model=Permission.AUTO,
+        model_result=lambda s: s.latency_report(),
+    ),
+    "/continue": Command(
+        "allow more when a budget is used up",
+        lambda s, _: s.allow_more(),
+        needs_user=True,
+        available=command_choices.is_over_budget,
+    ),
     "/history": Command(
         "show past conversations, search them, or continue one",
         lambda s, argument: s.request_history(argument),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voicechat.session.budget_watch import open_ledger
 from voicechat.session.session import Session
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def open_session(
     return Session(
         options,
         start_recording=start_recording,
+        open_ledger=open_ledger,
         commands=commands,
         keeps_history=options.history,
         stored=stored,

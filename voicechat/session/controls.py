@@ -5,25 +5,25 @@ Call the methods on the event loop. They return at once, except the coroutines.
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
-from voicechat.core import commands, effects, events, inputs
-from voicechat.core.items import Role, Transcript, Usage
+from voicechat.core import commands, effects, inputs
+from voicechat.core.items import Role, Transcript
 from voicechat.core.settings import Capabilities, Permission, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.history.history_rows import ID_LENGTH
 from voicechat.providers.codec import deferred, unsupported
-from voicechat.session.costs import CostTally
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
+from voicechat.session.sound_notices import device_switched
+from voicechat.session.spending_controls import SpendingControls
 from voicechat.session.updates import (
     Cleared,
     CopyRequested,
@@ -35,12 +35,11 @@ from voicechat.session.updates import (
     ThemeRequested,
     Update,
 )
-from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
-    from voicechat.session.conversation_log import ConversationLog
+    from voicechat.session.budget_watch import Ledger
     from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
@@ -56,40 +55,27 @@ KEY_TYPED = (
 KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
-class SessionControls(SessionView):
+class SessionControls(SpendingControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
 
-    _chosen: ChosenModel
     _tools: Toolbox
 
-    def __init__(self, chosen: ChosenModel) -> None:
-        self._chosen = chosen
+    def __init__(
+        self, chosen: ChosenModel, open_ledger: Callable[[], Ledger] | None = None
+    ) -> None:
+        super().__init__(chosen, open_ledger)
         self.model = chosen.name
         self.voice = chosen.options.voice or ""
-        self._tasks: asyncio.TaskGroup | None = None
-        """Tasks that read images and make summaries; None while the session does not run."""
-        self._costs = CostTally(chosen.options.prices)
-        self.history: ConversationLog | None = None
-        """Keeps the conversation in the history; None if it is not kept."""
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
-        self._reports = 0
         self._wants_hands_free = not chosen.options.push_to_talk
 
     # ----------------------------------------------------------------- what the session provides
 
     @abstractmethod
-    def _handle(self, event: events.Event | inputs.Input) -> None:
-        """Pass an event or an input to the conversation."""
-
-    @abstractmethod
     def _execute(self, effect: effects.Effect) -> None:
         """Carry out an effect of the conversation."""
-
-    @abstractmethod
-    def _publish_update(self, update: Update) -> None:
-        """Publish an update."""
 
     @abstractmethod
     def _play(self, command: sound.AudioCommand) -> None:
@@ -114,29 +100,15 @@ class SessionControls(SessionView):
 
     @property
     def pending(self) -> bool:
-        """True while an image or the history is read, or a summary is made."""
-        return bool(self._images.reading or self._reports)
+        """True while an image or the history is read, a report is made or the budget is checked."""
+        ends = self._budget.withheld and not self.outlives_connections
+        return bool(self._images.reading or self._reports or self._checks or ends)
 
     @property
     def conversation_id(self) -> str:
         """Id of the conversation in the history; empty if it is not kept."""
         kept = self.history is not None and self.history.is_recording
         return self.history.conversation_id if self.history is not None and kept else ""
-
-    @property
-    def shown_cost(self) -> str:
-        """Estimated cost so far, like "$0.04"; empty when it is zero or unknown."""
-        return self._costs.shown_cost
-
-    @property
-    def usage(self) -> Usage:
-        """Usage of the whole session, over all its models."""
-        return self._costs.total
-
-    @property
-    def usage_report(self) -> list[str]:
-        """Usage, cost and rate limits, one sentence per line."""
-        return self._costs.lines(self.limits)
 
     @property
     def instructions(self) -> str:
@@ -260,6 +232,14 @@ class SessionControls(SessionView):
         """Set the playback volume in percent, 0 to `MAX_VOLUME`."""
         self.volume = percent
         self._play(sound.Volume(percent / 100))
+
+    def _sound_switched(self, kind: str, name: str) -> None:
+        if kind == "input":
+            self.microphone = name
+        else:
+            self.speaker = name
+        noun = "microphone" if kind == "input" else "speaker"
+        self._publish_update(device_switched(noun, name))
 
     def _publish_mode(self) -> None:
         self._publish_update(ModeChanged(self.muted, self.hands_free, self.talking))
@@ -415,6 +395,16 @@ class SessionControls(SessionView):
     def request_copy(self, text: str) -> None:
         """Publish a request to copy this text to the clipboard."""
         self._publish_update(CopyRequested(text))
+
+    # ----------------------------------------------------------------- telling the user
+
+    def _announce(self, text: str) -> None:
+        """Announce an event aloud, even during speech."""
+        self._play(sound.Cue("alarm"))
+        self._handle(inputs.Announce(text))
+
+    def _warn(self, sentence: str) -> None:
+        self._publish_update(effects.Notice(sentence, effects.Level.WARNING))
 
     # ----------------------------------------------------------------- settings and model
 

@@ -16,13 +16,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from voicechat.core import effects, events
-from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, Usage, entry_id
+from voicechat.core import effects
+from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, entry_id
 from voicechat.history.history_rows import (
     TOOL,
     ConversationRow,
     ItemRow,
-    ResponseRow,
     new_conversation_id,
 )
 from voicechat.history.history_writer import HistoryWriter, RemovedItem, Row
@@ -46,8 +45,6 @@ TITLE_CHARACTERS: Final = 60
 _WANTS: Final = (
     effects.EntryChanged,
     effects.EntryRemoved,
-    effects.UsageChanged,
-    events.ResponseDone,
 )
 
 
@@ -59,17 +56,14 @@ class ConversationLog:
         session: SessionView,
         stream: EventStream,
         writer: HistoryWriter,
-        cost_of: Callable[[str, str, Usage], float | None],
         stored: StoredConversation | None = None,
     ) -> None:
-        """`cost_of` estimates dollars for a model, a kind and a usage; None without a price."""
+        """Begin a new conversation, or continue a stored one."""
         self._session = session
         self._stream = stream
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writer = writer
-        self._cost_of = cost_of
         self._timer: asyncio.TimerHandle | None = None
-        self._response_id = ""
         self._changes = stream.subscribe(
             "history", limit=MAX_CHANGES, overflow=Overflow.COALESCE, wants=_WANTS
         )
@@ -153,28 +147,14 @@ class ConversationLog:
             self._changes.pop_all()
             return
         changed: dict[str, float] = {}
-        rows: list[Row] = []
         now, clock = time.time(), time.monotonic()
         for event, published_at in self._changes.pop_timed():
             at = now - clock + published_at
-            match event:
-                case effects.EntryChanged(key) | effects.EntryRemoved(key):
-                    changed.setdefault(key, at)
-                case events.ResponseDone(response_id):
-                    self._response_id = response_id
-                case effects.UsageChanged(_, added, source):
-                    rows.append(self._response(added, source, at))
-        rows += self._items(changed)
-        if any(isinstance(row, ItemRow | RemovedItem) for row in rows):
+            if isinstance(event, effects.EntryChanged | effects.EntryRemoved):
+                changed.setdefault(event.entry_id, at)
+        rows = list(self._items(changed))
+        if rows:
             self._writer.put(self._conversation(now), *rows)
-        elif rows:
-            self._writer.put(*rows)
-
-    def _response(self, used: Usage, source: str, at: float) -> ResponseRow:
-        model = self._session.model
-        response_id = self._response_id if source == "response" else ""
-        cost = self._cost_of(model, source, used)
-        return ResponseRow(self._row.id, response_id, at, model, used, cost, source)
 
     def _items(self, changed: dict[str, float]) -> Iterator[Row]:
         if changed:
@@ -258,7 +238,6 @@ def keep_history(
     session: SessionView,
     stream: EventStream,
     options: Options,
-    cost_of: Callable[[str, str, Usage], float | None],
     mask: Callable[[str], str],
     stored: StoredConversation | None,
 ) -> ConversationLog:
@@ -272,7 +251,7 @@ def keep_history(
 
     days = options.history_days
     writer = HistoryWriter(keep_days=days, mask=mask, on_failure=report)
-    log = ConversationLog(session, stream, writer, cost_of, stored)
+    log = ConversationLog(session, stream, writer, stored)
     return log
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import reduce
+from urllib.parse import urlsplit
 
 from voicechat.core import events
+from voicechat.core.budget import Spending
 from voicechat.core.items import Usage
-from voicechat.core.price import PRICES_READ, Price, estimate
+from voicechat.core.price import PRICES_READ, Price, dollars, estimate
 from voicechat.core.text import clean
 from voicechat.core.usage_meter import left
+from voicechat.system.loopback import is_loopback
 from voicechat.system.text_table import counted
 
 TRANSCRIPTION = "transcription"
@@ -23,19 +26,28 @@ _BILLED_APART = {TRANSCRIPTION: "transcription", "delegation": "delegated work"}
 class CostTally:
     """Usage and estimated cost of a session, over all its conversations and models."""
 
-    def __init__(self, own: Mapping[str, Price]) -> None:
-        """`own` holds the user's prices by PROVIDER/MODEL."""
+    def __init__(self, own: Mapping[str, Price], chat_url: str | None = None) -> None:
+        """`own` holds the user's prices by PROVIDER/MODEL.
+
+        chat_url: of the chat server of the embedded voice, which may charge for its work.
+        """
         self.used: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
         """Usage by model and kind: "response", "transcription", "delegation" or "other"."""
         self.last = Usage()
         """Usage of the last response."""
         self._own = own
+        host = urlsplit(chat_url or "").hostname or ""
+        self._chat_host = "" if is_loopback(host) else host
         self._prices: dict[str, Price | None] = {}
 
     @property
     def total(self) -> Usage:
-        """All usage except transcription of the user's speech."""
-        return _sum(usage for (_, source), usage in self.used.items() if source != TRANSCRIPTION)
+        """All usage of models that charge, except transcription of the user's speech."""
+        return _sum(
+            usage
+            for (model, source), usage in self.used.items()
+            if source != TRANSCRIPTION and not self.is_free(model)
+        )
 
     @property
     def cost(self) -> float:
@@ -43,22 +55,39 @@ class CostTally:
 
         Transcription and delegated work are billed separately, at the prices of other models.
         """
-        return sum(
-            estimate(usage, price)
-            for (model, source), usage in self.used.items()
-            if source not in _BILLED_APART and (price := self._price(model)) is not None
-        )
+        costs = (self.cost_of(*key, usage) for key, usage in self.used.items())
+        return sum(cost for cost in costs if cost is not None)
+
+    def add(self, model: str, source: str, usage: Usage) -> None:
+        """Add a usage of a model."""
+        self.used[model, source] += usage
+        if source == "response":
+            self.last = usage
 
     def cost_of(self, model: str, source: str, usage: Usage) -> float | None:
-        """Estimated cost of a usage in US dollars; None if the price is unknown."""
+        """Return the estimated cost of a usage in US dollars; None if the price is unknown."""
         price = None if source in _BILLED_APART else self._price(model)
         return None if price is None else estimate(usage, price)
+
+    def spending(self, unknown: Price) -> Spending:
+        """Return the whole cost and all tokens; `unknown` is the price of what has none."""
+        found = Spending()
+        for (model, source), usage in self.used.items():
+            if not self.is_free(model):
+                cost = self.cost_of(model, source, usage)
+                found += spending_of(usage, cost, unknown)
+        return found
+
+    def is_free(self, model: str) -> bool:
+        """Return True for the embedded voice, unless it uses a chat server that may charge."""
+        return _is_embedded(model) and not self._chat_host
 
     def _price(self, model: str) -> Price | None:
         from voicechat.providers.catalog import price_of
 
         if model not in self._prices:
-            self._prices[model] = price_of(model, self._own)
+            charges = _is_embedded(model) and not self.is_free(model) and model not in self._own
+            self._prices[model] = None if charges else price_of(model, self._own)
         return self._prices[model]
 
     @property
@@ -71,8 +100,10 @@ class CostTally:
         """Return usage, cost and limits in full, one sentence each."""
         total, last = self.total, self.last
         transcribed = _sum(u for (_, source), u in self.used.items() if source == TRANSCRIPTION)
-        if total == transcribed == Usage():
+        if not any(usage != Usage() for usage in self.used.values()):
             return ["Nothing used yet.", *_limits(limits)]
+        if all(self.is_free(model) for model, _ in self.used):
+            return ["No cost: local.", *_limits(limits)]
         found = []
         if last != Usage():
             found.append(f"Last answer: {_amounts(last)}.")
@@ -83,7 +114,11 @@ class CostTally:
         return [*found, *self._cost_lines(), *_limits(limits)]
 
     def _cost_lines(self) -> list[str]:
-        models = dict.fromkeys(model for model, source in self.used if source not in _BILLED_APART)
+        models = dict.fromkeys(
+            model
+            for model, source in self.used
+            if source not in _BILLED_APART and not self.is_free(model)
+        )
         apart = [
             name
             for kind, name in _BILLED_APART.items()
@@ -91,7 +126,9 @@ class CostTally:
         ]
         known = {model: price for model in models if (price := self._price(model)) is not None}
         found = [
-            f"The price of {clean(model)} is unknown (list of {PRICES_READ});"
+            f"The price of the chat server at {clean(self._chat_host)} is unknown."
+            if _is_embedded(model)
+            else f"The price of {clean(model)} is unknown (list of {PRICES_READ});"
             " set one in the settings file."
             for model in models
             if model not in known
@@ -100,12 +137,20 @@ class CostTally:
         if cost > 0:
             dates = sorted({price.dated or "your own" for price in known.values()})
             rest = f", {' and '.join(apart)} not included" if apart else ""
-            text = f"about {dollars(cost)} at prices of {' and '.join(dates)}{rest}"
+            about = "about " if cost >= 0.001 else ""
+            text = f"{about}{dollars(cost)} at prices of {' and '.join(dates)}{rest}"
             found.insert(0, f"Estimated cost: {text.replace('of your own', 'of your own list')}.")
         elif known and not found:
-            embedded = all(_is_embedded(model) for model in known)
-            found.append(f"Cost: none{' (it runs on this machine)' if embedded else ''}.")
+            found.append("Cost: none.")
         return found
+
+
+def spending_of(usage: Usage, cost: float | None, unknown: Price) -> Spending:
+    """Return a usage as dollars and tokens; without a cost it counts at the price `unknown`."""
+    tokens = usage.total_tokens or usage.input_tokens + usage.output_tokens
+    if cost is None:
+        cost = estimate(Usage(input_tokens=tokens, seconds=usage.seconds), unknown)
+    return Spending(cost, tokens)
 
 
 def _is_embedded(model: str) -> bool:
@@ -113,13 +158,6 @@ def _is_embedded(model: str) -> bool:
 
     provider = provider_named(model.partition("/")[0])
     return provider is not None and provider.is_embedded
-
-
-def dollars(amount: float) -> str:
-    """Format an amount of US dollars: "$1.20", "$0.004", "under $0.001"."""
-    if amount < 0.001:
-        return "under $0.001"
-    return f"${amount:.3f}" if amount < 0.1 else f"${amount:,.2f}"
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:

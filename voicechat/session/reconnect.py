@@ -154,6 +154,7 @@ class ConnectionLoop:
         self.outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
         """Commands queued to be encoded and written."""
         self._renewal = asyncio.Event()
+        self._stopped_by: VoicechatError | None = None
         self._expiry = SessionExpiry(0.0)
         self._warned_of_expiry = False
         self._refused_part: str | None = None
@@ -195,6 +196,12 @@ class ConnectionLoop:
         self._is_new_peer = is_new_peer
         self._renewal.set()
 
+    def stop(self, error: VoicechatError) -> None:
+        """End this connection and let `run` raise this error; nothing without a connection."""
+        if self.connection is not None:
+            self._stopped_by = error
+            self._renewal.set()
+
     def send(self, command: commands.Command) -> None:
         """Queue a command; without a connection it is dropped."""
         if self.connection is None:
@@ -216,9 +223,10 @@ class ConnectionLoop:
     async def wait_for_renewal(self, seconds: float | None) -> bool:
         """Wait for `renew`; return False if it is not called within this time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._renewal.wait()
-        return self._renewal.is_set()
+            await asyncio.wait_for(self._renewal.wait(), seconds)
+        is_wanted = self._renewal.is_set()
+        self._renewal.clear()
+        return is_wanted
 
     async def run(self) -> None:
         """Dial and connect repeatedly. Raises `VoicechatError` if no connection is possible.
@@ -227,7 +235,7 @@ class ConnectionLoop:
         """
         failures, lost_at = 0, time.monotonic()
         unusable: list[float] = []  # when connections in a row began that ended early
-        self._unanswered = self._openings = 0
+        self._unanswered, self._openings, self._stopped_by = 0, 0, None
         while True:
             self._renewal.clear()
             try:
@@ -251,6 +259,9 @@ class ConnectionLoop:
             if less:
                 self._handle = ""
             self._on_event(inputs.Disconnected(reason, less, self._refused_part, too_large))
+            if self._stopped_by is not None:
+                self._renewal.clear()
+                raise self._stopped_by
             if not reason:
                 continue
             self._on_link(Link.RECONNECTING, reason)

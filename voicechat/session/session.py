@@ -21,13 +21,14 @@ from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
 from voicechat.core.text import clean
-from voicechat.errors import VoicechatError
+from voicechat.errors import BudgetSpent, VoicechatError
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.key_mask import KeyMask
+from voicechat.session.latency_log import LatencyLog
 from voicechat.session.model import ChosenModel
 from voicechat.session.reconnect import ConnectionLoop, first
 from voicechat.session.requested_settings import sound_settings
@@ -35,7 +36,6 @@ from voicechat.session.session_recording import SessionRecording, StartRecording
 from voicechat.session.sound_notices import (
     ECHO_THRESHOLD_RAISED,
     SilenceNotices,
-    device_switched,
     other_devices,
 )
 from voicechat.session.updates import (
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
+    from voicechat.session.budget_watch import Ledger
     from voicechat.tools.registry import Tool
     from voicechat.tools.tool_context import AppCommand
 
@@ -73,6 +74,7 @@ class Session(SessionControls):
         tools: Iterable[Tool] = (),
         open_audio: OpenAudio | None = None,
         start_recording: StartRecording | None = None,
+        open_ledger: Callable[[], Ledger] | None = None,
         commands: Callable[[Session], tuple[AppCommand, ...]] | None = None,
         keeps_history: bool = False,
         stored: StoredConversation | None = None,
@@ -80,7 +82,8 @@ class Session(SessionControls):
         """`tools` are offered before all others. `open_audio` replaces the audio process.
 
         `commands` returns the commands of the app that the model may run.
-        `start_recording` is called if the options name a folder to record into.
+        `start_recording` is called if the options name a folder to record into. `open_ledger`
+        opens the usage of all sessions; without it only this session counts for a budget.
         `stored` is the conversation of the history to continue.
         """
         from voicechat.session.tool_runner import ToolRunner
@@ -91,7 +94,8 @@ class Session(SessionControls):
         self._mask = KeyMask(options)
         self._options = options
         super().__init__(
-            ChosenModel(options, lambda: self._tools.specs, self._report_startup, self._warn)
+            ChosenModel(options, lambda: self._tools.specs, self._report_startup, self._warn),
+            open_ledger,
         )
         self._tools = Toolbox(
             options,
@@ -121,6 +125,10 @@ class Session(SessionControls):
         self._receiver = AudioReceiver(
             self._conversation, self._connections, self._stream, self._on_audio_event
         )
+        self._latency = LatencyLog(
+            lambda: self.model, lambda: self._connections.connection, self._budget.add_turn
+        )
+        self._latency.follow(self._stream)
         self._journal = Journal()
         self._runs = ToolRunner(self._tools, self._journal, self._handle, self._publish_update)
         if options.earcons:
@@ -143,9 +151,7 @@ class Session(SessionControls):
         if keeps_history:
             from voicechat.session.conversation_log import keep_history
 
-            self.history = keep_history(
-                self, self._stream, options, self._costs.cost_of, self._mask.text, stored
-            )
+            self.history = keep_history(self, self._stream, options, self._mask.text, stored)
         self._publish(ModelChanged(self.model, self.voice))
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
@@ -154,6 +160,7 @@ class Session(SessionControls):
             self._chosen.settings,
             self._chosen.capabilities,
             transcript=transcript,
+            has_budget=self._budget.has_limits,
             hands_free=with_sound and self._wants_hands_free,
             speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
@@ -174,6 +181,12 @@ class Session(SessionControls):
 
     def _codec(self) -> Codec | None:
         return self._connections.codec
+
+    def _renew(self) -> None:
+        self._connections.renew()
+
+    def _disconnect(self, error: VoicechatError) -> None:
+        self._connections.stop(error)
 
     def _restart_conversation(
         self, why: str, transcript: Transcript | None = None, is_new_peer: bool = False
@@ -220,9 +233,12 @@ class Session(SessionControls):
         await self._find_model()
         while True:
             try:
+                await self._budget.require()
                 await self._connections.run()
             except VoicechatError as error:
-                if self._restore_previous_model(error):
+                if self._closing.is_set():
+                    return  # a task group that ends may swallow the cancellation
+                if not isinstance(error, BudgetSpent) and self._restore_previous_model(error):
                     continue
                 if not self._waits_offline:
                     raise
@@ -231,16 +247,16 @@ class Session(SessionControls):
     @property
     def _waits_offline(self) -> bool:
         has_begun = bool(self._connections.sessions_created or self.transcript.entries)
-        return self.outlives_connections and (has_begun or self.offline_error is not None)
+        waits = has_begun or self.offline_error is not None or self.budget_used_up
+        return self.outlives_connections and waits
 
     async def _wait_offline(self, error: VoicechatError) -> None:
         """Wait until the user wants a connection, or until the server may be back."""
         if not self._retries:
-            hint = f"{error.hint} Type a line, /new or /model to connect again.".strip()
-            self._publish_update(effects.Notice(error.message, effects.Level.ERROR, hint))
+            self._tell_offline(error)
         self.offline_error = error
         self._handle(inputs.Disconnected(error.message))
-        self._set_link(Link.OFFLINE, error.message)
+        self._set_link(Link.OFFLINE, "" if self.budget_used_up else error.message)
         wait_s = min(RETRY_S * 2**self._retries, LONGEST_RETRY_S)
         may_return = getattr(error, "retry", False)
         is_wanted = await self._connections.wait_for_renewal(wait_s if may_return else None)
@@ -262,14 +278,6 @@ class Session(SessionControls):
             self._report_continued(self._stored)
         self._set_link(Link.CONNECTING, f"Connecting to {self.model}")
 
-    def _announce(self, text: str) -> None:
-        """Announce an event aloud, even during speech."""
-        self._play(sound.Cue("alarm"))
-        self._handle(inputs.Announce(text))
-
-    def _warn(self, sentence: str) -> None:
-        self._publish_update(effects.Notice(sentence, effects.Level.WARNING))
-
     def _report_startup(self, progress: str) -> None:
         """Report the progress of the embedded voice."""
         self._set_link(Link.CONNECTING, progress)
@@ -288,6 +296,7 @@ class Session(SessionControls):
             audio, self._audio = self._audio, None
             await audio.close()
         await self._chosen.stop()
+        await self._budget.close()
         self._journal.close()
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
@@ -309,6 +318,8 @@ class Session(SessionControls):
             self._execute(effect)
         if isinstance(event, inputs.Typed) and self.link is Link.OFFLINE:
             self._connections.renew()
+        if self._budget.has_limits:
+            self._keep_budget(event)
         if isinstance(event, events.SessionCreated):
             self.offline_error, self._retries = None, 0
             self._confirm_model()
@@ -333,9 +344,9 @@ class Session(SessionControls):
             case effects.StartNewSession():
                 self._connections.renew(new_session=True)
             case effects.UsageChanged(_, added, source):
-                self._costs.used[self._chosen.choice.name, source] += added
-                if source == "response":
-                    self._costs.last = added
+                self._spend(added, source)
+            case effects.CheckBudget():
+                self._check_budget(is_due=True)
             case effects.OutOfBandAnswered() | effects.ItemFetched():
                 self._requests.settle(effect)
             case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():
@@ -460,14 +471,6 @@ class Session(SessionControls):
             from voicechat.config.remembered_devices import remember
 
             self._tasks.create_task(asyncio.to_thread(remember, self._options, kinds))
-
-    def _sound_switched(self, kind: str, name: str) -> None:
-        if kind == "input":
-            self.microphone = name
-        else:
-            self.speaker = name
-        noun = "microphone" if kind == "input" else "speaker"
-        self._publish_update(device_switched(noun, name))
 
     # ----------------------------------------------------------------- publishing
 

@@ -122,6 +122,11 @@ class SessionView(ABC):
         return self._conversation.latency_ms
 
     @property
+    def latency_parts(self) -> str:
+        """The parts of the latency of the last spoken turn; empty if it is unknown."""
+        return ""
+
+    @property
     def pending(self) -> bool:
         """True while a request of the user is not sent yet and the floor is free."""
         return False
@@ -161,6 +166,11 @@ class SessionView(ABC):
     def usage_report(self) -> list[str]:
         """Usage, cost and rate limits, one sentence per line."""
         return []
+
+    @property
+    def budget_used_up(self) -> bool:
+        """True if a budget is used up, so that no response is requested."""
+        return False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -291,6 +301,17 @@ class SessionView(ABC):
 
     def summarize(self) -> None:
         """Summarize the conversation."""
+
+    def allow_more(self) -> str:
+        """Allow a bit more of a budget that is used up."""
+        raise _read_only_error()
+
+    def report_latency(self) -> None:
+        """Show the latencies."""
+
+    async def latency_report(self) -> str:
+        """Return the latencies as text."""
+        raise _read_only_error()
 
     def request_help(self) -> None:
         """Show the help."""

@@ -110,6 +110,8 @@ class Connection:
         """Number of audio frames dropped because the network was too slow."""
         self.clock_ahead_s = _clock_ahead_s(socket)
         """Seconds by which the clock of this computer is ahead of the peer's; 0 if unknown."""
+        self.round_trip_s = 0.0
+        """Latest time from a ping to its pong; 0 before the first one."""
         self._socket = socket
         self._peer = peer
         self._liveness_timeout_s = liveness_timeout_s
@@ -295,6 +297,7 @@ class Connection:
     def _pong(self, pong: asyncio.Future[float]) -> None:
         if not pong.cancelled() and pong.exception() is None:
             self._alive = self._clock()
+            self.round_trip_s = pong.result()
 
     def _lose(self, lost: ConnectionLost) -> ConnectionLost:
         """End the connection, whatever happens to the socket later; the first reason is kept."""

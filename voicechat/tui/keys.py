@@ -70,7 +70,7 @@ KEYS = (
         "decide",
         "f8",
         "Decide",
-        "select the tool call that waits; Esc denies it",
+        "select the tool call that waits; Esc denies it; or allow more when the budget is used up",
     ),
     Key(
         "new_conversation",

@@ -213,7 +213,7 @@ class ConversationScreen(Screen[None]):
             session.microphone is not None,
             session.hands_free,
             session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING} or session.talking,
-            self._is_asked,
+            self._is_asked or session.budget_used_up,
             session.link is Link.ONLINE,
         )
         if state != self._binding_state:
@@ -231,7 +231,7 @@ class ConversationScreen(Screen[None]):
             busy = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
             return True if busy or session.asking or session.talking else None
         if action == "decide":
-            return self._is_asked
+            return self._is_asked or self._session.budget_used_up
         return True
 
     def _check_sound(self, action: str) -> bool | None:
@@ -421,7 +421,9 @@ class ConversationScreen(Screen[None]):
         self.query_one(TranscriptView).toggle_results()
 
     def action_decide(self) -> None:
-        """Focus the approval card."""
+        """Focus the approval card; without one, allow more of a budget that is used up."""
+        if not self._is_asked and self._session.budget_used_up:
+            self._run_command("/continue")
         for card in self.query(ApprovalCard):
             if card.display:
                 card.focus()

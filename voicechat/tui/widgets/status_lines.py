@@ -35,6 +35,8 @@ _FLOORS = {
     Floor.SPEAKING: ("▶", "speaking", "bold $primary"),
     Floor.WORKING: ("◆", "working", "$secondary"),
 }
+_RESTING = {Floor.IDLE, Floor.LISTENING}
+_OVER_BUDGET = Content.assemble(("▲ budget used up", "bold $warning"), ("  F8 allows more", QUIET))
 _OPENING = ("◌", "opening the microphone", QUIET)
 _ASKING = ("?", "a tool needs your approval", "bold $warning")
 _QUESTION = ("?", "a tool needs your answer", "bold $warning")
@@ -88,10 +90,9 @@ def _padded(word: str, cells: int, style: str) -> Content:
 
 def floor_line(session: Session, link_text: str = "") -> Content:
     """Return the floor as glyph and word, or the link if it is not online, and the mute state."""
-    if session.link is not Link.ONLINE:
-        glyph, word, style = _LINKS[session.link]
-        text = plain(f"  {link_text}", QUIET) if link_text else Content("")
-        return Content.assemble((f"{glyph} {word}", style), text)
+    is_stopped = session.budget_used_up and session.floor in _RESTING
+    if session.link is not Link.ONLINE or is_stopped:
+        return _OVER_BUDGET if is_stopped else _link_line(session.link, link_text)
     glyph, word, style = _FLOORS[session.floor]
     if session.floor is Floor.SPEAKING and not session.with_sound:
         word = "answering"
@@ -113,6 +114,12 @@ def floor_line(session: Session, link_text: str = "") -> Content:
         return Content.assemble((f"{glyph} {word}", style), silent)
     hint = _hint(session)
     return Content.assemble((f"{glyph} {word}", style), (f"  {hint}" if hint else "", QUIET))
+
+
+def _link_line(link: Link, link_text: str) -> Content:
+    glyph, word, style = _LINKS[link]
+    text = plain(f"  {link_text}", QUIET) if link_text else Content("")
+    return Content.assemble((f"{glyph} {word}", style), text)
 
 
 def _hint(session: Session) -> str:
@@ -167,6 +174,8 @@ class TopLine(Static):
         if session.latency_ms is not None:
             latency = f"answered in {duration(session.latency_ms)}"
             parts.append((3, Content(latency).stylize(QUIET)))
+        if session.latency_parts:
+            parts.append((8, Content(session.latency_parts).stylize(QUIET)))
         if not session.with_sound:
             parts.append((4, Content("text only").stylize(QUIET)))
         elif session.voice:
