@@ -82,6 +82,13 @@ class HelpRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleRequested:
+    """A command asks for the event console: "off", a filter, or empty to open or close it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ThemeRequested:
     """A command asks for another theme of the screen, by its name in `SessionView.themes`."""
 
@@ -112,6 +119,7 @@ Update = (
     | Cleared
     | Report
     | HelpRequested
+    | ConsoleRequested
     | ThemeRequested
     | CopyRequested
 )

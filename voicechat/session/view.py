@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from voicechat.core import effects, events, inputs
@@ -19,6 +19,7 @@ from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
 
 if TYPE_CHECKING:
+    from voicechat.providers.client_frames import ClientFrame
     from voicechat.tools.question import Question
 
 MAX_VOLUME = 200
@@ -200,7 +201,24 @@ class SessionView(ABC):
         """Questions of MCP servers that wait for the user."""
         return ()
 
+    @property
+    def past_frames(self) -> Sequence[tuple[object, float]]:
+        """Frames and events before a subscription, with their times; a recording knows them."""
+        return ()
+
+    @property
+    def client_events(self) -> tuple[ClientFrame, ...]:
+        """Client event types of the connection; empty if they are unknown."""
+        return ()
+
     # ----------------------------------------------------------------- actions
+
+    def send_event(self, text: str) -> None:
+        """Send an event that the user wrote."""
+        raise _read_only_error()
+
+    def request_console(self, text: str) -> None:
+        """Show or hide the frames of the connection."""
 
     def type(self, text: str) -> None:
         """Send a typed line."""
