@@ -10,8 +10,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from voicechat.core.text import clean
+from voicechat.core.text import clean, clean_json
 from voicechat.providers.json_fields import as_text, fields, message
 
 LARGEST_READ = 1 << 20
@@ -55,6 +56,8 @@ class FrameFacts:
     failed_event_id: str = ""
     """Id of the sent event that an error names."""
     is_error: bool = False
+    is_json: bool = True
+    """True if `text` is a JSON object."""
     sound_bytes: int = 0
     """Bytes of sound in it, as far as they are base64."""
 
@@ -65,19 +68,27 @@ def read_frame(data: str | bytes) -> FrameFacts:
     value = message(text) if len(text) <= LARGEST_READ or '"audio' in text[:200] else None
     if value is None:
         found = _TYPE.search(text[:200])
-        kind = clean(found[1]) if found else "not JSON"
+        kind = clean(found[1]) if found else "unknown"
         large = len(text) > LARGEST_READ
         gist = "too large to read" if large else one_line(text[: 2 * _GIST])[:_GIST]
-        return FrameFacts(kind if large else "not JSON", _kept(text), gist, is_error=not large)
+        return FrameFacts(
+            type=kind if large else "not JSON",
+            text=_kept(text),
+            is_json=False,
+            gist=gist,
+            is_error=not large,
+        )
     sound = _Sound()
     kind = _type_of(value)
     is_sound_type = "audio" in kind.lower() and "transcript" not in kind.lower()
     shortened = sound.without(value, is_sound=is_sound_type)
     assert isinstance(shortened, dict)
     error = _error_of(shortened)
+    kept = clean_json(json.dumps(shortened, ensure_ascii=False, separators=(",", ":")))
     return FrameFacts(
         type=kind,
-        text=_kept(json.dumps(shortened, ensure_ascii=False, separators=(",", ":"))),
+        text=_kept(kept),
+        is_json=len(kept) <= KEPT_CHARACTERS,
         gist=_gist(shortened, error),
         item_id=_id(shortened, "item_id", "itemId") or _id(fields(shortened.get("item")), "id"),
         response_id=_id(shortened, "response_id", "responseId")
@@ -94,6 +105,11 @@ def read_frame(data: str | bytes) -> FrameFacts:
 def one_line(text: str) -> str:
     """Return clean text on one line."""
     return " ".join(clean(text).split())
+
+
+def elided(characters: int) -> str:
+    """Return the text that replaces base64 of this length."""
+    return f"‹{characters} characters of base64›"
 
 
 def _kept(text: str) -> str:
@@ -169,27 +185,28 @@ class _Sound:
             return self._text(value, is_sound=is_sound)
         if not isinstance(value, dict | list):
             return value
-        self._values += len(value)
-        if depth >= MAX_DEPTH or self._values > _MOST_VALUES:
+        if depth >= MAX_DEPTH:
             return "…"
+        left = max(0, _MOST_VALUES - self._values)
+        self._values += len(value)
         if isinstance(value, list):
-            return [self.without(each, is_sound=is_sound, depth=depth + 1) for each in value]
+            return [self.without(each, is_sound=is_sound, depth=depth + 1) for each in value[:left]]
         kind = value.get("mimeType", value.get("mime_type"))
         sounds = is_sound or (isinstance(kind, str) and kind.startswith("audio/"))
         return {
             key: self.without(inner, is_sound=_is_sound(key, sounds), depth=depth + 1)
-            for key, inner in value.items()
+            for key, inner in islice(value.items(), left)
         }
 
     def _text(self, text: str, *, is_sound: bool) -> str:
-        if elided := _ELIDED.fullmatch(text[:60]):
-            self.characters += int(elided[1]) if is_sound else 0
+        if before := _ELIDED.fullmatch(text[:60]):
+            self.characters += int(before[1]) if is_sound else 0
             return text
         if not (is_sound or len(text) >= _LEAST_BASE64) or not _BASE64.fullmatch(text):
             return text
         if is_sound:
             self.characters += len(text)
-        return f"‹{len(text)} characters of base64›"
+        return elided(len(text))
 
 
 def _is_sound(key: str, sounds: bool) -> bool:

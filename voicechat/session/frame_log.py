@@ -17,6 +17,7 @@ from voicechat.core import effects, events
 from voicechat.session.event_stream import Direction, Overflow, RawFrame, Subscription
 from voicechat.session.frame_facts import FrameFacts, one_line, read_frame
 from voicechat.session.frame_pairs import FramePairs
+from voicechat.session.updates import Cleared
 from voicechat.session.view import SessionView
 
 MOST_ROWS = 5_000
@@ -28,7 +29,7 @@ QUEUE_LIMIT = 4_096
 MOST_ENTRIES = 32
 """Transcript entries that one row belongs to."""
 
-WANTS: Final = (RawFrame, effects.FloorChanged, *get_args(events.Event))
+WANTS: Final = (RawFrame, effects.FloorChanged, Cleared, *get_args(events.Event))
 """Classes that a log takes: frames, the turns, and what the codec made of each frame."""
 
 _ANSWERING = frozenset({effects.Floor.THINKING, effects.Floor.WORKING})
@@ -228,13 +229,22 @@ class FrameTap:
 
     def __init__(self, session: SessionView, log: FrameLog) -> None:
         """Subscribe from now on, after the frames that the session still has."""
+        self._session = session
         self._log = log
         self._dropped = 0
-        for event, at in session.past_frames:
-            log.add(event, at)
+        self._reload()
         self.subscription: Subscription = session.subscribe(
             "console", limit=QUEUE_LIMIT, overflow=Overflow.DROP_OLDEST, wants=WANTS
         )
+
+    def _reload(self) -> bool:
+        """Read the frames until now from the session; return False if it keeps none."""
+        past = self._session.past_frames()
+        if past:
+            self._log.clear()
+        for event, at in past:
+            self._log.add(event, at)
+        return bool(past)
 
     def take(self, most: int | None = None) -> list[FrameRow]:
         """Move up to `most` events to the log; return the rows that are new or have grown."""
@@ -245,8 +255,14 @@ class FrameTap:
             row = self._log.note(f"{lost:,} events were too many and are missing", timed[0][1])
             changed[row.number] = row
         for event, at in timed:
-            for row in self._log.add(event, at):
-                changed[row.number] = row
+            if isinstance(event, Cleared):
+                if self._reload():
+                    self.subscription.pop_all()  # the session has returned these
+                    return self._log.rows
+                rows: tuple[FrameRow, ...] = (self._log.note("New conversation", at),)
+            else:
+                rows = self._log.add(event, at)
+            changed.update((row.number, row) for row in rows)
         return list(changed.values())
 
     def close(self) -> None:

@@ -201,9 +201,11 @@ class SessionView(ABC):
         """Questions of MCP servers that wait for the user."""
         return ()
 
-    @property
     def past_frames(self) -> Sequence[tuple[object, float]]:
-        """Frames and events before a subscription, with their times; a recording knows them."""
+        """Return frames and events until now with their times; a recording knows them.
+
+        The session publishes the frames after them.
+        """
         return ()
 
     @property
