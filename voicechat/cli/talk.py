@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import Text, flag, say
+from voicechat.cli.command import CONSOLE, Text, flag, say
 from voicechat.config.options import typed
 from voicechat.errors import UsageError
 
@@ -22,6 +22,7 @@ def talk(
     plain: Annotated[
         bool, typer.Option("--plain", help="Line by line instead of a screen, for screen readers.")
     ] = False,
+    console: Annotated[bool, CONSOLE] = False,
     model: Annotated[Text, flag("model")] = None,
     voice: Annotated[Text, flag("voice")] = None,
     instructions: Annotated[Text, flag("instructions")] = None,
@@ -65,8 +66,8 @@ def talk(
         return 0
     flags = typed(context.params)
     if context.invoked_subcommand is None:
-        return _talk(flags, plain=plain)
-    if plain or flags:
+        return _talk(flags, plain=plain, console=console)
+    if plain or console or flags:
         raise UsageError(
             f"Options of {context.invoked_subcommand!r} must follow its name.",
             f"See voicechat {context.invoked_subcommand} --help.",
@@ -74,7 +75,7 @@ def talk(
     return 0
 
 
-def _talk(flags: dict[str, object], *, plain: bool) -> int:
+def _talk(flags: dict[str, object], *, plain: bool, console: bool) -> int:
     from voicechat.config import loader, remembered_devices, unkept_files
     from voicechat.system import terminal_guard
 
@@ -87,9 +88,9 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
             say("This terminal cannot show a screen. Using --plain.")
         from voicechat.line_mode.app import converse
 
-        return converse(options)
+        return converse(options, console=console)
     if on_terminal:
-        return _show_screen(options)
+        return _show_screen(options, console=console)
     if options.with_sound:
         raise UsageError(
             "Standard input is not a terminal.",
@@ -97,10 +98,10 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
         )
     from voicechat.line_mode.app import answer_lines
 
-    return answer_lines(options)
+    return answer_lines(options, console=console)
 
 
-def _show_screen(options: Options) -> int:
+def _show_screen(options: Options, *, console: bool) -> int:
     prepare_screen()
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
@@ -108,7 +109,7 @@ def _show_screen(options: Options) -> int:
 
     session = open_session(options, app_commands)
     try:
-        return run(session, options.theme)
+        return run(session, options.theme, console=console)
     finally:
         if session.losses:
             say(session.losses)

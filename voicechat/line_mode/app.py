@@ -46,21 +46,33 @@ _SOUND_TIMEOUT_S = 10.0
 """Longest wait for the microphone before the user may start."""
 
 
-def answer_lines(options: Options, out: TextIO | None = None) -> int:
-    """Answer every line of standard input; the exit code, 1 when a line got no answer."""
-    return run_to_end(Filter(open_session(options, app_commands), out or sys.stdout))
+def answer_lines(options: Options, out: TextIO | None = None, *, console: bool = False) -> int:
+    """Answer every line of standard input; the exit code, 1 when a line got no answer.
+
+    With `console`, every frame is a line on standard error.
+    """
+    return _run(Filter(open_session(options, app_commands), out or sys.stdout), console)
 
 
-def converse(options: Options, out: TextIO | None = None) -> int:
-    """Talk in lines until /quit or the end of input; the exit code."""
+def converse(options: Options, out: TextIO | None = None, *, console: bool = False) -> int:
+    """Talk in lines until /quit or the end of input; the exit code.
+
+    With `console`, every frame is a line, too.
+    """
     echo = not sys.stdin.isatty()
     session = open_session(options, app_commands)
-    return run_to_end(Chat(session, out or sys.stdout, echo=echo))
+    return _run(Chat(session, out or sys.stdout, echo=echo), console)
 
 
-def print_replay(session: Session, out: TextIO | None = None) -> int:
-    """Print a replay to its end; the exit code."""
-    return run_to_end(ReplayPrinter(session, out or sys.stdout))
+def print_replay(session: Session, out: TextIO | None = None, *, console: bool = False) -> int:
+    """Print a replay to its end, with `console` also its frames; the exit code."""
+    return _run(ReplayPrinter(session, out or sys.stdout), console)
+
+
+def _run(client: LineClient, console: bool) -> int:
+    if console:
+        client.console.request("on")
+    return run_to_end(client)
 
 
 _FLOORS = {
@@ -98,7 +110,7 @@ class Chat(LineClient):
         echo: print the user's lines too, and deny calls that need approval. False for a user at a
         terminal, which shows the typed lines.
         """
-        super().__init__(session)
+        super().__init__(session, out)
         self._out = out
         self._echo = echo
         session.outlives_connections = not echo

@@ -19,6 +19,7 @@ from voicechat.errors import UsageError
 from voicechat.line_mode import (
     approval_commands,
     command_choices,
+    console_commands,
     setting_commands,
     sound_commands,
 )
@@ -259,6 +260,19 @@ COMMANDS: Mapping[str, Command] = {
         "delete the last exchange", _delete_last, available=command_choices.has_entries
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
+    "/console": Command(
+        "show the frames of the connection, or hide them",
+        console_commands.console,
+        "FILTER|off",
+        choices=console_commands.filters,
+    ),
+    "/event": Command(
+        "send an event of your own to the provider",
+        console_commands.send_event,
+        "JSON",
+        available=console_commands.has_connection,
+        choices=console_commands.client_events,
+    ),
     "/new": Command(
         "start a new conversation",
         _without_argument(lambda s: s.new_conversation()),

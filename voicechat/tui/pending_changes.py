@@ -15,6 +15,7 @@ from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
 from voicechat.session.event_stream import Subscription
 from voicechat.session.updates import (
     Cleared,
+    ConsoleRequested,
     CopyRequested,
     HelpRequested,
     LevelsChanged,
@@ -56,6 +57,8 @@ class PendingChanges:
         self.reports: deque[Report] = deque(maxlen=MAX_NOTICES)
         self.sound: SoundChanged | None = None
         self.help_requested = False
+        self.console: str | None = None
+        """Text of a request for the event console; None without a request."""
         self.theme = ""
         """Name of the requested theme; empty without a request."""
         self.copied = ""
@@ -107,6 +110,9 @@ class PendingChanges:
     def _help(self, update: HelpRequested) -> None:
         self.help_requested = True
 
+    def _console(self, update: ConsoleRequested) -> None:
+        self.console = update.text
+
     def _theme(self, update: ThemeRequested) -> None:
         self.theme = update.name
 
@@ -123,6 +129,7 @@ class PendingChanges:
         Notice: _notice,
         Report: _report,
         HelpRequested: _help,
+        ConsoleRequested: _console,
         ThemeRequested: _theme,
         CopyRequested: _copy,
     }

@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.screen import Screen
 from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
@@ -26,6 +25,7 @@ from voicechat.tui.keys import KEYS, key_of
 from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
+from voicechat.tui.screens.console_host import ConsoleHost
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
@@ -57,7 +57,7 @@ NOTICE_S = 5.0
 """Time in seconds that a notice is shown; twice as long if it has a hint."""
 
 
-class ConversationScreen(Screen[None]):
+class ConversationScreen(ConsoleHost):
     """The main screen: top line, transcript, approval card, banner, floor line, composer, keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -74,9 +74,11 @@ class ConversationScreen(Screen[None]):
     ]
     AUTO_FOCUS = "#composer"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, console: bool = False) -> None:
+        """`console` opens the event console at the start."""
         super().__init__()
         self._session = session
+        self._opens_console = console
         self._changes = PendingChanges(
             session.subscribe(
                 "screen", limit=QUEUE_LIMIT, overflow=Overflow.COALESCE, wants=UPDATES
@@ -103,8 +105,10 @@ class ConversationScreen(Screen[None]):
         yield composer
         yield KeyLine()
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Start painting updates."""
+        if self._opens_console:
+            await self.open_console()
         self.watch(self.query_one(TranscriptView), "has_new_below", self._show_new_below)
         self._update_mode()
         self._paint()
@@ -136,7 +140,7 @@ class ConversationScreen(Screen[None]):
             notices, sound = tuple(changes.notices), changes.sound
             reports = tuple(changes.reports)
             help_requested, theme = changes.help_requested, changes.theme
-            copied = changes.copied
+            copied, console = changes.copied, changes.console
             changes.reset()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
@@ -154,6 +158,8 @@ class ConversationScreen(Screen[None]):
                     self.action_help()
                 await self._show_card()
                 self.refresh_state()
+        if console is not None:
+            await self.request_console(console)
         if theme:
             self.post_message(ThemeChosen(theme))
         if copied:
@@ -434,7 +440,9 @@ class ConversationScreen(Screen[None]):
         self._type_in_composer(message.text, pasted=message.pasted)
 
     async def action_previous_page(self) -> None:
-        """Scroll the focused approval card or the conversation up by a page."""
+        """Scroll the focused approval card or console, or the conversation, up by a page."""
+        if self.page_console(-1):
+            return
         for card in self.query(ApprovalCard):
             if card.has_focus:
                 card.page(-1)
@@ -442,7 +450,9 @@ class ConversationScreen(Screen[None]):
         await self.query_one(TranscriptView).page_up()
 
     async def action_next_page(self) -> None:
-        """Scroll the focused approval card or the conversation down by a page."""
+        """Scroll the focused approval card or console, or the conversation, down by a page."""
+        if self.page_console(1):
+            return
         for card in self.query(ApprovalCard):
             if card.has_focus:
                 card.page(1)
