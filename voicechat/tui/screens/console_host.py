@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from voicechat.core.effects import Level
 from voicechat.core.items import Item, entry_id
-from voicechat.core.text import clean
+from voicechat.core.text import clean, excerpt
 from voicechat.session.frame_filter import json_lines
 from voicechat.session.frame_log import FrameLog, FrameRow
 from voicechat.system.private_files import write_private
@@ -55,7 +55,7 @@ class ConsoleHost(Screen[None]):
         """Open the console, give it the focus, or close it if it has the focus."""
         console = self.console
         if console is None or not console.display:
-            await self.open_console()
+            await self.open_console(focus=True)
         elif console.has_focus_within:
             await self.close_console()
         else:
@@ -71,7 +71,7 @@ class ConsoleHost(Screen[None]):
         if text and self.console is not None:
             self.console.set_filter(text)
 
-    async def open_console(self, filter_text: str = "") -> None:
+    async def open_console(self, filter_text: str = "", *, focus: bool = False) -> None:
         """Open the console, or show the one that the transcript covers."""
         console = self.console
         if console is None:
@@ -81,7 +81,8 @@ class ConsoleHost(Screen[None]):
             await self.mount(console, before=self.query_one(TranscriptView))
         console.display = True
         self.add_class(_OPEN)
-        console.focus_list()
+        if focus:
+            console.focus_list()
 
     async def close_console(self) -> None:
         """Close the console; from then on no frame is traced."""
@@ -127,8 +128,9 @@ class ConsoleHost(Screen[None]):
             console.display = False
             self.remove_class(_OPEN)
             self._focus_conversation()
-            self._reply(f"{key_of('console')} goes back to the frames.")
-        await self.query_one(TranscriptView).reveal(key)
+        found = await self.query_one(TranscriptView).reveal(key)
+        what = f"The frame belongs to {self._name_of(key)}" if found else "The entry is far above"
+        self._reply(f"{what}. {key_of('console')} goes back to the frames.")
 
     def _entry_of(self, row: FrameRow) -> str | None:
         transcript = self._session.transcript
@@ -158,15 +160,21 @@ class ConsoleHost(Screen[None]):
 
     async def _show_frames(self, key: str) -> None:
         """Mark an entry, and go to its first frame."""
-        console, entry = self.console, self._session.transcript.get(key)
-        if console is None or entry is None:
+        console = self.console
+        if console is None:
             return
         await self.query_one(TranscriptView).reveal(key)
-        name = f"“{entry.text[:40]}”" if isinstance(entry, Item) else entry.name
         if console.show_entry(key):
-            self._reply(f"Frames of {clean(name)}")
+            self._reply(f"Frames of {self._name_of(key)}.")
         else:
-            self._reply(f"There are no frames of {clean(name)}: the console was closed.")
+            self._reply(f"The console has no frames of {self._name_of(key)}.")
+
+    def _name_of(self, key: str) -> str:
+        """Return the start of the text of an entry, or the name of a tool."""
+        entry = self._session.transcript.get(key)
+        if isinstance(entry, Item):
+            return f"“{excerpt(entry.text.strip(), 40)}”"
+        return entry.name if entry is not None else "the entry"
 
     # ---------------------------------------------------------------- copy, save, send
 

@@ -48,7 +48,7 @@ FRAME_S = 1 / 15
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
 _SOUND_KEYS = {name for key in KEYS if key.needs_sound for name in key.keys.split(",")}
-_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest"}
+_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest", "console"}
 """Actions whose keys work even if the focused widget binds them."""
 _COMPLETION_TIMEOUT_S = 2.0
 CONFIRM_S = 4.0

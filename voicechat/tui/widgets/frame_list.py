@@ -94,13 +94,15 @@ class FrameList(ScrollView, can_focus=True):
             self._place(len(self.rows) - 1)
         elif dropped:
             self._place(self.cursor - dropped)
-            self.scroll_to(y=max(0, self.scroll_offset.y - dropped), animate=False, immediate=True)
+            self.scroll_to(
+                y=max(0, self.scroll_offset.y - dropped), animate=False, immediate=True, force=True
+            )
         self._resize()
 
     def _resize(self) -> None:
         self.virtual_size = Size(self.scrollable_content_region.width, len(self.rows))
         if self.follows:
-            self.scroll_end(animate=False, immediate=True)
+            self.scroll_end(animate=False, immediate=True, force=True)
         self.refresh()
 
     # ---------------------------------------------------------------- the cursor
@@ -117,9 +119,12 @@ class FrameList(ScrollView, can_focus=True):
         """Move the cursor, and scroll to it."""
         self.follows = index >= len(self.rows) - 1
         self._place(index)
-        top = max(0, self.cursor)
-        self.scroll_to_region(Region(0, top, 1, 1), animate=False, immediate=True)
+        self._scroll_to_cursor()
         self.refresh()
+
+    def _scroll_to_cursor(self) -> None:
+        region = Region(0, max(0, self.cursor), 1, 1)
+        self.scroll_to_region(region, animate=False, immediate=True, force=True)
 
     def _place(self, index: int) -> None:
         before = self.selected
@@ -159,8 +164,9 @@ class FrameList(ScrollView, can_focus=True):
     # ---------------------------------------------------------------- drawing
 
     def on_resize(self) -> None:
-        """Draw for the new width."""
+        """Draw for the new width, and keep the cursor in sight."""
         self._resize()
+        self._scroll_to_cursor()
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
