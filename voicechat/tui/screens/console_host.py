@@ -124,13 +124,15 @@ class ConsoleHost(Screen[None]):
         if key is None or console is None:
             self._reply("This frame belongs to no entry of the transcript.")
             return
+        back = ""
         if not self.has_class("-wide"):
             console.display = False
             self.remove_class(_OPEN)
             self._focus_conversation()
+            back = f" {key_of('console')} goes back to the frames."
         found = await self.query_one(TranscriptView).reveal(key)
         what = f"The frame belongs to {self._name_of(key)}" if found else "The entry is far above"
-        self._reply(f"{what}. {key_of('console')} goes back to the frames.")
+        self._reply(f"{what}.{back}")
 
     def _entry_of(self, row: FrameRow) -> str | None:
         transcript = self._session.transcript
@@ -173,7 +175,7 @@ class ConsoleHost(Screen[None]):
         """Return the start of the text of an entry, or the name of a tool."""
         entry = self._session.transcript.get(key)
         if isinstance(entry, Item):
-            return f"“{excerpt(entry.text.strip(), 40)}”"
+            return f"“{excerpt(entry.text.strip().rstrip('.'), 40)}”"
         return entry.name if entry is not None else "the entry"
 
     # ---------------------------------------------------------------- copy, save, send

@@ -33,12 +33,8 @@ _REPLAY_ACTIONS = {
     "restart",
     "faster",
     "slower",
-    "app.quit",
-    "quit",
+    "leave_replay",
 }
-
-_CONSOLE_KEYS = _REPLAY_ACTIONS - {"quit"}
-"""Actions whose keys do something else in the console."""
 
 SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)
 """Speeds that the up and down keys select, as multiples of real time."""
@@ -86,7 +82,7 @@ class ReplayScreen(ConversationScreen):
         Binding("up", "faster", "Faster", priority=True),
         Binding("down", "slower", "Slower", priority=True),
         Binding("home", "restart", "Restart", priority=True),
-        Binding("escape,q", "app.quit", "Quit", priority=True),
+        Binding("escape,q", "leave_replay", "Quit", priority=True),
     ]
 
     AUTO_FOCUS = ""
@@ -111,9 +107,13 @@ class ReplayScreen(ConversationScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Allow only actions that do not change the conversation; the console has its own keys."""
-        if action in _CONSOLE_KEYS and self.console is not None and self.console.has_focus_within:
+        if action in _REPLAY_ACTIONS and self.console is not None and self.console.has_focus_within:
             return False
         return action in _INHERITED_ACTIONS | _REPLAY_ACTIONS
+
+    async def action_leave_replay(self) -> None:
+        """Quit."""
+        await self.app.action_quit()
 
     def action_pause(self) -> None:
         """Pause or resume."""
