@@ -9,6 +9,7 @@ screen.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, get_args
@@ -75,7 +76,7 @@ class FrameLog:
     """The rows, oldest first. Add what a subscription to `WANTS` brings, in its order."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, FrameRow] = {}
+        self._rows: OrderedDict[int, FrameRow] = OrderedDict()
         self._next = 0
         self._characters = 0
         self._turn_at: float | None = None
@@ -190,7 +191,7 @@ class FrameLog:
         while len(self._rows) > MOST_ROWS or self._characters > MOST_CHARACTERS:
             if len(self._rows) == 1:
                 break
-            oldest = self._rows.pop(next(iter(self._rows)))
+            _, oldest = self._rows.popitem(last=False)
             self._characters -= len(oldest.facts.text)
         return row
 

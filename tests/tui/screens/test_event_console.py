@@ -87,7 +87,7 @@ class Driven:
 
     async def frame(self, data: str, direction: Direction = Direction.RECEIVED) -> None:
         self.session.tell(RawFrame(direction, data, 100.0))
-        await self.console.drain()
+        self.console.drain()
         await self.pilot.pause()
 
     def messages(self, kind: type[Message]) -> list[Message]:
@@ -111,7 +111,7 @@ async def opened(size: tuple[int, int] = WIDE, *keys: str) -> AsyncIterator[Driv
         driven = Driven(session, pilot, posted)
         scenes.framed(session)
         await driven.screen.flush()
-        await driven.console.drain()
+        driven.console.drain()
         await driven.press(*keys)
         yield driven
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 FRAME_S = 1 / 15
 """Shortest time in seconds between two paints."""
+_READ_S = 0.01
+"""Time in seconds between two looks at a queue that was empty."""
 _SLICE = 256
 """Events that are read in one go; then other work of the loop gets its turn."""
 _QUIET = "$foreground 60%"
@@ -102,6 +104,17 @@ class ConsolePanel(Vertical):
         self._tap = FrameTap(session, log)
         self._list = FrameList(log)
         self._list.filter = parse_filter(filter_text)
+        self._title = Static("", markup=False, id="console-title")
+        self._text = Static("", markup=False, id="frame-text")
+        self._frame = VerticalScroll(self._text, id="frame-detail", can_focus=True)
+        self._frame.display = False
+        self._field = Input(
+            self._list.filter.text, placeholder=FILTER_SYNTAX, compact=True, id="console-filter"
+        )
+        self._field.display = bool(filter_text)
+        self._changed: dict[int, FrameRow] = {}
+        """Rows that were not painted yet."""
+        self._painted_at = float("-inf")
         self.paused = False
         self.paints = 0
         """Times that arrivals were painted."""
@@ -110,13 +123,10 @@ class ConsolePanel(Vertical):
 
     def compose(self) -> ComposeResult:
         """Yield title, list, detail, filter and keys."""
-        yield Static("", markup=False, id="console-title")
+        yield self._title
         yield self._list
-        with VerticalScroll(id="frame-detail", can_focus=True):
-            yield Static("", markup=False, id="frame-text")
-        yield Input(
-            self._list.filter.text, placeholder=FILTER_SYNTAX, compact=True, id="console-filter"
-        )
+        yield self._frame
+        yield self._field
         keys = Content(" · ").join(
             [Content.assemble((key, "bold"), (f" {what}", _QUIET)) for key, what in _KEYS]
         )
@@ -124,11 +134,9 @@ class ConsolePanel(Vertical):
 
     def on_mount(self) -> None:
         """Show what the log has, and start painting."""
-        self.query_one("#frame-detail").display = False
-        self.query_one(Input).display = bool(self._list.filter.text)
         self._list.reload()
         self._show_title()
-        self._paint()
+        self._read()
 
     def on_unmount(self) -> None:
         """End the subscription, so that frames are no longer traced."""
@@ -137,20 +145,29 @@ class ConsolePanel(Vertical):
     # ---------------------------------------------------------------- arrivals
 
     @work(group="console")
-    async def _paint(self) -> None:
-        while await self._tap.subscription.wait():
-            await self.drain()
-            await asyncio.sleep(FRAME_S)
+    async def _read(self) -> None:
+        """Read what arrives at once, and paint it at most every `FRAME_S`."""
+        waiting = self._tap.subscription
+        while await waiting.wait():
+            while len(waiting) or self._changed:
+                self._take()
+                if monotonic() - self._painted_at >= FRAME_S:
+                    self._show_arrivals()
+                await asyncio.sleep(0 if len(waiting) else _READ_S)
 
-    async def drain(self) -> None:
-        """Move everything that waits to the log, and show it once."""
-        changed: dict[int, FrameRow] = {}
-        left = len(self._tap.subscription)
-        while left > 0:
-            changed |= {row.number: row for row in self._tap.take(_SLICE)}
-            left -= _SLICE
-            await asyncio.sleep(0)
-        if not self.is_mounted or not changed:
+    def _take(self) -> None:
+        self._changed |= {row.number: row for row in self._tap.take(_SLICE)}
+
+    def drain(self) -> None:
+        """Show everything that waits now."""
+        while len(self._tap.subscription):
+            self._take()
+        self._show_arrivals()
+
+    def _show_arrivals(self) -> None:
+        changed, self._changed = self._changed, {}
+        self._painted_at = monotonic()
+        if not changed:
             return
         self.paints += 1
         if self.paused:
@@ -172,7 +189,7 @@ class ConsolePanel(Vertical):
             parts.append(Content(f"‖ paused, {self._held:,} new").stylize("bold $warning"))
         elif not self._list.follows:
             parts.append(Content("↓ End follows").stylize(_QUIET))
-        self.query_one("#console-title", Static).update(Content(" · ").join(parts))
+        self._title.update(Content(" · ").join(parts), layout=False)
 
     # ---------------------------------------------------------------- the list
 
@@ -182,7 +199,7 @@ class ConsolePanel(Vertical):
 
     def page(self, by: int) -> None:
         """Scroll the detail if it has the focus, otherwise move in the list, by pages."""
-        detail = self.query_one("#frame-detail", VerticalScroll)
+        detail = self._frame
         if detail.has_focus:
             detail.scroll_relative(y=by * max(1, detail.size.height - 1), animate=False)
         else:
@@ -225,7 +242,7 @@ class ConsolePanel(Vertical):
         self._use(parse_filter(text))
 
     def _use(self, wanted: FrameFilter) -> None:
-        field = self.query_one(Input)
+        field = self._field
         field.display = bool(wanted.text) or field.has_focus
         if not field.has_focus and field.value != wanted.text:
             with field.prevent(Input.Changed):
@@ -245,11 +262,11 @@ class ConsolePanel(Vertical):
 
     def _end_filter(self) -> None:
         self._list.focus()
-        self.query_one(Input).display = bool(self._list.filter.text)
+        self._field.display = bool(self._list.filter.text)
 
     def action_filter(self) -> None:
         """Type a filter."""
-        field = self.query_one(Input)
+        field = self._field
         field.display = True
         field.focus()
 
@@ -266,18 +283,17 @@ class ConsolePanel(Vertical):
 
     @property
     def _has_detail(self) -> bool:
-        return bool(self.query_one("#frame-detail").display)
+        return bool(self._frame.display)
 
     @on(FrameList.Picked)
     def _picked(self, message: FrameList.Picked) -> None:
-        detail = self.query_one("#frame-detail", VerticalScroll)
-        detail.display = not detail.display
+        self._frame.display = not self._frame.display
         self._show_detail(message.row)
 
     def _show_detail(self, row: FrameRow | None) -> None:
         if row is not None:
-            self.query_one("#frame-text", Static).update(self._detail(row))
-            self.query_one("#frame-detail", VerticalScroll).scroll_home(animate=False)
+            self._text.update(self._detail(row))
+            self._frame.scroll_home(animate=False)
 
     def _detail(self, row: FrameRow) -> Content:
         if row.is_note:
@@ -344,10 +360,10 @@ class ConsolePanel(Vertical):
 
     def action_leave(self) -> None:
         """Close the filter or the detail, or go back to the conversation."""
-        if self.query_one(Input).has_focus:
+        if self._field.has_focus:
             self._end_filter()
         elif self._has_detail:
-            self.query_one("#frame-detail").display = False
+            self._frame.display = False
             self._list.focus()
         else:
             self.post_message(self.Left())

@@ -54,6 +54,7 @@ class FrameList(ScrollView, can_focus=True):
     def __init__(self, log: FrameLog) -> None:
         super().__init__(id="frames")
         self._log = log
+        self._styles: dict[str, Style] = {}
         self.filter = FrameFilter()
         self.rows: list[FrameRow] = []
         """The rows that match the filter, oldest first."""
@@ -168,23 +169,36 @@ class FrameList(ScrollView, can_focus=True):
         self._resize()
         self._scroll_to_cursor()
 
+    def notify_style_update(self) -> None:
+        """Read the styles again when the theme or the focus has changed."""
+        self._styles.clear()
+        super().notify_style_update()
+
+    def _style(self, name: str = "") -> Style:
+        """Return a style of the list by its name; reading one takes longer than drawing a row."""
+        found = self._styles.get(name)
+        if found is None:
+            part = f"frames--{name}"
+            only = name != "cursor"
+            found = self.get_component_rich_style(part, partial=only) if name else self.rich_style
+            self._styles[name] = found
+        return found
+
     def render_line(self, y: int) -> Strip:
         """Return one line of the screen."""
         width = self.scrollable_content_region.width
         index = y + self.scroll_offset.y
-        base = self.rich_style
+        base = self._style()
         if not 0 <= index < len(self.rows):
             return Strip.blank(width, base)
         self.drawn_rows += 1
         row = self.rows[index]
         is_cursor = index == self.cursor
         if is_cursor:
-            base += self.get_component_rich_style("frames--cursor")
-        segments = [
-            Segment(text, base + style)
-            for text, style in self._cells(row, width, self._mark(row, is_cursor))
-        ]
-        return Strip(segments, width).adjust_cell_length(width, base)
+            base += self._style("cursor")
+        cells = self._cells(row, width, self._mark(row, is_cursor))
+        segments = [Segment(text, base + style) for text, style in cells]
+        return Strip(segments).adjust_cell_length(width, base)
 
     def _mark(self, row: FrameRow, is_cursor: bool) -> str:
         if is_cursor:
@@ -193,14 +207,14 @@ class FrameList(ScrollView, can_focus=True):
         return "⇄" if selected is not None and selected.pair == row.number else " "
 
     def _cells(self, row: FrameRow, width: int, mark: str) -> Sequence[tuple[str, Style]]:
-        quiet = self.get_component_rich_style("frames--quiet", partial=True)
+        quiet = self._style("quiet")
         if row.is_note:
             return [(_cut(f"{mark}──── {row.facts.gist} " + "─" * width, width), quiet)]
         kind = Style()
         if row.facts.is_error:
-            kind = self.get_component_rich_style("frames--error", partial=True)
+            kind = self._style("error")
         elif row.direction == "sent":
-            kind = self.get_component_rich_style("frames--sent", partial=True)
+            kind = self._style("sent")
         direction = DIRECTION_MARKS[row.direction]
         gist = ("✗ " if row.facts.is_error else "") + shown_gist(row)
         type_width = min(_MOST_TYPE, max(_LEAST_TYPE, width * 2 // 5))
