@@ -8,6 +8,7 @@ import os
 
 from corpus import ESCAPES
 from scripted_session import ScriptedSession
+from textual.app import App
 
 from voicechat.core.effects import Floor, FloorChanged, Notice
 from voicechat.core.events import RateLimit
@@ -15,6 +16,7 @@ from voicechat.core.items import ItemStatus, Role, ToolState, Usage
 from voicechat.core.pictures import Kind, Picture
 from voicechat.session.event_stream import Direction, RawFrame
 from voicechat.session.updates import Report
+from voicechat.tui.screens.conversation_screen import ConversationScreen
 
 STORY = (
     "Once, a lighthouse keeper counted the waves and wrote each number in a book, until the"
@@ -139,6 +141,18 @@ def framed(session: ScriptedSession, at: float = 100.0) -> None:
         "error",
         error={"code": "invalid_value", "message": "Item item_9 does not exist."},
     )
+
+
+async def with_console(app: App[None], session: ScriptedSession) -> None:
+    """Open the console, and show the talk scene with its frames."""
+    screen = app.screen
+    assert isinstance(screen, ConversationScreen)
+    await screen.open_console(focus=True)
+    talk(session)
+    framed(session)
+    await screen.flush()
+    assert screen.console is not None
+    screen.console.drain()
 
 
 def tools(session: ScriptedSession) -> None:

@@ -261,13 +261,13 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
     "/console": Command(
-        "show the frames of the connection, or hide them",
+        "show or hide the connection's frames",
         console_commands.console,
         "FILTER|off",
         choices=console_commands.filters,
     ),
     "/event": Command(
-        "send an event of your own to the provider",
+        "send an event of your own",
         console_commands.send_event,
         "JSON",
         available=console_commands.has_connection,

@@ -22,7 +22,7 @@ from voicechat.session.frame_log import FrameLog, FrameRow, shown_gist, size
 
 _WIDE = 56
 """Cells from which a row has its time, the word of its direction and its size."""
-_LEAST_TYPE, _MOST_TYPE = 12, 40
+_LEAST_TYPE, _MOST_TYPE = 12, 32
 
 
 class FrameList(ScrollView, can_focus=True):
@@ -178,9 +178,9 @@ class FrameList(ScrollView, can_focus=True):
         """Return a style of the list by its name; reading one takes longer than drawing a row."""
         found = self._styles.get(name)
         if found is None:
-            part = f"frames--{name}"
-            only = name != "cursor"
-            found = self.get_component_rich_style(part, partial=only) if name else self.rich_style
+            found = self.get_component_rich_style(f"frames--{name}") if name else self.rich_style
+            if name not in {"", "cursor"}:
+                found = Style(color=found.color)  # over the background of the row
             self._styles[name] = found
         return found
 
@@ -209,7 +209,8 @@ class FrameList(ScrollView, can_focus=True):
     def _cells(self, row: FrameRow, width: int, mark: str) -> Sequence[tuple[str, Style]]:
         quiet = self._style("quiet")
         if row.is_note:
-            return [(_cut(f"{mark}──── {row.facts.gist} " + "─" * width, width), quiet)]
+            line = f"{mark}──── {row.facts.gist} "
+            return [(set_cell_size(line + "─" * width, width), quiet)]
         kind = Style()
         if row.facts.is_error:
             kind = self._style("error")
@@ -217,7 +218,7 @@ class FrameList(ScrollView, can_focus=True):
             kind = self._style("sent")
         direction = DIRECTION_MARKS[row.direction]
         gist = ("✗ " if row.facts.is_error else "") + shown_gist(row)
-        type_width = min(_MOST_TYPE, max(_LEAST_TYPE, width * 2 // 5))
+        type_width = min(_MOST_TYPE, max(_LEAST_TYPE, width * 3 // 8))
         if width < _WIDE:
             head = [(f"{mark}{direction[0]} ", kind), (_tail(row.facts.type, type_width), kind)]
             used = 3 + type_width
