@@ -275,7 +275,7 @@ def shown_gist(row: FrameRow) -> str:
     """Return the one-line gist of a row, with the gap of a pair and the length of a sound."""
     gap = "" if row.gap_s is None else f"⇄ {seconds(row.gap_s)} "
     if not row.is_sound:
-        return gap + one_line(row.facts.gist)
+        return f"{gap}{one_line(row.facts.gist)}".rstrip()
     count = f"{row.frames:,} frames" if row.frames > 1 else "1 frame"
     lasted = f" in {seconds(row.last_at - row.at)}" if row.frames > 1 else ""
     return f"{gap}♪ {size(row.sound_bytes)} of sound, {count}{lasted}"
