@@ -52,9 +52,9 @@ async def test_every_frame_is_a_line_and_a_sound_is_two() -> None:
             " in 2.000 s"
         ),
         "──── Turn 1",
-        "   +0.250 s ← got response.output_audio.delta, 3.28 kB: ♪ 2.4 kB of sound, 1 frame",
+        "   +0.250 s ← got response.output_audio.delta, 3.27 kB: ♪ 2.4 kB of sound, 1 frame",
         (
-            "   +0.250 s ← got response.output_audio.delta, 6.57 kB: ♪ 4.8 kB of sound, 2 frames"
+            "   +0.250 s ← got response.output_audio.delta, 6.54 kB: ♪ 4.8 kB of sound, 2 frames"
             " in 0.250 s"
         ),
         "   +1.000 s ← got response.output_audio.done, 54 B: ⇄ 0.750 s",

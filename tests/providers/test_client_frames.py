@@ -43,7 +43,7 @@ def test_every_wire_offers_events_that_pass_its_own_check(model: str) -> None:
         ("openai", '{"type": 7}', "no client event"),
         ("openai", '{"type": "\\u001b[2J"}', "no client event '\ufffd\\[2J'"),
         ("openai", '{"type": "conversation.item.delete"}', "needs the field item_id"),
-        ("openai", '{"type": "response.create", "respons": {}}', r"Did you mean response\?"),
+        ("openai", '{"type": "response.create", "responses": {}}', r"Did you mean response\?"),
         ("openai", '{"type": "response.create", "response": []}', "must be an object"),
         ("openai", ('{"type": "conversation.item.truncate", "item_id": "a", "content_index": true,'
                    ' "audio_end_ms": 1}'), "must be a number"),

@@ -181,7 +181,7 @@ async def test_sound_is_one_growing_row_and_pairs_have_a_gap() -> None:
         lines = app.lines
         assert "→ sent session.update" in lines[1]
         assert "⇄ 0.113 s" in lines[2]
-        assert "580 kB ♪ 432 kB of so…" in lines[3]
+        assert "580 kB ♪ 432 kB of sou…" in lines[3]
         assert "──── Turn 1" in lines[6]
 
 

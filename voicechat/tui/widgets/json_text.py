@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from textual.content import Content
 
 from voicechat.core.text import clean
-from voicechat.providers.json_fields import message
 
 MOST_LINES = 400
 """Lines of one value."""
@@ -29,8 +28,9 @@ _Part = tuple[str, str]
 
 def json_text(text: str) -> Content:
     """Return the JSON object as content; other text is shown as it is, cut to a length."""
-    value = message(text)
-    if value is None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
         return Content(clean(text[:_PLAIN_CHARACTERS]) + "…" * (len(text) > _PLAIN_CHARACTERS))
     parts: list[_Part] = []
     lines = 0
