@@ -37,7 +37,7 @@ class Wire:
 
     def frame(self, direction: Direction, **fields: Any) -> FrameRow:
         self.now += 0.1
-        [row] = self.log.add(RawFrame(direction, json.dumps(fields), self.now), self.now)
+        *_, row = self.log.add(RawFrame(direction, json.dumps(fields), self.now), self.now)
         return row
 
     def sent(self, kind: str, **fields: Any) -> FrameRow:

@@ -71,9 +71,6 @@ class ConsoleLines:
                     yield row
                 continue
             self._printed = row.number
-            first = self._log.row(row.pair) if row.pair is not None else None
-            if first is not None and first.is_sound and first.frames > 1:
-                yield first
             yield row
 
     def _write(self, line: str) -> None:

@@ -121,7 +121,7 @@ class FrameLog:
     def add(self, event: object, at: float) -> tuple[FrameRow, ...]:
         """Add an event of a session; return the rows that are new or that have grown."""
         if isinstance(event, RawFrame):
-            return (self._add_frame(event),)
+            return self._add_frame(event)
         if isinstance(event, effects.FloorChanged):
             return self._floor_changed(event.floor, at)
         if self._received is not None:
@@ -134,7 +134,7 @@ class FrameLog:
         self._received = None
         return self._append(FrameRow(0, at, self._since_turn(at), None, FrameFacts("", text, text)))
 
-    def _add_frame(self, frame: RawFrame) -> FrameRow:
+    def _add_frame(self, frame: RawFrame) -> tuple[FrameRow, ...]:
         self.frames += 1
         if self._turn_at is None:
             self._turn_at = frame.at
@@ -142,8 +142,10 @@ class FrameLog:
         size = frame.size or _bytes(frame.data)
         key = (frame.direction, facts.type, facts.item_id)
         row = self._sounds.get(key) if facts.sound_bytes else None
+        closed: tuple[FrameRow, ...] = ()
         if row is None or row.number not in self._rows:
             row = self._new_row(frame, facts, size, key)
+            closed = self._paired(row)
         else:
             row.frames += 1
             row.size += size
@@ -151,7 +153,7 @@ class FrameLog:
             row.last, row.last_at = facts, frame.at
         if frame.direction is Direction.RECEIVED:
             self._received = row
-        return row
+        return (*closed, row)
 
     def _new_row(
         self,
@@ -169,19 +171,22 @@ class FrameLog:
             row.is_sound = row.is_open = True
             row.sound_bytes = facts.sound_bytes
             self._sounds[key] = row
-        if frame.direction is Direction.SENT and facts.sound_bytes:
-            return row  # the microphone: nothing answers a single block
-        self._pair(row, self._pairs.take(frame.direction, facts, row.number))
         return row
 
-    def _pair(self, row: FrameRow, other: int | None) -> None:
+    def _paired(self, row: FrameRow) -> tuple[FrameRow, ...]:
+        """Find the other half of a new row; return the sound that ends with it, if any."""
+        if row.direction is None or (row.is_sound and row.direction is Direction.SENT):
+            return ()  # nothing answers a single block of the microphone
+        other = self._pairs.take(row.direction, row.facts, row.number)
         first = None if other is None else self._rows.get(other)
         if first is None:
-            return
+            return ()
         row.pair, first.pair = first.number, row.number
         row.gap_s = row.at - first.at
-        if first.is_sound:
-            self._close(first)
+        if not first.is_open:
+            return ()
+        self._close(first)
+        return (first,)
 
     def _append(self, row: FrameRow) -> FrameRow:
         row.number = self._next
