@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from textual import events, on, work
+from textual.content import Content
 from textual.screen import Screen
 
 from voicechat.core.effects import Level
@@ -18,11 +19,13 @@ from voicechat.session.frame_filter import json_lines
 from voicechat.session.frame_log import FrameLog, FrameRow
 from voicechat.system.private_files import write_private
 from voicechat.tui.keys import key_of
+from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.widgets.composer import Composer
-from voicechat.tui.widgets.console_panel import ConsolePanel, note_closed
+from voicechat.tui.widgets.console_panel import CONSOLE_KEYS, ConsolePanel, note_closed
 from voicechat.tui.widgets.entry_text import is_visible
 from voicechat.tui.widgets.entry_widgets import EntryLine
 from voicechat.tui.widgets.notice_line import NoticeLine
+from voicechat.tui.widgets.text_columns import WidthText, two_columns
 from voicechat.tui.widgets.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
@@ -178,7 +181,13 @@ class ConsoleHost(Screen[None]):
             return f"“{excerpt(entry.text.strip().rstrip('.'), 40)}”"
         return entry.name if entry is not None else "the entry"
 
-    # ---------------------------------------------------------------- copy, save, send
+    # ---------------------------------------------------------------- help, copy, save, send
+
+    @on(ConsolePanel.KeysWanted)
+    def _keys_wanted(self) -> None:
+        rows = [(Content(key).stylize("bold"), Content(text)) for key, _, text in CONSOLE_KEYS]
+        text = WidthText(lambda width: Content("\n").join(two_columns(rows, 8, width)))
+        self.app.push_screen(Sheet("Event console", text))
 
     @on(ConsolePanel.TextCopied)
     def _frame_copied(self, message: ConsolePanel.TextCopied) -> None:
@@ -198,7 +207,7 @@ class ConsoleHost(Screen[None]):
             reason = clean(error.strerror or str(error))
             self._reply(f"Cannot save the frames: {reason}.", Level.WARNING)
         else:
-            self._reply(f"Saved {len(rows):,} frames to {path}.")
+            self._reply(f"Saved {len(rows):,} row{'s' * (len(rows) != 1)} to {path}.")
 
     @on(ConsolePanel.SendWanted)
     def _send_wanted(self) -> None:

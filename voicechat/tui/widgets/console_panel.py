@@ -42,11 +42,24 @@ _READ_S = 0.01
 _SLICE = 256
 """Events that are read in one go; then other work of the loop gets its turn."""
 _QUIET = "$foreground 60%"
-_KEYS = (
-    ("Enter", "inspect"), ("/", "filter"), ("Space", "pause"), ("n", "send"), ("t", "transcript"),
-    ("p", "pair"), ("d", "direction"), ("e", "errors"), ("c", "copy"), ("s", "save"),
-    ("[ ]", "entries"), ("x", "clear"), ("Esc", "back"),
-)  # fmt: skip
+CONSOLE_KEYS = (
+    ("?", "keys", "show these keys"),
+    ("Enter", "inspect", "show the frame as JSON, or hide it; Tab and the arrow keys scroll it"),
+    ("/", "filter", f"filter: {FILTER_SYNTAX}"),
+    ("Space", "pause", "pause, or go on"),
+    ("n", "send", "send an event of your own; Tab completes its type"),
+    ("t", "transcript", "go to the transcript entry of the frame"),
+    ("[ ]", "entries", "go to the frames of the entry before or after; a click on one does, too"),
+    ("p", "pair", "go to the other half of a pair: request and answer, delta and done"),
+    ("d", "direction", "show sent frames, received frames or both"),
+    ("e", "errors", "show errors only, or everything"),
+    ("c", "copy", "copy the frame as JSON"),
+    ("s", "save", "save the rows that are shown as JSON lines, in the current folder"),
+    ("x", "clear", "remove all rows"),
+    ("End", "follow", "go to the newest frame, and follow"),
+    ("Esc", "back", "close the filter or the JSON, then go back to the conversation"),
+)
+"""The keys of the console, with a word for the line of keys and a description."""
 
 
 class ConsolePanel(Vertical):
@@ -79,10 +92,14 @@ class ConsolePanel(Vertical):
     class SendWanted(Message):
         """The user wants to write an event."""
 
+    class KeysWanted(Message):
+        """The user asks for the keys."""
+
     class Left(Message):
         """The user goes back to the conversation."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "keys", "Keys"),
         Binding("space", "pause", "Pause"),
         Binding("slash", "filter", "Filter"),
         Binding("d", "direction", "Direction"),
@@ -128,7 +145,7 @@ class ConsolePanel(Vertical):
         yield self._frame
         yield self._field
         keys = Content(" · ").join(
-            [Content.assemble((key, "bold"), (f" {what}", _QUIET)) for key, what in _KEYS]
+            [Content.assemble((key, "bold"), (f" {word}", _QUIET)) for key, word, _ in CONSOLE_KEYS]
         )
         yield Static(keys, markup=False, id="console-keys")
 
@@ -353,6 +370,10 @@ class ConsolePanel(Vertical):
     def action_step_entry(self, by: int) -> None:
         """Go to the frames of the transcript entry before or after."""
         self.post_message(self.EntryStepped(by))
+
+    def action_keys(self) -> None:
+        """Show the keys of the console."""
+        self.post_message(self.KeysWanted())
 
     def action_send_event(self) -> None:
         """Write an event to send."""
