@@ -20,7 +20,6 @@ _COMMAND_OF = {
     "mute": ("/mute", "/unmute"),
     "hands_free": ("/hands-free", "/push-to-talk"),
     "new_conversation": ("/new",),
-    "console": ("/console",),
     "help": ("/help",),
     "quit": ("/quit",),
 }

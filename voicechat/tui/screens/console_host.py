@@ -160,8 +160,9 @@ class ConsoleHost(Screen[None]):
 
     async def on_click(self, event: events.Click) -> None:
         """Go to the frames of a clicked entry while the console is open."""
-        if isinstance(event.widget, EntryLine) and self.console is not None:
-            await self._show_frames(entry_id(event.widget.entry))
+        line = event.widget
+        if isinstance(line, EntryLine) and line.text_selection is None:
+            await self._show_frames(entry_id(line.entry))
 
     async def _show_frames(self, key: str) -> None:
         """Mark an entry, and go to its first frame."""

@@ -132,6 +132,8 @@ class ConsolePanel(Vertical):
         self._changed: dict[int, FrameRow] = {}
         """Rows that were not painted yet."""
         self._painted_at = float("-inf")
+        self._detailed: FrameRow | None = None
+        """The row that is shown as JSON, or was last."""
         self.paused = False
         self.paints = 0
         """Times that arrivals were painted."""
@@ -308,8 +310,11 @@ class ConsolePanel(Vertical):
         self._show_detail(message.row)
 
     def _show_detail(self, row: FrameRow | None) -> None:
-        if row is not None:
-            self._text.update(self._detail(row))
+        if row is None:
+            return
+        self._text.update(self._detail(row))
+        if row is not self._detailed:
+            self._detailed = row
             self._frame.scroll_home(animate=False)
 
     def _detail(self, row: FrameRow) -> Content:
