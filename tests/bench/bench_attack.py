@@ -23,7 +23,9 @@ def _attacked(waves: tuple[str, ...], effort: float) -> Iterator[Figure]:
     what = f"{mb:.0f} ({mb_in}), n {trials}"
     yield Figure("memory above idle, MB", what, f"at most {MOST_MB:.0f}", mb <= MOST_MB)
     place = f"{ms:.0f} ({ms_in.partition(';')[0]})"
-    yield Figure("longest stall of the loop, ms", place, f"{MOST_STALL_MS:.0f}", ms <= MOST_STALL_MS)
+    yield Figure(
+        "longest stall of the loop, ms", place, f"{MOST_STALL_MS:.0f}", ms <= MOST_STALL_MS
+    )
     others = [fault for fault in log.faults if " MB above " not in fault and "stalled" not in fault]
     yield Figure("other faults", str(len(others)), "0", not others)
 

@@ -27,7 +27,7 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.config.options import Options
 from voicechat.core import effects, events, inputs
 from voicechat.errors import Secret, UsageError
-from voicechat.recording import folder_format, stereo_wav
+from voicechat.recording import folder_format, recorded_frames, stereo_wav
 from voicechat.recording import recorder as recorder_module
 from voicechat.recording.recorder import Recorder
 from voicechat.session.event_stream import EventStream
@@ -157,7 +157,8 @@ def test_text_only_has_no_sound_file(tmp_path: Path, stream: EventStream) -> Non
     recorder = Recorder(tmp_path / "talk", heading(with_sound=False), stream, lambda notice: None)
     stream.publish(inputs.Typed("a"), time.monotonic())
     recorder.close()
-    assert [path.name for path in (tmp_path / "talk").iterdir()] == [folder_format.EVENTS]
+    names = {path.name for path in (tmp_path / "talk").iterdir()}
+    assert names == {folder_format.EVENTS, recorded_frames.FRAMES}
 
 
 LONG = "t0k3n-of-another-program-8d1f"

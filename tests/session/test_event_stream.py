@@ -12,7 +12,9 @@ from session_driver import running_session
 
 from voicechat.core import effects, events, inputs
 from voicechat.core.items import Role
+from voicechat.errors import SessionLost, UsageError
 from voicechat.session.event_stream import Direction, EventStream, Overflow, RawFrame
+from voicechat.session.frame_log import FrameLog, FrameTap
 from voicechat.session.updates import LinkChanged
 
 
@@ -182,3 +184,30 @@ async def test_a_session_publishes_events_inputs_effects_updates_and_frames() ->
     rest = everything.pop_all()
     assert any(isinstance(event, LinkChanged) for event in rest)
     assert everything.closed
+
+
+async def test_an_event_of_the_user_is_checked_sent_and_seen() -> None:
+    async with scripted_server() as backend, running_session(backend) as driver:
+        session = driver.session
+        log = FrameLog()
+        tap = FrameTap(session, log)
+        assert "response.create" in {each.name for each in session.client_events}
+        with pytest.raises(UsageError, match=r"Did you mean response\.create"):
+            session.send_event('{"type": "response.creat"}')
+        session.send_event('{"type": "input_audio_buffer.clear", "event_id": "mine"}')
+        session.type("hello")
+        await driver.until(lambda: bool(driver.texts(Role.ASSISTANT)))
+        tap.take()
+        types = [row.facts.type for row in log.rows]
+        assert types.index("input_audio_buffer.clear") < types.index("conversation.item.create")
+        [cleared] = (row for row in log.rows if row.facts.type == "input_audio_buffer.cleared")
+        mine = log.row(cleared.pair or 0)
+        assert mine is not None
+        assert mine.facts.event_id == "mine"
+        answer = next(entry for entry in session.transcript.entries if entry.item_id != "typed_1")
+        assert {row.facts.type for row in log.rows_of(answer.item_id)} >= {
+            "response.output_item.added", "response.output_text.delta", "response.output_text.done",
+        }  # fmt: skip
+    assert session.client_events == ()
+    with pytest.raises(SessionLost, match="no connection"):
+        session.send_event('{"type": "response.create"}')

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from voicechat.config.options import Options
+from voicechat.core.settings import McpServer
 from voicechat.core.text import has_key
 from voicechat.session.key_mask import KeyMask
 
@@ -40,3 +43,14 @@ def test_a_key_is_masked_by_its_shape(key: str) -> None:
 def test_other_words_stay(text: str) -> None:
     assert KeyMask(Options()).text(text) == text
     assert not has_key(text)
+
+
+def test_keys_that_the_provider_passes_on_are_masked() -> None:
+    token, header = "t0ken-of-a-server-8d1f-4711", 'quoted"and\\escaped-22-characters'
+    server = McpServer("mail", url="https://x.example", authorization=f"Bearer {token}",
+                       headers={"X-Key": header})  # fmt: skip
+    mask = KeyMask(Options(session_settings={"mcp_servers": (server,)}))
+    sent = json.dumps({"authorization": f"Bearer {token}", "headers": {"X-Key": header}})
+    assert json.loads(mask.text(sent)) == {
+        "authorization": "Bearer ***", "headers": {"X-Key": "***"},
+    }  # fmt: skip

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 
 from corpus import ESCAPES
 from scripted_session import ScriptedSession
+from textual.app import App
 
-from voicechat.core.effects import Floor, Notice
+from voicechat.core.effects import Floor, FloorChanged, Notice
 from voicechat.core.events import RateLimit
 from voicechat.core.items import ItemStatus, Role, ToolState, Usage
 from voicechat.core.pictures import Kind, Picture
+from voicechat.session.event_stream import Direction, RawFrame
 from voicechat.session.updates import Report
+from voicechat.tui.screens.conversation_screen import ConversationScreen
 
 STORY = (
     "Once, a lighthouse keeper counted the waves and wrote each number in a book, until the"
@@ -79,6 +84,75 @@ def summed_up(session: ScriptedSession) -> None:
     session.tell(
         Report("Summary", f"You asked for the time, a timer and a story.\nThe story began: {STORY}")
     )
+
+
+def framed(session: ScriptedSession, at: float = 100.0) -> None:
+    """The frames of a spoken turn with a tool; the console must be open."""
+    sent, received = Direction.SENT, Direction.RECEIVED
+    sound = base64.b64encode(bytes(4_800)).decode()
+    item = {"item_id": "item_3", "response_id": "resp_2"}
+
+    def frame(after: float, direction: Direction, kind: str, **fields: object) -> None:
+        data = json.dumps({"type": kind, **fields}, separators=(",", ":"))
+        session.tell(RawFrame(direction, data, at + after))
+
+    frame(0.0, received, "session.created", session={"model": "gpt-realtime-2.1"})
+    frame(0.008, sent, "session.update", session={"voice": "marin"}, event_id="UpdateSession-1")
+    frame(0.121, received, "session.updated", session={"voice": "marin"})
+    for block in range(90):
+        frame(1.0 + block * 0.02, sent, "input_audio_buffer.append", audio=sound)
+    frame(1.302, received, "input_audio_buffer.speech_started", item_id="item_0")
+    frame(2.804, received, "input_audio_buffer.speech_stopped", item_id="item_0")
+    session.stream.publish(FloorChanged(Floor.THINKING), at + 2.81)
+    frame(2.815, received, "input_audio_buffer.committed", item_id="item_0")
+    frame(2.84, received, "response.created", response={"id": "resp_1", "status": "in_progress"})
+    call = {"item_id": "item_1", "call_id": "call_1"}
+    frame(
+        3.02,
+        received,
+        "response.function_call_arguments.done",
+        **call,
+        name="set_timer",
+        arguments='{"minutes": 10}',
+    )
+    result = {"type": "function_call_output", "call_id": "call_1", "output": "Rings at 14:31."}
+    frame(3.061, sent, "conversation.item.create", item=result, event_id="ToolResult-2")
+    frame(3.062, sent, "response.create", event_id="CreateResponse-3")
+    frame(3.099, received, "response.created", response={"id": "resp_2", "status": "in_progress"})
+    for block, word in enumerate(["The", "tea", "timer", "is", "set."]):
+        frame(3.301 + block * 0.06, received, "response.output_audio.delta", **item, delta=sound)
+        frame(
+            3.303 + block * 0.06,
+            received,
+            "response.output_audio_transcript.delta",
+            **item,
+            delta=f"{word} ",
+        )
+    frame(3.7, received, "response.output_audio.done", **item)
+    frame(
+        3.702,
+        received,
+        "response.done",
+        response={"id": "resp_2", "status": "completed", "usage": {"total_tokens": 312}},
+    )
+    frame(
+        4.2,
+        received,
+        "error",
+        error={"code": "invalid_value", "message": "Item item_9 does not exist."},
+    )
+
+
+async def with_console(app: App[None], session: ScriptedSession) -> None:
+    """Open the console, and show the talk scene with its frames."""
+    screen = app.screen
+    assert isinstance(screen, ConversationScreen)
+    await screen.open_console(focus=True)
+    talk(session)
+    framed(session)
+    await screen.flush()
+    assert screen.console is not None
+    screen.console.drain()
 
 
 def tools(session: ScriptedSession) -> None:

@@ -22,8 +22,11 @@ from voicechat.core.items import (
 )
 from voicechat.core.settings import Capabilities
 from voicechat.errors import VoicechatError
+from voicechat.providers.client_frames import checked_frame
+from voicechat.providers.openai.openai_client_events import GENERAL_EVENTS
 from voicechat.session.updates import (
     Cleared,
+    ConsoleRequested,
     CopyRequested,
     HelpRequested,
     LevelsChanged,
@@ -64,6 +67,7 @@ class ScriptedSession(Publisher):
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()
         self.capabilities = Capabilities()
+        self.client_events = GENERAL_EVENTS
         self.waiting_servers: tuple[str, ...] = ()
         self.questions: tuple[Question, ...] = ()
         self.themes: tuple[str, ...] = ()
@@ -92,6 +96,16 @@ class ScriptedSession(Publisher):
 
     def request_copy(self, text: str) -> None:
         self.tell(CopyRequested(text))
+
+    def request_console(self, text: str) -> None:
+        self.tell(ConsoleRequested(text))
+
+    def past_frames(self) -> tuple[()]:
+        return ()
+
+    def send_event(self, text: str) -> None:
+        checked_frame(self.client_events, text)
+        self.asked.append(("send_event", text))
 
     def may_have_voice(self, name: str) -> bool:
         return name in self.voices

@@ -37,7 +37,7 @@ def test_no_key_conflicts_with_an_editing_key() -> None:
         if isinstance(binding, Binding)
         for name in binding.key.split(",")
     }
-    assert set(all_keys()) & editing == {"pageup", "pagedown", "ctrl+z"}
+    assert set(all_keys()) & editing == {"pageup", "pagedown", "ctrl+z", "f6"}
 
 
 def test_no_key_is_a_printable_character() -> None:

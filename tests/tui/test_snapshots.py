@@ -100,6 +100,19 @@ def test_pictures_costs_and_sheets(snap_compare: SnapshotComparison, scene: Scen
     assert matches_snapshot(snap_compare, scene, (80, 24))
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+def test_event_console(snap_compare: SnapshotComparison, size: tuple[int, int]) -> None:
+    session = ScriptedSession()
+    app = VoicechatApp(session)
+
+    async def show(pilot: Pilot[None]) -> None:
+        await scenes.with_console(pilot.app, session)
+        await pilot.press(*["up"] * 3, *["enter"] * (size[0] > 100))
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=show)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (44, 12)])
 def test_focused_approval_card(snap_compare: SnapshotComparison, size: tuple[int, int]) -> None:
     assert matches_snapshot(snap_compare, scenes.asking, size, keys=("f8", "o"))

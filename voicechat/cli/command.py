@@ -13,6 +13,7 @@ from voicechat.core.text import clean
 Text = str | None
 """Value of an option with a text; None when it was not typed."""
 
+CONSOLE: Any = typer.Option("--console", help="Show the frames of the connection.")
 JSON: Any = typer.Option("--json", help="Print JSON.")
 
 

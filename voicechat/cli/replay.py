@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from voicechat.cli.command import CommandEntry
+from voicechat.cli.command import CONSOLE, CommandEntry
 from voicechat.cli.talk import prepare_screen
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def replay(
     plain: Annotated[
         bool, typer.Option("--plain", help="Line by line instead of a screen.")
     ] = False,
+    console: Annotated[bool, CONSOLE] = False,
 ) -> int:
     """Play a recorded conversation back, without its provider.
 
@@ -42,11 +43,11 @@ def replay(
     if not on_screen:
         from voicechat.line_mode.app import print_replay
 
-        return print_replay(cast("Session", session))
+        return print_replay(cast("Session", session), console=console)
     prepare_screen()
     from voicechat.tui.screens.replay_screen import run
 
-    return run(session)
+    return run(session, console=console)
 
 
 COMMAND = CommandEntry(70, "replay", "Play a recording back.", replay)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import Text, flag, say
+from voicechat.cli.command import CONSOLE, Text, flag, say
 from voicechat.config.options import typed
 from voicechat.errors import UsageError
 
@@ -26,6 +26,7 @@ def talk(
     plain: Annotated[
         bool, typer.Option("--plain", help="Line by line instead of a screen, for screen readers.")
     ] = False,
+    console: Annotated[bool, CONSOLE] = False,
     model: Annotated[Text, flag("model")] = None,
     voice: Annotated[Text, flag("voice")] = None,
     instructions: Annotated[Text, flag("instructions")] = None,
@@ -83,8 +84,8 @@ def talk(
         wanted = LAST if continue_last and resume is None else resume
         if continue_last and resume is not None:
             raise UsageError("--resume and --continue exclude each other.", "Use one of them.")
-        return _talk(flags, plain=plain, resume=wanted)
-    if plain or flags or resume is not None or continue_last:
+        return _talk(flags, plain=plain, console=console, resume=wanted)
+    if plain or console or flags or resume is not None or continue_last:
         raise UsageError(
             f"Options of {context.invoked_subcommand!r} must follow its name.",
             f"See voicechat {context.invoked_subcommand} --help.",
@@ -92,7 +93,7 @@ def talk(
     return 0
 
 
-def _talk(flags: dict[str, object], *, plain: bool, resume: str | None) -> int:
+def _talk(flags: dict[str, object], *, plain: bool, console: bool, resume: str | None) -> int:
     from voicechat.config import loader, remembered_devices, unkept_files
     from voicechat.system import terminal_guard
 
@@ -114,9 +115,9 @@ def _talk(flags: dict[str, object], *, plain: bool, resume: str | None) -> int:
         from voicechat.line_mode.app import converse
 
         _require_id(resume)
-        return converse(options, stored=stored)
+        return converse(options, stored=stored, console=console)
     if on_terminal:
-        return _show_screen(options, stored, picks=resume == "")
+        return _show_screen(options, stored, picks=resume == "", console=console)
     _require_id(resume)
     if options.with_sound:
         raise UsageError(
@@ -125,7 +126,7 @@ def _talk(flags: dict[str, object], *, plain: bool, resume: str | None) -> int:
         )
     from voicechat.line_mode.app import answer_lines
 
-    return answer_lines(options, stored=stored)
+    return answer_lines(options, stored=stored, console=console)
 
 
 def _require_id(resume: str | None) -> None:
@@ -135,7 +136,9 @@ def _require_id(resume: str | None) -> None:
         )
 
 
-def _show_screen(options: Options, stored: StoredConversation | None, *, picks: bool) -> int:
+def _show_screen(
+    options: Options, stored: StoredConversation | None, *, picks: bool, console: bool
+) -> int:
     prepare_screen()
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
@@ -143,7 +146,7 @@ def _show_screen(options: Options, stored: StoredConversation | None, *, picks: 
 
     session = open_session(options, app_commands, stored)
     try:
-        return run(session, options.theme, shows_history=picks)
+        return run(session, options.theme, shows_history=picks, console=console)
     finally:
         if session.losses:
             say(session.losses)

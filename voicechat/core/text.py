@@ -81,11 +81,11 @@ def has_key(text: str) -> bool:
     return KEY_SHAPES.search(text.encode("utf-8", "replace")) is not None
 
 
-def excerpt(text: str) -> str:
-    """Return the text of a provider for a message, cut to `EXCERPT_CHARACTERS` with an ellipsis."""
-    if len(text) <= EXCERPT_CHARACTERS:
+def excerpt(text: str, most: int = EXCERPT_CHARACTERS) -> str:
+    """Return a text for a message, cut to `most` characters with an ellipsis."""
+    if len(text) <= most:
         return text
-    return text[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
+    return text[: most - 1].rstrip() + "…"
 
 
 def split_tail(text: str) -> tuple[str, str]:

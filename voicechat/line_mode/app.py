@@ -50,30 +50,46 @@ _SOUND_TIMEOUT_S = 10.0
 
 
 def answer_lines(
-    options: Options, out: TextIO | None = None, stored: StoredConversation | None = None
+    options: Options,
+    out: TextIO | None = None,
+    stored: StoredConversation | None = None,
+    *,
+    console: bool = False,
 ) -> int:
     """Answer every line of standard input; the exit code, 1 when a line got no answer.
 
     stored: the conversation of the history to continue.
+    console: write every frame as a line on standard error.
     """
-    return run_to_end(Filter(open_session(options, app_commands, stored), out or sys.stdout))
+    return _run(Filter(open_session(options, app_commands, stored), out or sys.stdout), console)
 
 
 def converse(
-    options: Options, out: TextIO | None = None, stored: StoredConversation | None = None
+    options: Options,
+    out: TextIO | None = None,
+    stored: StoredConversation | None = None,
+    *,
+    console: bool = False,
 ) -> int:
     """Talk in lines until /quit or the end of input; the exit code.
 
     stored: the conversation of the history to continue.
+    console: write every frame as a line, too.
     """
     echo = not sys.stdin.isatty()
     session = open_session(options, app_commands, stored)
-    return run_to_end(Chat(session, out or sys.stdout, echo=echo))
+    return _run(Chat(session, out or sys.stdout, echo=echo), console)
 
 
-def print_replay(session: Session, out: TextIO | None = None) -> int:
-    """Print a replay to its end; the exit code."""
-    return run_to_end(ReplayPrinter(session, out or sys.stdout))
+def print_replay(session: Session, out: TextIO | None = None, *, console: bool = False) -> int:
+    """Print a replay to its end, with `console` also its frames; the exit code."""
+    return _run(ReplayPrinter(session, out or sys.stdout), console)
+
+
+def _run(client: LineClient, console: bool) -> int:
+    if console:
+        client.console.request("on")
+    return run_to_end(client)
 
 
 _FLOORS = {
@@ -113,7 +129,7 @@ class Chat(LineClient):
         echo: print the user's lines too, and deny calls that need approval. False for a user at a
         terminal, which shows the typed lines.
         """
-        super().__init__(session)
+        super().__init__(session, out)
         self._out = out
         self._echo = echo
         session.outlives_connections = not echo

@@ -6,13 +6,14 @@ import asyncio
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import cast
+from typing import TextIO, cast
 
 from voicechat.core import effects
 from voicechat.core.items import ToolCall
+from voicechat.line_mode.console_lines import ConsoleLines
 from voicechat.session.event_stream import Overflow
 from voicechat.session.session import Session
-from voicechat.session.updates import UPDATES, Link, Update
+from voicechat.session.updates import UPDATES, ConsoleRequested, Link, Update
 from voicechat.system import exit_deadline
 from voicechat.system.loop_watch import stalls_logged
 
@@ -80,8 +81,10 @@ async def run_client(client: LineClient) -> int:
 class LineClient(ABC):
     """Client of a session that reads and writes lines; `run` is its main program."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, console_out: TextIO | None = None) -> None:
+        """Print the event console, if it is opened, to `console_out`; None is standard error."""
         self.session = session
+        self.console = ConsoleLines(session, console_out or sys.stderr)
         self._updates = session.subscribe(
             "line mode", limit=MAX_UPDATES, overflow=Overflow.DROP_OLDEST, wants=UPDATES
         )
@@ -100,7 +103,10 @@ class LineClient(ABC):
         """Handle the queued updates in order."""
         while (update := self._updates.take()) is not None:
             self._changed.set()
+            if isinstance(update, ConsoleRequested):
+                self.console.request(update.text)
             self.handle(cast("Update", update))
+        self.console.print_waiting()
 
     def handle(self, update: Update) -> None:
         """Handle an update of the session."""

@@ -19,6 +19,7 @@ from voicechat.errors import UsageError
 from voicechat.line_mode import (
     approval_commands,
     command_choices,
+    console_commands,
     setting_commands,
     sound_commands,
 )
@@ -275,6 +276,19 @@ COMMANDS: Mapping[str, Command] = {
         "show past conversations, search them, or continue one",
         lambda s, argument: s.request_history(argument),
         "[WORDS|ID]",
+    ),
+    "/console": Command(
+        "show or hide the connection's frames",
+        console_commands.console,
+        "FILTER|off",
+        choices=console_commands.filters,
+    ),
+    "/event": Command(
+        "send an event of your own",
+        console_commands.send_event,
+        "JSON",
+        available=console_commands.has_connection,
+        choices=console_commands.client_events,
     ),
     "/new": Command(
         "start a new conversation",

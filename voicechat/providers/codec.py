@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from voicechat.core.commands import Command
 from voicechat.core.events import Event
 from voicechat.core.settings import Capabilities, SessionSettings
+from voicechat.providers.client_frames import ClientFrame
 from voicechat.system.dial_target import DialTarget
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "DefersSettings",
     "FillsSilence",
     "NamesRefusedPart",
+    "OffersEvents",
     "PromptsServer",
     "RejectsSettings",
+    "client_events",
     "closing",
     "deferred",
     "prompting",
@@ -143,3 +146,15 @@ class ClosesSession(Protocol):
 def closing(codec: Codec) -> list[str | bytes]:
     """Return the frames to send before the socket closes."""
     return codec.closing() if isinstance(codec, ClosesSession) else []
+
+
+@runtime_checkable
+class OffersEvents(Protocol):
+    """A codec that knows the client event types of its wire."""
+
+    client_events: tuple[ClientFrame, ...]
+
+
+def client_events(codec: Codec) -> tuple[ClientFrame, ...]:
+    """Return the client event types of the wire; empty if the codec does not know them."""
+    return codec.client_events if isinstance(codec, OffersEvents) else ()

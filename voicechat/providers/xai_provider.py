@@ -52,6 +52,7 @@ from voicechat.providers.codec import Codec
 from voicechat.providers.json_fields import as_text, fields, number
 from voicechat.providers.openai import openai_events
 from voicechat.providers.openai import openai_responses as replies
+from voicechat.providers.openai.openai_client_events import GENERAL_EVENTS
 from voicechat.providers.openai.openai_codec import Dialect, OpenAICodec
 from voicechat.providers.openai.openai_frames import Frame, OpenAIState, kind_of, text_of
 from voicechat.providers.openai.openai_parts import Message, everything, without_none
@@ -186,6 +187,7 @@ _WRITERS: Writers = {
 }
 # The server could delete items, but does not report the ids it gives to typed ones.
 _UNKNOWN = {RetrieveItem, DeleteItem, ClearOutput}
+_NO_EVENTS = {"conversation.item.retrieve", "output_audio_buffer.clear"}
 
 XAI = Dialect(
     name="xai",
@@ -210,6 +212,7 @@ XAI = Dialect(
     writers={name: _WRITERS[name] for name in _WRITERS if name not in _UNKNOWN},
     table=TABLE,
     fixed=("purpose",),
+    client_events=tuple(each for each in GENERAL_EVENTS if each.name not in _NO_EVENTS),
     short_ids=False,
     half_duplex=True,
     verbatim=_verbatim,

@@ -1,9 +1,10 @@
 """Recorder of a conversation: `voicechat --record DIR`.
 
-    event stream ── two subscriptions ── thread ──► events.jsonl, sound.wav
+    event stream ── subscriptions ── thread ──► events.jsonl, frames.jsonl, sound.wav
 
-A thread writes the files, so that a slow disk does not delay the conversation. Sound and events
-have separate subscriptions. When `MAX_SOUND_BLOCKS` blocks wait, new sound is dropped and counted.
+A thread writes the files, so that a slow disk does not delay the conversation. Sound, frames and
+events have separate subscriptions. When `MAX_SOUND_BLOCKS` blocks wait, new sound is dropped and
+counted; when `MAX_FRAMES` frames wait, the oldest are dropped.
 Events are never dropped: the recording ends when `MAX_EVENTS` of them wait or the disk is full.
 The user then sees one notice, and the conversation continues. Keys are never written, not even
 when they occur in a text.
@@ -27,9 +28,9 @@ from voicechat.core import effects, inputs
 from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
-from voicechat.recording import folder_format
+from voicechat.recording import folder_format, recorded_frames
 from voicechat.recording.stereo_wav import StereoFile
-from voicechat.session.event_stream import EventStream, Overflow
+from voicechat.session.event_stream import EventStream, Overflow, RawFrame
 from voicechat.session.key_mask import KeyMask
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ CLOSE_TIMEOUT_S: Final = 1.0
 
 _SILENCE_DELAY_S: Final = 5.0
 """Delay in seconds with which the sound file follows the clock when both sides are silent."""
+
+MAX_FRAMES: Final = 1_000
+"""Maximum number of frames that wait for the disk."""
 
 _BATCH: Final = 256
 
@@ -75,7 +79,7 @@ class Recorder:
         self._input_rate = heading.input_format.rate
         self._output_rate = heading.output_format.rate
         self._resampler: Any = None
-        self._file, self._stereo = _open(folder, heading)
+        self._file, self._frame_file, self._stereo = _open(folder, heading)
         self._sound_events = stream.subscribe(
             "recorded sound",
             limit=MAX_SOUND_BLOCKS,
@@ -88,7 +92,10 @@ class Recorder:
             overflow=Overflow.CLOSE,
             wants=tuple(folder_format.EVENT_TYPES.values()),
         )
-        self._sound_events.wake = self._events.wake = self._on_event
+        self._frames = stream.subscribe(
+            "recorded frames", limit=MAX_FRAMES, overflow=Overflow.DROP_OLDEST, wants=(RawFrame,)
+        )
+        self._sound_events.wake = self._frames.wake = self._events.wake = self._on_event
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
 
@@ -109,8 +116,8 @@ class Recorder:
 
     def _stop(self) -> None:
         self._is_over = True
-        self._sound_events.close()
-        self._events.close()
+        for subscription in (self._sound_events, self._frames, self._events):
+            subscription.close()
         self._ready.set()
 
     def _on_event(self) -> None:
@@ -126,7 +133,7 @@ class Recorder:
 
     def _run(self) -> None:
         try:
-            with self._file:
+            with self._file, self._frame_file:
                 try:
                     self._write_all()
                 finally:
@@ -141,12 +148,14 @@ class Recorder:
             self._ready.wait()
             self._ready.clear()
             is_over = self._is_over
-            while len(self._events) or len(self._sound_events):
+            while len(self._events) or len(self._sound_events) or len(self._frames):
                 # The sound that was published before these events is queued by now; write it first.
                 batch = self._events.pop_timed(_BATCH)
                 for event in self._sound_events.pop_all():
                     self._write_sound(event)
                 self._write(b"".join([self._line(*timed) for timed in batch]))
+                lines = map(self._frame_line, self._frames.pop_all())
+                _write_whole(self._frame_file, b"".join(lines))
 
     def _write_sound(self, event: object) -> None:
         if isinstance(event, inputs.MicBlock):
@@ -160,6 +169,12 @@ class Recorder:
         if self._stereo is not None:
             self._stereo.write_until(at - _SILENCE_DELAY_S)
         line = folder_format.event_line(event, at)  # type: ignore[arg-type]
+        return line if self._mask is None else self._mask.data(line)
+
+    def _frame_line(self, frame: object) -> bytes:
+        """Return the line of a frame."""
+        assert isinstance(frame, RawFrame)
+        line = recorded_frames.frame_line(frame, frame.at - self._started_at)
         return line if self._mask is None else self._mask.data(line)
 
     def _write_captured(self, captured: inputs.MicBlock) -> None:
@@ -181,10 +196,7 @@ class Recorder:
         return converted
 
     def _write(self, content: bytes) -> None:
-        """Write all of it unbuffered, so that it survives the end of this process."""
-        view = memoryview(content)
-        while view:
-            view = view[self._file.write(view) :]
+        _write_whole(self._file, content)
 
     def _report_failure(self, reason: str) -> None:
         """End the recording from the writing thread."""
@@ -240,33 +252,47 @@ _OTHER_FOLDER = "Name a new folder after --record."
 def _refuse_full(folder: Path) -> None:
     """Raise `UsageError` for a folder with files, and `FileExistsError` for a recording."""
     found = set(os.listdir(folder))
-    if found & {folder_format.EVENTS, folder_format.SOUND}:
+    if found & {folder_format.EVENTS, folder_format.SOUND, recorded_frames.FRAMES}:
         raise FileExistsError
     if found:
         raise UsageError(f"{clean(str(folder))} is not empty.", _OTHER_FOLDER)
 
 
-def _open(folder: Path, heading: folder_format.Heading) -> tuple[BinaryIO, StereoFile | None]:
+def _open(
+    folder: Path, heading: folder_format.Heading
+) -> tuple[BinaryIO, BinaryIO, StereoFile | None]:
     """Create the files of a recording, readable by their owner only."""
     name = clean(str(folder))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _refuse_full(folder)
-        descriptor = os.open(
-            folder / folder_format.EVENTS, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600
-        )
-        events: BinaryIO = os.fdopen(descriptor, "wb", buffering=0)
         with ExitStack() as undo:
-            undo.callback(os.unlink, folder / folder_format.EVENTS)
-            undo.callback(events.close)
+            events = _new_file(folder / folder_format.EVENTS, undo)
             events.write(folder_format.heading_line(heading))
+            frames = _new_file(folder / recorded_frames.FRAMES, undo)
             rate = heading.output_format.rate
             stereo = StereoFile(folder / folder_format.SOUND, rate) if heading.with_sound else None
             undo.pop_all()
-        return events, stereo
+        return events, frames, stereo
     except FileExistsError:
         problem = "already contains a recording" if folder.is_dir() else "is not a folder"
         raise UsageError(f"{name} {problem}.", _OTHER_FOLDER) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"Cannot write a recording to {name}: {reason}.") from None
+
+
+def _write_whole(file: BinaryIO, content: bytes) -> None:
+    """Write all of it unbuffered, so that it survives the end of this process."""
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _new_file(path: Path, undo: ExitStack) -> BinaryIO:
+    """Create a file for its owner only; `undo` removes it again."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+    undo.callback(os.unlink, path)
+    file: BinaryIO = os.fdopen(descriptor, "wb", buffering=0)
+    undo.callback(file.close)
+    return file

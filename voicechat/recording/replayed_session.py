@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,8 @@ from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.recording import folder_format, stereo_wav
-from voicechat.session.event_stream import EventStream
+from voicechat.recording.recorded_frames import load_frames
+from voicechat.session.event_stream import EventStream, RawFrame
 from voicechat.session.updates import (
     Cleared,
     LevelsChanged,
@@ -75,7 +78,11 @@ class Replay(SessionView):
         self.paused = False
         self.volume = 100
         self._heading, self._timeline = folder_format.read(folder)
+        self._folder = folder
         self._wav = folder / folder_format.SOUND
+        self._frames: list[RawFrame] | None = None
+        """Frames of the recording, once a console wants them."""
+        self._next_frame = 0
         self._events_path = clean(str(folder / folder_format.EVENTS))
         self._rate: int | None = None
         """Frames of sound a second; None without sound."""
@@ -101,6 +108,8 @@ class Replay(SessionView):
         self._next = 0
         self._used = Usage()
         """Usage of the earlier conversations of the recording."""
+        self._floors: list[tuple[object, float]] = []
+        """Changes of the floor until now, with their times."""
         self._conversation = self._new_conversation(heading.hands_free)
 
     def _new_conversation(self, hands_free: bool) -> Conversation:
@@ -217,6 +226,7 @@ class Replay(SessionView):
             if not self.paused:
                 self._catch_up(self.position, _BATCH)
             if self.is_over:
+                self._publish_frames(float("inf"))
                 self._end_open_answers()
                 self.link = Link.OFFLINE
                 self._publish(LinkChanged(self.link, "The recording has ended."))
@@ -259,6 +269,7 @@ class Replay(SessionView):
         end = len(self._timeline) if limit is None else min(len(self._timeline), self._next + limit)
         while self._next < end and self._timeline[self._next].at <= until:
             timed = self._timeline[self._next]
+            self._publish_frames(timed.at)
             self._next += 1
             try:
                 self._apply(timed.with_silence(), timed.at)
@@ -290,12 +301,16 @@ class Replay(SessionView):
         self._publish(event)
 
     def _replay_event(self, event: events.Event | inputs.Input, at: float) -> None:
+        if isinstance(event, events.Event):
+            self._publish(event, at)
         for effect in self._conversation.handle(event, at):
             kind = type(effect)
+            if isinstance(effect, effects.FloorChanged):
+                self._floors.append((effect, at))
             if kind in _PUBLISHED_EFFECTS or (
                 kind is effects.Notice and self._heading.recording == 1
             ):
-                self._publish(effect)
+                self._publish(effect, at)
 
     def _end_open_answers(self) -> None:
         """Show the complete text of answers that the end of the recording cuts off."""
@@ -312,6 +327,28 @@ class Replay(SessionView):
             ):  # fmt: skip
                 self._replay_event(last, self.length)
 
-    def _publish(self, event: object) -> None:
+    def _publish(self, event: object, at: float | None = None) -> None:
+        """Publish an event of the recording's time `at` (s), or of now."""
         if not self._suppressed:
-            self._stream.publish(event, time.monotonic())
+            self._stream.publish(event, self.position if at is None else at)
+
+    # ----------------------------------------------------------------- frames
+
+    def past_frames(self) -> Sequence[tuple[object, float]]:
+        """Return frames, events and changes of the floor until now, with their times (s)."""
+        if self._frames is None:
+            self._frames = load_frames(self._folder, self._timeline)
+        until = self._timeline[self._next - 1].at if self._next else 0.0
+        until = float("inf") if self.is_over else until
+        self._next_frame = bisect_right(self._frames, until, key=lambda frame: frame.at)
+        past = [(timed.event, timed.at) for timed in self._timeline[: self._next]]
+        frames = [(frame, frame.at) for frame in self._frames[: self._next_frame]]
+        return sorted((*frames, *past, *self._floors), key=lambda timed: timed[1])
+
+    def _publish_frames(self, until: float) -> None:
+        """Publish the frames up to `until` (s), after `past_frames` returned those before."""
+        frames = self._frames or ()
+        while self._next_frame < len(frames) and frames[self._next_frame].at <= until:
+            frame = frames[self._next_frame]
+            self._next_frame += 1
+            self._publish(frame, frame.at)

@@ -18,7 +18,8 @@ from voicechat.core.settings import Capabilities, Permission, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.history.history_rows import ID_LENGTH
-from voicechat.providers.codec import deferred, unsupported
+from voicechat.providers.client_frames import checked_frame
+from voicechat.providers.codec import client_events, deferred, unsupported
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
@@ -26,6 +27,7 @@ from voicechat.session.sound_notices import device_switched
 from voicechat.session.spending_controls import SpendingControls
 from voicechat.session.updates import (
     Cleared,
+    ConsoleRequested,
     CopyRequested,
     HelpRequested,
     HistoryRequested,
@@ -38,8 +40,10 @@ from voicechat.session.updates import (
 
 if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
+    from voicechat.providers.client_frames import ClientFrame
     from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
+    from voicechat.session.reconnect import ConnectionLoop
     from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
@@ -59,6 +63,7 @@ class SessionControls(SpendingControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
 
     _tools: Toolbox
+    _connections: ConnectionLoop
 
     def __init__(
         self, chosen: ChosenModel, open_ledger: Callable[[], Ledger] | None = None
@@ -355,6 +360,27 @@ class SessionControls(SpendingControls):
         self._reports -= 1
         self._publish_update(update)
 
+    # ----------------------------------------------------------------- frames
+
+    @property
+    def client_events(self) -> tuple[ClientFrame, ...]:
+        """Client event types of the open connection; empty without one."""
+        codec = self._codec()
+        return client_events(codec) if codec is not None else ()
+
+    def send_event(self, text: str) -> None:
+        """Send an event of the connection's wire: a JSON object, or the name of its type.
+
+        Raises `UsageError` for an event that the wire does not have, `SessionLost` without a
+        connection.
+        """
+        if self._codec() is None:
+            raise SessionLost("There is no connection.", "Send the event when it is back.")
+        frame = checked_frame(self.client_events, text)
+        if has_key(frame):
+            self._publish_update(effects.Notice(KEY_TYPED, effects.Level.WARNING, KEY_HINT))
+        self._connections.send(frame)
+
     # ----------------------------------------------------------------- screen
 
     def request_history(self, argument: str) -> None:
@@ -387,6 +413,10 @@ class SessionControls(SpendingControls):
     def request_help(self) -> None:
         """Publish a request for the help."""
         self._publish_update(HelpRequested())
+
+    def request_console(self, text: str) -> None:
+        """Publish a request for the event console; see `ConsoleRequested`."""
+        self._publish_update(ConsoleRequested(text))
 
     def request_theme(self, name: str) -> None:
         """Publish a request for a theme of the screen, one of `themes`."""

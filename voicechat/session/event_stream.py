@@ -54,6 +54,8 @@ class RawFrame:
     data: str | bytes
     at: float
     """Monotonic time in seconds."""
+    size: int = 0
+    """Bytes on the wire if `data` is without its sound, as in a recording; otherwise 0."""
 
 
 _ON_REQUEST: Final = (RawFrame,)

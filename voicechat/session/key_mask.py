@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from voicechat.core.text import KEY_SHAPES
@@ -23,7 +24,8 @@ class KeyMask:
 
     def __init__(self, options: Options) -> None:
         self.keys = keys_of(options)
-        self._encoded = [key.encode() for key in self.keys]
+        written = {key: json.dumps(key)[1:-1] for key in self.keys}
+        self._encoded = [each.encode() for key in self.keys for each in {key, written[key]}]
 
     def text(self, text: str) -> str:
         """Return the text with all keys masked."""
@@ -44,6 +46,17 @@ def keys_of(options: Options) -> list[str]:
         others += (*server.env.values(), *server.headers.values())
     for endpoint in options.endpoints:
         others += endpoint.headers.values()
-    words = {(word, _SHORT_KEY) for key in own for word in key.reveal().split()}
-    words |= {(word, _SURE_KEY) for key in others for word in key.reveal().split()}
+    texts = [(key.reveal(), _SHORT_KEY) for key in own] + [(k.reveal(), _SURE_KEY) for k in others]
+    texts += [(text, _SURE_KEY) for text in _sent_to_servers(options)]
+    words = {(word, least) for text, least in texts for word in text.split()}
     return sorted({word for word, least in words if len(word) >= least}, key=len, reverse=True)
+
+
+def _sent_to_servers(options: Options) -> list[str]:
+    """Return the texts with which a provider authorizes itself at MCP servers."""
+    servers = options.session_settings.get("mcp_servers", ())
+    found: list[str] = []
+    for server in servers if isinstance(servers, tuple) else ():
+        found += [server.authorization] if server.authorization else []
+        found += server.headers.values()
+    return found

@@ -151,8 +151,8 @@ class ConnectionLoop:
         """Codec of the open connection; None without one."""
         self.connection: Connection | None = None
         """The open connection; None without one."""
-        self.outbox: asyncio.Queue[commands.Command] = asyncio.Queue(OUTBOX)
-        """Commands queued to be encoded and written."""
+        self.outbox: asyncio.Queue[commands.Command | str] = asyncio.Queue(OUTBOX)
+        """Commands queued to be encoded and written, and frames of the user to be written."""
         self._renewal = asyncio.Event()
         self._stopped_by: VoicechatError | None = None
         self._expiry = SessionExpiry(0.0)
@@ -202,8 +202,8 @@ class ConnectionLoop:
             self._stopped_by = error
             self._renewal.set()
 
-    def send(self, command: commands.Command) -> None:
-        """Queue a command; without a connection it is dropped."""
+    def send(self, command: commands.Command | str) -> None:
+        """Queue a command, or a frame that the user wrote; without a connection it is dropped."""
         if self.connection is None:
             return
         try:
@@ -397,7 +397,8 @@ class ConnectionLoop:
     async def _write(self, codec: Codec, connection: Connection) -> None:
         while True:
             command = await self.outbox.get()
-            await self._write_frames(connection, codec.encode(command))
+            frames = [command] if isinstance(command, str) else codec.encode(command)
+            await self._write_frames(connection, frames)
 
     async def _write_frames(self, connection: Connection, frames: Sequence[str | bytes]) -> None:
         self.trace(Direction.SENT, frames)

@@ -88,6 +88,12 @@ class HistoryRequested:
     words: str = ""
 
 
+class ConsoleRequested:
+    """A command asks for the event console: "off", a filter, or empty to open or close it."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class ThemeRequested:
     """A command asks for another theme of the screen, by its name in `SessionView.themes`."""
@@ -120,6 +126,7 @@ Update = (
     | Report
     | HelpRequested
     | HistoryRequested
+    | ConsoleRequested
     | ThemeRequested
     | CopyRequested
 )

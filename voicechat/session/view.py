@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from voicechat.core import effects, events, inputs
@@ -20,6 +20,7 @@ from voicechat.session.updates import LevelsChanged, Link
 
 if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
+    from voicechat.providers.client_frames import ClientFrame
     from voicechat.tools.question import Question
 
 MAX_VOLUME = 200
@@ -211,7 +212,26 @@ class SessionView(ABC):
         """Questions of MCP servers that wait for the user."""
         return ()
 
+    def past_frames(self) -> Sequence[tuple[object, float]]:
+        """Return frames and events until now with their times; a recording knows them.
+
+        The session publishes the frames after them.
+        """
+        return ()
+
+    @property
+    def client_events(self) -> tuple[ClientFrame, ...]:
+        """Client event types of the connection; empty if they are unknown."""
+        return ()
+
     # ----------------------------------------------------------------- actions
+
+    def send_event(self, text: str) -> None:
+        """Send an event that the user wrote."""
+        raise _read_only_error()
+
+    def request_console(self, text: str) -> None:
+        """Show or hide the frames of the connection."""
 
     def type(self, text: str) -> None:
         """Send a typed line."""

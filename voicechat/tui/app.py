@@ -80,8 +80,12 @@ class VoicechatApp(TerminalApp):
         session: Session,
         theme: str = AUTO,
         remember_theme: Callable[[str], None] = lambda name: None,
+        *,
+        console: bool = False,
     ) -> None:
         super().__init__()
+        self.opens_console = console
+        """True if the event console is open from the start."""
         self._session = session
         self.failure: VoicechatError | None = None
         """The error that ended the session, or None."""
@@ -107,7 +111,7 @@ class VoicechatApp(TerminalApp):
 
     def get_default_screen(self) -> Screen[None]:
         """Return the conversation, the bottom screen of the stack."""
-        return ConversationScreen(self._session)
+        return ConversationScreen(self._session, console=self.opens_console)
 
     def on_mount(self) -> None:
         """Start the session after the first frame is drawn."""
@@ -244,16 +248,23 @@ class VoicechatApp(TerminalApp):
         yield SystemCommand("Theme", "change the colors", self.action_change_theme)
 
 
-def run(session: Session, theme: str | None = None, *, shows_history: bool = False) -> int:
+def run(
+    session: Session,
+    theme: str | None = None,
+    *,
+    shows_history: bool = False,
+    console: bool = False,
+) -> int:
     """Show the session until the user quits. Returns and raises as `run_app`.
 
     theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
     shows_history: begin with the history, to choose a conversation.
+    console: open the event console.
     """
     from voicechat.tui import remembered_theme
 
     kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
-    app = VoicechatApp(session, theme or kept, remembered_theme.write)
+    app = VoicechatApp(session, theme or kept, remembered_theme.write, console=console)
     app.shows_history = shows_history
     if theme is not None:
         known_theme(session, theme)

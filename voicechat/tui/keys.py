@@ -80,6 +80,13 @@ KEYS = (
         is_toggle=True,
     ),
     Key("history", "f7", "History", "search and continue past conversations", is_toggle=True),
+    Key(
+        "console",
+        "f6",
+        "",
+        "open the event console, go to it, or close it",
+        is_toggle=True,
+    ),
     Key("toggle_results", "ctrl+r", "", "expand or fold tool results and long messages"),
     Key("previous_page", "pageup", "", "scroll up and load earlier turns"),
     Key("next_page", "pagedown", "", "scroll down"),

@@ -15,6 +15,7 @@ from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
 from voicechat.session.event_stream import Subscription
 from voicechat.session.updates import (
     Cleared,
+    ConsoleRequested,
     CopyRequested,
     HelpRequested,
     HistoryRequested,
@@ -59,6 +60,8 @@ class PendingChanges:
         self.help_requested = False
         self.history: str | None = None
         """Words to search the history for; None without a request."""
+        self.console: str | None = None
+        """Text of a request for the event console; None without a request."""
         self.theme = ""
         """Name of the requested theme; empty without a request."""
         self.copied = ""
@@ -113,6 +116,9 @@ class PendingChanges:
     def _history(self, update: HistoryRequested) -> None:
         self.history = update.words
 
+    def _console(self, update: ConsoleRequested) -> None:
+        self.console = update.text
+
     def _theme(self, update: ThemeRequested) -> None:
         self.theme = update.name
 
@@ -130,6 +136,7 @@ class PendingChanges:
         Report: _report,
         HelpRequested: _help,
         HistoryRequested: _history,
+        ConsoleRequested: _console,
         ThemeRequested: _theme,
         CopyRequested: _copy,
     }

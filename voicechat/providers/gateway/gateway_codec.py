@@ -36,6 +36,7 @@ from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, Sessio
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.gateway import gateway_events
+from voicechat.providers.gateway.gateway_client_events import GATEWAY_EVENTS
 from voicechat.providers.gateway.gateway_events import GatewayState
 from voicechat.providers.gateway.normalized_config import config_of
 from voicechat.providers.json_fields import encode
@@ -100,6 +101,8 @@ def address(base_url: str, model: str) -> str:
 
 class GatewayCodec:
     """One connection. Make a new one for every connection."""
+
+    client_events = GATEWAY_EVENTS
 
     def __init__(self, url: str, model: str, key: Secret | None = None, team: str = "") -> None:
         """Prepare a connection to `url` for `model`, named PROVIDER/MODEL.

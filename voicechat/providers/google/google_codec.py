@@ -42,6 +42,7 @@ from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.google import google_events
 from voicechat.providers.google.google_calls import OpenCalls
+from voicechat.providers.google.google_client_events import GOOGLE_EVENTS
 from voicechat.providers.google.google_setup import (
     INPUT_RATE,
     OUTPUT_RATE,
@@ -94,6 +95,8 @@ def address(base_url: str, *, token: bool = False) -> str:
 
 class GoogleCodec:
     """One connection. Make a new one for every connection."""
+
+    client_events = GOOGLE_EVENTS
 
     def __init__(
         self, url: str, model: str, key: Secret | None = None, *, tag: str | None = None

@@ -45,6 +45,7 @@ from voicechat.providers.openai.continuous_codec import (
 )
 from voicechat.providers.openai.duplex_turns import DuplexTurns
 from voicechat.providers.openai.live_backend import LiveBackend
+from voicechat.providers.openai.openai_client_events import LIVE_EVENTS
 from voicechat.providers.openai.openai_parts import Message
 from voicechat.providers.rest import bearer
 from voicechat.system.dial_target import DialTarget
@@ -54,6 +55,8 @@ STOP = "The user interrupted you. Stop speaking at once, and wait for the user."
 
 class LiveCodec(ContinuousCodec):
     """One connection. Make a new one for every connection."""
+
+    client_events = LIVE_EVENTS
 
     def __init__(
         self,

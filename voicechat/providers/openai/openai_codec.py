@@ -32,8 +32,10 @@ from voicechat.core.commands import (
 from voicechat.core.events import AudioDelta, Event, ProviderError, SessionCreated
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.errors import Secret
+from voicechat.providers.client_frames import ClientFrame
 from voicechat.providers.json_fields import encode
 from voicechat.providers.openai import openai_events, openai_responses, openai_session
+from voicechat.providers.openai.openai_client_events import GENERAL_EVENTS
 from voicechat.providers.openai.openai_events import TABLE, Reader
 from voicechat.providers.openai.openai_frames import OpenAIState
 from voicechat.providers.openai.openai_parts import Message, changes, no_setting
@@ -108,6 +110,8 @@ class Dialect:
     """Returns the part of the first session object that differs from the announced one."""
     short_ids: bool = True
     """The server refuses long ids of items and calls."""
+    client_events: tuple[ClientFrame, ...] = GENERAL_EVENTS
+    """Client events that a user can write."""
     prompt: Message | None = None
     """A frame for a server that waits for one before it opens a session."""
 
@@ -141,6 +145,11 @@ class OpenAICodec:
         self._ids = ForeignIds()
         self._held: deque[str] = deque()
         self._held_ms = 0.0
+
+    @property
+    def client_events(self) -> tuple[ClientFrame, ...]:
+        """Client event types of the server's wire."""
+        return self._dialect.client_events
 
     @property
     def provider(self) -> str:

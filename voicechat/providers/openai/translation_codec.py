@@ -29,6 +29,7 @@ from voicechat.providers.openai.continuous_codec import (
     ContinuousFrame,
 )
 from voicechat.providers.openai.duplex_turns import DuplexTurns
+from voicechat.providers.openai.openai_client_events import TRANSLATION_EVENTS
 from voicechat.providers.openai.openai_parts import Message, changes, ignored, without_none
 from voicechat.providers.rest import bearer
 from voicechat.system.dial_target import DialTarget
@@ -86,6 +87,8 @@ def session_object(settings: SessionSettings) -> Message:
 
 class TranslationCodec(ContinuousCodec):
     """One connection. Make a new one for every connection."""
+
+    client_events = TRANSLATION_EVENTS
 
     def __init__(self, url: str, key: Secret | None = None, *, tag: str | None = None) -> None:
         """Prepare a connection to `url`; `tag` becomes part of all ids of this connection."""

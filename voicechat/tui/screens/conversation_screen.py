@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.css.query import NoMatches
-from textual.screen import Screen
 from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
@@ -26,6 +25,7 @@ from voicechat.tui.keys import KEYS, key_of
 from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
+from voicechat.tui.screens.console_host import ConsoleHost
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
@@ -48,7 +48,7 @@ FRAME_S = 1 / 15
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
 _SOUND_KEYS = {name for key in KEYS if key.needs_sound for name in key.keys.split(",")}
-_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest", "history"}
+_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest", "history", "console"}
 """Actions whose keys work even if the focused widget binds them."""
 _COMPLETION_TIMEOUT_S = 2.0
 CONFIRM_S = 4.0
@@ -57,7 +57,7 @@ NOTICE_S = 5.0
 """Time in seconds that a notice is shown; twice as long if it has a hint."""
 
 
-class ConversationScreen(Screen[None]):
+class ConversationScreen(ConsoleHost):
     """The main screen: top line, transcript, approval card, banner, floor line, composer, keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -74,9 +74,11 @@ class ConversationScreen(Screen[None]):
     ]
     AUTO_FOCUS = "#composer"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, console: bool = False) -> None:
+        """`console` opens the event console at the start."""
         super().__init__()
         self._session = session
+        self._opens_console = console
         self._changes = PendingChanges(
             session.subscribe(
                 "screen", limit=QUEUE_LIMIT, overflow=Overflow.COALESCE, wants=UPDATES
@@ -103,8 +105,10 @@ class ConversationScreen(Screen[None]):
         yield composer
         yield KeyLine()
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Start painting updates."""
+        if self._opens_console:
+            await self.open_console()
         self.watch(self.query_one(TranscriptView), "has_new_below", self._show_new_below)
         self._update_mode()
         self._paint()
@@ -136,7 +140,7 @@ class ConversationScreen(Screen[None]):
             notices, sound = tuple(changes.notices), changes.sound
             reports = tuple(changes.reports)
             help_requested, theme = changes.help_requested, changes.theme
-            copied, history = changes.copied, changes.history
+            copied, history, console = changes.copied, changes.history, changes.console
             changes.reset()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
@@ -156,6 +160,8 @@ class ConversationScreen(Screen[None]):
                 self.refresh_state()
         if history is not None:
             self._show_history(history)
+        if console is not None:
+            await self.request_console(console)
         if theme:
             self.post_message(ThemeChosen(theme))
         if copied:
@@ -454,7 +460,9 @@ class ConversationScreen(Screen[None]):
         self._type_in_composer(message.text, pasted=message.pasted)
 
     async def action_previous_page(self) -> None:
-        """Scroll the focused approval card or the conversation up by a page."""
+        """Scroll the focused approval card or console, or the conversation, up by a page."""
+        if self.page_console(-1):
+            return
         for card in self.query(ApprovalCard):
             if card.has_focus:
                 card.page(-1)
@@ -462,7 +470,9 @@ class ConversationScreen(Screen[None]):
         await self.query_one(TranscriptView).page_up()
 
     async def action_next_page(self) -> None:
-        """Scroll the focused approval card or the conversation down by a page."""
+        """Scroll the focused approval card or console, or the conversation, down by a page."""
+        if self.page_console(1):
+            return
         for card in self.query(ApprovalCard):
             if card.has_focus:
                 card.page(1)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SEEK_S = 5.0
 """Time in seconds that an arrow key seeks."""
 
-_INHERITED_ACTIONS = {"previous_page", "next_page", "newest", "toggle_results"}
+_INHERITED_ACTIONS = {"previous_page", "next_page", "newest", "toggle_results", "console"}
 """Actions of the conversation screen that work in a replay."""
 _REPLAY_ACTIONS = {
     "pause",
@@ -33,8 +33,7 @@ _REPLAY_ACTIONS = {
     "restart",
     "faster",
     "slower",
-    "app.quit",
-    "quit",
+    "leave_replay",
 }
 
 SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)
@@ -83,13 +82,13 @@ class ReplayScreen(ConversationScreen):
         Binding("up", "faster", "Faster", priority=True),
         Binding("down", "slower", "Slower", priority=True),
         Binding("home", "restart", "Restart", priority=True),
-        Binding("escape,q", "app.quit", "Quit", priority=True),
+        Binding("escape,q", "leave_replay", "Quit", priority=True),
     ]
 
     AUTO_FOCUS = ""
 
-    def __init__(self, replay: Replay) -> None:
-        super().__init__(cast("Session", replay))
+    def __init__(self, replay: Replay, *, console: bool = False) -> None:
+        super().__init__(cast("Session", replay), console=console)
         self._replay = replay
 
     def compose(self) -> ComposeResult:
@@ -107,8 +106,14 @@ class ReplayScreen(ConversationScreen):
         """Do nothing: a replay has no composer, and its keys do not depend on the mode."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Allow only actions that do not change the conversation."""
+        """Allow only actions that do not change the conversation; the console has its own keys."""
+        if action in _REPLAY_ACTIONS and self.console is not None and self.console.has_focus_within:
+            return False
         return action in _INHERITED_ACTIONS | _REPLAY_ACTIONS
+
+    async def action_leave_replay(self) -> None:
+        """Quit."""
+        await self.app.action_quit()
 
     def action_pause(self) -> None:
         """Pause or resume."""
@@ -144,15 +149,15 @@ class ReplayScreen(ConversationScreen):
 class ReplayApp(VoicechatApp):
     """The app for a recording. It keeps running after the recording has ended."""
 
-    def __init__(self, replay: Replay) -> None:
-        super().__init__(cast("Session", replay))
+    def __init__(self, replay: Replay, *, console: bool = False) -> None:
+        super().__init__(cast("Session", replay), console=console)
         self._replay = replay
 
     def get_default_screen(self) -> Screen[None]:
         """Return the screen of the recorded conversation."""
-        return ReplayScreen(self._replay)
+        return ReplayScreen(self._replay, console=self.opens_console)
 
 
-def run(replay: Replay) -> int:
-    """Show the recording until the user quits. Returns and raises as `run_app`."""
-    return run_app(ReplayApp(replay))
+def run(replay: Replay, *, console: bool = False) -> int:
+    """Show the recording, with `console` also its frames. Returns and raises as `run_app`."""
+    return run_app(ReplayApp(replay, console=console))

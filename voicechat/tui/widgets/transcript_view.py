@@ -33,6 +33,8 @@ MOUNTED_AT_ONCE = 15
 """Most new entries that are mounted in one turn of the event loop."""
 CHARS_AT_ONCE = 8_000
 """Characters of entries after which other tasks get a turn."""
+MARKED = "-marked"
+"""CSS class of the entry whose frames the console shows."""
 MAX_ENTRIES = 600
 """Most entries that are mounted at any time."""
 
@@ -141,6 +143,24 @@ class TranscriptView(VerticalScroll, can_focus=False):
         elif added:
             await self._mount_entries(added)
             await self._trim()
+
+    @property
+    def marked(self) -> str | None:
+        """Id of the marked entry; None without one."""
+        return next((key for key, line in self._lines.items() if line.has_class(MARKED)), None)
+
+    async def reveal(self, key: str) -> bool:
+        """Scroll to an entry and mark it; return False if it is too far up."""
+        for line in self._lines.values():
+            line.remove_class(MARKED)
+        while key not in self._lines:
+            if not await self._load_earlier():
+                return False
+        line = self._lines[key]
+        line.add_class(MARKED)
+        self.anchor(False)
+        self.call_after_refresh(self.scroll_to_widget, line, animate=False)
+        return True
 
     def toggle_results(self) -> None:
         """Expand all tool results and long messages, or fold them all."""
