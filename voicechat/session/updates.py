@@ -88,6 +88,7 @@ class HistoryRequested:
     words: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class ConsoleRequested:
     """A command asks for the event console: "off", a filter, or empty to open or close it."""
 
@@ -108,6 +109,9 @@ class CopyRequested:
     text: str
 
 
+ScreenRequest = HelpRequested | HistoryRequested | ConsoleRequested | ThemeRequested | CopyRequested
+"""What a command asks of the screen."""
+
 Update = (
     effects.EntryChanged
     | effects.EntryRemoved
@@ -124,11 +128,7 @@ Update = (
     | ModelChanged
     | Cleared
     | Report
-    | HelpRequested
-    | HistoryRequested
-    | ConsoleRequested
-    | ThemeRequested
-    | CopyRequested
+    | ScreenRequest
 )
 """Everything a screen shows; raw provider events, inputs and audio are not part of it."""
 

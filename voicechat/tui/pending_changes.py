@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
 from voicechat.session.event_stream import Subscription
 from voicechat.session.updates import (
     Cleared,
-    ConsoleRequested,
-    CopyRequested,
-    HelpRequested,
-    HistoryRequested,
     LevelsChanged,
     LinkChanged,
     Report,
+    ScreenRequest,
     SoundChanged,
-    ThemeRequested,
 )
 
 MAX_NOTICES = 8
@@ -57,15 +53,8 @@ class PendingChanges:
         self.notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
         self.reports: deque[Report] = deque(maxlen=MAX_NOTICES)
         self.sound: SoundChanged | None = None
-        self.help_requested = False
-        self.history: str | None = None
-        """Words to search the history for; None without a request."""
-        self.console: str | None = None
-        """Text of a request for the event console; None without a request."""
-        self.theme = ""
-        """Name of the requested theme; empty without a request."""
-        self.copied = ""
-        """Text to copy to the clipboard; empty without a request."""
+        self.requests: dict[type, ScreenRequest] = {}
+        """The last request of each type."""
         self.only_levels = True
         """True if only the levels changed."""
 
@@ -110,20 +99,8 @@ class PendingChanges:
     def _report(self, update: Report) -> None:
         self.reports.append(update)
 
-    def _help(self, update: HelpRequested) -> None:
-        self.help_requested = True
-
-    def _history(self, update: HistoryRequested) -> None:
-        self.history = update.words
-
-    def _console(self, update: ConsoleRequested) -> None:
-        self.console = update.text
-
-    def _theme(self, update: ThemeRequested) -> None:
-        self.theme = update.name
-
-    def _copy(self, update: CopyRequested) -> None:
-        self.copied = update.text
+    def _request(self, update: ScreenRequest) -> None:
+        self.requests[type(update)] = update
 
     _APPLY: ClassVar[dict[type, Callable[..., None]]] = {
         EntryChanged: _entry,
@@ -134,9 +111,5 @@ class PendingChanges:
         SoundChanged: _sound,
         Notice: _notice,
         Report: _report,
-        HelpRequested: _help,
-        HistoryRequested: _history,
-        ConsoleRequested: _console,
-        ThemeRequested: _theme,
-        CopyRequested: _copy,
+        **dict.fromkeys(get_args(ScreenRequest), _request),
     }

@@ -20,7 +20,17 @@ from voicechat.line_mode.completion import Completion, completions
 from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, run_command
 from voicechat.line_mode.sound_commands import with_commands
 from voicechat.session.event_stream import Overflow
-from voicechat.session.updates import UPDATES, Link, SoundChanged
+from voicechat.session.updates import (
+    UPDATES,
+    ConsoleRequested,
+    CopyRequested,
+    HelpRequested,
+    HistoryRequested,
+    Link,
+    ScreenRequest,
+    SoundChanged,
+    ThemeRequested,
+)
 from voicechat.tui.keys import KEYS, key_of
 from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
@@ -139,8 +149,7 @@ class ConversationScreen(ConsoleHost):
             entries, redraw_all = tuple(changes.entries), changes.redraw_all
             notices, sound = tuple(changes.notices), changes.sound
             reports = tuple(changes.reports)
-            help_requested, theme = changes.help_requested, changes.theme
-            copied, history, console = changes.copied, changes.history, changes.console
+            requests = tuple(changes.requests.values())
             changes.reset()
             with self.app.batch_update():
                 view = self.query_one(TranscriptView)
@@ -154,18 +163,23 @@ class ConversationScreen(ConsoleHost):
                     self._show_notice(notice)
                 for report in reports:
                     self._show_sheet(report.title, report.text)
-                if help_requested and not isinstance(self.app.screen, HelpScreen):
-                    self.action_help()
                 await self._show_card()
                 self.refresh_state()
-        if history is not None:
-            self._show_history(history)
-        if console is not None:
-            await self.request_console(console)
-        if theme:
-            self.post_message(ThemeChosen(theme))
-        if copied:
-            self.app.copy_to_clipboard(copied)
+        for request in requests:
+            await self._answer(request)
+
+    async def _answer(self, request: ScreenRequest) -> None:
+        match request:
+            case HelpRequested() if not isinstance(self.app.screen, HelpScreen):
+                self.action_help()
+            case HistoryRequested(words):
+                self._show_history(words)
+            case ConsoleRequested(text):
+                await self.request_console(text)
+            case ThemeRequested(name):
+                self.post_message(ThemeChosen(name))
+            case CopyRequested(text):
+                self.app.copy_to_clipboard(text)
 
     async def _show_card(self) -> None:
         for card in self.query(ApprovalCard):
