@@ -135,3 +135,17 @@ async def test_a_translation_is_passed_through() -> None:
         assert effects.Notice("This model takes no typed text.", hint="Speak to it.") in (
             driver.updates
         )
+
+
+async def test_a_translation_continues_after_a_lost_connection() -> None:
+    async with at(translation, TRANSLATOR, hands_free=True, translate_to="fr") as (driver, fake):
+        await fake.until(lambda: bool(fake.setups))
+        speak(driver)
+        await driver.until(lambda: driver.texts(Role.ASSISTANT) == ["mots parlés"])
+        fake.sockets[-1].transport.abort()
+        await driver.until(lambda: LinkChanged(Link.ONLINE, "Reconnected.") in driver.updates)
+        await fake.until(lambda: len(fake.setups) == 2)
+        assert fake.setups[1] == fake.setups[0]
+        speak(driver)
+        await driver.until(lambda: driver.texts(Role.ASSISTANT) == ["mots parlés"] * 2)
+        assert driver.texts(Role.USER) == ["spoken words"] * 2

@@ -612,10 +612,12 @@ async def test_a_server_that_sends_only_garbage_is_not_a_realtime_endpoint(impat
         assert provider.dialled == 1
 
 
-async def test_a_server_that_opens_no_session_is_given_up(monkeypatch) -> None:
+@pytest.mark.parametrize("wire", [*WIRES, "openai/gpt-live-1", "openai/gpt-realtime-translate"])
+async def test_a_server_that_opens_no_session_is_given_up(wire, monkeypatch) -> None:
     monkeypatch.setattr(reconnect, "OPENING_TIMEOUT_S", 0.0)
-    monkeypatch.setattr(reconnect, "WATCH_S", 0.05)
-    async with provided("openai") as provider:
+    monkeypatch.setattr(reconnect, "WATCH_S", 0.02)
+    async with provided(wire.partition("/")[0]) as provider:
+        provider.model = wire if "/" in wire else provider.model
 
         async def silent(fake: Fake, socket: ServerConnection) -> None:
             await socket.wait_closed()

@@ -291,7 +291,7 @@ async def test_openai_no_longer_takes_the_old_protocol() -> None:
 
 
 class MalformedOpenAI(OpenAI):
-    """Calls a tool with arguments that are no JSON object. openclaw/openclaw, pull request 111730."""
+    """Calls a tool with arguments that are no object. openclaw/openclaw, pull request 111730."""
 
     arguments = ""
 

@@ -1,7 +1,8 @@
 """The settings of an OpenAI Live session as its session object, and the address of the service.
 
 The voice has instructions of its own, which cannot change; the backing model has tools and
-instructions that can. Unknown fields are refused.
+instructions that can. Unknown fields are refused, among them `idle_timeout_s` and `wake_policy`:
+a session over a socket does not pause by itself.
 
 Sources: OpenAI API reference, `live/sessions` (session object, Responses delegation); guides
 "Managing GPT-Live sessions" (what can change) and "Delegation and tools in GPT-Live".
