@@ -60,13 +60,17 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     path = path.absolute()
     _protect(path)
-    if path.stat().st_size:
-        _refuse_newer(path)
+    # A connection that only reads leaves a newer file and its log as they are. It cannot read a
+    # file whose first writer was killed.
+    address = f"{path.as_uri()}?mode=ro"
+    with suppress(sqlite3.OperationalError), closing(_connection(address)) as reading:
+        _refuse_newer(path, reading)
     connection = _connection(path.as_uri())
     try:
+        _refuse_newer(path, connection)
         if _is_read_only(connection):
             connection.close()
-            return _connection(f"{path.as_uri()}?mode=ro")
+            return _connection(address)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         _migrate(connection)
@@ -100,6 +104,8 @@ def _protect(path: Path) -> None:
     try:
         descriptor = os.open(path, flags, 0o600)
     except PermissionError:
+        if not path.exists():
+            raise
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         status = os.fstat(descriptor)
@@ -130,11 +136,8 @@ def applied(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM migrations")}
 
 
-def _refuse_newer(path: Path) -> None:
-    # A connection that only reads leaves the file and its log as they are.
-    with closing(_connection(f"{path.as_uri()}?mode=ro")) as connection:
-        is_newer = bool(applied(connection) - MIGRATIONS.keys())
-    if is_newer:
+def _refuse_newer(path: Path, connection: sqlite3.Connection) -> None:
+    if applied(connection) - MIGRATIONS.keys():
         raise HistoryUnusable(
             f"{clean(str(path))} comes from a newer voicechat and stays as it is.", UPDATE_HINT
         )
