@@ -103,7 +103,10 @@ def delete(names: Annotated[list[str], _ID]) -> int:
 @app.command(short_help="Delete old conversations.")
 def prune(
     keep: Annotated[
-        Text, typer.Option(metavar="AGE", help="Age to keep, such as 90 days; default the setting.")
+        Text,
+        typer.Option(
+            "--keep", metavar="AGE", help="Age to keep, such as 90 days; see docs/settings.md."
+        ),
     ] = None,
 ) -> int:
     """Delete the conversations that did not change for longer than an age."""

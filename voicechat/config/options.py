@@ -253,6 +253,7 @@ class Options:
         metadata=_about(
             "Age at which conversations leave the history, such as 90 days; default never.",
             "AGE",
+            flag="--keep",
             table=HISTORY,
             inner="keep",
             at_top=False,
