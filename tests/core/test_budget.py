@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from voicechat.core.budget import Budget, Limit, Span, Spending
+from voicechat.core.budget import Budget, Limit, Period, Spending
 
-SESSION = Limit(Span.SESSION, 2.5)
-DAY = Limit(Span.DAY, 10.0)
-TOKENS = Limit(Span.MONTH, 1_000, in_tokens=True)
+SESSION = Limit(Period.SESSION, 2.5)
+DAY = Limit(Period.DAY, 10.0)
+TOKENS = Limit(Period.MONTH, 1_000, in_tokens=True)
 
 
-def spent(dollars: float = 0.0, tokens: int = 0) -> Mapping[Span, Spending]:
-    return dict.fromkeys(Span, Spending(dollars, tokens))
+def spent(dollars: float = 0.0, tokens: int = 0) -> Mapping[Period, Spending]:
+    return dict.fromkeys(Period, Spending(dollars, tokens))
 
 
 def texts(budget: Budget, dollars: float = 0.0, tokens: int = 0) -> list[str]:
@@ -73,7 +73,7 @@ def test_a_new_day_starts_again() -> None:
 
 @pytest.mark.parametrize("dollars", [0.8, 1.0])
 def test_nothing_is_left_only_at_the_whole_limit(dollars: float) -> None:
-    budget = Budget([Limit(Span.SESSION, 1.0)])
+    budget = Budget([Limit(Period.SESSION, 1.0)])
     budget.spend(spent(dollars))
     assert bool(budget.used_up) is (dollars == 1.0)
 

@@ -155,6 +155,7 @@ async def test_a_session_stops_at_the_limit_and_goes_on_when_more_is_allowed() -
             assert allowed is not None
             assert allowed.startswith("Allowed 9 tokens more for this session, ")
             await driver.until(lambda: "You said three." in driver.texts(Role.ASSISTANT))
+            await driver.until(lambda: driver.session.link is Link.OFFLINE)
     assert driver.texts(Role.USER) == ["one", "two", "three"]
 
 

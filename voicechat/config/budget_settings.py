@@ -15,7 +15,7 @@ from typing import Final
 
 from voicechat.config.session_keys import record
 from voicechat.config.setting_place import SettingPlace
-from voicechat.core.budget import Limit, Span
+from voicechat.core.budget import Limit, Period
 from voicechat.core.price import Price
 from voicechat.errors import UsageError
 
@@ -48,13 +48,13 @@ class BudgetSettings:
     def limits(self) -> tuple[Limit, ...]:
         """The limits that are set."""
         amounts = {
-            Span.SESSION: (self.session, self.session_tokens),
-            Span.DAY: (self.day, self.day_tokens),
-            Span.MONTH: (self.month, self.month_tokens),
+            Period.SESSION: (self.session, self.session_tokens),
+            Period.DAY: (self.day, self.day_tokens),
+            Period.MONTH: (self.month, self.month_tokens),
         }
         return tuple(
-            Limit(span, amount, in_tokens=in_tokens)
-            for span, (money, tokens) in amounts.items()
+            Limit(period, amount, in_tokens=in_tokens)
+            for period, (money, tokens) in amounts.items()
             for amount, in_tokens in ((money, False), (tokens, True))
             if amount is not None
         )

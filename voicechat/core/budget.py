@@ -21,7 +21,7 @@ MORE = 0.2
 """Share of a limit that the user allows at a time after it is used up."""
 
 
-class Span(StrEnum):
+class Period(StrEnum):
     """Time that a limit covers."""
 
     SESSION = "session"
@@ -32,7 +32,7 @@ class Span(StrEnum):
     """The calendar month, in local time."""
 
 
-_FOR = {Span.SESSION: "this session", Span.DAY: "today", Span.MONTH: "this month"}
+_FOR = {Period.SESSION: "this session", Period.DAY: "today", Period.MONTH: "this month"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most that may be spent in a span."""
+    """The most that may be spent in a period."""
 
-    span: Span
+    period: Period
     amount: float
     """US dollars, or tokens."""
     in_tokens: bool = False
@@ -69,7 +69,7 @@ class Limit:
     @property
     def name(self) -> str:
         """The limit in a sentence: "budget of $2.50 for this session"."""
-        return f"budget of {self.shown(self.amount)} for {_FOR[self.span]}"
+        return f"budget of {self.shown(self.amount)} for {_FOR[self.period]}"
 
 
 class Budget:
@@ -78,7 +78,7 @@ class Budget:
     def __init__(self, limits: Iterable[Limit]) -> None:
         self._allowed = {limit: limit.amount for limit in limits}
         """What may be spent, with what the user allowed in addition."""
-        self._spent: Mapping[Span, Spending] = {}
+        self._spent: Mapping[Period, Spending] = {}
         self._warned: set[Limit] = set()
         self._told: set[Limit] = set()
 
@@ -93,10 +93,10 @@ class Budget:
         return tuple(each for each, most in self._allowed.items() if self._used(each) >= most)
 
     def _used(self, limit: Limit) -> float:
-        return limit.used(self._spent.get(limit.span, Spending()))
+        return limit.used(self._spent.get(limit.period, Spending()))
 
-    def spend(self, spent: Mapping[Span, Spending]) -> list[Notice]:
-        """Take what was spent in each span so far; return the notices that are due."""
+    def spend(self, spent: Mapping[Period, Spending]) -> list[Notice]:
+        """Take what was spent in each period so far; return the notices that are due."""
         self._spent = spent
         notices = []
         for limit in self._allowed:
@@ -133,7 +133,7 @@ class Budget:
             self._allowed[limit] = self._used(limit) + more
             total = limit.shown(self._allowed[limit])
             sentences.append(
-                f"Allowed {limit.shown(more)} more for {_FOR[limit.span]}, {total} in all."
+                f"Allowed {limit.shown(more)} more for {_FOR[limit.period]}, {total} in all."
             )
         return sentences
 

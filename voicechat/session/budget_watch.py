@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from voicechat.core import effects
-from voicechat.core.budget import PIPE_HINT, Budget, Span, Spending
+from voicechat.core.budget import PIPE_HINT, Budget, Period, Spending
 from voicechat.core.items import Usage
 from voicechat.core.price import Price
 from voicechat.core.turn_latency import TurnLatency
@@ -45,10 +45,10 @@ class Ledger(Protocol):
     def settle(
         self,
         rows: Sequence[ResponseRow],
-        since: Mapping[Span, float],
+        since: Mapping[Period, float],
         unknown: Price,
         turns: Sequence[tuple[float, TurnLatency]] = (),
-    ) -> dict[Span, Spending]:
+    ) -> dict[Period, Spending]:
         """Add rows and return the sums since these Unix times (s); blocks on the disk."""
         ...
 
@@ -86,11 +86,11 @@ class BudgetWatch:
         self._open_ledger = open_ledger
         self._ledger: Ledger | None = None
         self._clock = clock
-        self._spans = {limit.span for limit in self._budget.limits} - {Span.SESSION}
-        self._others: dict[Span, Spending] = {}
+        self._periods = {limit.period for limit in self._budget.limits} - {Period.SESSION}
+        self._others: dict[Period, Spending] = {}
         """Sums of the ledger, with the rows of this session that it has taken."""
-        self._since: dict[Span, float] = {}
-        """Start of the spans to which `_others` belongs (Unix time in s)."""
+        self._since: dict[Period, float] = {}
+        """start of the periods to which `_others` belongs (Unix time in s)."""
         self._rows: list[ResponseRow] = []
         """Rows that the ledger has not taken."""
         self._turns: deque[tuple[float, TurnLatency]] = deque(maxlen=MAX_ROWS)
@@ -160,14 +160,14 @@ class BudgetWatch:
         """Count, and publish what the latest numbers mean."""
         if not self.has_limits:
             return
-        spent = {Span.SESSION: self._costs.spending(self._unknown)}
+        spent = {Period.SESSION: self._costs.spending(self._unknown)}
         starts = self._starts()
-        for span in self._spans:
-            known = self._others.get(span, Spending())
-            if starts[span] != self._since.get(span, starts[span]):
+        for period in self._periods:
+            known = self._others.get(period, Spending())
+            if starts[period] != self._since.get(period, starts[period]):
                 known = Spending()  # of yesterday
-            rows = [row for row in self._rows if row.at >= starts[span]]
-            spent[span] = sum(
+            rows = [row for row in self._rows if row.at >= starts[period]]
+            spent[period] = sum(
                 (spending_of(row.usage, row.cost, self._unknown) for row in rows), known
             )
         for notice in self._budget.spend(spent):
@@ -175,13 +175,13 @@ class BudgetWatch:
                 self._publish(notice)
                 self.is_told = self.used_up
 
-    def _starts(self) -> dict[Span, float]:
+    def _starts(self) -> dict[Period, float]:
         """Return the Unix times (s) at which the day and the month began."""
         today = datetime.fromtimestamp(self._clock()).replace(
             hour=0, minute=0, second=0, microsecond=0
         )
-        starts = {Span.DAY: today, Span.MONTH: today.replace(day=1)}
-        return {span: starts[span].timestamp() for span in self._spans}
+        starts = {Period.DAY: today, Period.MONTH: today.replace(day=1)}
+        return {period: starts[period].timestamp() for period in self._periods}
 
     # ----------------------------------------------------------------- the ledger
 
@@ -191,7 +191,7 @@ class BudgetWatch:
         writes: wait for the ledger, also without a limit for the day or the month. tells: publish
         a notice about it, unless the user knows.
         """
-        if self._spans or writes:
+        if self._periods or writes:
             await asyncio.wait({self.settle()}, timeout=CHECK_S)
         self._count(tells=tells)
         return self.used_up
@@ -230,7 +230,7 @@ class BudgetWatch:
         """Count this session only, and tell the user once."""
         self._ledger = self._open_ledger = None
         why = error.message if isinstance(error, VoicechatError) else "The disk does not answer."
-        counts = " The budget counts this session only." if self._spans else ""
+        counts = " The budget counts this session only." if self._periods else ""
         self._publish(
             effects.Notice(f"The usage is not kept. {why}{counts}", effects.Level.WARNING)
         )

@@ -265,7 +265,8 @@ class ConnectionLoop:
             if not reason:
                 continue
             self._on_link(Link.RECONNECTING, reason)
-            is_short = self._was_short(lost_at - opened_at) and not self._refused_part
+            least_s = SHORTEST_SESSION_S if self._expiry.is_implausible else SHORT_S
+            is_short = lost_at - opened_at < least_s and not self._refused_part
             unusable = [*unusable, opened_at] if is_short and not self._is_answering else []
             if len(unusable) > 1:
                 await self._wait_after_unusable(reason, len(unusable), lost_at - unusable[0])
@@ -275,10 +276,6 @@ class ConnectionLoop:
         if seconds > (GIVE_UP_S if self._sessions_created else FIRST_GIVE_UP_S):
             raise SessionLost(f"{reason} No connection lasted, {count} times in a row.")
         await asyncio.sleep(backoff(count - 1, random.random))
-
-    def _was_short(self, lived_s: float) -> bool:
-        """Return True if the last connection ended too early to count as successful."""
-        return lived_s < (SHORTEST_SESSION_S if self._expiry.is_implausible else SHORT_S)
 
     def _count_unanswered(self, codec: Codec) -> None:
         """Count a connection that ended without the answer that was due; raise after too many."""
@@ -346,9 +343,11 @@ class ConnectionLoop:
             if not self._is_created:
                 # The provider refused to resume the session: request a new one.
                 self._handle = ""
-            with suppress(ConnectionLost):
-                await connection.send(closing(codec))
-            await connection.close()
+            try:
+                with suppress(ConnectionLost):
+                    await connection.send(closing(codec))
+            finally:
+                await connection.close()
         return why
 
     def _opening(self, codec: Codec) -> list[str | bytes]:
