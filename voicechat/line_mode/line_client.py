@@ -66,6 +66,8 @@ async def run_client(client: LineClient) -> int:
         ended = (receiving, session_run, client_run)
         failures = [t.exception() if t.done() and not t.cancelled() else None for t in ended]
         client.handle_updates()
+    if not ended_by:
+        await client.drained()
     receiving_failure, *others = failures
     if receiving_failure is not None:
         raise receiving_failure
@@ -104,6 +106,9 @@ class LineClient(ABC):
 
     def handle(self, update: Update) -> None:
         """Handle an update of the session."""
+
+    async def drained(self) -> None:
+        """Wait until everything is written."""
 
     async def wait_until(
         self, condition: Callable[[], bool], timeout_s: float | None = None
