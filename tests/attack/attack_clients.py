@@ -13,6 +13,7 @@ from hostile_wire import WIRES, HostileWire
 from victim_environment import victim_environment
 from victim_requests import REQUESTS
 
+
 async def attack_requests(log: AttackLog, choose: Random, most: int) -> None:
     """Attack at most so many HTTP requests of one victim."""
     pairs = [(surface, way) for surface in REQUESTS for way in HTTP_WAYS]

@@ -84,7 +84,6 @@ class KeyWatch:
             if KEY.encode() in stream:
                 log.fault("a key is in what a program printed")
 
-
     def _read_stalls(self, text: str) -> None:
         """Note the stalls that a program logged. Imports on a busy machine are among them."""
         self._log.notes += [f"a program logged: {line[20:270]}" for line in text.splitlines()]

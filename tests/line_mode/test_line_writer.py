@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 
 import pytest
+from scripted import until
 
 from voicechat.line_mode import line_writer
 from voicechat.line_mode.line_writer import LineWriter
@@ -52,8 +53,7 @@ async def test_the_oldest_lines_are_left_out_and_counted(
     writer = LineWriter(stream)
     full = "f" * 200_000 + "\n"
     writer.write(full)
-    while writer._pieces:
-        await asyncio.sleep(0.001)
+    await until(lambda: not writer._pieces)
     for number in range(100):
         writer.write(f"{number:03d}{'x' * 996}\n")
     got = (await asyncio.to_thread(read, reader, len(full) + 10_000)).decode()

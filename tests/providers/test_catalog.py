@@ -9,8 +9,8 @@ from voicechat.core.price import Price
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.catalog import (
-    check_talks,
     PROVIDERS,
+    check_talks,
     local_codec,
     price_of,
     resolve,

@@ -23,8 +23,10 @@ async def take_turns(backend: ScriptedServer, driver: SessionDriver, count: int)
         before = len(driver.session.transcript.entries)
         driver.session.type("and then")
         await driver.until(
-            lambda: len(driver.session.transcript.entries) >= before + 2  # noqa: B023
-            and driver.session.floor is Floor.IDLE
+            lambda: (
+                len(driver.session.transcript.entries) >= before + 2  # noqa: B023
+                and driver.session.floor is Floor.IDLE
+            )
         )
         driver.updates.clear()
         backend.assistant.requests.clear()

@@ -31,7 +31,9 @@ async def test_a_server_waits_for_approval_and_then_offers_its_tools(
         running = tasks.create_task(toolbox.run())
         await asyncio.wait_for(toolbox.complete.wait(), 20)
         (notice,) = notices
-        assert notice.text == f"The MCP server rude wants to run “{config.shown}”, without a sandbox."
+        assert (
+            notice.text == f"The MCP server rude wants to run “{config.shown}”, without a sandbox."
+        )
         assert notice.hint == "Type /let rude to allow it, now and in the future."
         assert notice.pipe_hint == "Allow it with: voicechat mcp test rude"
         assert not (tmp_path / "starts").exists()

@@ -105,9 +105,7 @@ class Filter(LineClient):
             case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
-                self._tell(
-                    f"The tool {call.name} may not run: no user is present to approve it."
-                )
+                self._tell(f"The tool {call.name} may not run: no user is present to approve it.")
                 deny_unattended(self.session, call)
             case effects.EntryChanged(entry_id) if isinstance(
                 item := self.session.transcript.get(entry_id), Item

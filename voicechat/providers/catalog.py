@@ -297,9 +297,7 @@ def check_talks(
         )
     owner = next((each for each in PROVIDERS.values() if name in each.models), None)
     if owner is not None:
-        raise UsageError(
-            f"{name} is a model of {owner.name}.", f"Use --model {owner.name}/{name}."
-        )
+        raise UsageError(f"{name} is a model of {owner.name}.", f"Use --model {owner.name}/{name}.")
 
 
 def transcription_choice(

@@ -28,6 +28,8 @@ class SpeechEngines:
         self, stt: str | None, voices: dict[str, str], tokens_per_second: float = 6.5
     ) -> None:
         limit_memory()
+        if voices:
+            _load_pronunciation(next(iter(voices)))
         with ThreadPoolExecutor(1) as pool:
             recognizer = None if stt is None else pool.submit(_recognizer, stt, tokens_per_second)
             if voices:
@@ -49,3 +51,10 @@ def _synthesizer(voices: dict[str, str]) -> HibariSynthesizer:
     from voicechat.server.tts.hibari_synthesizer import HibariSynthesizer
 
     return HibariSynthesizer(voices)
+
+
+def _load_pronunciation(voice: str) -> None:
+    """Load the largest tables first; between smaller objects they would leave gaps in memory."""
+    from voicechat.server.tts.hibari_synthesizer import pronunciation
+
+    pronunciation(voice)

@@ -310,7 +310,9 @@ def test_audio_frames_are_the_same_in_beta_and_ga():
 
 
 @pytest.mark.parametrize("wire", ["beta", "voice-live"])
-@pytest.mark.parametrize(("output", "modalities"), [("text", ["text"]), ("audio", ["audio", "text"])])
+@pytest.mark.parametrize(
+    ("output", "modalities"), [("text", ["text"]), ("audio", ["audio", "text"])]
+)
 def test_an_out_of_band_response_has_the_modalities_of_the_beta(wire, output, modalities):
     writer = catalog.codec_of("azure/d", environ={}, wire=wire)
     writer.opening(SessionSettings())

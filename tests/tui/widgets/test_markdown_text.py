@@ -205,7 +205,13 @@ def test_a_long_growing_block_is_laid_out_now_and_then() -> None:
 
 COSTLY = {
     "brackets before marks": "[a " * 400 + "*b* " * 2_000,
-    "cells": "|" + "a|" * 100 + "\n|" + "-|" * 100 + "\n" + "|**a**|\n" + ("|" + "a|" * 100 + "\n") * 40,
+    "cells": "|"
+    + "a|" * 100
+    + "\n|"
+    + "-|" * 100
+    + "\n"
+    + "|**a**|\n"
+    + ("|" + "a|" * 100 + "\n") * 40,
     "quotes": ("> " * 18 + "**a**\n") * 250,
     "items": "1. **a**\n" * 600,
     "hidden in a fence": "~~~\n```\n~~~\n" + "[a " * 400 + "*b* " * 2_000,

@@ -27,7 +27,6 @@ from voicechat.providers.rest import (
 )
 from voicechat.system.dial_target import DialTarget
 
-
 TEAM_VARIABLE = "AI_GATEWAY_TEAM"
 """Names the team that pays, for a key that several teams share."""
 

@@ -11,8 +11,9 @@ the earlier one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
 _TOKEN = re.compile(r"[()\[\]|]|\{[a-z_]+(?::[a-z_]+)?\}|<[a-z_]+>|[^\s()\[\]|{}<>]+")
@@ -100,19 +101,41 @@ def _atom(token: str) -> Part:
     return Rule(token[1:-1]) if token[0] == "<" else token
 
 
-@dataclass(slots=True)
-class _State:
-    steps: list[str | SlotReference | None] = field(default_factory=list)
-    """The step to each target: a word, a value or nothing. Flat lists keep many states small."""
-    targets: list[int] = field(default_factory=list)
-    final: bool = False
-    mark: int | None = None
-    """The template that is known after this state."""
+class _States:
+    """The steps between states, as lists linked in arrays: there are tens of thousands of states.
 
-    def lead(self, target: int, step: str | SlotReference | None = None) -> None:
-        """Add a step to another state; without a word or value it is free."""
-        self.steps.append(step)
-        self.targets.append(target)
+    A step is a word, a value, or None, which is free.
+    """
+
+    def __init__(self) -> None:
+        self._first, self._last = array("i"), array("i")
+        self._next, self._targets = array("i"), array("i")
+        self._steps: list[str | SlotReference | None] = []
+
+    def add(self) -> int:
+        """Add a state; return its number."""
+        self._first.append(-1)
+        self._last.append(-1)
+        return len(self._first) - 1
+
+    def lead(self, state: int, target: int, step: str | SlotReference | None = None) -> None:
+        """Add a step from one state to another."""
+        new, last = len(self._steps), self._last[state]
+        self._steps.append(step)
+        self._targets.append(target)
+        self._next.append(-1)
+        self._last[state] = new
+        if last < 0:
+            self._first[state] = new
+        else:
+            self._next[last] = new
+
+    def steps(self, state: int) -> Iterator[tuple[str | SlotReference | None, int]]:
+        """Return the steps from a state and their targets, in the order of `lead`."""
+        at = self._first[state]
+        while at >= 0:
+            yield self._steps[at], self._targets[at]
+            at = self._next[at]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,33 +175,32 @@ class Network:
     def __init__(self, slots: Mapping[str, Slot], rules: Mapping[str, Sequence[Part]]) -> None:
         self._slots = slots
         self._rules = rules
-        self._states: list[_State] = [_State()]
+        self._states = _States()
+        self._marks: dict[int, int] = {}
+        """The template that is known after a state."""
         self._closures: dict[int, _Closure] = {}
-        self._count = 0
-        self._start = self._state()
-        self._end = self._state()
-        self._states[self._end].final = True
+        self._before = self._states.add()
+        self._start = self._states.add()
+        self._end = self._states.add()
 
     def allow_around(self, before: Sequence[Part], after: Sequence[Part]) -> None:
         """Allow words around every template; each can repeat."""
-        self._states[0].lead(self._start)
-        self._states[self._build(before, self._start)].lead(self._start)
-        self._states[self._build(after, self._end)].lead(self._end)
+        self._states.lead(self._before, self._start)
+        self._states.lead(self._build(before, self._start), self._start)
+        self._states.lead(self._build(after, self._end), self._end)
 
     def add(self, parts: Sequence[Part]) -> int:
         """Add a template and return its number, counted from 0."""
         last = self._build(parts, self._start)
-        mark = self._state()
-        self._states[mark].mark = self._count
-        self._states[last].lead(mark)
-        self._states[mark].lead(self._end)
-        self._count += 1
-        return self._count - 1
+        mark = self._states.add()
+        self._states.lead(last, mark)
+        self._states.lead(mark, self._end)
+        return self._marks.setdefault(mark, len(self._marks))
 
     def match(self, words: Sequence[str]) -> Match | None:
         """Return the cheapest template that matches all words."""
         paths: list[dict[int, _Path]] = [{} for _ in range(len(words) + 1)]
-        paths[0][0] = _Path(0, None)
+        paths[0][self._before] = _Path(0, None)
         slot_values: dict[tuple[str, int], list[tuple[int, object]]] = {}
         for at, word in enumerate(words):
             for state, path in paths[at].items():
@@ -247,23 +269,19 @@ class Network:
             if position in visited:
                 continue
             visited.add(position)
-            node, mark = self._states[position[0]], position[1]
-            mark = node.mark if node.mark is not None and position[0] != state else mark
-            for step, target in zip(node.steps, node.targets, strict=True):
+            node, mark = position
+            mark = self._marks.get(node, mark) if node != state else mark
+            for step, target in self._states.steps(node):
                 if step is None:
                     stack.append((target, mark))
                 elif isinstance(step, str):
                     closure.words.setdefault(step, []).append((target, mark))
                 else:
                     closure.refs.append((step, target, mark))
-            if node.final:
+            if node == self._end:
                 final = (True, mark)
         self._closures[state] = complete = _Closure(closure.words, closure.refs, final)
         return complete
-
-    def _state(self) -> int:
-        self._states.append(_State())
-        return len(self._states) - 1
 
     def _build(self, parts: Sequence[Part], at: int) -> int:
         """Add the parts after state `at`; return the state after them."""
@@ -271,14 +289,14 @@ class Network:
             if isinstance(part, Rule):
                 at = self._build(self._rules[part.name], at)
                 continue
-            after = self._state()
+            after = self._states.add()
             if isinstance(part, Alternatives):
                 for option in part.options:
-                    self._states[self._build(option, at)].lead(after)
+                    self._states.lead(self._build(option, at), after)
             elif isinstance(part, SlotReference) and part.kind not in self._slots:
                 raise ValueError(f"there is no slot {part.kind!r}")
             else:
-                self._states[at].lead(after, part)
+                self._states.lead(at, after, part)
             at = after
         return at
 

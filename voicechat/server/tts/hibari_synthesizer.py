@@ -12,6 +12,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from textwrap import TextWrapper
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from voicechat.server.engine_worker_main import Job
 from voicechat.server.tts.kokoro_model import KokoroModel, is_kokoro
+from voicechat.server.tts.packed_dictionary import PackedDictionary
 from voicechat.server.tts.timed_model import timed_model
 from voicechat.server.tts.word_timing import aligned, divided
 from voicechat.speech.pcm import Samples
@@ -53,7 +55,6 @@ class HibariSynthesizer:
         )
         self._files = voices
         self._models: dict[str, _HibariModel | KokoroModel] = {}
-        self._pronunciations: dict[bool, _Pronunciation] = {}
         first = next(iter(voices))
         for _ in self._spoken("Warm up, please, 12 times.", first, 1.0):
             pass
@@ -67,18 +68,18 @@ class HibariSynthesizer:
 
     def pronounce(self, job: Job, words: list[str]) -> list[str]:
         """Return the phonemes of each word."""
-        pronunciation = self._pronunciation(british=False)
-        return [pronunciation.phonemes(word) for word in words]
+        american = _pronunciation(british=False)
+        return [american.phonemes(word) for word in words]
 
     def _spoken(self, text: str, voice: str, speed: float) -> Iterator[tuple[str, Samples]]:
         words = _words(text)
         if not words:
             return
-        pronunciation = self._pronunciation(british=voice.startswith(_BRITISH))
+        converter = pronunciation(voice)
         sounds: list[Samples] = []
         spoken_ends: list[int] = []
         start = 0
-        for phonemes in _PIECES.wrap(pronunciation.phonemes(text)) or [""]:
+        for phonemes in _PIECES.wrap(converter.phonemes(text)) or [""]:
             sound, lengths = self._sound(phonemes, voice, speed)
             if lengths is not None:
                 ends = self._word_ends(phonemes.split(" "), lengths)
@@ -87,7 +88,7 @@ class HibariSynthesizer:
             start += len(sound)
         sound = np.concatenate(sounds)
         if spoken_ends:
-            counts = [len(pronunciation.phonemes(word).split()) for word in words]
+            counts = [len(converter.phonemes(word).split()) for word in words]
             ends = aligned(counts, spoken_ends, words)
         else:
             ends = divided(words, len(sound))
@@ -129,11 +130,6 @@ class HibariSynthesizer:
             self._models[name] = KokoroModel(file) if is_kokoro(file) else _HibariModel(file)
         return self._models[name]
 
-    def _pronunciation(self, *, british: bool) -> _Pronunciation:
-        if british not in self._pronunciations:
-            self._pronunciations[british] = _Pronunciation(british=british)
-        return self._pronunciations[british]
-
 
 class _HibariModel:
     """One voice of hibari."""
@@ -161,11 +157,25 @@ class _Pronunciation:
         from hibari.g2p import G2P
 
         self._convert = G2P(british=british)
+        lexicon, tagger = self._convert.lexicon, self._convert.tagger
+        for words in (lexicon.golds, lexicon.silvers):
+            words.d = PackedDictionary(words.d)
+        tagger.weights = PackedDictionary(tagger.weights)
 
     def phonemes(self, text: str) -> str:
         """Return the phonemes. Digits that the converter does not accept become ordinary ones."""
         text = _LONG_NUMBER.sub(lambda number: " ".join(number[0]), text)
         return str(self._convert("".join(map(_plain_digit, text))))
+
+
+def pronunciation(voice: str) -> _Pronunciation:
+    """Return the converter to phonemes for a voice; loaded once for each variety of English."""
+    return _pronunciation(british=voice.startswith(_BRITISH))
+
+
+@cache
+def _pronunciation(*, british: bool) -> _Pronunciation:
+    return _Pronunciation(british=british)
 
 
 def _plain_digit(letter: str) -> str:
