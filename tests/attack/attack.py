@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+sys.path.extend([str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")])
 
 from attack_clients import attack_requests, attack_screen
 from attack_log import AttackLog

@@ -71,7 +71,7 @@ class MemoryPeak:
     def __init__(self) -> None:
         gc.collect()
         gc.freeze()  # as the app does once it has started
-        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+        Path("/proc/self/clear_refs").write_text("5", "ascii")  # proc(5): resets VmHWM
         self._before = _status("VmRSS")
 
     @property

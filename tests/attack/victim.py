@@ -11,9 +11,10 @@ import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+sys.path.extend([str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")])
 
 from loop_beat import LoopBeat, MemoryPeak
 from victim_serve import next_line, serve
@@ -60,9 +61,9 @@ async def _clients() -> None:
         said = json.loads(line)
         port, patience = said["port"], said["patience_s"]
         if said["surface"] == "screen":
-            await _measured(lambda: talk(port, said["wire"], patience), patience + 20)
+            await _measured(partial(talk, port, said["wire"], patience), patience + 20)
         else:
-            await _measured(lambda: REQUESTS[said["surface"]](port), patience)
+            await _measured(partial(REQUESTS[said["surface"]], port), patience)
 
 
 async def _server() -> None:

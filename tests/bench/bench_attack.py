@@ -1,4 +1,4 @@
-"""Hostile peers: the memory that they cost, and the longest stall of an event loop by their text."""
+"""Hostile peers: the memory that they cost, and the longest stall of a loop by their text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("support", "attack")]
+sys.path.extend(str(Path(__file__).parents[1] / name) for name in ("support", "attack"))
 from attack import attack
 from attack_log import MOST_MB, MOST_STALL_MS, AttackLog
 from figures import Figure, Table
@@ -23,9 +23,8 @@ def _attacked(waves: tuple[str, ...], effort: float) -> Iterator[Figure]:
     what = f"{mb:.0f} ({mb_in}), n {trials}"
     yield Figure("memory above idle, MB", what, f"at most {MOST_MB:.0f}", mb <= MOST_MB)
     place = f"{ms:.0f} ({ms_in.partition(';')[0]})"
-    yield Figure(
-        "longest stall of the loop, ms", place, f"{MOST_STALL_MS:.0f}", ms <= MOST_STALL_MS
-    )
+    met = ms <= MOST_STALL_MS
+    yield Figure("longest stall of the loop, ms", place, f"{MOST_STALL_MS:.0f}", met)
     others = [fault for fault in log.faults if " MB above " not in fault and "stalled" not in fault]
     yield Figure("other faults", str(len(others)), "0", not others)
 

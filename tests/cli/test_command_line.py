@@ -242,9 +242,8 @@ def test_a_report_follows_causes_and_groups() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit address space")
 @pytest.mark.parametrize("megabytes", [150, 230])
 def test_a_limit_of_memory_gives_an_answer_or_one_sentence(run, megabytes: int) -> None:
-    program = (
-        f"ulimit -v {megabytes * 1024}; exec {shlex.quote(sys.executable)} -m voicechat --text"
-    )
+    python = shlex.quote(sys.executable)
+    program = f"ulimit -v {megabytes * 1024}; exec {python} -m voicechat --text"
     done = run(stdin="what is 2 plus 2\n", program=["sh", "-c", program])
     assert "Traceback" not in done.stderr
     if done.returncode:

@@ -11,6 +11,7 @@ from following import Publisher
 
 from voicechat.core.effects import Floor, FloorChanged
 from voicechat.line_mode.console_lines import ConsoleLines
+from voicechat.line_mode.line_writer import LineWriter
 from voicechat.session.event_stream import Direction, RawFrame
 
 SOUND = base64.b64encode(bytes(2_400)).decode()
@@ -26,7 +27,7 @@ class _Session(Publisher):
 
 async def test_every_frame_is_a_line_and_a_sound_is_two() -> None:
     session, out = _Session(), io.StringIO()
-    console = ConsoleLines(session, out)  # type: ignore[arg-type]
+    console = ConsoleLines(session, LineWriter(out))  # type: ignore[arg-type]
     assert not session.stream.wanted(RawFrame)
     console.request("")
     sent, received = Direction.SENT, Direction.RECEIVED
@@ -64,7 +65,7 @@ async def test_every_frame_is_a_line_and_a_sound_is_two() -> None:
 
 async def test_a_filter_and_hostile_frames() -> None:
     session, out = _Session(), io.StringIO()
-    console = ConsoleLines(session, out)  # type: ignore[arg-type]
+    console = ConsoleLines(session, LineWriter(out))  # type: ignore[arg-type]
     console.request("type:b")
     session.frame(1.0, Direction.SENT, "a")
     session.frame(1.0, Direction.RECEIVED, "b\x1b[2J\n\u202eb", text="one\ntwo\x07")

@@ -21,6 +21,7 @@ from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient, run_to_end
 from voicechat.line_mode.line_input import typed_lines
+from voicechat.line_mode.line_writer import LineWriter
 from voicechat.line_mode.pipe_filter import Filter
 from voicechat.line_mode.slash_commands import (
     QUIT,
@@ -129,8 +130,8 @@ class Chat(LineClient):
         echo: print the user's lines too, and deny calls that need approval. False for a user at a
         terminal, which shows the typed lines.
         """
-        super().__init__(session, out)
-        self._out = out
+        self._out = LineWriter(out)
+        super().__init__(session, self._out)
         self._echo = echo
         session.outlives_connections = not echo
         self._printed: dict[str, object] = {}
@@ -175,6 +176,7 @@ class Chat(LineClient):
         """Wait for the answer to the lines before: a pipe writes the next line at once."""
         if not await self.wait_until(self._is_answered, TURN_TIMEOUT_S):
             self._print("A line got no answer.")
+        await self._out.drained()
 
     def _is_answered(self) -> bool:
         return self.is_idle() or self.session.floor is effects.Floor.HEARING
@@ -321,7 +323,10 @@ class Chat(LineClient):
         if line and line != self._last_line:
             self._last_line = line
             self._out.write(f"{line}\n")
-            self._out.flush()
+
+    async def drained(self) -> None:
+        """Wait until everything is written."""
+        await self._out.drained()
 
 
 class ReplayPrinter(Chat):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import TextIO
 
+from voicechat.line_mode.line_writer import LineWriter
 from voicechat.session.frame_filter import FILTER_SYNTAX, FrameFilter, frame_line, parse_filter
 from voicechat.session.frame_log import FrameLog, FrameRow, FrameTap
 from voicechat.session.view import SessionView
@@ -17,7 +17,7 @@ from voicechat.session.view import SessionView
 class ConsoleLines:
     """Prints the frames of a session while it is open; closed, it takes none."""
 
-    def __init__(self, session: SessionView, out: TextIO) -> None:
+    def __init__(self, session: SessionView, out: LineWriter) -> None:
         self._session = session
         self._out = out
         self._log = FrameLog()
@@ -61,7 +61,6 @@ class ConsoleLines:
     def _print_rows(self, changed: list[FrameRow]) -> None:
         lines = [f"{frame_line(row)}\n" for row in self._due(changed) if self._filter.matches(row)]
         self._out.write("".join(lines))
-        self._out.flush()
 
     def _due(self, changed: list[FrameRow]) -> Iterator[FrameRow]:
         """Return the new rows, and each sound again when it has ended."""
@@ -75,4 +74,3 @@ class ConsoleLines:
 
     def _write(self, line: str) -> None:
         self._out.write(f"{line}\n")
-        self._out.flush()

@@ -6,11 +6,12 @@ import asyncio
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TextIO, cast
+from typing import cast
 
 from voicechat.core import effects
 from voicechat.core.items import ToolCall
 from voicechat.line_mode.console_lines import ConsoleLines
+from voicechat.line_mode.line_writer import LineWriter
 from voicechat.session.event_stream import Overflow
 from voicechat.session.session import Session
 from voicechat.session.updates import UPDATES, ConsoleRequested, Link, Update
@@ -67,6 +68,8 @@ async def run_client(client: LineClient) -> int:
         ended = (receiving, session_run, client_run)
         failures = [t.exception() if t.done() and not t.cancelled() else None for t in ended]
         client.handle_updates()
+    if not ended_by:
+        await client.drained()
     receiving_failure, *others = failures
     if receiving_failure is not None:
         raise receiving_failure
@@ -81,10 +84,10 @@ async def run_client(client: LineClient) -> int:
 class LineClient(ABC):
     """Client of a session that reads and writes lines; `run` is its main program."""
 
-    def __init__(self, session: Session, console_out: TextIO | None = None) -> None:
-        """Print the event console, if it is opened, to `console_out`; None is standard error."""
+    def __init__(self, session: Session, console_out: LineWriter) -> None:
+        """Print the event console, if it is opened, to `console_out`."""
         self.session = session
-        self.console = ConsoleLines(session, console_out or sys.stderr)
+        self.console = ConsoleLines(session, console_out)
         self._updates = session.subscribe(
             "line mode", limit=MAX_UPDATES, overflow=Overflow.DROP_OLDEST, wants=UPDATES
         )
@@ -110,6 +113,9 @@ class LineClient(ABC):
 
     def handle(self, update: Update) -> None:
         """Handle an update of the session."""
+
+    async def drained(self) -> None:
+        """Wait until everything is written."""
 
     async def wait_until(
         self, condition: Callable[[], bool], timeout_s: float | None = None

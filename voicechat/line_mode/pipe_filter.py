@@ -14,6 +14,7 @@ from voicechat.errors import VoicechatError
 from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient
 from voicechat.line_mode.line_input import typed_lines
+from voicechat.line_mode.line_writer import LineWriter
 from voicechat.line_mode.slash_commands import (
     QUIT,
     find_command,
@@ -31,8 +32,8 @@ class Filter(LineClient):
     """One line in, one answer out."""
 
     def __init__(self, session: Session, out: TextIO) -> None:
-        super().__init__(session)
-        self._out = out
+        self._out, self._messages = LineWriter(out), LineWriter(sys.stderr)
+        super().__init__(session, self._messages)
         self._answered = {entry_id(entry) for entry in session.transcript.entries}
         self._problems: set[str] = set()  # printed since the last answer
         self._is_short, self._reports = False, list[str]()
@@ -59,10 +60,10 @@ class Filter(LineClient):
             try:
                 output = run_command(self.session, line, by_user=False) or ""
             except VoicechatError as error:
-                _print_message(str(error))
+                self._tell(str(error))
                 return False
             for sentence in output.splitlines():
-                _print_message(sentence)
+                self._tell(sentence)
         else:
             self.session.type(line)
         await self.wait_until(self.is_idle, TURN_TIMEOUT_S)
@@ -70,10 +71,11 @@ class Filter(LineClient):
         self._reports.clear()
         if answers:
             self._problems.clear()
-        self._out.write("".join(f"{answer}\n" for answer in answers))
-        self._out.flush()
+        if answers:
+            self._out.write("".join(f"{answer}\n" for answer in answers))
+        await self._out.drained()
         if owed and not answers:
-            _print_message("A line got no answer.")
+            self._tell("A line got no answer.")
         return (bool(answers) or not owed) and not self._is_short
 
     def _new_answers(self) -> list[str]:
@@ -88,7 +90,7 @@ class Filter(LineClient):
             reason = entry.error or ("" if entry.status is ItemStatus.COMPLETED else _CUT)
             self._is_short = self._is_short or bool(reason)
             if reason and reason not in self._problems:
-                _print_message(reason)
+                self._tell(reason)
             if entry.shown.strip():
                 answers.append(entry.shown.strip())
         return answers
@@ -98,32 +100,34 @@ class Filter(LineClient):
         match update:
             case effects.Notice(text, _, hint, pipe_hint):
                 self._problems.add(text)
-                _print_message(f"{text} {pipe_hint or hint}")
+                self._tell(f"{text} {pipe_hint or hint}")
                 self.session.dismiss_questions()
             case effects.AskApproval(call_id) if isinstance(
                 call := self.session.transcript.get(call_id), ToolCall
             ):
-                _print_message(
-                    f"The tool {call.name} may not run: no user is present to approve it."
-                )
+                self._tell(f"The tool {call.name} may not run: no user is present to approve it.")
                 deny_unattended(self.session, call)
             case effects.EntryChanged(key) if isinstance(
                 item := self.session.transcript.get(key), Item
             ):
                 if item.role is Role.SYSTEM and key not in self._answered:
                     self._answered.add(key)  # the text of a timer
-                    _print_message(item.text)
+                    self._tell(item.text)
             case LinkChanged(Link.RECONNECTING, text) if text not in {"", *self._problems}:
                 self._problems.add(text)
-                _print_message(text)
+                self._tell(text)
             case Cleared():
                 self._answered = {entry_id(each) for each in self.session.transcript.entries}
             case Report(_, text):
                 self._reports.append(text)
             case HelpRequested():
                 for line in help_lines():
-                    _print_message(line)
+                    self._tell(line)
 
+    def _tell(self, sentence: str) -> None:
+        self._messages.write(f"voicechat: {sentence.rstrip()}\n")
 
-def _print_message(sentence: str) -> None:
-    sys.stderr.write(f"voicechat: {sentence.rstrip()}\n")
+    async def drained(self) -> None:
+        """Wait until everything is written."""
+        await self._out.drained()
+        await self._messages.drained()

@@ -66,21 +66,22 @@ class _GuardedStream:
 
     def write(self, text: str) -> int:
         """Write a text; 0 when that fails and the error is dropped."""
-        return self._guard(self._stream.write, text) or 0
+        return self.guard(self._stream.write, text) or 0
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write texts."""
-        self._guard(self._stream.writelines, lines)
+        self.guard(self._stream.writelines, lines)
 
     def flush(self) -> None:
         """Write the texts that are buffered."""
         if not self._closed:
-            self._guard(self._stream.flush)
+            self.guard(self._stream.flush)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def _guard(self, act: Callable[..., Any], *arguments: object) -> Any:
+    def guard(self, act: Callable[..., Any], *arguments: object) -> Any:
+        """Call a function that writes; None when it fails and the error is dropped."""
         try:
             result = act(*arguments)
             if self._closed:
