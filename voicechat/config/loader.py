@@ -263,10 +263,13 @@ class _StoredSettings:
         return found
 
 
+def check_file(file: ConfigFile) -> None:
+    """Raise `UsageError` if the settings in this text are wrong, as `load` does."""
+    _read_file(file)
+
+
 def _read_file(file: ConfigFile) -> _StoredSettings:
     place = SettingPlace(file)
-    if file.status is None:
-        return _StoredSettings(place)
     try:
         table = tomllib.loads(file.text)
     except tomllib.TOMLDecodeError as error:
