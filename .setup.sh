@@ -90,7 +90,8 @@ import sys
 import tomllib
 
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-for line in project["dependencies"] + project["optional-dependencies"]["mcp"]:
+extras = project["optional-dependencies"]
+for line in project["dependencies"] + extras["mcp"] + extras["keyring"]:
     if not any(map(line.startswith, sys.argv[1:])):
         print(line)
 END
