@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import typer
 
-from voicechat.config.options import SETTINGS
+from voicechat.config.options import SETTINGS, Options
 from voicechat.core.text import clean
 
 Text = str | None
@@ -38,3 +39,26 @@ def flag(name: str) -> Any:
 def say(sentence: str) -> None:
     """Write a message for the user to standard error, without control characters."""
     typer.echo(f"voicechat: {clean(sentence)}", err=True)
+
+
+def load_options(flags: Mapping[str, object] = MappingProxyType({})) -> Options:
+    """Load the options of a command that connects, with the keys that the keyring keeps.
+
+    The keyring may ask for the user's password, so it is not read for the embedded voice. Call it
+    before the loop runs. Raises `UsageError` for wrong settings.
+    """
+    from voicechat.config import key_store, loader
+
+    options = loader.load(flags)
+    if not options.keyring_keys or _is_embedded(options.model):
+        return options
+    for sentence in key_store.read_keyring(options.keyring_keys):
+        say(sentence)
+    return loader.load(flags)
+
+
+def _is_embedded(model: str | None) -> bool:
+    from voicechat.providers.catalog import provider_named
+
+    provider = provider_named((model or "").partition("/")[0])
+    return provider is not None and provider.is_embedded

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import Text, flag, say
+from voicechat.cli.command import Text, flag, load_options, say
 from voicechat.config.options import typed
 from voicechat.errors import UsageError
 
@@ -75,10 +75,10 @@ def talk(
 
 
 def _talk(flags: dict[str, object], *, plain: bool) -> int:
-    from voicechat.config import loader, remembered_devices, unkept_files
+    from voicechat.config import remembered_devices, unkept_files
     from voicechat.system import terminal_guard
 
-    options = remembered_devices.with_devices(loader.load(flags), flags, device_name)
+    options = remembered_devices.with_devices(load_options(flags), flags, device_name)
     if unkept := unkept_files.warning():
         options = replace(options, warnings=(*options.warnings, unkept))
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import CommandEntry, Text, flag
+from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
 
@@ -38,10 +38,9 @@ def token(
     """Get a short-lived token from the provider and print it with its URL, as a line of JSON."""
     import json
 
-    from voicechat.config import loader
     from voicechat.config.options import typed
 
-    found = mint(loader.load(typed(context.params)), seconds)
+    found = mint(load_options(typed(context.params)), seconds)
     typer.echo(json.dumps(found, ensure_ascii=False))
     return 0
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from voicechat.cli.command import CommandEntry, Text, flag
+from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.cli.talk import device_name
 from voicechat.errors import UsageError
 
@@ -48,11 +48,11 @@ def transcribe(
     if not live and source is None:
         raise UsageError("There is nothing to transcribe.", "Name a WAV file, or use --live.")
     from voicechat.cli import _transcription_run as transcription_run
-    from voicechat.config import loader, remembered_devices
+    from voicechat.config import remembered_devices
     from voicechat.config.options import typed
 
     flags = typed(context.params)
-    options = loader.load(flags)
+    options = load_options(flags)
     if live:
         options = remembered_devices.with_devices(options, flags, device_name)
     request = transcription_run.TranscribeRequest(source, language, as_json, logprobs, raw)

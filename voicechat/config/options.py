@@ -219,6 +219,8 @@ class Options:
     )
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
+    keyring_keys: tuple[str, ...] = ()
+    """Variables whose key is in the keyring and was not read; see `key_store.read_keyring`."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     """Unchecked addresses and versions by the name of their environment variable."""
     session_settings: Mapping[str, object] = field(default_factory=dict, hash=False)
@@ -252,7 +254,7 @@ class Options:
     """Sentences about settings that have no effect."""
 
     def origin(self, name: str) -> str:
-        """The place that set a setting, or one of `permissions.TOOL`."""
+        """The place that set a setting, or one of `permissions.TOOL`; of `keys.VARIABLE` a word."""
         return self.origins.get(name, name)
 
     @property
