@@ -280,12 +280,19 @@ class _StoredSettings:
 
 
 def check_file(file: ConfigFile) -> None:
-    """Raise `UsageError` if the settings in this text are wrong, as `load` does."""
+    """Raise `UsageError` if the file is not valid."""
     _read_file(file)
+
+
+def check_setting(where: str, name: str, value: object) -> None:
+    """Raise `UsageError`, which names `where`, if a setting cannot have this value."""
+    _check(where, name, value)
 
 
 def _read_file(file: ConfigFile) -> _StoredSettings:
     place = SettingPlace(file)
+    if file.status is None:
+        return _StoredSettings(place)
     try:
         table = tomllib.loads(file.text)
     except tomllib.TOMLDecodeError as error:
