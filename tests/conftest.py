@@ -61,6 +61,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
             patch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+        patch.setenv("VOICECHAT_LOCAL_CHAT", "no")  # a chat server of the developer stays out
         for name in [name for name in os.environ if name.endswith("_API_KEY")]:
             patch.delenv(name)
         yield

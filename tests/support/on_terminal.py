@@ -182,7 +182,8 @@ def private_environment(folder: Path) -> dict[str, str]:
         and not name.endswith("_KEY")
     }
     places = {f"XDG_{name}_HOME": str(folder / name) for name in ("CONFIG", "STATE", "DATA")}
-    return kept | places | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    chat = {"VOICECHAT_LOCAL_CHAT": "no"}
+    return kept | places | chat | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
 
 
 def ended(processes: list[psutil.Process], seconds: float = 5.0) -> list[psutil.Process]:

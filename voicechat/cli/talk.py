@@ -49,6 +49,7 @@ def talk(
     tts_voice: Annotated[Text, flag("tts_voice")] = None,
     chat_url: Annotated[Text, flag("chat_url")] = None,
     chat_model: Annotated[Text, flag("chat_model")] = None,
+    local_chat: Annotated[bool, flag("local_chat")] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -78,7 +79,7 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
     from voicechat.config import remembered_devices, unkept_files
     from voicechat.system import terminal_guard
 
-    options = remembered_devices.with_devices(load_options(flags), flags, device_name)
+    options = remembered_devices.with_devices(_loaded(flags), flags, device_name)
     if unkept := unkept_files.warning():
         options = replace(options, warnings=(*options.warnings, unkept))
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -98,6 +99,16 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
     from voicechat.line_mode.app import answer_lines
 
     return answer_lines(options)
+
+
+def _loaded(flags: dict[str, object]) -> Options:
+    """Load the options. On the first start on a terminal, offer to set them up."""
+    from voicechat.cli import _first_start
+
+    options = load_options(flags)
+    if _first_start.is_due(flags) and _first_start.offer(options):
+        return load_options(flags)
+    return options
 
 
 def _show_screen(options: Options) -> int:

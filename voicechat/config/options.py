@@ -207,6 +207,14 @@ class Options:
     chat_model: str | None = field(
         default=None, metadata=_about("Model at --chat-url.", "NAME", embedded="chat_model")
     )
+    local_chat: bool = field(
+        default=True,
+        metadata=_about(
+            "Let a chat server of this machine answer when no model is named and no key is set.",
+            flag="--no-local-chat",
+            flag_help="Do not look for a chat server on this machine.",
+        ),
+    )
     model_mirror: str | None = field(
         default=None,
         metadata=_about(

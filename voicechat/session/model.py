@@ -182,11 +182,14 @@ class ChosenModel:
     async def find(self) -> None:
         """Ask the server for its voices, and for its model if the user named none.
 
-        Raises `UsageError` if the server has several models, or not the voice.
+        The embedded voice looks for a chat server on this machine instead. Raises `UsageError` if
+        the server has several models, or not the voice.
         """
         if self.options.voice is not None and self.options.voice not in self.voices:
             await self.list_voices()
             self._unknown_voice = self._drop_unknown_voice()
+        if self.choice.needs_local_server:
+            await self._find_chat()
         if not self.choice.asks_server:
             return
         from voicechat.session.served_models import served_model
@@ -199,6 +202,26 @@ class ChosenModel:
         shown = f"{provider}/{name or UNNAMED}"
         why = f"Using {shown} because it is the model of {host}; --model names another one."
         self._select(replace(choice, name=shown, why=why))
+
+    async def _find_chat(self) -> None:
+        """Let a chat server of this machine answer, if the user named neither it nor a model."""
+        options = self.options
+        if options.model or options.chat_url or not options.local_chat:
+            return
+        from voicechat.session.server_discovery import find_servers
+
+        found = next((each for each in await find_servers() if each.models), None)
+        if found is None:
+            return
+        # A key that belongs to another server must not reach this one.
+        keys = {name: key for name, key in options.keys.items() if name != "VOICECHAT_CHAT_KEY"}
+        name = found.models[0]
+        self.options = replace(options, chat_url=found.url, chat_model=name, keys=keys)
+        why = (
+            f"Using the embedded voice with {name} of {found.name} at {found.place}."
+            " --no-local-chat answers without it."
+        )
+        self.choice = replace(self.choice, why=why)
 
     # ----------------------------------------------------------------- another model
 
