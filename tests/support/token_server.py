@@ -43,6 +43,8 @@ def token_server() -> Iterator[TokenServer]:
     with TokenServer(("127.0.0.1", 0), _Post) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+        try:
+            yield running
+        finally:
+            running.shutdown()
+            thread.join()

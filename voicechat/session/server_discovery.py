@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from voicechat.core.text import clean
 from voicechat.providers.json_fields import as_list, as_text, fields, number, parse
 from voicechat.session.served_models import list_at
 from voicechat.system.dial_target import DialTarget
@@ -46,6 +45,8 @@ _SMALL_BYTES = 1e9
 _FIRST_PERSON_UID = 1_000
 """The lowest user id of a person on Linux; system services have lower ones."""
 _LISTENING = "0A"
+SOCKET_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+"""Sockets of this machine with the user ids of their owners (Linux)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,9 @@ def _is_foreign(port: int) -> bool:
     if sys.platform != "linux":
         return False
     own = {0, os.getuid()}
-    for name in ("tcp", "tcp6"):
+    for name in SOCKET_TABLES:
         with suppress(OSError, ValueError, IndexError):
-            for line in Path(f"/proc/net/{name}").read_text("ascii").splitlines()[1:]:
+            for line in Path(name).read_text("ascii").splitlines()[1:]:
                 columns = line.split()
                 is_here = int(columns[1].rpartition(":")[2], 16) == port
                 uid = int(columns[7])
@@ -164,22 +165,25 @@ def recognized(url: str, answers: _Answers) -> FoundServer | None:
     if models is None:
         return None
     owners = {as_text(each.get("owned_by")) for each in models}
+    # The chat endpoint knows the names in this list only.
+    offered = _names(models)
     if answers.capabilities is not None:
         realtime = any(_can(each, "realtime") for each in answers.capabilities)
         chats = [each for each in answers.capabilities if _can(each, "chat")]
-        return FoundServer("LocalAI", url, _names(chats), realtime)
+        return FoundServer("LocalAI", url, _names(chats, among=offered), realtime)
     if answers.studio is not None:
         own = [each for each in answers.studio if each.get("type") in {"llm", "vlm"}]
         in_memory = [each for each in own if each.get("state") == "loaded"]
-        return FoundServer("LM Studio", url, _names([*in_memory, *own]))
+        return FoundServer("LM Studio", url, _names([*in_memory, *own], among=offered))
     if answers.loaded is not None and answers.tags is not None:
         by_size = sorted(answers.tags, key=_size)
-        return FoundServer("Ollama", url, _names([*answers.loaded, *by_size], "name"))
+        found = _names([*answers.loaded, *by_size], "name", offered)
+        return FoundServer("Ollama", url, found)
     if any(each.get("task") for each in models):
         return FoundServer("speaches", url, (), is_realtime=True)
     names = {"llamacpp": "llama.cpp", "vllm": "vLLM"}
     name = next((names[owner] for owner in owners if owner in names), "Chat server")
-    return FoundServer(name, url, _names(models))
+    return FoundServer(name, url, offered)
 
 
 def _size(entry: Mapping[str, object]) -> tuple[bool, float]:
@@ -192,12 +196,18 @@ def _can(entry: Mapping[str, object], word: str) -> bool:
     return any(word in as_text(each) for each in as_list(entry.get("capabilities")))
 
 
-def _names(entries: Iterable[Mapping[str, object]], key: str = "id") -> tuple[str, ...]:
-    """The names of models that chat, each once; a name that cannot be requested is left out."""
-    found = (as_text(entry.get(key)) for entry in entries)
-    return tuple(dict.fromkeys(name for name in found if _is_chat(name)))
+def _names(
+    entries: Iterable[Mapping[str, object]], key: str = "id", among: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """The names of models that chat, each once, and only those `among` others.
+
+    A name that cannot be requested is left out.
+    """
+    found = (name for entry in entries if (name := as_text(entry.get(key))) == entry.get(key))
+    chats = dict.fromkeys(name for name in found if _is_chat(name))
+    return tuple(name for name in chats if among is None or name in among)
 
 
 def _is_chat(name: str) -> bool:
     usable = 0 < len(name) <= _LONGEST_NAME and name.isprintable() and " " not in name
-    return usable and clean(name) == name and not any(part in name.lower() for part in _NO_CHAT)
+    return usable and not any(part in name.lower() for part in _NO_CHAT)
