@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import typer
 
+from voicechat.cli import _completion_values
 from voicechat.config.options import SETTINGS, Options
 from voicechat.core.text import clean
 
@@ -33,7 +34,12 @@ def flag(name: str) -> Any:
     """The option that sets this setting."""
     setting = SETTINGS[name]
     text = setting.flag_help or setting.help
-    return typer.Option(setting.flag, metavar=setting.metavar or None, help=text)
+    return typer.Option(
+        setting.flag,
+        metavar=setting.metavar or None,
+        help=text,
+        autocompletion=_completion_values.OF_SETTINGS.get(name),
+    )
 
 
 def say(sentence: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, say
 from voicechat.errors import ConnectError, Secret, UsageError
 
@@ -19,7 +20,12 @@ _LONGEST_KEY = 8_192
 
 
 def login(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Provider, such as openai.")],
+    provider: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROVIDER", help="Provider, such as openai.", autocompletion=values.providers
+        ),
+    ],
     in_file: Annotated[
         bool, typer.Option("--file", help="Keep the key in a private file, not in the keyring.")
     ] = False,

@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, say
 from voicechat.errors import UsageError
 
 
 def logout(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Provider, such as openai.")],
+    provider: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROVIDER", help="Provider, such as openai.", autocompletion=values.providers
+        ),
+    ],
 ) -> int:
     """Forget the key that `voicechat login` keeps. Keys set elsewhere stay."""
     from voicechat.cli.login import provider_with_key

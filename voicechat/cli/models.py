@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import JSON, CommandEntry, Text, flag, say
 from voicechat.errors import UsageError
 
@@ -22,7 +23,7 @@ _HINT = "voicechat models list shows the local models of the embedded voice."
 BUILT_IN = "built-in"
 """The name that `use` takes to return to the built-in models."""
 
-_IDS = typer.Argument(metavar="ID", help="Ids of local models.")
+_IDS = typer.Argument(metavar="ID", help="Ids of local models.", autocompletion=values.local_models)
 
 
 @app.callback(invoke_without_command=True)
@@ -98,7 +99,12 @@ def remove(ids: Annotated[list[str], _IDS]) -> int:
 @app.command(short_help="Choose the models of the embedded voice.")
 def use(
     ids: Annotated[
-        list[str], typer.Argument(metavar="ID", help=f"Ids, or {BUILT_IN} to undo all choices.")
+        list[str],
+        typer.Argument(
+            metavar="ID",
+            help=f"Ids, or {BUILT_IN} to undo all choices.",
+            autocompletion=values.local_models,
+        ),
     ],
 ) -> int:
     """Choose the model for speech recognition, or the voice, of the embedded voice.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
@@ -25,7 +26,10 @@ _MAX_BYTES = 1 << 18
 def token(
     context: typer.Context,
     model: Annotated[
-        Text, typer.Option(metavar="PROVIDER/MODEL", help="Model the token is for.")
+        Text,
+        typer.Option(
+            metavar="PROVIDER/MODEL", help="Model the token is for.", autocompletion=values.models
+        ),
     ] = None,
     seconds: Annotated[
         int | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.cli.talk import device_name
 from voicechat.errors import UsageError
@@ -18,7 +19,12 @@ def transcribe(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Transcribe the microphone.")] = False,
     model: Annotated[
-        Text, typer.Option(metavar="PROVIDER/MODEL", help="Model that transcribes.")
+        Text,
+        typer.Option(
+            metavar="PROVIDER/MODEL",
+            help="Model that transcribes.",
+            autocompletion=values.transcription_models,
+        ),
     ] = None,
     language: Annotated[
         Text, typer.Option(metavar="CODE", help="Language of the speech, such as en.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.cli.talk import device_name
 from voicechat.errors import UsageError
@@ -23,7 +24,12 @@ def translate(
         Text, typer.Option(metavar="FILE", help="With FILE: write the spoken translation as WAV.")
     ] = None,
     model: Annotated[
-        Text, typer.Option(metavar="PROVIDER/MODEL", help="Model that translates.")
+        Text,
+        typer.Option(
+            metavar="PROVIDER/MODEL",
+            help="Model that translates.",
+            autocompletion=values.translation_models,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line.")
