@@ -13,23 +13,24 @@ if TYPE_CHECKING:
 Values = list[str | tuple[str, str]]
 """Values, each alone or with a description."""
 
-Complete = Callable[[typer.Context, str], Values]
+Complete = Callable[..., Values]
+"""Takes the context of the command, or nothing."""
 
 _DEVICES_S = 1.5
 """Seconds for the list of devices."""
 
 
-def models(ctx: typer.Context, incomplete: str) -> Values:
+def models() -> Values:
     """Models for conversations; those whose key is set are marked."""
     return _models("conversation")
 
 
-def transcription_models(ctx: typer.Context, incomplete: str) -> Values:
+def transcription_models() -> Values:
     """Models that transcribe, and the embedded voice."""
     return ["local", *_models("transcription")]
 
 
-def translation_models(ctx: typer.Context, incomplete: str) -> Values:
+def translation_models() -> Values:
     """Models that translate."""
     return _models("translation")
 
@@ -44,7 +45,7 @@ def _models(purpose: str) -> Values:
     ]
 
 
-def voices(ctx: typer.Context, incomplete: str) -> Values:
+def voices(ctx: typer.Context) -> Values:
     """Voices of the model that was typed or set, or of all models."""
     from voicechat.config import loader
     from voicechat.session.model_list import list_models
@@ -55,19 +56,19 @@ def voices(ctx: typer.Context, incomplete: str) -> Values:
     return [*dict.fromkeys(voice for each in own or found for voice in each.voices)]
 
 
-def embedded_voices(ctx: typer.Context, incomplete: str) -> Values:
+def embedded_voices() -> Values:
     """Voices of the embedded server."""
     from voicechat.providers.catalog import LOCAL
 
     return [*LOCAL.voices]
 
 
-def microphones(ctx: typer.Context, incomplete: str) -> Values:
+def microphones() -> Values:
     """Microphones by name."""
     return _devices(is_input=True)
 
 
-def speakers(ctx: typer.Context, incomplete: str) -> Values:
+def speakers() -> Values:
     """Speakers by name."""
     return _devices(is_input=False)
 
@@ -83,7 +84,7 @@ def _devices(*, is_input: bool) -> Values:
     return ["default", *[(clean(name), kind) for name in names if name]]
 
 
-def profiles(ctx: typer.Context, incomplete: str) -> Values:
+def profiles() -> Values:
     """Profiles of the settings file."""
     import tomllib
 
@@ -93,33 +94,33 @@ def profiles(ctx: typer.Context, incomplete: str) -> Values:
     return [*tomllib.loads(read_text(settings_path())[0]).get("profiles", {})]
 
 
-def themes(ctx: typer.Context, incomplete: str) -> Values:
+def themes() -> Values:
     """Themes of the screen."""
     from textual.theme import BUILTIN_THEMES
 
     return ["dark", "light", "auto", *BUILTIN_THEMES]
 
 
-def dialects(ctx: typer.Context, incomplete: str) -> Values:
+def dialects() -> Values:
     """Dialects of the API."""
     from voicechat.providers.catalog import DIALECTS
 
     return [*DIALECTS]
 
 
-def barge_in(ctx: typer.Context, incomplete: str) -> Values:
+def barge_in() -> Values:
     """Sensitivities of barge-in."""
     from voicechat.config.options import SETTINGS
 
     return [*SETTINGS["barge_in"].choices]
 
 
-def chat_servers(ctx: typer.Context, incomplete: str) -> Values:
+def chat_servers() -> Values:
     """Addresses of chat servers on this machine."""
     return [(each.url, each.name) for each in _servers() if each.models]
 
 
-def chat_models(ctx: typer.Context, incomplete: str) -> Values:
+def chat_models(ctx: typer.Context) -> Values:
     """Models of the chat servers on this machine."""
     url = ctx.params.get("chat_url")
     return [
@@ -138,28 +139,28 @@ def _servers() -> list[FoundServer]:
     return asyncio.run(find_servers())
 
 
-def providers(ctx: typer.Context, incomplete: str) -> Values:
+def providers() -> Values:
     """Providers that need a key."""
     from voicechat.providers.catalog import every_provider
 
     return [each.name for each in every_provider().values() if each.key_variables]
 
 
-def local_models(ctx: typer.Context, incomplete: str) -> Values:
+def local_models() -> Values:
     """Ids of local models."""
     from voicechat.local_models.model_catalog import local_models as catalog
 
     return [(each.id, each.title) for each in catalog().values()]
 
 
-def mcp_servers(ctx: typer.Context, incomplete: str) -> Values:
+def mcp_servers() -> Values:
     """MCP servers in the settings."""
     from voicechat.config import loader
 
     return [each.name for each in loader.load().mcp_servers]
 
 
-def approved_tools(ctx: typer.Context, incomplete: str) -> Values:
+def approved_tools() -> Values:
     """Tools that run without asking."""
     from voicechat.tools.permissions import Approvals
 

@@ -72,7 +72,9 @@ def candidates(group: Any, words: Sequence[str]) -> list[tuple[str, str]]:
         items = FishComplete(group, {}, "voicechat", COMPLETE).get_completions(args, incomplete)
     except Exception:  # a shell shows no errors while a person types
         return []
-    return [(item.value, item.help or "") for item in items if item.value.isprintable()]
+    name, equals, _ = incomplete.partition("=")
+    kept = name + equals if equals and name.startswith("--") else ""
+    return [(kept + item.value, item.help or "") for item in items if item.value.isprintable()]
 
 
 def _joined(words: Sequence[str]) -> tuple[list[str], str]:

@@ -18,6 +18,11 @@ Text = str | None
 JSON: Any = typer.Option("--json", help="Print JSON.")
 
 
+SHOW_CODE: Any = typer.Option(
+    "--show-code", help="Print the Python program that does the same, and exit."
+)
+
+
 class CommandEntry(NamedTuple):
     """A command of `voicechat`."""
 
@@ -61,6 +66,15 @@ def load_options(flags: Mapping[str, object] = MappingProxyType({})) -> Options:
     for sentence in key_store.read_keyring(options.keyring_keys):
         say(sentence)
     return loader.load(flags)
+
+
+def print_program(flags: Mapping[str, object], question: str | None = None) -> int:
+    """Print the program equal to a command with these typed settings. Raises as `loader.load`."""
+    from voicechat.cli import _program_code
+    from voicechat.config import loader
+
+    typer.echo(_program_code.program(flags, loader.load(flags), question), nl=False)
+    return 0
 
 
 def _is_embedded(model: str | None) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import Text, flag, load_options, say
+from voicechat.cli.command import SHOW_CODE, Text, flag, load_options, print_program, say
 from voicechat.config.options import typed
 from voicechat.errors import UsageError
 
@@ -50,6 +50,7 @@ def talk(
     chat_url: Annotated[Text, flag("chat_url")] = None,
     chat_model: Annotated[Text, flag("chat_model")] = None,
     local_chat: Annotated[bool, flag("local_chat")] = False,
+    show_code: Annotated[bool, SHOW_CODE] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -66,8 +67,10 @@ def talk(
         return 0
     flags = typed(context.params)
     if context.invoked_subcommand is None:
+        if show_code:
+            return print_program(flags)
         return _talk(flags, plain=plain)
-    if plain or flags:
+    if plain or flags or show_code:
         raise UsageError(
             f"Options of {context.invoked_subcommand!r} must follow its name.",
             f"See voicechat {context.invoked_subcommand} --help.",

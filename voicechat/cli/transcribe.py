@@ -18,6 +18,9 @@ def transcribe(
         Text, typer.Argument(metavar="FILE", help="WAV file, or - for standard input.")
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Transcribe the microphone.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Print one utterance of the microphone and end.")
+    ] = False,
     model: Annotated[
         Text,
         typer.Option(
@@ -46,7 +49,13 @@ def transcribe(
 
     Prints each passage as a line when it is final; a terminal also shows the words as they are
     spoken. Ctrl-C stops after the last words. A pipe carries a WAV file or PCM16 mono at 24 kHz.
+
+    With --once, as for a hotkey, the first pause ends it; without speech for 30 s, the exit code is
+    1.
     """
+    if once and source is not None:
+        raise UsageError("Use either --once or a file, not both.")
+    live = live or once
     if live and source is not None:
         raise UsageError("Use either --live or a file, not both.")
     if live and raw:
@@ -61,7 +70,7 @@ def transcribe(
     options = load_options(flags)
     if live:
         options = remembered_devices.with_devices(options, flags, device_name)
-    request = transcription_run.TranscribeRequest(source, language, as_json, logprobs, raw)
+    request = transcription_run.TranscribeRequest(source, language, as_json, logprobs, raw, once)
     return transcription_run.transcribe(options, request)
 
 
