@@ -118,7 +118,7 @@ async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
 
     printer.on_finished = transcribing.cancel
     if printer.request.once:
-        printer.on_listening = lambda: asyncio.get_running_loop().call_later(SPEECH_S, give_up)
+        asyncio.get_running_loop().call_later(SPEECH_S, give_up)
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     exit_deadline.on_signals(names, on_signal, LAST_WORDS_S + exit_deadline.END_S)
     try:
@@ -159,10 +159,6 @@ def _source(
         return FileSource(request.source, RATE, raw=request.raw)
     from voicechat.config.remembered_devices import remember
 
-    def opened() -> None:
-        remember(options, ("input",))
-        printer.on_listening()
-
     return MicrophoneSource(
         AudioSettings(
             input_device=options.input_device,
@@ -176,7 +172,7 @@ def _source(
         printer.print_message,
         f"Listening with {model}. "
         + ("A pause ends it." if request.once else "Press Ctrl-C to stop."),
-        opened,
+        lambda: remember(options, ("input",)),
     )
 
 
@@ -220,7 +216,6 @@ class PassagePrinter:
         self.is_finished = False
         """True once the wanted passage was printed; others are ignored then."""
         self.on_finished: Callable[[], object] = lambda: None
-        self.on_listening: Callable[[], object] = lambda: None
         self._draft = ""
         self._shows_draft = sys.stderr.isatty() and not is_dumb()
 
