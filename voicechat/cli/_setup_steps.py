@@ -77,6 +77,9 @@ def _chosen_model(options: Options, servers: list[FoundServer]) -> dict[str, str
             if provider is not None:
                 return {"model": provider}
             continue
+        if "base_url" in choice.settings:
+            model = ask("Name of its language model (Enter: the one that it lists):")
+            return {**choice.settings, **({"model": model} if model else {})}
         if choice.server is None:
             return dict(choice.settings)
         return {**choice.settings, "chat_model": _chat_model(choice.server)}
