@@ -16,8 +16,6 @@ from scripted import TOKEN, scripted_server
 
 from voicechat.cli.app import main
 
-ANSWERED = "one two three"
-
 
 async def run(
     environ: Mapping[str, str], *words: str, stdin: str = "", module: bool = True

@@ -19,22 +19,22 @@ from voicechat.session.server_discovery import find_servers
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "models", "is_realtime"),
+    ("answers", "name", "models", "is_realtime"),
     [
-        ("OLLAMA", "Ollama", ("llama3.2:latest", "big:70b", "tiny:1b"), False),
-        ("OLLAMA_IN_USE", "Ollama", ("big:70b", "llama3.2:latest", "tiny:1b"), False),
-        ("LM_STUDIO", "LM Studio", ("gemma", "qwen"), False),
-        ("LLAMA_CPP", "llama.cpp", ("gemma.gguf",), False),
-        ("VLLM", "vLLM", ("mistral",), False),
-        ("LOCAL_AI", "LocalAI", ("qwen",), True),
-        ("SPEACHES", "speaches", (), True),
-        ("UNKNOWN", "Chat server", ("some-model",), False),
+        (chat_servers.OLLAMA, "Ollama", ("llama3.2:latest", "big:70b", "tiny:1b"), False),
+        (chat_servers.OLLAMA_IN_USE, "Ollama", ("big:70b", "llama3.2:latest", "tiny:1b"), False),
+        (chat_servers.LM_STUDIO, "LM Studio", ("gemma", "qwen"), False),
+        (chat_servers.LLAMA_CPP, "llama.cpp", ("gemma.gguf",), False),
+        (chat_servers.VLLM, "vLLM", ("mistral",), False),
+        (chat_servers.LOCAL_AI, "LocalAI", ("qwen",), True),
+        (chat_servers.SPEACHES, "speaches", (), True),
+        (chat_servers.UNKNOWN, "Chat server", ("some-model",), False),
     ],
 )
 async def test_a_server_is_recognized_by_its_answers(
-    kind: str, name: str, models: tuple[str, ...], is_realtime: bool
+    answers: dict[str, object], name: str, models: tuple[str, ...], is_realtime: bool
 ) -> None:
-    with chat_server(getattr(chat_servers, kind)) as server:
+    with chat_server(answers) as server:
         (found,) = await find_servers([server.port])
     assert (found.name, found.models, found.is_realtime) == (name, models, is_realtime)
     assert found.url == f"http://127.0.0.1:{server.port}/v1"

@@ -24,7 +24,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from voicechat import cli
-from voicechat.cli._shell_completion import COMPLETE, answer
+from voicechat.cli._completion_candidates import COMPLETE, answer
 from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
 from voicechat.core.text import clean

@@ -21,7 +21,7 @@ from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient, run_to_end
 from voicechat.line_mode.line_input import typed_lines
-from voicechat.line_mode.pipe_filter import Filter, Question
+from voicechat.line_mode.pipe_filter import Filter, SingleQuestion
 from voicechat.line_mode.slash_commands import (
     QUIT,
     app_commands,
@@ -53,7 +53,9 @@ def answer_lines(options: Options, out: TextIO | None = None) -> int:
 
 def answer_question(options: Options, question: str, out: TextIO | None = None) -> int:
     """Answer one question; the exit code, 1 when it got no answer."""
-    return run_to_end(Question(open_session(options, app_commands), out or sys.stdout, question))
+    return run_to_end(
+        SingleQuestion(open_session(options, app_commands), out or sys.stdout, question)
+    )
 
 
 def converse(options: Options, out: TextIO | None = None) -> int:

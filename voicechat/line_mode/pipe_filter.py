@@ -126,7 +126,7 @@ class Filter(LineClient):
                     _print_message(line)
 
 
-class Question(Filter):
+class SingleQuestion(Filter):
     """One question, one answer."""
 
     runs_commands = False

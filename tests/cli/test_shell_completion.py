@@ -16,8 +16,8 @@ from typer.main import get_command
 
 from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
-from voicechat.cli import _shell_completion
-from voicechat.cli._shell_completion import SCRIPTS, candidates
+from voicechat.cli import _completion_candidates
+from voicechat.cli._completion_candidates import SCRIPTS, candidates
 from voicechat.cli.app import _app, commands
 from voicechat.cli.app import main as run_main
 from voicechat.session import server_discovery
@@ -128,7 +128,7 @@ def test_every_name_that_voicechat_knows_is_completed() -> None:
     ],
 )
 def test_words_that_bash_breaks_are_joined(words: list[str], joined: list[str], kept: str) -> None:
-    assert _shell_completion._joined(words) == (joined, kept)
+    assert _completion_candidates._joined(words) == (joined, kept)
 
 
 @pytest.mark.parametrize("shell", SCRIPTS)
@@ -138,7 +138,7 @@ def test_the_script_is_printed(shell: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_other_shells_get_help_and_escapes() -> None:
-    line = _shell_completion._line
+    line = _completion_candidates._line
     assert line("fish", "a:b", "two\n words") == "a:b\ttwo words"
     assert line("zsh", "a:b\\", "help") == "a\\:b\\\\:help"
     assert line("bash", "a:b", "help") == "a:b"

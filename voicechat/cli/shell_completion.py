@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from voicechat.cli.command import CommandEntry
 
 
-class ShellName(StrEnum):
-    """A shell with completion."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
-
-
 def completion(
-    shell: Annotated[ShellName, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")
+    ],
 ) -> int:
     """Print the script that completes commands, options, models, voices, devices and ids.
 
     In ~/.bashrc or ~/.zshrc: source <(voicechat completion bash), or zsh. In fish:
     voicechat completion fish > ~/.config/fish/completions/voicechat.fish
     """
-    from voicechat.cli._shell_completion import SCRIPTS
+    from voicechat.cli._completion_candidates import SCRIPTS
 
     typer.echo(SCRIPTS[shell].strip())
     return 0
