@@ -82,7 +82,8 @@ def _changed(file: ConfigFile, changes: Mapping[str, object], profile: str | Non
         raise UsageError(f"{error.message} {_UNCHANGED}", error.hint or _CORRECT) from None
     except TOMLKitError as error:
         reason = clean(str(error))[:200].rstrip(".")
-        raise UsageError(f"{file.path} cannot be edited: {reason}. {_UNCHANGED}", _CORRECT) from None
+        sentence = f"{file.path} cannot be edited: {reason}. {_UNCHANGED}"
+        raise UsageError(sentence, _CORRECT) from None
     return text
 
 
