@@ -94,7 +94,7 @@ class SessionControls(SettingControls):
     @property
     def pending(self) -> bool:
         """True while an image is read, a summary is made or a list is collected."""
-        return bool(self._images.reading or self._summaries or self._lists)
+        return bool(self._images.reading or self._summaries or self._jobs)
 
     @property
     def shown_cost(self) -> str:

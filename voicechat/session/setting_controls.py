@@ -50,8 +50,8 @@ class SettingControls(SessionView):
         from voicechat.session.live_settings import LiveSettings
 
         self.settings = LiveSettings(cast("SessionControls", self))
-        self._lists = 0
-        """Lists that are being collected."""
+        self._jobs = 0
+        """Lists, changes of files and samples that are under way."""
         self._samples = count(1)
 
     @abstractmethod
@@ -71,7 +71,14 @@ class SettingControls(SessionView):
         if self._tasks is None:
             work.close()
             return None
-        return self._tasks.create_task(work)
+        self._jobs += 1
+        return self._tasks.create_task(self._counted(work))
+
+    async def _counted(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        finally:
+            self._jobs -= 1
 
     def _warn_of(self, error: VoicechatError) -> None:
         self._publish_update(effects.Notice(error.message, effects.Level.WARNING, error.hint))
@@ -84,9 +91,7 @@ class SettingControls(SessionView):
 
     def report(self, title: str, collect: Callable[[], str]) -> None:
         """Publish the text of `collect`, which may block, as a `Report`."""
-        self._lists += 1
-        if self._run(self._publish_list(title, collect)) is None:
-            self._lists -= 1
+        self._run(self._publish_list(title, collect))
 
     async def _publish_list(self, title: str, collect: Callable[[], str]) -> None:
         try:
@@ -96,8 +101,6 @@ class SettingControls(SessionView):
         except TimeoutError:
             text = f"The list did not come within {LIST_S:g} seconds."
             self._publish_update(effects.Notice(text, effects.Level.WARNING, "Try again."))
-        finally:
-            self._lists -= 1
 
     # ----------------------------------------------------------------- settings
 

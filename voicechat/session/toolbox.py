@@ -111,6 +111,10 @@ class Toolbox:
         """Return True for a tool that the user switched off."""
         return not self._switched_off.isdisjoint((spec.name, spec.source))
 
+    def is_source_off(self, source: str) -> bool:
+        """Return True for a source whose tools the user switched off."""
+        return source in self._switched_off
+
     def switch(self, name: str, on: bool) -> None:
         """Offer a tool, or every tool of a source, or not, until the session ends.
 
