@@ -142,10 +142,10 @@ def abilities(can: Capabilities) -> Iterator[str]:
     if can.remote_tools:
         yield "call MCP servers itself"
     if can.speed_range:
-        yield f"speak at {can.speed_range[0]:g} to {can.speed_range[1]:g} of the speed"
+        yield f"speak faster and slower ({can.speed_range[0]:g} to {can.speed_range[1]:g})"
     if can.verbatim:
         yield "speak a given text"
     if can.out_of_band:
-        yield "summarize aside"
+        yield "answer outside the conversation"
     if can.continuous:
         yield "listen while it speaks"

@@ -86,7 +86,8 @@ class PickerScreen(ModalScreen[None]):
         self._session = session
         self._picker = PICKERS[name]
         self._selected = selected
-        self._items: Sequence[PickerItem] = ()
+        self._items: Sequence[PickerItem] | None = None
+        """The items; None until they are collected."""
         self._edited: PickerItem | None = None
         """The item whose text is being edited."""
         self._updates = session.subscribe(
@@ -121,7 +122,7 @@ class PickerScreen(ModalScreen[None]):
         """Show another picker, with the item whose key begins with `selected`."""
         self._end_preview()
         self._picker, self._selected, self._edited = PICKERS[name], selected, None
-        self._items = ()
+        self._items = None
         self.query_one("#picker").border_title = Content(self._picker.title)
         self.query_one("#picker-tabs", Static).update(self._tabs())
         self._say("")
@@ -153,6 +154,8 @@ class PickerScreen(ModalScreen[None]):
             self._filter()
 
     def _filter(self) -> None:
+        if self._items is None:
+            return
         found = list(self._items)
         if self._edited is None:
             found = matching(self._items, self.query_one("#picker-search", Input).value)
