@@ -38,9 +38,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_comments_order_and_style_survive(path: Path) -> None:
-    path.write_text(WITH_COMMENTS)
+    path.write_text(WITH_COMMENTS, encoding="utf-8")
     write_settings({"voice": "ash", "earcons": True, "speed": 1.25}, path)
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     expected = WITH_COMMENTS.replace('"marin"', '"ash"')
     assert [line for line in expected.splitlines() if line not in text.splitlines()] == []
     assert text.index("earcons = true") < text.index("[embedded]")
@@ -50,9 +50,9 @@ def test_comments_order_and_style_survive(path: Path) -> None:
 
 
 def test_setting_is_changed_where_the_file_has_it(path: Path) -> None:
-    path.write_text(WITH_COMMENTS)
+    path.write_text(WITH_COMMENTS, encoding="utf-8")
     write_settings({"stt": "http://other:1/v1", "voice": "ash"}, path, profile="work")
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert 'stt = "http://other:1/v1" # the big machine' in text
     assert 'voice = "marin"   # the calm one' in text
     assert loader.load({"profile": "work"}, {}, path).voice == "ash"
@@ -66,10 +66,10 @@ def test_engine_setting_of_a_new_file_gets_its_table(path: Path) -> None:
 
 
 def test_none_removes_a_setting(path: Path) -> None:
-    path.write_text(WITH_COMMENTS)
+    path.write_text(WITH_COMMENTS, encoding="utf-8")
     write_settings({"voice": None, "model": None}, path)
     assert loader.load({}, {}, path).voice is None
-    assert "# Colors" in path.read_text()
+    assert "# Colors" in path.read_text(encoding="utf-8")
 
 
 def test_hostile_value_stays_a_value(path: Path) -> None:
@@ -98,20 +98,20 @@ def test_broken_file_is_one_sentence_and_unchanged(path: Path, text: str, expect
 
 
 def test_wrong_value_is_refused_before_it_is_written(path: Path) -> None:
-    path.write_text(WITH_COMMENTS)
+    path.write_text(WITH_COMMENTS, encoding="utf-8")
     with pytest.raises(UsageError, match=r"barge_in must be one of off, low, normal, high\. No "):
         write_settings({"barge_in": "loud"}, path)
-    assert path.read_text() == WITH_COMMENTS
+    assert path.read_text(encoding="utf-8") == WITH_COMMENTS
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_read_only_file_is_one_sentence_and_unchanged(path: Path) -> None:
-    path.write_text(WITH_COMMENTS)
+    path.write_text(WITH_COMMENTS, encoding="utf-8")
     path.chmod(0o400)
     with pytest.raises(UsageError, match=r"is read-only\. No setting was saved\.") as raised:
         write_settings({"voice": "ash"}, path)
     assert "chmod u+w" in raised.value.hint
-    assert path.read_text() == WITH_COMMENTS
+    assert path.read_text(encoding="utf-8") == WITH_COMMENTS
 
 
 def test_folder_that_cannot_exist_is_one_sentence(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ for n in range(10):
 
 
 def test_two_instances_lose_nothing_of_each_other(path: Path) -> None:
-    path.write_text(WITH_COMMENTS)
+    path.write_text(WITH_COMMENTS, encoding="utf-8")
     writers = [
         subprocess.Popen([sys.executable, "-c", _WRITER, path, name], stdin=subprocess.PIPE)
         for name in ("voice", "instructions")
@@ -156,4 +156,4 @@ def test_two_instances_lose_nothing_of_each_other(path: Path) -> None:
         assert writer.returncode == 0
     loaded = loader.load({}, {}, path)
     assert (loaded.voice, loaded.instructions) == ("v9", "v9")
-    assert "# never again" in path.read_text()
+    assert "# never again" in path.read_text(encoding="utf-8")

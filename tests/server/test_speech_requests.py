@@ -6,7 +6,7 @@ import asyncio
 
 import openai
 import pytest
-from scripted import ScriptedServer, scripted_server
+from scripted import ScriptedServer, scripted_server, until
 
 from voicechat.server.speech_requests import MAX_AT_ONCE, MAX_CHARACTERS, RATE
 
@@ -49,9 +49,7 @@ async def test_requests_at_once_are_limited_and_one_without_a_token_is_refused()
     async with scripted_server() as backend:
         backend.tts.gate.clear()
         running = [asyncio.create_task(spoken(backend, "one", "deep")) for _ in range(MAX_AT_ONCE)]
-        async with asyncio.timeout(5):
-            while len(backend.tts.asked) < MAX_AT_ONCE:
-                await asyncio.sleep(0)
+        await until(lambda: len(backend.tts.asked) == MAX_AT_ONCE)
         with pytest.raises(openai.InternalServerError, match="speaks other texts"):
             await spoken(backend, "two", "deep")
         backend.tts.gate.set()
@@ -65,9 +63,6 @@ async def test_client_that_leaves_ends_its_speech() -> None:
     async with scripted_server() as backend:
         backend.tts.gate.clear()
         leaving = asyncio.create_task(spoken(backend, "one", "deep"))
-        async with asyncio.timeout(5):
-            while not backend.tts.open_speeches:
-                await asyncio.sleep(0)
-            leaving.cancel()
-            while backend.tts.open_speeches:
-                await asyncio.sleep(0)
+        await until(lambda: backend.tts.open_speeches)
+        leaving.cancel()
+        await until(lambda: not backend.tts.open_speeches)

@@ -178,7 +178,7 @@ class LiveSettings:
         self._before.setdefault(name, self._stored(name))
         notes = self._apply(name, written, value)
         shown = self.state(name).value or "not set"
-        sentence = f"{name} is {shown[:100]}."
+        sentence = f"{name} is now “{shown[:100]}”."
         if state.takes_effect is not TakesEffect.NOW:
             sentence += f" It takes effect {state.takes_effect}."
         return " ".join(notes) or sentence
