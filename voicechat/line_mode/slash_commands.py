@@ -155,7 +155,7 @@ COMMANDS: Mapping[str, Command] = {
         picker="devices",
         selects="output:",
     ),
-    "/devices": _list_command("devices", "list and choose microphones and speakers"),
+    "/devices": _list_command("devices", "list and choose devices"),
     "/levels": Command(
         "show microphone and speaker levels",
         sound_commands.levels,
@@ -231,7 +231,7 @@ COMMANDS: Mapping[str, Command] = {
         choices=command_choices.voices,
         picker="voices",
     ),
-    "/voices": _list_command("voices", "list, hear and choose the voices"),
+    "/voices": _list_command("voices", "list, hear and choose voices"),
     "/speed": Command(
         "show or change the speaking speed",
         setting_commands.speed,
@@ -249,7 +249,7 @@ COMMANDS: Mapping[str, Command] = {
         choices=command_choices.themes,
         picker="themes",
     ),
-    "/themes": _list_command("themes", "list, preview and choose the themes"),
+    "/themes": _list_command("themes", "list, preview and choose themes"),
     "/instructions": Command(
         "show or change the instructions",
         setting_commands.instructions,
@@ -264,9 +264,9 @@ COMMANDS: Mapping[str, Command] = {
         choices=command_choices.models,
         picker="models",
     ),
-    "/models": _list_command("models", "list and choose models, with prices and keys"),
+    "/models": _list_command("models", "list and choose models"),
     "/tools": Command(
-        "list tools and MCP servers, or switch one",
+        "list or switch tools and MCP servers",
         picker_commands.tools,
         "on|off|retry|revoke NAME",
         by_model=Permission.AUTO,

@@ -39,7 +39,7 @@ class TakesEffect(StrEnum):
 
 
 _WITH_CONNECTION = ("echo_cancel", "noise_suppression", "gain_control", "barge_in")
-_AT_ONCE = ("model", "voice", "instructions", "earcons")
+_AT_ONCE = ("model", "voice", "instructions")
 _OF_SOUND = ("push_to_talk", "input_device", "output_device")
 _REMEMBERED = ("theme", "input_device", "output_device")
 """Kept elsewhere unless the settings name them."""

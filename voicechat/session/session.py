@@ -138,7 +138,8 @@ class Session(SessionControls):
         )
         self._journal = Journal()
         self._runs = ToolRunner(self._tools, self._journal, self._handle, self._publish_update)
-        play_earcons(self._stream, self._play_earcon)
+        if options.earcons:
+            play_earcons(self._stream, lambda cue: self._play(sound.Cue(cue)))
         self._closing = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
@@ -399,10 +400,6 @@ class Session(SessionControls):
     def _play(self, command: sound.AudioCommand) -> None:
         if self._audio is not None:
             self._audio.send(command)
-
-    def _play_earcon(self, cue: str) -> None:
-        if self._options.earcons:
-            self._play(sound.Cue(cue))
 
     def _on_audio_event(self, event: sound.AudioEvent) -> None:
         match event:

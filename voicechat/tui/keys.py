@@ -5,8 +5,9 @@ Down, and Ctrl with a letter as one byte. Four of these bytes are other keys (Ct
 Ctrl+M is Enter, Ctrl+[ is Escape, Ctrl+H is Backspace on many terminals). Ctrl+B and Ctrl+A are
 the prefixes of tmux and screen, and Ctrl with A C D E F K U V W X Y edits text. By convention,
 Ctrl+Z suspends, Ctrl+L draws the screen again, Ctrl+P opens the palette and Ctrl+Q quits. Ctrl+J
-is a line feed, so it inserts a new line. This leaves G N O R S T; Ctrl+S stops the output of a
-terminal with flow control, which the raw mode turns off. Most actions have a function key
+is a line feed, so it inserts a new line, and Ctrl+S stops the output of some terminals. This leaves
+G N O R T, which are all in use, so the settings have no letter: where the desktop reserves F10,
+/settings and the palette open them. Most actions have a function key
 and a letter, because a desktop may reserve some function keys (F1, F10, F11) and a tmux
 configuration some letters.
 """
@@ -86,7 +87,7 @@ KEYS = (
     Key("newest", "f9,ctrl+end", "", "scroll to the newest text"),
     Key(
         "settings",
-        "f10,ctrl+s",
+        "f10",
         "",
         "open the settings, and from there models, voices, devices, themes and tools",
         is_toggle=True,

@@ -76,7 +76,7 @@ class PickerScreen(ModalScreen[None]):
         Binding("pagedown", "page(1)", priority=True),
         Binding("enter", "choose", priority=True),
         Binding("space", "more", priority=True),
-        Binding("ctrl+s", "save", "Save", priority=True),
+        Binding("f8", "save", "Save", priority=True),
         *(Binding(key, f"tab('{name}')", priority=True) for name, key in TAB_KEYS.items()),
     ]
     AUTO_FOCUS = "#picker-search"
@@ -227,7 +227,7 @@ class PickerScreen(ModalScreen[None]):
         else:
             keys += [("Enter", item.enter)] if item is not None and item.enter else []
             keys += [("Space", item.space)] if item is not None and item.space else []
-            keys += [("Ctrl+S", "saves changed settings")] if self._has_unsaved else []
+            keys += [("F8", "saves changed settings")] if self._has_unsaved else []
             keys += [("Esc", "closes")]
         parts = [
             Content.assemble((key, "bold $footer-key-foreground"), (f" {text}", QUIET))
