@@ -90,7 +90,6 @@ KEYS = (
         "f10",
         "",
         "open the settings, and from there models, voices, devices, themes and tools",
-        is_toggle=True,
     ),
     Key("redraw", "ctrl+l", "", "draw the screen again", of_app=True),
     Key("suspend", "ctrl+z", "", "suspend; fg in the shell returns", of_app=True),

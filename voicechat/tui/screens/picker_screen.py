@@ -65,6 +65,16 @@ _SIGNS = {Level.INFO: "", Level.WARNING: "▲ ", Level.ERROR: "✗ "}
 _STYLES = {Level.INFO: "", Level.WARNING: "bold $warning", Level.ERROR: "bold $error"}
 
 
+class SearchInput(Input):
+    """The search line. It leaves Space to the screen while that has an action for it."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Return True for a key that is typed."""
+        if key == "space" and self.screen.check_action("more", ()):
+            return False
+        return super().check_consume_key(key, character)
+
+
 class PickerScreen(ModalScreen[None]):
     """A modal screen with one picker at a time."""
 
@@ -98,7 +108,7 @@ class PickerScreen(ModalScreen[None]):
         """Yield the search line, the list and the details in a titled border."""
         with Vertical(id="picker"):
             yield Static("", markup=False, id="picker-tabs")
-            search = Input(id="picker-search", compact=True, select_on_focus=False)
+            search = SearchInput(id="picker-search", compact=True, select_on_focus=False)
             search.cursor_blink = False
             yield search
             with Container(id="picker-body"):
