@@ -133,6 +133,8 @@ class PickerScreen(ModalScreen[None]):
         self._end_preview()
         self._picker, self._selected, self._edited = PICKERS[name], selected, None
         self._items = None
+        if not self.query(PickList):
+            return  # `on_mount` shows it
         self.query_one("#picker").border_title = Content(self._picker.title)
         self.query_one("#picker-tabs", Static).update(self._tabs())
         self._say("")
@@ -210,7 +212,7 @@ class PickerScreen(ModalScreen[None]):
 
     def _say(self, text: str, level: Level = Level.INFO) -> None:
         message = self.query_one("#picker-message", Static)
-        message.display = bool(text)
+        message.set_class(not text, "-empty")
         message.update(
             Content.assemble((_SIGNS[level], _STYLES[level]), plain(" ".join(text.split())))
         )
@@ -220,7 +222,7 @@ class PickerScreen(ModalScreen[None]):
         item = message.item
         details = self.query_one("#picker-details", Static)
         facts = item.details() if item is not None else ()
-        details.display = bool(facts)
+        details.set_class(not facts, "-empty")
         lines = [
             Content.assemble((f"{name}: ", QUIET), plain(" ".join(text.split())))
             for name, text in facts
