@@ -152,7 +152,7 @@ async def picker_rig(
             await until(lambda: session.link is Link.ONLINE)
             if chosen.with_sound:
                 card.report(sound.Opened("Desk microphone", "Speakers"))
-            await session.wait_for_tools()
+            await until(lambda: session.tools)
             await pilot.pause()
             yield rig
 

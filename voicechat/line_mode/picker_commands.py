@@ -44,7 +44,7 @@ def tools(session: Session, argument: str) -> str | None:
         return picker.choose(session, item).text
     wanted = "retries" if verb == "retry" else "revokes your approval"
     if item.space != wanted:
-        raise UsageError(f"There is nothing to {verb}: {item.label} is {item.note}.")
+        raise UsageError(f"There is nothing to {verb} for {item.label}.")
     return picker.more(session, item).text or None
 
 

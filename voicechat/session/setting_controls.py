@@ -138,7 +138,8 @@ class SettingControls(SessionView):
         else:
             variables = self.settings.saved(changes)
             text = f"Saved {', '.join(changes)} in {clean(str(path))}."
-            hint = f"{' and '.join(variables)} override the file." if variables else ""
+            verb = "overrides" if len(variables) == 1 else "override"
+            hint = f"{' and '.join(variables)} {verb} the file." if variables else ""
             self._publish_update(effects.Notice(text, effects.Level.INFO, hint))
 
     # ----------------------------------------------------------------- samples of voices

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from corpus import ESCAPES, MARKUP
+from mcp_rig import MISBEHAVING_SERVER
 from picker_rig import DEVICES, PickerRig, picker_rig
 from textual.widgets import Input
 
 from voicechat.audio import messages as sound
 from voicechat.config import loader
+from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.effects import EndItem, Floor, Play
 from voicechat.core.settings import Permission, ToolSpec
+from voicechat.errors import UsageError
 from voicechat.session.device_names import DeviceName
 from voicechat.session.updates import Link
 from voicechat.tools.registry import Tool
@@ -275,6 +280,33 @@ async def test_an_approval_is_revoked(patch: object) -> None:
         await rig.until(lambda: rig.message == "lights asks again before it runs.")
         await rig.until(lambda: rig.rows[1].endswith("asks you"))
         assert not rig.session.toolbox.approved
+
+
+async def test_a_server_is_allowed_retried_and_switched_off(
+    patch: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    program = tmp_path / "server.py"
+    config = ServerConfig("rude", (sys.executable, str(program), str(tmp_path)))
+    async with picker_rig(patch, mcp_servers=(config,)) as rig:
+        await rig.open("tools")
+        assert rig.rows[1].startswith("›  rude")
+        assert rig.rows[1].endswith("waiting for approval, 0 tools")
+        assert "Space allows it to start" in rig.shown("picker-keys")
+        await rig.press("space")
+        assert rig.message == "rude may start."
+        await rig.until(lambda: rig.rows[1].endswith("failed, 0 tools"))
+        assert "Problem: " in rig.shown("picker-details")
+        shutil.copyfile(MISBEHAVING_SERVER, program)
+        await rig.until(lambda: "Space retries" in rig.shown("picker-keys"))
+        await rig.press("space")
+        await rig.until(lambda: "ready" in rig.rows[1])
+        assert "rude__greet" in {spec.name for spec in rig.session.tools}
+        await rig.press("enter")
+        await rig.until(lambda: rig.rows[1].endswith("off until you quit"))
+        assert not [spec for spec in rig.session.tools if spec.name.startswith("rude__")]
+        with pytest.raises(UsageError, match="is ready"):
+            rig.session.toolbox.retry_server("rude")
 
 
 # -------------------------------------------------------------------- settings
