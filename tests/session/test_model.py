@@ -168,7 +168,9 @@ def test_an_unknown_voice_of_the_embedded_server_is_an_error() -> None:
 
 async def test_an_unknown_voice_of_a_command_leaves_the_voice() -> None:
     session = Session(Options(model="local", voice="heart", with_sound=False))
-    with pytest.raises(UsageError, match=r"no voice 'bogus'. Choose one of: heart"):
+    with pytest.raises(
+        UsageError, match=r"no voice 'bogus'. The voice is still heart. Choose one of: heart"
+    ):
         run_command(session, "/voice bogus")
     assert session.voice == "heart"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 from following import Publisher
 
@@ -30,6 +31,7 @@ from voicechat.session.updates import (
     Link,
     LinkChanged,
     ModeChanged,
+    PickerRequested,
     SoundChanged,
     ThemeRequested,
 )
@@ -64,6 +66,11 @@ class ScriptedSession(Publisher):
         self.waiting_servers: tuple[str, ...] = ()
         self.questions: tuple[Question, ...] = ()
         self.themes: tuple[str, ...] = ()
+        self.theme = ""
+        self.can_sample = False
+        self.loudness = LevelsChanged(-100.0, -100.0)
+        self.settings = SimpleNamespace(unsaved={})
+        self.volume = 100
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
         self.offline_error: VoicechatError | None = None
@@ -85,6 +92,9 @@ class ScriptedSession(Publisher):
 
     def request_theme(self, name: str) -> None:
         self.tell(ThemeRequested(name))
+
+    def request_picker(self, name: str, selected: str = "") -> None:
+        self.tell(PickerRequested(name, selected))
 
     def request_copy(self, text: str) -> None:
         self.tell(CopyRequested(text))

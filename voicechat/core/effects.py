@@ -194,6 +194,13 @@ class StartNewSession:
     """Open a new connection without resumption; the conversation is seeded there."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsRefused:
+    """The provider refused these parts of the settings; the session continues without them."""
+
+    parts: tuple[str, ...]
+
+
 Effect = (
     Send
     | Play
@@ -216,4 +223,5 @@ Effect = (
     | Notice
     | Recycle
     | StartNewSession
+    | SettingsRefused
 )

@@ -216,7 +216,7 @@ class Chat(LineClient):
             case SoundChanged(_, _, problem, hint) if problem:
                 return f"{problem} {with_commands(hint)}"
             case Report(title, text):
-                return f"{title}: {text}"
+                return f"{title}:\n{text}" if "\n" in text else f"{title}: {text}"
             case HelpRequested():
                 return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
             case Cleared():

@@ -13,9 +13,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
-from voicechat.core import effects, events, inputs
+from voicechat.core import effects, inputs
 from voicechat.core.items import Role, Transcript, Usage
-from voicechat.core.settings import Capabilities, Permission, ToolSpec
+from voicechat.core.settings import Capabilities, Permission, SessionSettings, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.providers.codec import deferred, unsupported
@@ -23,6 +23,7 @@ from voicechat.session.costs import CostTally
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
+from voicechat.session.setting_controls import SettingControls
 from voicechat.session.updates import (
     Cleared,
     CopyRequested,
@@ -33,11 +34,9 @@ from voicechat.session.updates import (
     ThemeRequested,
     Update,
 )
-from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.providers.codec import Codec
-    from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
 SUMMARY = (
@@ -50,38 +49,30 @@ KEY_TYPED = "Your message seems to contain a key. The model gets it; a recording
 KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
-class SessionControls(SessionView):
+_SESSION_FIELDS = frozenset(SessionSettings.__dataclass_fields__) - {"voice", "instructions"}
+"""Fields that the settings file overrides for the session."""
+
+
+class SessionControls(SettingControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
 
-    _chosen: ChosenModel
-    _tools: Toolbox
-
     def __init__(self, chosen: ChosenModel) -> None:
+        super().__init__()
         self._chosen = chosen
         self.model = chosen.name
         self.voice = chosen.options.voice or ""
-        self._tasks: asyncio.TaskGroup | None = None
+        self._tasks = None
         """Tasks that read images and make summaries; None while the session does not run."""
         self._costs = CostTally(chosen.options.prices)
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
         self._summaries = 0
+        self._voice_before = chosen.options.voice
+        """The voice before the last change; it returns if the provider refuses the new one."""
         self._wants_hands_free = not chosen.options.push_to_talk
 
     # ----------------------------------------------------------------- what the session provides
-
-    @abstractmethod
-    def _handle(self, event: events.Event | inputs.Input) -> None:
-        """Pass an event or an input to the conversation."""
-
-    @abstractmethod
-    def _publish_update(self, update: Update) -> None:
-        """Publish an update."""
-
-    @abstractmethod
-    def _play(self, command: sound.AudioCommand) -> None:
-        """Send a command to the audio process, if there is one."""
 
     @abstractmethod
     def _codec(self) -> Codec | None:
@@ -102,8 +93,8 @@ class SessionControls(SessionView):
 
     @property
     def pending(self) -> bool:
-        """True while an image is read or a summary is made."""
-        return bool(self._images.reading or self._summaries)
+        """True while an image is read, a summary is made or a list is collected."""
+        return bool(self._images.reading or self._summaries or self._jobs)
 
     @property
     def shown_cost(self) -> str:
@@ -338,6 +329,7 @@ class SessionControls(SessionView):
 
     def request_theme(self, name: str) -> None:
         """Publish a request for a theme of the screen, one of `themes`."""
+        self.settings.note("theme")
         self._publish_update(ThemeRequested(name))
 
     def request_copy(self, text: str) -> None:
@@ -347,16 +339,21 @@ class SessionControls(SessionView):
     # ----------------------------------------------------------------- settings and model
 
     def change(self, **changes: object) -> list[str]:
-        """Change `voice`, `instructions` or `speed` from now on.
+        """Change `voice`, `instructions` or other fields of `SessionSettings` from now on.
 
         Returns a sentence for each setting that this model does not support or that takes effect
         with the next connection only.
         """
         chosen, codec = self._chosen, self._codec()
         before = chosen.settings
+        self._voice_before = before.voice if "voice" in changes else self._voice_before
         overrides = dict(chosen.options.session_settings)
-        if "speed" in changes:
-            overrides["speed"] = changes.pop("speed")
+        for name in changes:
+            self.settings.note(name)
+        for name in _SESSION_FIELDS.intersection(changes):
+            overrides[name] = changes.pop(name)
+            if overrides[name] is None:
+                del overrides[name]  # a removed setting has its default
         chosen.options = replace(chosen.options, session_settings=overrides, **changes)  # type: ignore[arg-type]
         settings, notes = chosen.settings, []
         if codec is not None:
@@ -366,6 +363,26 @@ class SessionControls(SessionView):
         self._handle(inputs.Configure(settings))
         self._publish_model()
         return notes
+
+    def _settle(self, effect: effects.Effect) -> None:
+        """Take an answer of the provider to a request of the controls."""
+        match effect:
+            case effects.OutOfBandAnswered() | effects.ItemFetched():
+                self._requests.settle(effect)
+            case effects.SettingsRefused(parts):
+                # The effects that follow belong to the settings without these parts.
+                asyncio.get_running_loop().call_soon(self._settings_refused, parts)
+
+    def _settings_refused(self, parts: tuple[str, ...]) -> None:
+        """Return to the previous voice if the provider refused the chosen one."""
+        chosen, refused = self._chosen, self.voice
+        if "voice" not in parts or chosen.options.voice == self._voice_before:
+            return
+        chosen.options = replace(chosen.options, voice=self._voice_before)
+        self._handle(inputs.Configure(chosen.settings))
+        self._publish_model()
+        text = f"There is no voice {refused}. The voice is still {self.voice or 'the default'}."
+        self._publish_update(effects.Notice(text, effects.Level.WARNING))
 
     def change_model(self, name: str) -> None:
         """Continue with another model, PROVIDER/MODEL, seeded with the transcript.
@@ -377,6 +394,7 @@ class SessionControls(SessionView):
             raise UsageError(
                 "A recording cannot change its model.", "Start another recording with --model."
             )
+        self.settings.note("model")
         self._chosen.change(name)
         self._model_changed(is_new_peer=True)
 
@@ -385,7 +403,7 @@ class SessionControls(SessionView):
         failed = self._chosen.name
         if not self._chosen.restore_previous():
             return False
-        text = f"Could not use {failed}; continuing with {self._chosen.name}. {error.message}"
+        text = f"Could not use {failed}. The model is still {self._chosen.name}. {error.message}"
         self._publish_update(effects.Notice(text, effects.Level.ERROR, error.hint))
         self._model_changed(is_new_peer=False)
         return True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.catalog import ModelChoice
     from voicechat.providers.codec import Codec
+    from voicechat.providers.voice_samples import SampleRequest
     from voicechat.session.local_server import LocalServer
     from voicechat.session.served_voices import ServedVoices
 
@@ -117,6 +118,15 @@ class ChosenModel:
         listed = self._listed.get(self.choice.provider)
         is_complete = not self._voice_lists if listed is None else listed.complete
         return not is_complete
+
+    @property
+    def sample(self) -> SampleRequest | None:
+        """How the provider speaks a sample of a voice; None if it cannot."""
+        from voicechat.providers.catalog import provider_named
+
+        provider = provider_named(self.choice.provider)
+        may_ask = provider is not None and not TokenAuth.is_enabled(self.options)
+        return provider.sample if provider is not None and may_ask else None
 
     @property
     def _voice_lists(self) -> tuple[str, ...]:

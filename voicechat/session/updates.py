@@ -82,6 +82,14 @@ class HelpRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class PickerRequested:
+    """A command asks for a list to choose from, by its name, with the item of a key selected."""
+
+    name: str
+    selected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ThemeRequested:
     """A command asks for another theme of the screen, by its name in `SessionView.themes`."""
 
@@ -112,6 +120,7 @@ Update = (
     | Cleared
     | Report
     | HelpRequested
+    | PickerRequested
     | ThemeRequested
     | CopyRequested
 )

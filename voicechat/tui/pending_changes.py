@@ -19,6 +19,7 @@ from voicechat.session.updates import (
     HelpRequested,
     LevelsChanged,
     LinkChanged,
+    PickerRequested,
     Report,
     SoundChanged,
     ThemeRequested,
@@ -56,6 +57,8 @@ class PendingChanges:
         self.reports: deque[Report] = deque(maxlen=MAX_NOTICES)
         self.sound: SoundChanged | None = None
         self.help_requested = False
+        self.picker: PickerRequested | None = None
+        """The list that was requested last."""
         self.theme = ""
         """Name of the requested theme; empty without a request."""
         self.copied = ""
@@ -110,6 +113,9 @@ class PendingChanges:
     def _theme(self, update: ThemeRequested) -> None:
         self.theme = update.name
 
+    def _picker(self, update: PickerRequested) -> None:
+        self.picker = update
+
     def _copy(self, update: CopyRequested) -> None:
         self.copied = update.text
 
@@ -123,6 +129,7 @@ class PendingChanges:
         Notice: _notice,
         Report: _report,
         HelpRequested: _help,
+        PickerRequested: _picker,
         ThemeRequested: _theme,
         CopyRequested: _copy,
     }

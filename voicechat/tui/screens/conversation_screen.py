@@ -27,6 +27,7 @@ from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.help_screen import HelpScreen
+from voicechat.tui.screens.picker_screen import PickerScreen
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
 from voicechat.tui.usage_hints import greeting, placeholder, why_no_sound_key
@@ -136,6 +137,7 @@ class ConversationScreen(Screen[None]):
             notices, sound = tuple(changes.notices), changes.sound
             reports = tuple(changes.reports)
             help_requested, theme = changes.help_requested, changes.theme
+            picker = changes.picker
             copied = changes.copied
             changes.reset()
             with self.app.batch_update():
@@ -154,6 +156,8 @@ class ConversationScreen(Screen[None]):
                     self.action_help()
                 await self._show_card()
                 self.refresh_state()
+        if picker is not None:
+            self.open_picker(picker.name, picker.selected)
         if theme:
             self.post_message(ThemeChosen(theme))
         if copied:
@@ -329,7 +333,7 @@ class ConversationScreen(Screen[None]):
     def start_command(self, line: str) -> None:
         """Run a slash command, or put it into the composer if it takes an argument."""
         command = find_command(line)
-        if command is None or not command.argument:
+        if command is None or command.picker or not command.argument:
             self._run_command(line)
             return
         composer = self.query_one(Composer)
@@ -467,6 +471,18 @@ class ConversationScreen(Screen[None]):
         if not await open_link(url):
             self.app.copy_to_clipboard(url)
             self.show_reply("No browser can be opened here. The link is copied.")
+
+    def action_settings(self) -> None:
+        """Open the settings."""
+        self._end_reply()
+        self.open_picker("settings")
+
+    def open_picker(self, name: str, selected: str = "") -> None:
+        """Open a list to choose from, in place of the one that is open."""
+        if isinstance(self.app.screen, PickerScreen):
+            self.app.screen.show_picker(name, selected)
+        else:
+            self.app.push_screen(PickerScreen(self._session, name, selected))
 
     def action_help(self) -> None:
         """Show the help screen."""
