@@ -101,6 +101,14 @@ def test_with_a_chat_server_it_answers(first_start, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_whoever_chose_a_model_sees_no_offer(first_start) -> None:
+    terminal = first_start("--text", "--plain", VOICECHAT_MODEL="local")
+    terminal.see("Ready. Type a message")
+    assert OFFER not in terminal.text
+    terminal.type("/quit\n")
+    assert terminal.code() == 0
+
+
 @pytest.mark.parametrize("words", [["--text"], ["setup"]], ids=["talk", "setup"])
 def test_a_pipe_never_sees_the_offer(tmp_path: Path, words: list[str]) -> None:
     """Without setup, a chat server answers, and that is said."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from voicechat.cli import _dialog
@@ -14,13 +13,14 @@ from voicechat.system.private_files import write_private
 
 _MARK = "setup-offered"
 
-_CHOICES = {"model", "base_url", "profile", "token", "token_url", "token_command", "chat_url"}
-"""Flags of a user who has chosen a model."""
+_CHOICES = ("model", "base_url", "profile", "token", "token_url", "token_command", "chat_url")
+"""Settings of a user who has chosen a model."""
 
 
-def is_due(flags: Mapping[str, object]) -> bool:
-    """Return True on the first start on a terminal, if no model was chosen by flag or setting."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or _CHOICES & {*flags}:
+def is_due(options: Options) -> bool:
+    """Return True on the first start on a terminal, if no model was chosen in any way."""
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not on_terminal or any(getattr(options, name) for name in _CHOICES):
         return False
     return not _mark().exists() and not loader.settings_path().exists()
 

@@ -109,7 +109,7 @@ def _loaded(flags: dict[str, object]) -> Options:
     from voicechat.cli import _first_start
 
     options = load_options(flags)
-    if _first_start.is_due(flags) and _first_start.offer(options):
+    if _first_start.is_due(options) and _first_start.offer(options):
         return load_options(flags)
     return options
 

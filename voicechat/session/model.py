@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.core.text import clean
-from voicechat.errors import ServerError, UsageError
+from voicechat.errors import KeyMissing, ServerError, UsageError
 from voicechat.providers.codec import unsupported
 from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import TokenAuth
@@ -169,13 +169,28 @@ class ChosenModel:
         # The user's address belongs to the provider it was given for.
         options = self.options
         if not same:
-            return catalog.resolve(name, environ=options.environ)
+            try:
+                return catalog.resolve(name, environ=options.environ)
+            except KeyMissing as error:
+                raise self._locked(name) or error from None
         return catalog.resolve(
             name,
             base_url=options.base_url,
             environ=options.environ,
             wire=options.wire,
             short_lived=TokenAuth.is_enabled(options),
+        )
+
+    def _locked(self, name: str) -> KeyMissing | None:
+        """Return the error for a key in the keyring, which is read at the start only."""
+        from voicechat.providers.catalog import provider_named
+
+        provider = provider_named(name.partition("/")[0])
+        if provider is None or not {*provider.key_variables} & {*self.options.keyring_keys}:
+            return None
+        return KeyMissing(
+            f"The key of {provider.name} is in the keyring, which was not read.",
+            f"Start voicechat again with --model {provider.name}.",
         )
 
     def _select(self, choice: ModelChoice) -> None:
