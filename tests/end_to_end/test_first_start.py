@@ -40,7 +40,7 @@ def settings(folder: Path) -> dict[str, object]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def test_with_nothing_enter_starts_and_the_offer_comes_once(first_start, tmp_path: Path) -> None:
+def test_with_nothing_enter_starts(first_start, tmp_path: Path) -> None:
     terminal = first_start("--text")
     terminal.see(f"{OFFER}.*Enter start now. The embedded voice answers; it needs no key.")
     terminal.type("\n")
@@ -48,11 +48,7 @@ def test_with_nothing_enter_starts_and_the_offer_comes_once(first_start, tmp_pat
     terminal.type("\x11")
     assert terminal.code() == 0
     assert not (tmp_path / "CONFIG" / "voicechat" / "config.toml").exists()
-    again = first_start("--text", "--plain")
-    again.see("Ready. Type a message")
-    assert OFFER not in again.text
-    again.type("/quit\n")
-    assert again.code() == 0
+    assert (tmp_path / "fresh" / "voicechat" / "setup-offered").exists()
 
 
 def test_with_a_key_it_is_found_and_not_written(first_start, tmp_path: Path) -> None:
@@ -99,14 +95,6 @@ def test_with_a_chat_server_it_answers(first_start, tmp_path: Path) -> None:
     assert settings(tmp_path) == {
         "model": "local/built-in", "chat_url": f"http://{host}/v1", "chat_model": "big:70b",
     }  # fmt: skip
-
-
-def test_whoever_chose_a_model_sees_no_offer(first_start) -> None:
-    terminal = first_start("--text", "--plain", VOICECHAT_MODEL="local")
-    terminal.see("Ready. Type a message")
-    assert OFFER not in terminal.text
-    terminal.type("/quit\n")
-    assert terminal.code() == 0
 
 
 @pytest.mark.parametrize("words", [["--text"], ["setup"]], ids=["talk", "setup"])
