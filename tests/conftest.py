@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from machine_stalls import StallWatch
 from needs import SOUND, need
+from on_terminal import not_first_start
 from virtual_audio import VirtualCard
 from wire_examples import NO_RECORDINGS
 
@@ -61,6 +62,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
             patch.setenv(f"XDG_{kind}_HOME", str(home / kind.lower()))
+        not_first_start(home / "state")
+        patch.setenv("VOICECHAT_LOCAL_CHAT", "no")  # a chat server of the developer stays out
         for name in [name for name in os.environ if name.endswith("_API_KEY")]:
             patch.delenv(name)
         yield

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from voicechat.session.client_events import TurnEndedEvent as TurnEnded
     from voicechat.session.client_options import Devices
     from voicechat.session.client_pictures import read_picture
+    from voicechat.session.keyring_access import read_keyring
     from voicechat.session.model_list import ListedModel, list_models
     from voicechat.session.sound_card import CardLine
     from voicechat.session.sound_card import SoundCardProtocol as SoundCard
@@ -75,6 +76,7 @@ __all__ = [
     "VoicechatError",
     "connect",
     "list_models",
+    "read_keyring",
     "read_picture",
     "tool",
 ]
@@ -101,6 +103,7 @@ _HOMES = {
     "Usage": "voicechat.core.items:Usage",
     "connect": "voicechat.session.client:connect",
     "list_models": "voicechat.session.model_list:list_models",
+    "read_keyring": "voicechat.session.keyring_access:read_keyring",
     "read_picture": "voicechat.session.client_pictures:read_picture",
     "tool": "voicechat.tools.functions:tool",
 }

@@ -139,7 +139,10 @@ def test_errors_do_not_show_a_key() -> None:
 def test_missing_key_names_the_parameter() -> None:
     with pytest.raises(voicechat.KeyMissing) as caught:
         voicechat.connect("openai", settings=False)
-    hint = 'Pass api_key, set OPENAI_API_KEY, or use model="local", which needs none.'
+    hint = (
+        "Pass api_key, set OPENAI_API_KEY, type voicechat login openai,"
+        ' or use model="local", which needs none.'
+    )
     assert caught.value.hint == hint
     assert str(caught.value).endswith(hint)
 

@@ -297,9 +297,35 @@ async def test_an_empty_passage_gives_no_line(three_sounds):
 # ------------------------------------------------------------------------------ the command
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_once_ends_after_the_first_words(three_sounds, as_json):
+    """A sound without words does not end it."""
+
+    async def complete_second(provider: Provider) -> None:
+        number = len(provider.utterances_ms)
+        await provider.complete(number, "" if number == 1 else f"passage {number}")
+
+    request = TranscribeRequest(three_sounds, once=True, as_json=as_json)
+    async with scripted_provider(complete_second) as (_, port):
+        (line,) = await transcribed(port, request)
+    assert (json.loads(line)["text"] if as_json else line) == "passage 2"
+
+
+async def test_once_gives_up_without_speech(monkeypatch, capsys):
+    monkeypatch.setattr(transcription_run, "SPEECH_S", 0.05)
+    monkeypatch.setattr(transcription_run, "_source", lambda *_: SilentSource())
+    request, out = TranscribeRequest(once=True), io.StringIO()
+    async with scripted_provider(complete_each) as (_, port), asyncio.timeout(10):
+        printer = PassagePrinter(out, request)
+        assert await transcription_run._run(options(port), request, printer) == 1
+    assert out.getvalue() == ""
+    assert "No speech was heard within 0.05 s." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--once", "x.wav"), "Use either --once or a file, not both."),
         ((), "There is nothing to transcribe. Name a WAV file, or use --live."),
         (("--live", "x.wav"), "not both"),
         (("--live", "--model", "xai"), "xai has no transcription sessions."),

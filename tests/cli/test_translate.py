@@ -112,5 +112,5 @@ def test_a_missing_key_is_not_answered_with_a_model_that_does_not_translate(
 ) -> None:
     assert main(["translate", "--to", "fr"]) == KeyMissing.exit_code
     said = capsys.readouterr().err
-    assert "needs a key. Set OPENAI_API_KEY." in said
+    assert "needs a key. Set OPENAI_API_KEY, or type voicechat login openai." in said
     assert "--model local" not in said

@@ -28,10 +28,10 @@ def test_a_slash_offers_the_commands_that_make_sense() -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("/mo", ["/model "]),
-        ("/MO", ["/model "]),
+        ("/mo", ["/model ", "/models"]),
+        ("/MO", ["/model ", "/models"]),
         ("/mute", []),
-        ("/model", ["/model "]),
+        ("/model", ["/model ", "/models"]),
         ("/xyz", []),
         ("/xyz a", []),
         ("hello", []),

@@ -18,6 +18,7 @@ from voicechat.config.options import Options
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.core.settings import Permission
 from voicechat.errors import Secret, UsageError
+from voicechat.line_mode.setting_commands import tools
 from voicechat.line_mode.slash_commands import (
     COMMANDS,
     Command,
@@ -31,7 +32,7 @@ from voicechat.line_mode.slash_commands import (
 from voicechat.line_mode.sound_commands import with_commands
 from voicechat.server.engine_protocols import Say
 from voicechat.session.session import Session
-from voicechat.session.updates import LevelsChanged, Link, ThemeRequested
+from voicechat.session.updates import LevelsChanged, Link, PickerRequested, ThemeRequested
 from voicechat.tools.builtin import control
 from voicechat.tools.tool_context import ToolContext
 
@@ -100,8 +101,13 @@ def test_a_theme_needs_a_screen(session: Session) -> None:
     session.themes = ("dark", "light", "other", "nord")
     updates: list[object] = []
     follow(session, updates.append)
-    assert run_command(session, "/theme") == "The themes are dark, light, other, nord."
-    with pytest.raises(UsageError, match="Did you mean nord"):
+    the_themes = "The themes are dark, light, other, nord."
+    assert run_command(session, "/theme", by_user=False) == the_themes
+    assert run_command(session, "/theme") is None
+    assert updates == [PickerRequested("themes")]
+    updates.clear()
+    session.theme = "dark"
+    with pytest.raises(UsageError, match=r"The theme is still dark\. Did you mean nord"):
         run_command(session, "/theme nort")
     assert run_command(session, "/theme Nord") == "The theme is changed."
     assert updates == [ThemeRequested("nord")]
@@ -180,7 +186,7 @@ async def test_a_device_that_is_not_there_leaves_the_old_one() -> None:
 
 async def test_the_tools_are_listed_by_permission() -> None:
     async with scripted_server() as backend, running_session(backend) as driver:
-        lines = str(run_command(driver.session, "/tools")).splitlines()
+        lines = tools(driver.session, "").splitlines()
     assert lines[0].startswith("Tools that run at once: current time, set timer, ")
     assert lines[1].startswith("Tools that need your approval: fetch page, ")
     assert "read file" not in lines[0] + lines[1], "it is off without folders"
@@ -302,7 +308,8 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
     assert unreachable == {
         "interrupt", "image", "allow", "always", "deny", "answer", "decline", "let", "copy",
-        "forget", "say", "continue", "console", "event",
+        "forget", "say", "continue", "console", "event", "history",
+        "models", "voices", "devices", "themes", "settings",
     }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ async def exchange(backend: ScriptedServer, request: str | bytes) -> tuple[int, 
 
 REQUESTS = {
     "POST to the socket": (post("/v1/realtime", "{}", BEARER), 405),
-    "POST elsewhere": (post("/v1/audio/speech", "{}"), 404),
+    "POST elsewhere": (post("/v1/audio/translations", "{}"), 404),
     "PUT": ("PUT /v1/models HTTP/1.1\r\nHost: HOST\r\n\r\n", 405),
     "GET for a token": (f"GET {SECRETS} HTTP/1.1\r\nHost: HOST\r\n{BEARER}\r\n", 405),
     "an old version": ("GET /healthz HTTP/1.0\r\nHost: HOST\r\n\r\n", 200),

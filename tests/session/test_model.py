@@ -14,7 +14,7 @@ from two_providers import answered, heard, two_providers
 
 from voicechat.config.loader import Options
 from voicechat.core.items import Role, entry_id
-from voicechat.errors import Secret, ServerError, UsageError
+from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.line_mode.slash_commands import run_command
 from voicechat.session import reconnect
 from voicechat.session.model import ChosenModel
@@ -168,7 +168,9 @@ def test_an_unknown_voice_of_the_embedded_server_is_an_error() -> None:
 
 async def test_an_unknown_voice_of_a_command_leaves_the_voice() -> None:
     session = Session(Options(model="local", voice="heart", with_sound=False))
-    with pytest.raises(UsageError, match=r"no voice 'bogus'. Choose one of: heart"):
+    with pytest.raises(
+        UsageError, match=r"no voice 'bogus'. The voice is still heart. Choose one of: heart"
+    ):
         run_command(session, "/voice bogus")
     assert session.voice == "heart"
 
@@ -217,3 +219,12 @@ async def test_long_ids_of_one_provider_reach_the_next_one_in_short() -> None:
         assert [kind for kind, _ in after.history] == ["user", "call", "assistant", "user"]
         assert len(after.results) == 1
         assert before.wrong == after.wrong == []
+
+
+def test_a_key_in_the_keyring_that_was_not_read_is_named() -> None:
+    model = ChosenModel(Options(model="local", keyring_keys=("XAI_API_KEY",)), tuple, print)
+    with pytest.raises(KeyMissing, match=r"The key of xai is in the keyring.* with --model xai\."):
+        model.change("xai")
+    with pytest.raises(KeyMissing, match=r"openai/gpt-realtime-2\.1 needs a key"):
+        model.change("openai")
+    assert model.name == "local/built-in"

@@ -182,7 +182,16 @@ def private_environment(folder: Path) -> dict[str, str]:
         and not name.endswith("_KEY")
     }
     places = {f"XDG_{name}_HOME": str(folder / name) for name in ("CONFIG", "STATE", "DATA")}
-    return kept | places | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    not_first_start(folder / "STATE")
+    chat = {"VOICECHAT_LOCAL_CHAT": "no"}
+    return kept | places | chat | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+
+
+def not_first_start(state: Path) -> None:
+    """Let programs with this state folder start without the offer to set voicechat up."""
+    mark = state / "voicechat" / "setup-offered"
+    mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark.touch()
 
 
 def ended(processes: list[psutil.Process], seconds: float = 5.0) -> list[psutil.Process]:

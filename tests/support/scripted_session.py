@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 from following import Publisher
 
@@ -33,6 +34,7 @@ from voicechat.session.updates import (
     Link,
     LinkChanged,
     ModeChanged,
+    PickerRequested,
     Report,
     SoundChanged,
     ThemeRequested,
@@ -72,6 +74,11 @@ class ScriptedSession(Publisher):
         self.questions: tuple[Question, ...] = ()
         self.themes: tuple[str, ...] = ()
         self.conversation_id = ""
+        self.theme = ""
+        self.can_sample = False
+        self.loudness = LevelsChanged(-100.0, -100.0)
+        self.settings = SimpleNamespace(unsaved={})
+        self.volume = 100
         self.asked: list[tuple[object, ...]] = []
         self.failure: BaseException | None = None
         self.offline_error: VoicechatError | None = None
@@ -93,6 +100,9 @@ class ScriptedSession(Publisher):
 
     def request_theme(self, name: str) -> None:
         self.tell(ThemeRequested(name))
+
+    def request_picker(self, name: str, selected: str = "") -> None:
+        self.tell(PickerRequested(name, selected))
 
     def request_copy(self, text: str) -> None:
         self.tell(CopyRequested(text))

@@ -43,6 +43,9 @@ RATE = 24_000
 LAST_WORDS_S = 8.0
 """Seconds for the last words after Ctrl-C."""
 
+SPEECH_S = 30.0
+"""Seconds in which speech has to begin when one utterance is wanted."""
+
 SHUTDOWN_S = 1.5
 """Seconds for the last words after SIGTERM or SIGHUP."""
 
@@ -58,6 +61,8 @@ class TranscribeRequest:
     logprobs: bool = False
     raw: bool = False
     """The source is PCM16 mono at `RATE` without a header."""
+    once: bool = False
+    """End after the first passage with words."""
 
 
 def transcribe(options: Options, request: TranscribeRequest, out: TextIO | None = None) -> int:
@@ -104,11 +109,23 @@ async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
         deadline = LAST_WORDS_S if number == signal.SIGINT else SHUTDOWN_S
         asyncio.get_running_loop().call_later(deadline, transcribing.cancel)
 
+    def give_up() -> None:
+        if writer.is_hearing:
+            asyncio.get_running_loop().call_later(SPEECH_S, give_up)
+        else:
+            printer.print_message(f"No speech was heard within {SPEECH_S:g} s.")
+            transcribing.cancel()
+
+    printer.on_finished = transcribing.cancel
+    if printer.request.once:
+        asyncio.get_running_loop().call_later(SPEECH_S, give_up)
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     exit_deadline.on_signals(names, on_signal, LAST_WORDS_S + exit_deadline.END_S)
     try:
         await transcribing
     except asyncio.CancelledError:
+        if printer.request.once and not signals:
+            return 0 if printer.is_finished else 1
         if not signals:
             raise
         printer.print_message("The last words were not transcribed in time.")
@@ -153,7 +170,8 @@ def _source(
             barge_in="off",
         ),
         printer.print_message,
-        f"Listening with {model}. Press Ctrl-C to stop.",
+        f"Listening with {model}. "
+        + ("A pause ends it." if request.once else "Press Ctrl-C to stop."),
         lambda: remember(options, ("input",)),
     )
 
@@ -194,20 +212,29 @@ class PassagePrinter:
 
     def __init__(self, out: TextIO, request: TranscribeRequest) -> None:
         self._out = out
-        self._request = request
+        self.request = request
+        self.is_finished = False
+        """True once the wanted passage was printed; others are ignored then."""
+        self.on_finished: Callable[[], object] = lambda: None
         self._draft = ""
         self._shows_draft = sys.stderr.isatty() and not is_dumb()
 
     def write(self, passage: Passage) -> None:
         """Print a final passage."""
+        if self.is_finished:
+            return
         draft = self._draft
         self.show("")
-        line = self._json(passage) if self._request.as_json else " ".join(passage.spoken.split())
-        if passage.error and not self._request.as_json:
+        line = self._json(passage) if self.request.as_json else " ".join(passage.spoken.split())
+        if passage.error and not self.request.as_json:
             self.print_message(f"A passage could not be transcribed: {passage.error}")
         if line:
             self._out.write(f"{line}\n")
             self._out.flush()
+        if line and self.request.once and passage.spoken.strip():
+            self.is_finished = True
+            self.on_finished()
+            return
         self.show(draft)
 
     def _json(self, passage: Passage) -> str:
@@ -227,7 +254,7 @@ class PassagePrinter:
                 {"speaker": s.speaker, "text": s.text, "start": s.start_s, "end": s.end_s}
                 for s in passage.segments
             ]
-        if self._request.logprobs:
+        if self.request.logprobs:
             fields["logprobs"] = [
                 {"token": token.text, "logprob": token.logprob} for token in passage.tokens
             ]

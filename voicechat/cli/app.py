@@ -24,6 +24,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from voicechat import cli
+from voicechat.cli._completion_candidates import COMPLETE, answer
 from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
 from voicechat.core.text import clean
@@ -106,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:
         process_secrecy.protect()
+    if arguments is None and (shell := os.environ.get(COMPLETE)):
+        return answer(get_command(_app()), shell, sys.argv[1:])
     with standard_streams.guarded(), home_folder.ensured():
         return _exit_code(
             lambda: _app()(args=arguments, prog_name="voicechat", standalone_mode=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import typer
 
-from voicechat.config.options import SETTINGS
+from voicechat.cli import _completion_values
+from voicechat.config.options import SETTINGS, Options
 from voicechat.core.text import clean
 
 Text = str | None
@@ -15,6 +17,11 @@ Text = str | None
 
 CONSOLE: Any = typer.Option("--console", help="Show the frames of the connection.")
 JSON: Any = typer.Option("--json", help="Print JSON.")
+
+
+SHOW_CODE: Any = typer.Option(
+    "--show-code", help="Print the Python program that does the same, and exit."
+)
 
 
 class CommandEntry(NamedTuple):
@@ -33,9 +40,46 @@ def flag(name: str) -> Any:
     """The option that sets this setting."""
     setting = SETTINGS[name]
     text = setting.flag_help or setting.help
-    return typer.Option(setting.flag, metavar=setting.metavar or None, help=text)
+    return typer.Option(
+        setting.flag,
+        metavar=setting.metavar or None,
+        help=text,
+        autocompletion=_completion_values.OF_SETTINGS.get(name),
+    )
 
 
 def say(sentence: str) -> None:
     """Write a message for the user to standard error, without control characters."""
     typer.echo(f"voicechat: {clean(sentence)}", err=True)
+
+
+def load_options(flags: Mapping[str, object] = MappingProxyType({})) -> Options:
+    """Load the options of a command that connects, with the keys that the keyring keeps.
+
+    The keyring may ask for the user's password, so it is not read for the embedded voice. Call it
+    before the loop runs. Raises `UsageError` for wrong settings.
+    """
+    from voicechat.config import key_store, loader
+
+    options = loader.load(flags)
+    if not options.keyring_keys or _is_embedded(options.model):
+        return options
+    for sentence in key_store.read_keyring(options.keyring_keys):
+        say(sentence)
+    return loader.load(flags)
+
+
+def print_program(flags: Mapping[str, object], question: str | None = None) -> int:
+    """Print the program equal to a command with these typed settings. Raises as `loader.load`."""
+    from voicechat.cli import _program_code
+    from voicechat.config import loader
+
+    typer.echo(_program_code.program(flags, loader.load(flags), question), nl=False)
+    return 0
+
+
+def _is_embedded(model: str | None) -> bool:
+    from voicechat.providers.catalog import provider_named
+
+    provider = provider_named((model or "").partition("/")[0])
+    return provider is not None and provider.is_embedded

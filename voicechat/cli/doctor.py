@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from voicechat.cli.command import JSON, CommandEntry, say
+from voicechat.cli.command import JSON, CommandEntry, load_options, say
+from voicechat.errors import VoicechatError
 
 
 def doctor(
@@ -29,6 +31,8 @@ def doctor(
 
     from voicechat.doctor import checkup, findings
 
+    with suppress(VoicechatError):
+        load_options()  # the checkup runs on a loop, where the keyring is not read
     if sys.stderr.isatty():
         say("Listening for a second…" if quick else "Listening for a second, then playing a chirp…")
     found = asyncio.run(checkup.check_up(quick=quick, connect=connect))

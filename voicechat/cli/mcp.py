@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import JSON, CommandEntry, say
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, UsageError
@@ -32,7 +33,9 @@ app = typer.Typer(
 
 COMMAND = CommandEntry(50, "mcp", "List, add, remove and test MCP servers.", app)
 
-_NAME = typer.Argument(metavar="NAME", help="Name of the server.")
+_NAME = typer.Argument(
+    metavar="NAME", help="Name of the server.", autocompletion=values.mcp_servers
+)
 
 _PRIVATE = re.compile(r"KEY|TOKEN|SECRET|PASS|AUTH|COOKIE|CREDENTIAL", re.IGNORECASE)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import JSON, CommandEntry, Text, flag, say
 from voicechat.errors import UsageError
 
@@ -22,15 +23,18 @@ _HINT = "voicechat models list shows the local models of the embedded voice."
 BUILT_IN = "built-in"
 """The name that `use` takes to return to the built-in models."""
 
-_IDS = typer.Argument(metavar="ID", help="Ids of local models.")
+_IDS = typer.Argument(metavar="ID", help="Ids of local models.", autocompletion=values.local_models)
 
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context, as_json: Annotated[bool, JSON] = False) -> int:
     """List providers with their models and voices, and the keys they need.
 
-    An asterisk marks the default model of each provider. The commands below are about local
-    models: speech recognition and voices for the embedded voice, which run on this machine.
+    A key is set in the environment, in the settings file, or by voicechat login in the keyring or a
+    private file; the first of these wins. An asterisk marks the default model of each provider.
+
+    The commands below are about local models: speech recognition and voices for the embedded voice,
+    which run on this machine.
     """
     from voicechat.config import loader
     from voicechat.session.model_list import list_providers
@@ -95,7 +99,12 @@ def remove(ids: Annotated[list[str], _IDS]) -> int:
 @app.command(short_help="Choose the models of the embedded voice.")
 def use(
     ids: Annotated[
-        list[str], typer.Argument(metavar="ID", help=f"Ids, or {BUILT_IN} to undo all choices.")
+        list[str],
+        typer.Argument(
+            metavar="ID",
+            help=f"Ids, or {BUILT_IN} to undo all choices.",
+            autocompletion=values.local_models,
+        ),
     ],
 ) -> int:
     """Choose the model for speech recognition, or the voice, of the embedded voice.
@@ -133,6 +142,7 @@ def models_as_json(providers: Sequence[ListedProvider]) -> str:
                 for name, its in provider.limits.items()
             },
             "keys": provider.keys,
+            "key_places": provider.key_places,
             "address": provider.address,
             "ready": provider.is_ready,
             "prices": provider.prices,
@@ -154,7 +164,10 @@ def _lines(provider: ListedProvider) -> Iterator[str]:
     from voicechat.system.text_table import table
 
     is_set = [name for name, found in provider.keys.items() if found]
-    needed = _status(is_set[0], True) if is_set else _status(" or ".join(provider.keys), False)
+    needed = _status(" or ".join(provider.keys), False)
+    if is_set:
+        place = provider.key_places.get(is_set[0], "")
+        needed = _status(is_set[0], True) + (f" ({place})" if place else "")
     yield f"{provider.name}: {needed if provider.keys else 'needs no key'}"
     yield from table(_row(provider, name) for name in provider.models)
     if not provider.models:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, Text, flag
 
 
@@ -35,7 +36,12 @@ def serve(
             "--max-connections", metavar="NUMBER", min=1, help="Most clients at the same time."
         ),
     ] = 32,
-    voice: Annotated[Text, typer.Option(metavar="NAME", help="Voice of new sessions.")] = None,
+    voice: Annotated[
+        Text,
+        typer.Option(
+            metavar="NAME", help="Voice of new sessions.", autocompletion=values.embedded_voices
+        ),
+    ] = None,
     stt: Annotated[Text, flag("stt")] = None,
     stt_model: Annotated[Text, flag("stt_model")] = None,
     stt_language: Annotated[Text, flag("stt_language")] = None,

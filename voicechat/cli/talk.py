@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import CONSOLE, Text, flag, say
+from voicechat.cli.command import (
+    CONSOLE,
+    SHOW_CODE,
+    Text,
+    flag,
+    load_options,
+    print_program,
+    say,
+)
 from voicechat.config.options import typed
 from voicechat.errors import UsageError
 
@@ -65,6 +73,8 @@ def talk(
     tts_voice: Annotated[Text, flag("tts_voice")] = None,
     chat_url: Annotated[Text, flag("chat_url")] = None,
     chat_model: Annotated[Text, flag("chat_model")] = None,
+    local_chat: Annotated[bool, flag("local_chat")] = False,
+    show_code: Annotated[bool, SHOW_CODE] = False,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -81,11 +91,13 @@ def talk(
         return 0
     flags = typed(context.params)
     if context.invoked_subcommand is None:
+        if show_code:
+            return print_program(flags)
         wanted = LAST if continue_last and resume is None else resume
         if continue_last and resume is not None:
             raise UsageError("--resume and --continue exclude each other.", "Use one of them.")
         return _talk(flags, plain=plain, console=console, resume=wanted)
-    if plain or console or flags or resume is not None or continue_last:
+    if plain or console or flags or show_code or resume is not None or continue_last:
         raise UsageError(
             f"Options of {context.invoked_subcommand!r} must follow its name.",
             f"See voicechat {context.invoked_subcommand} --help.",
@@ -94,10 +106,10 @@ def talk(
 
 
 def _talk(flags: dict[str, object], *, plain: bool, console: bool, resume: str | None) -> int:
-    from voicechat.config import loader, remembered_devices, unkept_files
+    from voicechat.config import remembered_devices, unkept_files
     from voicechat.system import terminal_guard
 
-    options = remembered_devices.with_devices(loader.load(flags), flags, device_name)
+    options = remembered_devices.with_devices(_loaded(flags), flags, device_name)
     if unkept := unkept_files.warning():
         keeps = options.history and not unkept_files.loses_state()
         options = replace(options, history=keeps, warnings=(*options.warnings, unkept))
@@ -134,6 +146,16 @@ def _require_id(resume: str | None) -> None:
         raise UsageError(
             "--resume needs the id of a conversation here.", "voicechat history lists them."
         )
+
+
+def _loaded(flags: dict[str, object]) -> Options:
+    """Load the options. On the first start on a terminal, offer to set them up."""
+    from voicechat.cli import _first_start
+
+    options = load_options(flags)
+    if _first_start.is_due(options) and _first_start.offer(options):
+        return load_options(flags)
+    return options
 
 
 def _show_screen(

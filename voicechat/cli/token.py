@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voicechat.cli.command import CommandEntry, Text, flag
+from voicechat.cli import _completion_values as values
+from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
 
@@ -25,7 +26,10 @@ _MAX_BYTES = 1 << 18
 def token(
     context: typer.Context,
     model: Annotated[
-        Text, typer.Option(metavar="PROVIDER/MODEL", help="Model the token is for.")
+        Text,
+        typer.Option(
+            metavar="PROVIDER/MODEL", help="Model the token is for.", autocompletion=values.models
+        ),
     ] = None,
     seconds: Annotated[
         int | None,
@@ -38,10 +42,9 @@ def token(
     """Get a short-lived token from the provider and print it with its URL, as a line of JSON."""
     import json
 
-    from voicechat.config import loader
     from voicechat.config.options import typed
 
-    found = mint(loader.load(typed(context.params)), seconds)
+    found = mint(load_options(typed(context.params)), seconds)
     typer.echo(json.dumps(found, ensure_ascii=False))
     return 0
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, Text, say
 from voicechat.errors import UsageError
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 def tools(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with schemas.")] = False,
     revoke: Annotated[
-        Text, typer.Option(metavar="NAME", help="Ask again before this tool runs.")
+        Text,
+        typer.Option(
+            metavar="NAME",
+            help="Ask again before this tool runs.",
+            autocompletion=values.approved_tools,
+        ),
     ] = None,
 ) -> int:
     """List the tools of the model: built-in tools, plugins, endpoints and MCP servers.

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from voicechat.cli.command import CommandEntry, Text, flag
+from voicechat.cli import _completion_values as values
+from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.cli.talk import device_name
 from voicechat.errors import UsageError
 
@@ -23,7 +24,12 @@ def translate(
         Text, typer.Option(metavar="FILE", help="With FILE: write the spoken translation as WAV.")
     ] = None,
     model: Annotated[
-        Text, typer.Option(metavar="PROVIDER/MODEL", help="Model that translates.")
+        Text,
+        typer.Option(
+            metavar="PROVIDER/MODEL",
+            help="Model that translates.",
+            autocompletion=values.translation_models,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per line.")
@@ -46,11 +52,11 @@ def translate(
     if not to.replace("-", "").isalnum() or not to.isascii():
         raise UsageError("--to takes the code of a language.", "Write it like --to fr.")
     from voicechat.cli import _translation_run as translation_run
-    from voicechat.config import loader, remembered_devices
+    from voicechat.config import remembered_devices
     from voicechat.config.options import typed
 
     flags = typed(context.params)
-    options = loader.load(flags)
+    options = load_options(flags)
     if source is None:
         options = remembered_devices.with_devices(options, flags, device_name)
     request = translation_run.TranslateRequest(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, flag, say
 from voicechat.errors import UsageError
 
@@ -40,7 +41,12 @@ class Intent(StrEnum):
 
 def wire(
     action: Annotated[WireAction, typer.Argument(metavar="ACTION", help="Kind of translation.")],
-    model: Annotated[str, typer.Option(metavar="PROVIDER/MODEL", help="Model whose API is used.")],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="PROVIDER/MODEL", help="Model whose API is used.", autocompletion=values.models
+        ),
+    ],
     base_url: Annotated[str | None, flag("base_url")] = None,
     intent: Annotated[
         Intent, typer.Option(metavar="KIND", help="conversation or transcription.")

@@ -4,9 +4,10 @@ The schema is `SETTINGS` in config/options.py and `KEYS` in config/session_keys.
 the place it came from (file, line and key; variable; flag) and the nearest right name, and is a
 `UsageError`. No wrong value is silently replaced by a default.
 
-Keys of providers come from the environment or from the file's `[keys]` table, and are `Secret`
-from the moment they are read. msgspec, pydantic and tomlkit do not report the line of a key, so
-the checks are our own; msgspec converts the nested tables.
+Keys of providers come from the environment, else from the file's `[keys]` table, else from
+`voicechat login` (config/key_store.py), and are `Secret` from the moment they are read. msgspec,
+pydantic and tomlkit do not report the line of a key, so the checks are our own; msgspec converts
+the nested tables.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from voicechat.config import (
     budget_settings,
     doubtful_settings,
     endpoint_settings,
+    key_store,
     mcp_settings,
     permission_settings,
     session_keys,
 )
 from voicechat.config.age import age_in_days
+from voicechat.config.key_store import KeyPlace
 from voicechat.config.options import EMBEDDED, FILE_SETTINGS, HISTORY, SETTINGS, Options
 from voicechat.config.session_keys import record
 from voicechat.config.setting_place import ConfigFile, SettingPlace, nearest, similar
@@ -107,11 +110,11 @@ def load(
     uses_token = bool(typed.pop("token", False))
     for name, value in typed.items():
         _check(SETTINGS[name].flag, name, value)
-    keys = stored.keys | {
-        name: Secret(value.strip())
-        for name, value in environ.items()
-        if value.strip() and holds_key(name)
-    }
+    logins = key_store.stored_keys(path.with_name(key_store.FILE_NAME))
+    from_environ = _read_keys_of(environ)
+    keys = {**logins.keys, **stored.keys, **from_environ}
+    key_places = dict(logins.places) | dict.fromkeys(stored.keys, KeyPlace.SETTINGS)
+    key_places |= dict.fromkeys(from_environ, KeyPlace.ENVIRONMENT)
     given = {**_read_environment(environ), **typed}
     profile = stored.profile(given.get("profile"))
     merged = {**stored.settings, **profile, **given}
@@ -131,10 +134,15 @@ def load(
         servers += mcp_settings.servers(stored.place.file, stored.servers, named, mcp_warnings)
     options = Options(
         **merged,  # type: ignore[arg-type]
-        origins=MappingProxyType(stored.origins(profile) | _origins(environ, typed)),
+        origins=MappingProxyType(
+            stored.origins(profile)
+            | _origins(environ, typed)
+            | {f"keys.{name}": place.value for name, place in key_places.items()}
+        ),
         mcp_servers=mcp_settings.refuse_duplicates(servers),
         endpoints=endpoint_settings.endpoints(stored.place, stored.endpoints, named),
         keys=MappingProxyType(keys),
+        keyring_keys=tuple(name for name in logins.unread if name not in keys),
         variables=_read_variables(environ),
         prices=MappingProxyType(stored.prices),
     )
@@ -174,6 +182,14 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
         _check(setting.variable, name, value)
         found[name] = value
     return found
+
+
+def _read_keys_of(environ: Mapping[str, str]) -> dict[str, Secret]:
+    return {
+        name: Secret(value.strip())
+        for name, value in environ.items()
+        if value.strip() and holds_key(name)
+    }
 
 
 def _read_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -278,6 +294,16 @@ class _StoredSettings:
                 permissions = cast("Mapping[str, object]", settings.get(table, {}))
                 found |= {f"permissions.{tool}": inner(tool) for tool in permissions}
         return found
+
+
+def check_file(file: ConfigFile) -> None:
+    """Raise `UsageError` if the file is not valid."""
+    _read_file(file)
+
+
+def check_setting(where: str, name: str, value: object) -> None:
+    """Raise `UsageError`, which names `where`, if a setting cannot have this value."""
+    _check(where, name, value)
 
 
 def _read_file(file: ConfigFile) -> _StoredSettings:

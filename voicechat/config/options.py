@@ -220,6 +220,14 @@ class Options:
     chat_model: str | None = field(
         default=None, metadata=_about("Model at --chat-url.", "NAME", inner="chat_model")
     )
+    local_chat: bool = field(
+        default=True,
+        metadata=_about(
+            "Let a chat server of this machine answer when no model is named and no key is set.",
+            flag="--no-local-chat",
+            flag_help="Do not look for a chat server on this machine.",
+        ),
+    )
     model_mirror: str | None = field(
         default=None,
         metadata=_about(
@@ -262,6 +270,8 @@ class Options:
     )
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
+    keyring_keys: tuple[str, ...] = ()
+    """Variables whose key is in the keyring and was not read; see `key_store.read_keyring`."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     """Unchecked addresses and versions by the name of their environment variable."""
     session_settings: Mapping[str, object] = field(default_factory=dict, hash=False)
@@ -295,7 +305,7 @@ class Options:
     """Sentences about settings that have no effect."""
 
     def origin(self, name: str) -> str:
-        """The place that set a setting, or one of `permissions.TOOL`."""
+        """The place that set a setting, or one of `permissions.TOOL`; of `keys.VARIABLE` a word."""
         return self.origins.get(name, name)
 
     @property

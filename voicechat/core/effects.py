@@ -199,6 +199,13 @@ class StartNewSession:
     """Open a new connection without resumption; the conversation is seeded there."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsRefused:
+    """The provider refused these parts of the settings; the session continues without them."""
+
+    parts: tuple[str, ...]
+
+
 Effect = (
     Send
     | Play
@@ -222,4 +229,5 @@ Effect = (
     | Notice
     | Recycle
     | StartNewSession
+    | SettingsRefused
 )

@@ -200,6 +200,7 @@ class SettingsUpdates:
                     else "The session continues without these.",
                 )
             )
+            self._buffer.do(effects.SettingsRefused(tuple(parts)))
 
 
 class _Search:

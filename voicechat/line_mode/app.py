@@ -22,7 +22,7 @@ from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient, run_to_end
 from voicechat.line_mode.line_input import typed_lines
 from voicechat.line_mode.line_writer import LineWriter
-from voicechat.line_mode.pipe_filter import Filter
+from voicechat.line_mode.pipe_filter import Filter, SingleQuestion
 from voicechat.line_mode.slash_commands import (
     QUIT,
     app_commands,
@@ -63,6 +63,13 @@ def answer_lines(
     console: write every frame as a line on standard error.
     """
     return _run(Filter(open_session(options, app_commands, stored), out or sys.stdout), console)
+
+
+def answer_question(options: Options, question: str, out: TextIO | None = None) -> int:
+    """Answer one question; the exit code, 1 when it got no answer."""
+    return run_to_end(
+        SingleQuestion(open_session(options, app_commands), out or sys.stdout, question)
+    )
 
 
 def converse(

@@ -84,10 +84,10 @@ async def run_client(client: LineClient) -> int:
 class LineClient(ABC):
     """Client of a session that reads and writes lines; `run` is its main program."""
 
-    def __init__(self, session: Session, console_out: LineWriter) -> None:
-        """Print the event console, if it is opened, to `console_out`."""
+    def __init__(self, session: Session, console_out: LineWriter | None = None) -> None:
+        """Print the event console, if it is opened, to `console_out`; None is standard error."""
         self.session = session
-        self.console = ConsoleLines(session, console_out)
+        self.console = ConsoleLines(session, console_out or LineWriter(sys.stderr))
         self._updates = session.subscribe(
             "line mode", limit=MAX_UPDATES, overflow=Overflow.DROP_OLDEST, wants=UPDATES
         )

@@ -31,6 +31,9 @@ _CUT = "The answer is incomplete: it was cut off."
 class Filter(LineClient):
     """One line in, one answer out."""
 
+    runs_commands = True
+    """False if a line that begins with a slash is text, too."""
+
     def __init__(self, session: Session, out: TextIO) -> None:
         self._out, self._messages = LineWriter(out), LineWriter(sys.stderr)
         super().__init__(session, self._messages)
@@ -54,7 +57,7 @@ class Filter(LineClient):
         await self.wait_until(lambda: self.is_online and self.is_idle(), TURN_TIMEOUT_S)
         self._new_answers()
         owed = True
-        if is_command(line.lstrip()):
+        if self.runs_commands and is_command(line.lstrip()):
             command = find_command(line)
             owed = command is not None and command.starts_turn
             try:
@@ -131,3 +134,19 @@ class Filter(LineClient):
         """Wait until everything is written."""
         await self._out.drained()
         await self._messages.drained()
+
+
+class SingleQuestion(Filter):
+    """One question, one answer."""
+
+    runs_commands = False
+
+    def __init__(self, session: Session, out: TextIO, question: str) -> None:
+        super().__init__(session, out)
+        self._question = question
+
+    async def run(self) -> int:
+        """Ask; 1 when there is no answer."""
+        await self.wait_until(lambda: self.is_online)
+        await self.session.wait_for_tools()
+        return 0 if await self._answer(self._question) else 1

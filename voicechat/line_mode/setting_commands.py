@@ -44,7 +44,11 @@ def voice(session: Session, name: str) -> str:
     if not name.isprintable() or len(name) > _MAX_VOICE_NAME:
         raise UsageError("/voice takes the name of a voice.")
     if not session.may_have_voice(name):
-        raise UsageError(f"{session.model} has no voice {name[:40]!r}.", nearest(name, voices))
+        raise UsageError(
+            f"{session.model} has no voice {name[:40]!r}."
+            f" The voice is still {session.voice or 'the default'}.",
+            nearest(name, voices),
+        )
     notes = session.change(voice=name)
     return _changed(f"The voice is {name}.", notes)
 
@@ -114,6 +118,7 @@ def model(session: Session, name: str) -> str | None:
     except VoicechatError as error:
         # The catalog names the flag; here the user types the command.
         error.hint = error.hint.replace("--model ", "/model ")
+        error.message = f"{error.message} The model is still {session.model}."
         raise
     return f"Continuing with {session.model}."
 
@@ -142,7 +147,11 @@ def theme(session: Session, name: str) -> str:
         raise UsageError("There is no screen, so there is no theme.")
     if not name:
         return f"The themes are {', '.join(session.themes)}."
-    session.request_theme(known_theme(session, name))
+    try:
+        session.request_theme(known_theme(session, name))
+    except UsageError as error:
+        error.message = f"{error.message} The theme is still {session.theme}."
+        raise
     return "The theme is changed."
 
 

@@ -20,10 +20,12 @@ from voicechat.line_mode import (
     approval_commands,
     command_choices,
     console_commands,
+    picker_commands,
     setting_commands,
     sound_commands,
 )
 from voicechat.line_mode.command_choices import Choices
+from voicechat.line_mode.pickers.picker_table import PICKERS
 from voicechat.session.controls import SUMMARY
 from voicechat.session.view import MAX_VOLUME
 from voicechat.tools.tool_context import AppCommand
@@ -54,6 +56,10 @@ class Command:
     """True while the command makes sense; the palette and the completion offer only those."""
     choices: Choices = command_choices.no_values
     """Values that complete the argument."""
+    picker: str = ""
+    """Name of the picker that opens on a screen when the user gives no argument."""
+    selects: str = ""
+    """Start of the key of the item that is selected in it."""
     model_result: str | Callable[[Session], Awaitable[str]] = "Done."
     """Result for the model when `run` returns no text; a function replaces `run`."""
 
@@ -67,6 +73,15 @@ def _delete_last(session: Session, argument: str) -> str:
 
 def _usage(session: Session, argument: str) -> str:
     return "\n".join(session.usage_report)
+
+
+async def _tool_list(session: Session) -> str:
+    return setting_commands.tools(session, "")
+
+
+def _list_command(name: str, summary: str) -> Command:
+    available = PICKERS[name].available
+    return Command(summary, picker_commands.lister(name), available=available, picker=name)
 
 
 def _interrupt(session: Session, argument: str) -> str:
@@ -128,6 +143,8 @@ COMMANDS: Mapping[str, Command] = {
         by_model=Permission.ASK,
         available=command_choices.has_sound,
         choices=command_choices.fixed("default"),
+        picker="devices",
+        selects="input:",
     ),
     "/speaker": Command(
         "show or switch the speaker",
@@ -136,7 +153,10 @@ COMMANDS: Mapping[str, Command] = {
         by_model=Permission.ASK,
         available=command_choices.has_sound,
         choices=command_choices.fixed("default"),
+        picker="devices",
+        selects="output:",
     ),
+    "/devices": _list_command("devices", "list and choose devices"),
     "/levels": Command(
         "show microphone and speaker levels",
         sound_commands.levels,
@@ -210,7 +230,9 @@ COMMANDS: Mapping[str, Command] = {
         by_model=Permission.AUTO,
         available=command_choices.has_sound,
         choices=command_choices.voices,
+        picker="voices",
     ),
+    "/voices": _list_command("voices", "list, hear and choose voices"),
     "/speed": Command(
         "show or change the speaking speed",
         setting_commands.speed,
@@ -226,7 +248,9 @@ COMMANDS: Mapping[str, Command] = {
         by_model=Permission.AUTO,
         available=command_choices.has_screen,
         choices=command_choices.themes,
+        picker="themes",
     ),
+    "/themes": _list_command("themes", "list, preview and choose themes"),
     "/instructions": Command(
         "show or change the instructions",
         setting_commands.instructions,
@@ -239,9 +263,24 @@ COMMANDS: Mapping[str, Command] = {
         "PROVIDER/MODEL",
         by_model=Permission.ASK,
         choices=command_choices.models,
+        picker="models",
     ),
+    "/models": _list_command("models", "list and choose models"),
     "/tools": Command(
-        "list the tools of the model", setting_commands.tools, by_model=Permission.AUTO
+        "list or switch tools and MCP servers",
+        picker_commands.tools,
+        "on|off|retry|revoke NAME",
+        by_model=Permission.AUTO,
+        choices=picker_commands.tool_words,
+        model_result=_tool_list,
+        picker="tools",
+    ),
+    "/settings": Command(
+        "show, change and save the settings",
+        picker_commands.settings,
+        "NAME [VALUE]|save",
+        choices=picker_commands.setting_names,
+        picker="settings",
     ),
     "/summary": Command(
         "summarize, without adding a turn",
@@ -344,6 +383,9 @@ def run_command(session: Session, line: str, *, by_user: bool = True) -> str | N
         raise UsageError(f"{name} needs a user at a terminal; a pipe cannot decide.")
     if argument and not command.argument:
         raise UsageError(f"{name} takes no argument.")
+    if command.picker and by_user and session.themes and not argument.strip():
+        session.request_picker(command.picker, command.selects)
+        return None
     return command.run(session, argument.strip())
 
 

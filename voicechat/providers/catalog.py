@@ -402,10 +402,11 @@ def connection(
     base_url = base_url or address_of(provider, environ)
     if not key and provider.key_variables and (not base_url or provider.requires_key):
         variables = " or ".join(provider.key_variables)
-        local = f", or use --model {LOCAL.name}, which needs none"
+        login = f"type voicechat login {provider.name}"
+        hint = f"Set {variables}, {login}, or use --model {LOCAL.name}, which needs none."
         if model in provider.translation_models:
-            local = ""
-        raise KeyMissing(f"{provider.name}/{model} needs a key.", f"Set {variables}{local}.")
+            hint = f"Set {variables}, or {login}."
+        raise KeyMissing(f"{provider.name}/{model} needs a key.", hint)
     codec = provider.connect(
         ConnectionRequest(model, base_url, key, variable, wire, purpose, environ)
     )

@@ -13,6 +13,7 @@ from voicechat.providers.openai.openai_codec import Dialect
 from voicechat.providers.openai.openai_parts import UNCOMMON, Message, ignored
 from voicechat.providers.openai.openai_session import RATE, odd_rates, session_object
 from voicechat.providers.provider import Provider
+from voicechat.providers.voice_samples import openai_sample
 
 _UNSUPPORTED = (
     *UNCOMMON,
@@ -58,6 +59,7 @@ PROVIDER = Provider(
     default_model="built-in",
     models=("built-in",),
     voices=("heart",),
+    sample=openai_sample,
     prices={"built-in": Price()},
     order=1_000,
 )

@@ -10,6 +10,7 @@ from voicechat.core.settings import Purpose
 from voicechat.errors import Secret
 from voicechat.providers.codec import Codec
 from voicechat.providers.rest import TokenEndpoint
+from voicechat.providers.voice_samples import SampleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Provider:
     models: tuple[str, ...] = ()
     """Models to list. A remote provider accepts any other name, too."""
     voices: tuple[str, ...] = ()
+    sample: SampleRequest | None = field(default=None, repr=False)
+    """Requests a sample of a voice; None if the provider has none."""
     voice_lists: tuple[str, ...] = ()
     """Paths of the lists of all voices below the root of its API; empty if it has no lists."""
     model_voices: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)

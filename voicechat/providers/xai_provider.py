@@ -66,6 +66,7 @@ from voicechat.providers.rest import (
     below_socket,
     post,
 )
+from voicechat.providers.voice_samples import xai_sample
 from voicechat.providers.xai_session import RATES, session_object, unsupported
 from voicechat.system.dial_target import DialTarget
 
@@ -254,6 +255,7 @@ PROVIDER = Provider(
         "grok-voice-think-fast-1.0",
     ),
     voices=("ara", "eve", "rex", "sal", "leo"),
+    sample=xai_sample,
     voice_lists=("tts/voices", "custom-voices"),
     prices={
         "grok-voice-latest": Price(minute=0.08, dated="2026-09-24"),

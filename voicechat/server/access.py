@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -11,13 +12,20 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from voicechat.errors import Secret
-from voicechat.server import client_secrets
+from voicechat.server import client_secrets, speech_requests
 from voicechat.server.client_secrets import ClientSecrets
 from voicechat.server.http_connection import ClientRequest, json_response, refusal
 from voicechat.server.realtime.server_frames import Json
+from voicechat.server.speech_requests import SpeechRequests
 
 REALTIME = "/v1/realtime"
-_METHODS = {"/healthz": "GET", "/v1/models": "GET", REALTIME: "GET", client_secrets.PATH: "POST"}
+_METHODS = {
+    "/healthz": "GET",
+    "/v1/models": "GET",
+    REALTIME: "GET",
+    client_secrets.PATH: "POST",
+    speech_requests.PATH: "POST",
+}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _KEY = "openai-insecure-api-key."
 """Prefix of the subprotocol that carries the token: browsers can set no other header."""
@@ -41,15 +49,21 @@ class AccessCheck:
     """
 
     def __init__(
-        self, token: Secret, model: str, only_local: bool, one_time: ClientSecrets
+        self,
+        token: Secret,
+        model: str,
+        only_local: bool,
+        one_time: ClientSecrets,
+        speech: SpeechRequests,
     ) -> None:
+        self._speech = speech
         self._token = token
         self._model = model
         self._only_local = only_local
         self._one_time = one_time
 
-    def answer(self, request: ClientRequest) -> Response:
-        """Return the answer to a request that is not a WebSocket handshake."""
+    def answer(self, request: ClientRequest) -> Response | Awaitable[Response]:
+        """Return the answer to a request that is not a WebSocket handshake, or its coroutine."""
         refused = self._refusal(request.method, request.path, request.headers)
         if refused is not None:
             return refused
@@ -61,6 +75,8 @@ class AccessCheck:
         if path == "/v1/models":
             model = {"id": self._model, "object": "model", "created": 0, "owned_by": "voicechat"}
             return json_response(HTTPStatus.OK, {"object": "list", "data": [model]})
+        if path == speech_requests.PATH:
+            return self._speech.answer(request)
         if path == client_secrets.PATH:
             return self._one_time.create(request)
         message = "This address speaks WebSocket only."

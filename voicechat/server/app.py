@@ -50,6 +50,7 @@ from voicechat.server.realtime.server_protocol import ServerProtocol
 from voicechat.server.send_queue import SendQueue, SlowClient
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
+from voicechat.server.speech_requests import SpeechRequests
 from voicechat.server.tls import CLEAR_TEXT, server_context
 from voicechat.system.descriptor_limit import DescriptorFilter
 from voicechat.system.loop_watch import stalls_logged
@@ -92,7 +93,9 @@ class App:
             engines.turn_end,
         )
         one_time = ClientSecrets(options.model, lambda: tuple(engines.tts.names), options.voice)
-        self._access = AccessCheck(self.token, options.model, not options.allow_remote, one_time)
+        speech = SpeechRequests(engines.tts, options.voice)
+        only_local = not options.allow_remote
+        self._access = AccessCheck(self.token, options.model, only_local, one_time, speech)
         self._grants: WeakKeyDictionary[ServerConnection, Grant] = WeakKeyDictionary()
         self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""

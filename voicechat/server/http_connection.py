@@ -10,7 +10,7 @@ The websockets library itself closes the connection without an answer for all bu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -71,14 +71,20 @@ def refusal(
 class HttpConnection(ServerConnection):
     """A WebSocket connection that also answers plain HTTP requests.
 
-    answer: returns the response to a request that is not a WebSocket handshake.
+    answer: returns the response to a request that is not a WebSocket handshake, or a coroutine
+    that returns it and has a deadline of its own.
     """
 
     def __init__(
-        self, *arguments: Any, answer: Callable[[ClientRequest], Response], **options: Any
+        self,
+        *arguments: Any,
+        answer: Callable[[ClientRequest], Response | Awaitable[Response]],
+        **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self._answer = answer
+        self._answering: asyncio.Future[Response] | None = None
+        """The answer that is being made."""
         self._http: h11.Connection | None = h11.Connection(
             h11.SERVER, max_incomplete_event_size=_HEAD_BYTES
         )
@@ -110,6 +116,8 @@ class HttpConnection(ServerConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the deadline."""
         self._deadline.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
         super().connection_lost(exc)
 
     @property
@@ -173,7 +181,22 @@ class HttpConnection(ServerConnection):
         request = ClientRequest(
             head.method.decode("ascii"), target, Headers(fields), bytes(self._body)
         )
-        self._send(self._answer(request))
+        answer = self._answer(request)
+        if isinstance(answer, Response):
+            self._send(answer)
+            return
+        self._deadline.cancel()
+        self._answering = asyncio.ensure_future(answer)
+        self._answering.add_done_callback(self._send_later)
+
+    def _send_later(self, answering: asyncio.Future[Response]) -> None:
+        if answering.cancelled() or self.transport.is_closing():
+            return
+        error = answering.exception()
+        if error is not None:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "The server had an internal error.")
+        else:
+            self._send(answering.result())
 
     def _time_out(self) -> None:
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")

@@ -96,7 +96,8 @@ def connect(
     push_to_talk   True: `end_turn` ends a spoken turn. Otherwise the provider detects its end
     reports_played with `audio=None`: playout positions come from `played`, not from the iteration
     base_url       another address of the provider's API
-    api_key        the provider's key; by default it comes from the environment or the settings
+    api_key        the provider's key; by default it comes from the environment, the settings or
+                   `voicechat login`; see `read_keyring`
     profile        a profile of the settings file
     settings       True: read the user's settings file. False: read none. A path: read that one
 

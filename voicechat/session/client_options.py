@@ -13,6 +13,7 @@ from voicechat.config.options import Options
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
 from voicechat.session.client_checks import check_choice, check_tool_list, check_type, check_types
+from voicechat.session.keyring_access import unlock
 from voicechat.tools.registry import BUILT_IN, Tool
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Parameters:
         if devices is not None:
             flags |= devices.flags()
         options = loader.load(flags, path=self._path())
+        if options.keyring_keys and self.api_key is None and unlock(options):
+            options = loader.load(flags, path=self._path())
         if devices is not None:
             from voicechat.config.remembered_devices import fill_devices
 

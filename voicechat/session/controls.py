@@ -5,6 +5,7 @@ Call the methods on the event loop. They return at once, except the coroutines.
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from voicechat.audio import messages as sound
 from voicechat.core import commands, effects, inputs
 from voicechat.core.items import Role, Transcript
-from voicechat.core.settings import Capabilities, Permission, ToolSpec
+from voicechat.core.settings import Capabilities, Permission, SessionSettings, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
 from voicechat.history.history_rows import ID_LENGTH
@@ -23,8 +24,8 @@ from voicechat.providers.codec import client_events, deferred, unsupported
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
+from voicechat.session.setting_controls import SettingControls
 from voicechat.session.sound_notices import device_switched
-from voicechat.session.spending_controls import SpendingControls
 from voicechat.session.updates import (
     Cleared,
     ConsoleRequested,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
     from voicechat.session.reconnect import ConnectionLoop
-    from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
 SUMMARY = (
@@ -59,10 +59,13 @@ KEY_TYPED = (
 KEY_HINT = "Replace the key at its provider if it should stay secret."
 
 
-class SessionControls(SpendingControls):
+_SESSION_FIELDS = frozenset(SessionSettings.__dataclass_fields__) - {"voice", "instructions"}
+"""Fields that the settings file overrides for the session."""
+
+
+class SessionControls(SettingControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
 
-    _tools: Toolbox
     _connections: ConnectionLoop
 
     def __init__(
@@ -74,17 +77,16 @@ class SessionControls(SpendingControls):
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
+        self._voice_before = chosen.options.voice
+        """The voice before the last change; it returns if the provider refuses the new one."""
         self._wants_hands_free = not chosen.options.push_to_talk
 
     # ----------------------------------------------------------------- what the session provides
 
     @abstractmethod
+    @abstractmethod
     def _execute(self, effect: effects.Effect) -> None:
         """Carry out an effect of the conversation."""
-
-    @abstractmethod
-    def _play(self, command: sound.AudioCommand) -> None:
-        """Send a command to the audio process, if there is one."""
 
     @abstractmethod
     def _codec(self) -> Codec | None:
@@ -105,9 +107,9 @@ class SessionControls(SpendingControls):
 
     @property
     def pending(self) -> bool:
-        """True while an image or the history is read, a report is made or the budget is checked."""
+        """True while an image is read, a report is made or the budget is checked."""
         ends = self._budget.withheld and not self.outlives_connections
-        return bool(self._images.reading or self._reports or self._checks or ends)
+        return bool(self._images.reading or self._jobs or self._checks or ends)
 
     @property
     def conversation_id(self) -> str:
@@ -346,9 +348,7 @@ class SessionControls(SpendingControls):
 
     def summarize(self) -> None:
         """Summarize the conversation out of band; the summary is published as a `Report`."""
-        if self._tasks is not None:
-            self._reports += 1
-            self._tasks.create_task(self._publish_summary())
+        self._run(self._publish_summary())
 
     async def _publish_summary(self) -> None:
         try:
@@ -357,7 +357,6 @@ class SessionControls(SpendingControls):
             update = effects.Notice(
                 f"Could not summarize: {_lower_first(error.message)}", effects.Level.WARNING
             )
-        self._reports -= 1
         self._publish_update(update)
 
     # ----------------------------------------------------------------- frames
@@ -390,9 +389,8 @@ class SessionControls(SpendingControls):
         """
         if self.themes and len(argument) != ID_LENGTH:
             self._publish_update(HistoryRequested(argument))
-        elif self._tasks is not None:
-            self._reports += 1
-            self._tasks.create_task(self._answer_from_history(argument))
+        else:
+            self._run(self._answer_from_history(argument))
 
     async def _answer_from_history(self, argument: str) -> None:
         from voicechat.session.history_requests import list_or_load
@@ -406,9 +404,7 @@ class SessionControls(SpendingControls):
             else:
                 self._publish_update(Report("History", found))
         except VoicechatError as error:
-            notice = effects.Notice(error.message, effects.Level.WARNING, error.hint)
-            self._publish_update(notice)
-        self._reports -= 1
+            self._warn_of(error)
 
     def request_help(self) -> None:
         """Publish a request for the help."""
@@ -420,6 +416,7 @@ class SessionControls(SpendingControls):
 
     def request_theme(self, name: str) -> None:
         """Publish a request for a theme of the screen, one of `themes`."""
+        self.settings.note("theme")
         self._publish_update(ThemeRequested(name))
 
     def request_copy(self, text: str) -> None:
@@ -439,16 +436,21 @@ class SessionControls(SpendingControls):
     # ----------------------------------------------------------------- settings and model
 
     def change(self, **changes: object) -> list[str]:
-        """Change `voice`, `instructions` or `speed` from now on.
+        """Change `voice`, `instructions` or other fields of `SessionSettings` from now on.
 
         Returns a sentence for each setting that this model does not support or that takes effect
         with the next connection only.
         """
         chosen, codec = self._chosen, self._codec()
         before = chosen.settings
+        self._voice_before = before.voice if "voice" in changes else self._voice_before
         overrides = dict(chosen.options.session_settings)
-        if "speed" in changes:
-            overrides["speed"] = changes.pop("speed")
+        for name in changes:
+            self.settings.note(name)
+        for name in _SESSION_FIELDS.intersection(changes):
+            overrides[name] = changes.pop(name)
+            if overrides[name] is None:
+                del overrides[name]  # a removed setting has its default
         chosen.options = replace(chosen.options, session_settings=overrides, **changes)  # type: ignore[arg-type]
         settings, notes = chosen.settings, []
         if codec is not None:
@@ -458,6 +460,26 @@ class SessionControls(SpendingControls):
         self._handle(inputs.Configure(settings))
         self._publish_model()
         return notes
+
+    def _settle(self, effect: effects.Effect) -> None:
+        """Take an answer of the provider to a request of the controls."""
+        match effect:
+            case effects.OutOfBandAnswered() | effects.ItemFetched():
+                self._requests.settle(effect)
+            case effects.SettingsRefused(parts):
+                # The effects that follow belong to the settings without these parts.
+                asyncio.get_running_loop().call_soon(self._settings_refused, parts)
+
+    def _settings_refused(self, parts: tuple[str, ...]) -> None:
+        """Return to the previous voice if the provider refused the chosen one."""
+        chosen, refused = self._chosen, self.voice
+        if "voice" not in parts or chosen.options.voice == self._voice_before:
+            return
+        chosen.options = replace(chosen.options, voice=self._voice_before)
+        self._handle(inputs.Configure(chosen.settings))
+        self._publish_model()
+        text = f"There is no voice {refused}. The voice is still {self.voice or 'the default'}."
+        self._publish_update(effects.Notice(text, effects.Level.WARNING))
 
     def change_model(self, name: str) -> None:
         """Continue with another model, PROVIDER/MODEL, seeded with the transcript.
@@ -469,6 +491,7 @@ class SessionControls(SpendingControls):
             raise UsageError(
                 "A recording cannot change its model.", "Start another recording with --model."
             )
+        self.settings.note("model")
         self._chosen.change(name)
         self._model_changed(is_new_peer=True)
 
@@ -477,7 +500,7 @@ class SessionControls(SpendingControls):
         failed = self._chosen.name
         if not self._chosen.restore_previous():
             return False
-        text = f"Could not use {failed}; continuing with {self._chosen.name}. {error.message}"
+        text = f"Could not use {failed}. The model is still {self._chosen.name}. {error.message}"
         self._publish_update(effects.Notice(text, effects.Level.ERROR, error.hint))
         self._model_changed(is_new_peer=False)
         return True

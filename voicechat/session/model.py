@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.core.text import clean
-from voicechat.errors import ServerError, UsageError
+from voicechat.errors import KeyMissing, ServerError, UsageError
 from voicechat.providers.codec import unsupported
 from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import TokenAuth
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.catalog import ModelChoice
     from voicechat.providers.codec import Codec
+    from voicechat.providers.voice_samples import SampleRequest
     from voicechat.session.local_server import LocalServer
     from voicechat.session.served_voices import ServedVoices
 
@@ -119,6 +120,15 @@ class ChosenModel:
         return not is_complete
 
     @property
+    def sample(self) -> SampleRequest | None:
+        """How the provider speaks a sample of a voice; None if it cannot."""
+        from voicechat.providers.catalog import provider_named
+
+        provider = provider_named(self.choice.provider)
+        may_ask = provider is not None and not TokenAuth.is_enabled(self.options)
+        return provider.sample if provider is not None and may_ask else None
+
+    @property
     def _voice_lists(self) -> tuple[str, ...]:
         from voicechat.providers.catalog import provider_named
 
@@ -162,13 +172,28 @@ class ChosenModel:
         if name:
             catalog.check_talks(name, base_url=base_url, environ=options.environ)
         if not same:
-            return catalog.resolve(name, environ=options.environ)
+            try:
+                return catalog.resolve(name, environ=options.environ)
+            except KeyMissing as error:
+                raise self._locked(name) or error from None
         return catalog.resolve(
             name,
             base_url=options.base_url,
             environ=options.environ,
             wire=options.wire,
             short_lived=TokenAuth.is_enabled(options),
+        )
+
+    def _locked(self, name: str) -> KeyMissing | None:
+        """Return the error for a key in the keyring, which is read at the start only."""
+        from voicechat.providers.catalog import provider_named
+
+        provider = provider_named(name.partition("/")[0])
+        if provider is None or not {*provider.key_variables} & {*self.options.keyring_keys}:
+            return None
+        return KeyMissing(
+            f"The key of {provider.name} is in the keyring, which was not read.",
+            f"Start voicechat again with --model {provider.name}.",
         )
 
     def _select(self, choice: ModelChoice) -> None:
@@ -185,11 +210,14 @@ class ChosenModel:
     async def find(self) -> None:
         """Ask the server for its voices, and for its model if the user named none.
 
-        Raises `UsageError` if the server has several models, or not the voice.
+        The embedded voice looks for a chat server on this machine instead. Raises `UsageError` if
+        the server has several models, or not the voice.
         """
         if self.options.voice is not None and self.options.voice not in self.voices:
             await self.list_voices()
             self._unknown_voice = self._drop_unknown_voice()
+        if self.choice.needs_local_server:
+            await self._find_chat()
         if not self.choice.asks_server:
             return
         from voicechat.session.served_models import served_model
@@ -202,6 +230,26 @@ class ChosenModel:
         shown = f"{provider}/{name or UNNAMED}"
         why = f"Using {shown} because it is the model of {host}; --model names another one."
         self._select(replace(choice, name=shown, why=why))
+
+    async def _find_chat(self) -> None:
+        """Let a chat server of this machine answer, if the user named neither it nor a model."""
+        options = self.options
+        if options.model or options.chat_url or not options.local_chat:
+            return
+        from voicechat.session.server_discovery import find_servers
+
+        found = next((each for each in await find_servers() if each.models), None)
+        if found is None:
+            return
+        # A key that belongs to another server must not reach this one.
+        keys = {name: key for name, key in options.keys.items() if name != "VOICECHAT_CHAT_KEY"}
+        name = found.models[0]
+        self.options = replace(options, chat_url=found.url, chat_model=name, keys=keys)
+        why = (
+            f"Using the embedded voice with {name} of {found.name} at {found.place}."
+            " --no-local-chat answers without it."
+        )
+        self.choice = replace(self.choice, why=why)
 
     # ----------------------------------------------------------------- another model
 

@@ -32,7 +32,8 @@ class ListedModel:
     key_variables: tuple[str, ...]
     """Environment variables that may hold the key; empty when it needs none."""
     has_key: bool
-    """True if it needs no key, or one is set in the environment or the settings file."""
+    """True if it needs no key, or one is set in the environment, the settings file or by
+    `voicechat login`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class ListedProvider:
     voices: tuple[str, ...]
     keys: Mapping[str, bool]
     """True for each variable of a key that is set. Empty when it needs no key."""
+    key_places: Mapping[str, str]
+    """Where each key comes from: environment, settings file, keyring or private file."""
     address: Mapping[str, bool]
     """True if the variable of the address is set. Empty when there is no such variable."""
     is_ready: bool
@@ -101,7 +104,8 @@ def _listed_provider(provider: Provider, options: Options) -> ListedProvider:
     def full(name: str) -> str:
         return f"{provider.name}/{name}"
 
-    keys = {variable: variable in options.keys for variable in provider.key_variables}
+    known = {*options.keys, *options.keyring_keys}
+    keys = {variable: variable in known for variable in provider.key_variables}
     address = provider.url_variable
     has_address = provider.connect is None or provider.url is not None
     models = tuple(full(name) for name in provider.models)
@@ -113,6 +117,11 @@ def _listed_provider(provider: Provider, options: Options) -> ListedProvider:
         transcription_models=tuple(full(name) for name in provider.transcription_models),
         voices=provider.voices,
         keys=keys,
+        key_places={
+            name: options.origins[f"keys.{name}"]
+            for name in provider.key_variables
+            if f"keys.{name}" in options.origins
+        },
         address={address: address in options.variables} if address else {},
         is_ready=(not keys or any(keys.values())) and (has_address or address in options.variables),
         translation_models=translators,

@@ -347,10 +347,10 @@ class Session(SessionControls):
                 self._spend(added, source)
             case effects.CheckBudget():
                 self._check_budget(is_due=True)
-            case effects.OutOfBandAnswered() | effects.ItemFetched():
-                self._requests.settle(effect)
             case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():
                 self._runs.settle(effect)
+            case _:
+                self._settle(effect)
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline
@@ -379,12 +379,10 @@ class Session(SessionControls):
         self._play(effects.CloseMic(not self._conversation.hands_free))
 
     async def _match_sound(self) -> None:
-        """Reopen the audio if this model has other sample rates."""
+        """Reopen the audio if this model has other sample rates, or its settings changed."""
         if self._audio is None:
             return
-        wanted = sound_settings(self._options, self._conversation.settings)
-        rates = (wanted.input_rate, wanted.output_rate)
-        if rates != (self._sound.input_rate, self._sound.output_rate):
+        if sound_settings(self._options, self._conversation.settings) != self._sound:
             audio, self._audio = self._audio, None
             await audio.close()
             self._conversation.microphone.drop_kept()  # it has the other rate

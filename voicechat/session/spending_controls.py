@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
 from voicechat.config.budget_settings import BudgetSettings
@@ -43,8 +43,8 @@ class SpendingControls(SessionView):
         )
         self.history: ConversationLog | None = None
         """Keeps the conversation in the history; None if it is not kept."""
-        self._checks = self._reports = 0
-        """Checks of the budget, and reports that are being made."""
+        self._checks = self._jobs = 0
+        """Checks of the budget that a response waits for, and other work in the background."""
 
     # ----------------------------------------------------------------- what the session provides
 
@@ -63,6 +63,23 @@ class SpendingControls(SessionView):
     @abstractmethod
     def _disconnect(self, error: VoicechatError) -> None:
         """End the connection because of this error."""
+
+    def _run(self, work: Coroutine[None, None, None]) -> asyncio.Task[None] | None:
+        """Run work in the background; drop it while the session does not run."""
+        if self._tasks is None:
+            work.close()
+            return None
+        self._jobs += 1
+        return self._tasks.create_task(self._counted(work))
+
+    async def _counted(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        finally:
+            self._jobs -= 1
+
+    def _warn_of(self, error: VoicechatError) -> None:
+        self._publish_update(effects.Notice(error.message, effects.Level.WARNING, error.hint))
 
     # ----------------------------------------------------------------- state
 
@@ -153,9 +170,7 @@ class SpendingControls(SessionView):
 
     def report_latency(self) -> None:
         """Publish the latencies of this session, and those of each model, as a `Report`."""
-        if self._tasks is not None:
-            self._reports += 1
-            self._tasks.create_task(self._publish_latency())
+        self._run(self._publish_latency())
 
     async def latency_report(self) -> str:
         """Return the latencies of this session, and those of each model in all sessions."""
@@ -163,6 +178,4 @@ class SpendingControls(SessionView):
         return "\n".join([*session_lines(self._latency), *history_lines(models)])
 
     async def _publish_latency(self) -> None:
-        report = await self.latency_report()
-        self._reports -= 1
-        self._publish_update(Report("Latency", report))
+        self._publish_update(Report("Latency", await self.latency_report()))

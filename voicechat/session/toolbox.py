@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.config.setting_place import similar
 from voicechat.core import effects, inputs
-from voicechat.core.settings import ToolSpec
+from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.question import Questions
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.config.options import Options
     from voicechat.tools.journal import UnfinishedCall
-    from voicechat.tools.mcp.mcp_servers import McpServers
+    from voicechat.tools.mcp.mcp_servers import McpServers, ServerState
     from voicechat.tools.permissions import Approvals
     from voicechat.tools.plugins.plugin_loader import Plugins
     from voicechat.tools.tool_context import AppCommand, ToolContext
@@ -73,6 +73,10 @@ class Toolbox:
         self._reported_duplicates: set[str] = set()
         self._permissions: dict[str, asyncio.Future[bool]] = {}
         self._losses: list[Callable[[], str]] = []
+        self._tasks: asyncio.TaskGroup | None = None
+        """The tasks of the servers; None while they do not run."""
+        self._switched_off: set[str] = set()
+        """Names of tools, and sources, that the user switched off."""
         self.questions = Questions(notify)
         """Questions of MCP servers to the user."""
 
@@ -93,9 +97,72 @@ class Toolbox:
         )
         remark_of = self._servers.difference if self._servers is not None else _no_remark
         return tuple(
-            replace(spec, remark="\n".join(filter(None, (remark_of(spec.name), spec.remark))))
+            replace(
+                spec,
+                permission=Permission.NEVER if self.is_off(spec) else spec.permission,
+                remark="\n".join(filter(None, (remark_of(spec.name), spec.remark))),
+            )
             for spec in found
         )
+
+    # ----------------------------------------------------------------- switching, retrying
+
+    def is_off(self, spec: ToolSpec) -> bool:
+        """Return True for a tool that the user switched off."""
+        return not self._switched_off.isdisjoint((spec.name, spec.source))
+
+    def is_source_off(self, source: str) -> bool:
+        """Return True for a source whose tools the user switched off."""
+        return source in self._switched_off
+
+    def switch(self, name: str, on: bool) -> None:
+        """Offer a tool, or every tool of a source, or not, until the session ends.
+
+        It has no effect on a tool that the settings forbid.
+        """
+        (self._switched_off.discard if on else self._switched_off.add)(name)
+        self._changed()
+
+    @property
+    def approved(self) -> frozenset[str]:
+        """Names of the tools with a stored approval."""
+        return frozenset(each.name for each in self._approvals or ())
+
+    async def revoke_approval(self, name: str) -> None:
+        """Ask again before this tool runs. Raises `UsageError` if that cannot be stored."""
+        try:
+            found = self._approvals is not None and await call_with_deadline(
+                partial(self._approvals.revoke, name), DISK_TIMEOUT_S
+            )
+        except OSError as error:  # TimeoutError is one
+            why = (error.strerror or str(error) or "the disk does not answer").lower()
+            raise UsageError(f"The approval cannot be removed: {why}.") from None
+        if not found:
+            hint = "/tools lists the tools."
+            raise UsageError(f"{name[:40]!r} is not set to run without asking.", hint)
+        self._changed()
+
+    @property
+    def server_states(self) -> tuple[ServerState, ...]:
+        """The state of each MCP server that the settings name."""
+        if not self._options.mcp_servers:
+            return ()
+        from voicechat.tools.mcp.mcp_servers import ServerState
+
+        states = {each.name: each for each in (self._servers.states if self._servers else ())}
+        return tuple(
+            states.get(config.name) or ServerState(config.name, config.source, "disabled", 0)
+            for config in self._options.mcp_servers
+        )
+
+    def retry_server(self, name: str) -> None:
+        """Start an MCP server again that has failed. Raises `UsageError` for any other."""
+        state = next((each.state for each in self.server_states if each.name == name), "")
+        if self._servers is None or self._tasks is None or state != "failed":
+            reason = f"is {state}" if state else "does not exist"
+            hint = "Only a server that has failed can be started again."
+            raise UsageError(f"The MCP server {name[:40]!r} {reason}.", hint)
+        self._tasks.create_task(self._servers.retry(name))
 
     @property
     def losses(self) -> str:
@@ -108,6 +175,7 @@ class Toolbox:
             await self._load_own()
             self.ready.set()
             async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 servers = self._start_servers(tasks)
                 await self._load_plugins()
                 if servers is not None:
@@ -117,6 +185,7 @@ class Toolbox:
                 self.complete.set()
                 await asyncio.get_running_loop().create_future()  # until this is cancelled
         finally:
+            self._tasks = None
             if self._plugins is not None:
                 await self._plugins.close()
 

@@ -96,6 +96,14 @@ class ConsoleRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class PickerRequested:
+    """A command asks for a list to choose from, by its name, with the item of a key selected."""
+
+    name: str
+    selected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ThemeRequested:
     """A command asks for another theme of the screen, by its name in `SessionView.themes`."""
 
@@ -109,7 +117,14 @@ class CopyRequested:
     text: str
 
 
-ScreenRequest = HelpRequested | HistoryRequested | ConsoleRequested | ThemeRequested | CopyRequested
+ScreenRequest = (
+    HelpRequested
+    | HistoryRequested
+    | ConsoleRequested
+    | PickerRequested
+    | ThemeRequested
+    | CopyRequested
+)
 """What a command asks of the screen."""
 
 Update = (

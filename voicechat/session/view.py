@@ -55,6 +55,8 @@ class SessionView(ABC):
     """Name of the output device; None without one."""
     themes: tuple[str, ...] = ()
     """Names of the themes of the screen; empty without a screen. Set by the screen."""
+    theme = ""
+    """Name of the theme in use; empty without a screen. Set by the screen."""
     unmute_hint = "Type /unmute to unmute."
     """How to unmute, as one sentence; a screen sets its key."""
     loudness = LevelsChanged(-100.0, -100.0)

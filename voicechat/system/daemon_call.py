@@ -5,10 +5,28 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def wait_with_deadline(work: Callable[[], T], deadline: float) -> T:
+    """Run a blocking call on a daemon thread and wait for it; return its result or raise its error.
+
+    deadline: seconds, after which TimeoutError is raised and the thread is abandoned.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="daemon call", daemon=True).start()
+    return outcome.result(deadline)
 
 
 async def call_with_deadline(work: Callable[[], T], deadline: float) -> T:

@@ -103,6 +103,11 @@ class Transcriber:
         """Stop the source; `run` returns when everything before that is transcribed."""
         self._source.stop()
 
+    @property
+    def is_hearing(self) -> bool:
+        """True while speech is in progress or its text is missing."""
+        return bool(self._utterances.waiting)
+
     # ----------------------------------------------------------------- to the provider
 
     async def _send_source(self) -> None:

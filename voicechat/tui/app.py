@@ -39,7 +39,9 @@ from voicechat.tui.themes import (
     DARK,
     LIGHT,
     ThemeChosen,
+    ThemePreviewed,
     initial_theme,
+    spoken_name,
     theme_for,
     theme_named,
     theme_names,
@@ -105,6 +107,9 @@ class VoicechatApp(TerminalApp):
         """False while the theme changes without a choice of the user."""
         self.shows_history = False
         """True to begin with the history."""
+        self._theme_before = ""
+        """The theme that returns after the preview of another one; empty without a preview."""
+        self._name_theme()
         session.outlives_connections = True
         session.unmute_hint = f"Press {key_of('mute')} to unmute."
         self._filters.append(ControlCharacterFilter())
@@ -128,22 +133,49 @@ class VoicechatApp(TerminalApp):
 
     def _follow_background(self) -> None:
         self._follows_background = True
+        self._try_theme(theme_for(self._background) if self._background else initial_theme())
+        self._name_theme()
+
+    def _try_theme(self, registered: str) -> None:
+        """Show a theme that the user did not choose."""
         self._shows_chosen_theme = False
-        self.theme = theme_for(self._background) if self._background else initial_theme()
+        self.theme = registered
         self._shows_chosen_theme = True
+
+    def _name_theme(self) -> None:
+        """Tell the session the name of the theme that was chosen."""
+        self._session.theme = AUTO if self._follows_background else spoken_name(self.theme)
+
+    @on(ThemePreviewed)
+    def _theme_previewed(self, message: ThemePreviewed) -> None:
+        self._theme_before = self._theme_before or self.theme
+        if message.name:
+            self._try_theme(theme_named(message.name, self.current_theme.dark))
+        else:
+            self._end_preview()
+
+    def _end_preview(self) -> None:
+        before, self._theme_before = self._theme_before, ""
+        if before:
+            self._try_theme(before)
 
     @on(ThemeChosen)
     def _theme_chosen(self, message: ThemeChosen) -> None:
+        self._end_preview()
         if message.name == AUTO:
             self._follow_background()
             self._remember_theme(AUTO)
-        else:
-            self.theme = theme_named(message.name, self.current_theme.dark)
+            return
+        name = theme_named(message.name, self.current_theme.dark)
+        if name == self.theme:
+            self.watch_theme(name)
+        self.theme = name
 
     def watch_theme(self, name: str) -> None:
         """Remember a theme that the user chose, in the palette or with a command."""
         if self.is_running and self._shows_chosen_theme:
             self._follows_background = False
+            self._name_theme()
             self._remember_theme(name)
 
     # ---------------------------------------------------------------- the session
@@ -242,10 +274,9 @@ class VoicechatApp(TerminalApp):
     # ---------------------------------------------------------------- commands
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Yield the commands of the palette: what makes sense now, and the themes."""
+        """Yield the commands of the palette: what makes sense now."""
         if isinstance(screen, ConversationScreen):
             yield from palette_commands(self._session, screen)
-        yield SystemCommand("Theme", "change the colors", self.action_change_theme)
 
 
 def run(

@@ -5,7 +5,9 @@ Down, and Ctrl with a letter as one byte. Four of these bytes are other keys (Ct
 Ctrl+M is Enter, Ctrl+[ is Escape, Ctrl+H is Backspace on many terminals). Ctrl+B and Ctrl+A are
 the prefixes of tmux and screen, and Ctrl with A C D E F K U V W X Y edits text. By convention,
 Ctrl+Z suspends, Ctrl+L draws the screen again, Ctrl+P opens the palette and Ctrl+Q quits. Ctrl+J
-is a line feed, so it inserts a new line. This leaves G N O R T. Most actions have a function key
+is a line feed, so it inserts a new line, and Ctrl+S stops the output of some terminals. This leaves
+G N O R T, which are all in use, so the settings have no letter: where the desktop reserves F10,
+/settings and the palette open them. Most actions have a function key
 and a letter, because a desktop may reserve some function keys (F1, F10, F11) and a tmux
 configuration some letters.
 """
@@ -91,6 +93,12 @@ KEYS = (
     Key("previous_page", "pageup", "", "scroll up and load earlier turns"),
     Key("next_page", "pagedown", "", "scroll down"),
     Key("newest", "f9,ctrl+end", "", "scroll to the newest text"),
+    Key(
+        "settings",
+        "f10",
+        "",
+        "open the settings, and from there models, voices, devices, themes and tools",
+    ),
     Key("redraw", "ctrl+l", "", "draw the screen again", of_app=True),
     Key("suspend", "ctrl+z", "", "suspend; fg in the shell returns", of_app=True),
     Key("help", "f1,f12", "Help", "show this help", is_toggle=True),

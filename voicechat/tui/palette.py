@@ -21,6 +21,7 @@ _COMMAND_OF = {
     "hands_free": ("/hands-free", "/push-to-talk"),
     "new_conversation": ("/new",),
     "help": ("/help",),
+    "settings": ("/settings",),
     "quit": ("/quit",),
 }
 """Slash commands that do what an action does; the palette offers these instead."""
@@ -28,9 +29,13 @@ _KEYS_OF = {command: key_names(key) for key in KEYS for command in _COMMAND_OF.g
 
 
 def palette_commands(session: Session, screen: ConversationScreen) -> Iterator[SystemCommand]:
-    """Yield the slash commands and the other actions that make sense now."""
+    """Yield the slash commands and the other actions that make sense now.
+
+    A command that opens the same list as another one is left out: `/theme` opens `/themes`.
+    """
     for name, command in COMMANDS.items():
-        if command.available(session):
+        opens_other = command.picker and name != f"/{command.picker}"
+        if command.available(session) and not opens_other:
             keys = f" ({_KEYS_OF[name]})" if name in _KEYS_OF else ""
             start = partial(screen.start_command, name)
             yield SystemCommand(name, command.summary + keys, start)

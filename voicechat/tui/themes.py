@@ -81,6 +81,20 @@ class ThemeChosen(Message):
         self.name = name
 
 
+class ThemePreviewed(Message):
+    """Show the theme of this name on trial; an empty name ends the trial."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def spoken_name(registered: str) -> str:
+    """Return the name that `theme_named` takes for a registered theme."""
+    spoken = {own: name for name, own in _SPOKEN_NAMES.items()}
+    return spoken.get(registered, registered)
+
+
 def theme_names(registered: Iterable[str]) -> tuple[str, ...]:
     """Return the names that `theme_named` takes: dark, light, auto, other, the registered ones."""
     own = set(_SPOKEN_NAMES.values())

@@ -244,7 +244,7 @@ async def test_the_palette_has_the_actions_of_the_keys() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:
         commands = {each.title: each for each in pilot.app.get_system_commands(pilot.app.screen)}
-        assert {"/mute", "/help", "/quit", "/volume", "Newest", "Theme"} <= commands.keys()
+        assert {"/mute", "/help", "/quit", "/volume", "Newest", "/themes"} <= commands.keys()
         assert "F3" in commands["/mute"].help
         commands["/mute"].callback()
         assert session.asked == [("set_muted", True)]
@@ -558,8 +558,8 @@ async def test_a_reply_is_shown_over_the_warning_of_the_command_before() -> None
     async with running_app(session) as pilot:
         await type_command(pilot, "/voice nope")
         assert "no voice 'nope'" in line_text(pilot, "notice")
-        await type_command(pilot, "/microphone")
-        assert line_text(pilot, "notice") == "The microphone is Built-in microphone."
+        await type_command(pilot, "/volume")
+        assert line_text(pilot, "notice") == "The volume is 100 percent."
 
 
 async def test_advice_ends_when_the_user_follows_it() -> None:

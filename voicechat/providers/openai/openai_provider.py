@@ -35,6 +35,7 @@ from voicechat.providers.rest import (
     below_socket,
     post,
 )
+from voicechat.providers.voice_samples import openai_sample
 
 URL = "wss://api.openai.com/v1/realtime"
 
@@ -90,6 +91,7 @@ PROVIDER = Provider(
         "gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2", "gpt-realtime-1.5",
         "gpt-realtime", "gpt-realtime-mini", "gpt-live-1.1", "gpt-live-1",
     ),
+    sample=openai_sample,
     voices=(
         "marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse",
     ),

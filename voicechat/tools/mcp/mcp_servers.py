@@ -59,8 +59,10 @@ class ServerState:
     """The state of one server, for display."""
 
     name: str
+    source: str
+    """The source of its tools."""
     state: str
-    """waiting for approval, starting, ready, restarting, failed."""
+    """waiting for approval, starting, ready, restarting, failed, disabled."""
     tools: int
     """Number of tools that it offers."""
     problem: str = ""
@@ -130,6 +132,12 @@ class McpServers:
             for server in self._servers:
                 tasks.create_task(server.run(), name=f"mcp {server.config.name}")
 
+    async def retry(self, name: str) -> None:
+        """Run a server again that has failed permanently."""
+        for server in self._servers:
+            if server.config.name == name and server.state.state == "failed":
+                await server.run_again()
+
     async def settled(self) -> None:
         """Return when each server is ready, has failed, or waits for the user's approval.
 
@@ -157,7 +165,7 @@ class _Server:
         self.settled = asyncio.Event()
         self.tools: tuple[Tool, ...] = ()
         self.differences: dict[str, str] = {}
-        self.state = ServerState(config.name, "starting", 0)
+        self.state = ServerState(config.name, config.source, "starting", 0)
         self._pins = pins
         self._changed = changed
         self._notify = notify
@@ -184,6 +192,13 @@ class _Server:
             self._set_state("failed", str(problem))
         finally:
             self.settled.set()
+
+    async def run_again(self) -> None:
+        """Run as at the start, and report each problem again."""
+        self._reported.clear()
+        self._ready_before = self._is_late = False
+        self._set_state("starting")
+        await self.run()
 
     async def _await_permission(self) -> None:
         """Wait for permission to run. Raises `ConnectError` without it."""
@@ -315,7 +330,8 @@ class _Server:
         return await self._connection.call(definition.name, parsed)
 
     def _set_state(self, state: str, problem: str = "") -> None:
-        self.state = ServerState(self.config.name, state, len(self.tools), problem)
+        config = self.config
+        self.state = ServerState(config.name, config.source, state, len(self.tools), problem)
         self._changed()
 
     def _report(self, sentence: str) -> None:

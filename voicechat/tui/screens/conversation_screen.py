@@ -27,6 +27,7 @@ from voicechat.session.updates import (
     HelpRequested,
     HistoryRequested,
     Link,
+    PickerRequested,
     ScreenRequest,
     SoundChanged,
     ThemeRequested,
@@ -37,6 +38,7 @@ from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.console_host import ConsoleHost
 from voicechat.tui.screens.help_screen import HelpScreen
+from voicechat.tui.screens.picker_screen import PickerScreen
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
 from voicechat.tui.usage_hints import greeting, placeholder, why_no_sound_key
@@ -176,6 +178,8 @@ class ConversationScreen(ConsoleHost):
                 self._show_history(words)
             case ConsoleRequested(text):
                 await self.request_console(text)
+            case PickerRequested(name, selected):
+                self.open_picker(name, selected)
             case ThemeRequested(name):
                 self.post_message(ThemeChosen(name))
             case CopyRequested(text):
@@ -351,7 +355,7 @@ class ConversationScreen(ConsoleHost):
     def start_command(self, line: str) -> None:
         """Run a slash command, or put it into the composer if it takes an argument."""
         command = find_command(line)
-        if command is None or not command.argument:
+        if command is None or command.picker or not command.argument:
             self._run_command(line)
             return
         composer = self.query_one(Composer)
@@ -511,6 +515,18 @@ class ConversationScreen(ConsoleHost):
         if not await open_link(url):
             self.app.copy_to_clipboard(url)
             self.show_reply("No browser can be opened here. The link is copied.")
+
+    def action_settings(self) -> None:
+        """Open the settings."""
+        self._end_reply()
+        self.open_picker("settings")
+
+    def open_picker(self, name: str, selected: str = "") -> None:
+        """Open a list to choose from, in place of the one that is open."""
+        if isinstance(self.app.screen, PickerScreen):
+            self.app.screen.show_picker(name, selected)
+        else:
+            self.app.push_screen(PickerScreen(self._session, name, selected))
 
     def action_help(self) -> None:
         """Show the help screen."""

@@ -1,0 +1,68 @@
+"""Speech over HTTP, asked for by the client of the openai package."""
+
+from __future__ import annotations
+
+import asyncio
+
+import openai
+import pytest
+from scripted import ScriptedServer, scripted_server, until
+
+from voicechat.server.speech_requests import MAX_AT_ONCE, MAX_CHARACTERS, RATE
+
+
+async def spoken(backend: ScriptedServer, text: str, voice: str, form: str = "pcm") -> bytes:
+    """Return the speech of a text."""
+    async with backend.client() as client:
+        answer = await client.with_options(max_retries=0).audio.speech.create(
+            model="any", voice=voice, input=text, response_format=form
+        )  # type: ignore[call-overload]
+        return answer.content
+
+
+async def test_text_is_spoken_in_the_named_voice() -> None:
+    async with scripted_server() as backend:
+        pcm = await spoken(backend, "one two three", "deep")
+        assert backend.tts.asked == [("one two three", "deep", 1.0)]
+        assert len(pcm) / 2 / RATE == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "voice", "form", "field"),
+    [
+        ("", "deep", "pcm", "input"),
+        ("x" * (MAX_CHARACTERS + 1), "deep", "pcm", "input"),
+        ("hello", "nobody", "pcm", "voice"),
+        ("hello", "deep", "mp3", "response_format"),
+    ],
+    ids=["no text", "long text", "unknown voice", "compressed"],
+)
+async def test_wrong_request_is_refused(text: str, voice: str, form: str, field: str) -> None:
+    async with scripted_server() as backend:
+        with pytest.raises(openai.BadRequestError) as raised:
+            await spoken(backend, text, voice, form)
+        assert raised.value.param == field
+        assert backend.tts.asked == []
+
+
+async def test_requests_at_once_are_limited_and_one_without_a_token_is_refused() -> None:
+    async with scripted_server() as backend:
+        backend.tts.gate.clear()
+        running = [asyncio.create_task(spoken(backend, "one", "deep")) for _ in range(MAX_AT_ONCE)]
+        await until(lambda: len(backend.tts.asked) == MAX_AT_ONCE)
+        with pytest.raises(openai.InternalServerError, match="speaks other texts"):
+            await spoken(backend, "two", "deep")
+        backend.tts.gate.set()
+        assert all(await asyncio.gather(*running))
+        async with backend.client("wrong") as client:
+            with pytest.raises(openai.AuthenticationError):
+                await client.audio.speech.create(model="any", voice="deep", input="one")
+
+
+async def test_client_that_leaves_ends_its_speech() -> None:
+    async with scripted_server() as backend:
+        backend.tts.gate.clear()
+        leaving = asyncio.create_task(spoken(backend, "one", "deep"))
+        await until(lambda: backend.tts.open_speeches)
+        leaving.cancel()
+        await until(lambda: not backend.tts.open_speeches)
