@@ -74,9 +74,9 @@ def price_text(price: Price | None) -> str:
     if price.minute:
         return f"${price.minute:g}/min"
     if price.audio_in or price.audio_out:
-        return f"${price.audio_in:g} in, ${price.audio_out:g} out"
+        return f"${price.audio_in:g} in, ${price.audio_out:g} out per 1M"
     if price.text_in or price.text_out:
-        return f"${price.text_in:g} in, ${price.text_out:g} out (text)"
+        return f"${price.text_in:g} in, ${price.text_out:g} out per 1M (text)"
     return "free"
 
 
