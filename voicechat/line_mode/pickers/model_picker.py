@@ -68,15 +68,15 @@ def key_state(provider: ListedProvider) -> str:
 
 
 def price_text(price: Price | None) -> str:
-    """Return a price in one line: in and out for a million audio tokens, or for a minute."""
+    """Return a price in one line: input and output for a million audio tokens, or a minute."""
     if price is None:
         return "price unknown"
     if price.minute:
         return f"${price.minute:g}/min"
     if price.audio_in or price.audio_out:
-        return f"${price.audio_in:g} in, ${price.audio_out:g} out per 1M"
+        return f"${price.audio_in:g} / ${price.audio_out:g} per 1M"
     if price.text_in or price.text_out:
-        return f"${price.text_in:g} in, ${price.text_out:g} out per 1M (text)"
+        return f"${price.text_in:g} / ${price.text_out:g} per 1M (text)"
     return "free"
 
 
