@@ -155,6 +155,8 @@ async def picker_rig(
             await until(lambda: session.tools)
             await pilot.pause()
             yield rig
+            # Ends the programs of the session, as a user who quits does.
+            await app.action_quit()
 
 
 class IdleSession(Session):

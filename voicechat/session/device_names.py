@@ -11,6 +11,8 @@ from voicechat.errors import SoundError
 if TYPE_CHECKING:
     from voicechat.audio.devices.device_list import Device
 
+Kind = Literal["input", "output"]
+
 DEADLINE_S = 4.0
 """Seconds to list the devices."""
 
@@ -18,13 +20,14 @@ DEADLINE_S = 4.0
 class DeviceName(NamedTuple):
     """A microphone or a speaker."""
 
-    kind: Literal["input", "output"]
+    kind: Kind
     choice: str
     """The text that selects exactly this device."""
     name: str
     host: str
     """The sound system through which it is reached."""
     channels: int
+    """0 if they are unknown."""
     is_default: bool
     """It is the default device of the system."""
 
@@ -44,7 +47,7 @@ def device_names() -> list[DeviceName]:
     return [*_side(found.devices, "input"), *_side(found.devices, "output")]
 
 
-def _side(devices: tuple[Device, ...], kind: Literal["input", "output"]) -> Iterator[DeviceName]:
+def _side(devices: tuple[Device, ...], kind: Kind) -> Iterator[DeviceName]:
     from voicechat.audio.devices.device_probe import name_of
 
     for device in devices:

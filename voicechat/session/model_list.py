@@ -8,7 +8,10 @@ from typing import Literal
 
 from voicechat.config import loader
 from voicechat.config.options import Options
-from voicechat.providers.catalog import every_provider, price_of
+from voicechat.core.price import Price
+from voicechat.core.settings import Capabilities
+from voicechat.errors import VoicechatError
+from voicechat.providers.catalog import codec_of, every_provider, price_of
 from voicechat.providers.provider import ModelLimits, Provider
 
 Purpose = Literal["conversation", "transcription", "translation"]
@@ -82,6 +85,19 @@ def list_models() -> tuple[ListedModel, ...]:
 def list_providers(options: Options) -> tuple[ListedProvider, ...]:
     """Return all known providers, including installed packages. Does not use the network."""
     return tuple(_listed_provider(provider, options) for provider in every_provider().values())
+
+
+def listed_price(name: str, options: Options) -> Price | None:
+    """Return the price of PROVIDER/MODEL; None if it is unknown."""
+    return price_of(name, options.prices)
+
+
+def listed_capabilities(name: str) -> Capabilities | None:
+    """Return what a listed model can do; None if that is unknown before a connection."""
+    try:
+        return codec_of(name, environ={}).capabilities
+    except VoicechatError:
+        return None
 
 
 def _listed_models(provider: ListedProvider) -> Iterator[ListedModel]:

@@ -141,7 +141,7 @@ async def test_models_show_price_abilities_and_key(patch: object) -> None:
     async with picker_rig(patch, size=(120, 36)) as rig:
         await rig.open("models")
         await rig.select("gpt-realtime-2.1-mini")
-        assert "✓ key is set · $10 in, $20 out" in rig.rows[1]
+        assert "✓ key is set · $10 / $20 per 1M" in rig.rows[1]
         details = rig.shown("picker-details")
         for fact in ("OPENAI_API_KEY is set", "audio $10 in, $20 out", "see pictures", "marin"):
             assert fact in details

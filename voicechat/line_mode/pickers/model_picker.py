@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voicechat.core.price import Price
-from voicechat.errors import VoicechatError
 from voicechat.line_mode.pickers.picker import Details, PickerItem, PickResult
 from voicechat.line_mode.setting_commands import model
 
@@ -68,22 +67,22 @@ def key_state(provider: ListedProvider) -> str:
 
 
 def price_text(price: Price | None) -> str:
-    """Return a price in one line: in and out for a million audio tokens, or for a minute."""
+    """Return a price in one line: input and output for a million audio tokens, or a minute."""
     if price is None:
         return "price unknown"
     if price.minute:
         return f"${price.minute:g}/min"
     if price.audio_in or price.audio_out:
-        return f"${price.audio_in:g} in, ${price.audio_out:g} out"
+        return f"${price.audio_in:g} / ${price.audio_out:g} per 1M"
     if price.text_in or price.text_out:
-        return f"${price.text_in:g} in, ${price.text_out:g} out (text)"
+        return f"${price.text_in:g} / ${price.text_out:g} per 1M (text)"
     return "free"
 
 
 def _price(session: Session, name: str) -> Price | None:
-    from voicechat.providers.catalog import price_of
+    from voicechat.session.model_list import listed_price
 
-    return price_of(name, session.options.prices)
+    return listed_price(name, session.options)
 
 
 def _details(session: Session, provider: ListedProvider, name: str) -> Details:
@@ -91,6 +90,8 @@ def _details(session: Session, provider: ListedProvider, name: str) -> Details:
 
 
 def _facts(session: Session, provider: ListedProvider, name: str) -> Iterator[tuple[str, str]]:
+    from voicechat.session.model_list import listed_capabilities
+
     is_set = [variable for variable, found in provider.keys.items() if found]
     if is_set:
         yield "Key", f"{is_set[0]} is set"
@@ -115,19 +116,11 @@ def _facts(session: Session, provider: ListedProvider, name: str) -> Iterator[tu
         yield "Price read", price.dated
     if limits := provider.limits.get(name):
         yield "Context", f"{limits.context_tokens:,} tokens; output {limits.output_tokens:,}"
-    if abilities := _abilities(name):
-        yield "Can", abilities
+    can = listed_capabilities(name)
+    if can is not None:
+        yield "Can", ", ".join(abilities(can))
     if voices := provider.model_voices.get(name, provider.voices):
         yield "Voices", ", ".join(voices)
-
-
-def _abilities(name: str) -> str:
-    from voicechat.providers.catalog import codec_of
-
-    try:
-        return ", ".join(abilities(codec_of(name, environ={}).capabilities))
-    except VoicechatError:
-        return ""
 
 
 def abilities(can: Capabilities) -> Iterator[str]:

@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 def voice_items(session: Session) -> list[PickerItem]:
     """Return the voices of the model; the one in use is always one of them."""
     names = dict.fromkeys((*session.voices, *filter(None, [session.voice])))
+    used = session.voice or next(iter(names), "")
+    in_use = "in use" if session.voice else "in use as the default"
     space = "plays a sample" if session.can_sample else ""
-    found = []
-    for name in names:
-        is_current = name == session.voice
-        enter = "" if is_current else "switches"
-        note = "in use" if is_current else ""
-        found.append(
-            PickerItem(name, name, note, session.model, is_current, enter=enter, space=space)
+    return [
+        PickerItem(
+            name,
+            name,
+            in_use if name == used else "",
+            session.model,
+            name == used,
+            enter="" if name == session.voice else "switches",
+            space=space,
         )
-    return found
+        for name in names
+    ]
 
 
 def choose_voice(session: Session, item: PickerItem) -> PickResult:
