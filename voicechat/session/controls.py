@@ -37,6 +37,7 @@ from voicechat.session.updates import (
 )
 
 if TYPE_CHECKING:
+    from voicechat.config.options import Options
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
@@ -58,6 +59,7 @@ KEY_HINT = "Replace the key at its provider if it should stay secret."
 class SessionControls(SpendingControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
 
+    _options: Options
     _tools: Toolbox
 
     def __init__(
@@ -228,6 +230,15 @@ class SessionControls(SpendingControls):
         """Set the playback volume in percent, 0 to `MAX_VOLUME`."""
         self.volume = percent
         self._play(sound.Volume(percent / 100))
+
+    def _remember_devices(self, opened: sound.Opened) -> None:
+        """Remember the devices of this command, once they have opened."""
+        sides = (("input", opened.input_name), ("output", opened.output_name))
+        kinds = [kind for kind, name in sides if name is not None]
+        if self._tasks is not None and not self._options.typed_devices.keys().isdisjoint(kinds):
+            from voicechat.config.remembered_devices import remember
+
+            self._tasks.create_task(asyncio.to_thread(remember, self._options, kinds))
 
     def _sound_switched(self, kind: str, name: str) -> None:
         if kind == "input":
