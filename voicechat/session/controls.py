@@ -5,6 +5,7 @@ Call the methods on the event loop. They return at once, except the coroutines.
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
