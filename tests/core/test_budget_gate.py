@@ -134,3 +134,11 @@ def test_the_gate_never_hangs(between: Callable[[ConversationDriver], object]) -
     between(driver)
     driver.feed(inputs.Typed("more"))
     assert driver.commands(FREE) == [CreateResponse]
+
+
+def test_an_answer_that_came_too_early_is_asked_for_again() -> None:
+    driver = ConversationDriver(hands_free=True)
+    driver.feed(inputs.Typed("hello"), events.SpeechStarted("u"), FREE)
+    driver.now += 30.0
+    assert driver.asks(events.SpeechStopped("u"), inputs.Typed("hello?"))
+    assert driver.commands(FREE) == [CreateResponse]

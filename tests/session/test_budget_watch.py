@@ -244,8 +244,13 @@ async def test_two_programs_that_talk_at_once_keep_one_budget(tmp_path: Path) ->
             for _ in range(2)
         ]  # fmt: skip
         lines = "".join(f"line {number}\n" for number in range(100)).encode()
-        async with asyncio.timeout(60):
-            ends = await asyncio.gather(*(each.communicate(lines) for each in programs))
+        try:
+            async with asyncio.timeout(50):
+                ends = await asyncio.gather(*(each.communicate(lines) for each in programs))
+        finally:
+            for each in programs:
+                if each.returncode is None:
+                    each.kill()
     assert [each.returncode for each in programs] == [8, 8], ends
     assert all(b"budget of 1,500 tokens for today is used up" in errors for _, errors in ends)
     with closing(sqlite3.connect(tmp_path / "voicechat" / "history.db")) as history:

@@ -17,13 +17,14 @@ VALID_S = 1.0
 
 
 class BudgetGate:
-    """Decides whether a response may be requested; always, if `asks` is false."""
+    """Decides whether a response may be requested."""
 
     def __init__(self, buffer: EffectBuffer, *, asks: bool) -> None:
         self.closed = False
         """The budget is used up."""
+        self.asks = asks
+        """The session is asked; without a budget it is not, and `opens` need not be called."""
         self._buffer = buffer
-        self._asks = asks
         self._was_asked = False
         """The session was asked about the response that is due."""
         self._answer_due: float | None = None
@@ -36,7 +37,7 @@ class BudgetGate:
 
     def opens(self, now: float) -> bool:
         """Return True if the response that is due may be requested; ask the session first."""
-        if not self._asks or now <= self._valid_until:
+        if now <= self._valid_until:
             self.reset()
             return True
         if not self._was_asked:
@@ -58,4 +59,4 @@ class BudgetGate:
         self.closed = answer.used_up
         self._answer_due = None
         if not answer.used_up and self._was_asked:
-            self._valid_until = now + VALID_S
+            self._was_asked, self._valid_until = False, now + VALID_S

@@ -101,8 +101,7 @@ class Conversation:
         self._gate = BudgetGate(self._buffer, asks=has_budget)
         self._responses = Responses(buffer, self._capabilities, self._items, calls, self._gate)
         self._out_of_band = OutOfBandResponses(self._buffer, self._capabilities, self._gate)
-        updates = self._updates
-        self._errors = ProviderErrors(self._buffer, self._responses, self._out_of_band, updates)
+        self._errors = ProviderErrors(buffer, self._responses, self._out_of_band, self._updates)
         self._edits = ItemEdits(self._buffer, self._capabilities, self._user_items, self._responses)
         self.meter = UsageMeter(self._buffer)
         """Usage and rate limits."""
@@ -171,8 +170,9 @@ class Conversation:
             self._provider_tools.due(self._now) if self._provider_tools.continuation_due else None,
             *self._responses.deadlines,
         ]  # fmt: skip
-        if self._interruption.is_open:
-            limits += self._interruption.deadlines
+        heard = self._interruption
+        if heard.speech.active or heard.confirm_until is not None:
+            limits += heard.deadlines
         return min((at for at in limits if at is not None), default=None)
 
     @property
@@ -243,8 +243,9 @@ class Conversation:
         # Typing interrupts the response, like speech; tools and approvals continue.
         self._responses.cancel_request()
         self._responses.interrupt(provider_cancels=False)
-        if self._interruption.is_open:
-            self._interruption.clear()
+        heard = self._interruption
+        if heard.speech.active or heard.confirm_until is not None:
+            heard.clear()
         if self.microphone.talking:
             self.microphone.drop()
         item = self._user_items.typed(text, typed.picture)

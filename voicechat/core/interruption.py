@@ -100,11 +100,6 @@ class Interruption:
         """Deadline (s) for the provider to confirm local speech; None if no reply is held."""
 
     @property
-    def is_open(self) -> bool:
-        """True while the user speaks, as the provider or the audio process hears it."""
-        return self.speech.active or self.confirm_until is not None
-
-    @property
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
         return [at for at in (self.confirm_until, self.speech.due) if at is not None]

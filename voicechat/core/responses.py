@@ -74,9 +74,10 @@ class Responses:
             slot.request_due = True
         if not self._capabilities.text_input:
             slot.request_due = False
-        if not slot.request_due:
-            self._gate.reset()
-        if slot.may_request and free and self._gate.opens(self._now):
+        gate = self._gate
+        if gate.asks and not slot.request_due:
+            gate.reset()
+        if slot.may_request and free and (not gate.asks or gate.opens(self._now)):
             slot.request()
             verbatim, self._verbatim = self._verbatim, None
             self._buffer.send(commands.CreateResponse(verbatim=verbatim))
@@ -109,7 +110,8 @@ class Responses:
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
         limits = (self._answer_due, self._continuation_due, self._due)
-        return [*self._gate.deadlines, *(at for at in limits if at is not None)]
+        found = [at for at in limits if at is not None]
+        return [*found, *self._gate.deadlines] if self._gate.asks else found
 
     @property
     def _due(self) -> float | None:

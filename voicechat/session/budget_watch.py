@@ -75,6 +75,8 @@ class BudgetWatch:
         """clock: Unix time in seconds."""
         self.conversation_id = ""
         """Id of the conversation in the history; empty for a session without one."""
+        self.has_limits = bool(settings.limits)
+        """There is a budget at all."""
         self.withheld = False
         """A response was due and not requested."""
         self.is_told = False
@@ -93,18 +95,13 @@ class BudgetWatch:
         """start of the periods to which `_others` belongs (Unix time in s)."""
         self._rows: list[ResponseRow] = []
         """Rows that the ledger has not taken."""
-        self._turns: deque[tuple[float, TurnLatency]] = deque(maxlen=MAX_ROWS)
+        self.turns: deque[tuple[float, TurnLatency]] = deque(maxlen=MAX_ROWS)
         """Latencies that the ledger has not taken, with their Unix times (s)."""
         self._unpriced: set[tuple[str, str]] = set()
         """Models and kinds of usage without a price that the user was told about."""
         self._settling: asyncio.Task[None] | None = None
 
     # ----------------------------------------------------------------- state
-
-    @property
-    def has_limits(self) -> bool:
-        """True if there is a budget at all."""
-        return bool(self._budget.limits)
 
     @property
     def used_up(self) -> bool:
@@ -143,10 +140,6 @@ class BudgetWatch:
             self._unpriced.add((model, source))
             self._publish(self._unknown_price(model, source))
         self._count()
-
-    def add_turn(self, turn: TurnLatency) -> None:
-        """Add the latency of a turn; it is written with the next rows."""
-        self._turns.append((self._clock(), turn))
 
     def _unknown_price(self, model: str, source: str) -> effects.Notice:
         what = f"The price of {model}" if source == "response" else f"The price of {source}"
@@ -210,7 +203,7 @@ class BudgetWatch:
     async def _settle(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait({before})
-        rows, turns, since = tuple(self._rows), tuple(self._turns), self._starts()
+        rows, turns, since = tuple(self._rows), tuple(self.turns), self._starts()
         if self._open_ledger is None or not (rows or turns or since):
             return
         try:
@@ -223,7 +216,7 @@ class BudgetWatch:
             return
         del self._rows[: len(rows)]
         for _ in turns:
-            self._turns.popleft()
+            self.turns.popleft()
         self._others, self._since = sums, since
 
     def _give_up(self, error: VoicechatError | TimeoutError) -> None:
@@ -247,7 +240,7 @@ class BudgetWatch:
 
     async def close(self) -> None:
         """Write the last rows."""
-        if self._settling is not None or self._rows or self._turns:
+        if self._settling is not None or self._rows or self.turns:
             await asyncio.wait({self.settle()}, timeout=CHECK_S)
         if self._ledger is not None:
             self._ledger.close()

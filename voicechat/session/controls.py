@@ -240,6 +240,15 @@ class SessionControls(SettingControls):
         self.volume = percent
         self._play(sound.Volume(percent / 100))
 
+    def _remember_devices(self, opened: sound.Opened) -> None:
+        """Remember the devices of this command, once they have opened."""
+        sides = (("input", opened.input_name), ("output", opened.output_name))
+        kinds = [kind for kind, name in sides if name is not None]
+        if self._tasks is not None and not self._options.typed_devices.keys().isdisjoint(kinds):
+            from voicechat.config.remembered_devices import remember
+
+            self._tasks.create_task(asyncio.to_thread(remember, self._options, kinds))
+
     def _sound_switched(self, kind: str, name: str) -> None:
         if kind == "input":
             self.microphone = name

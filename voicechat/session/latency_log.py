@@ -15,15 +15,15 @@ model. It is subtracted there.
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from voicechat.audio import messages as sound
-from voicechat.audio.playback.jitter_buffer import JitterEstimator
 from voicechat.core import effects, events, inputs
 from voicechat.core.turn_latency import TurnLatency
-from voicechat.session.event_stream import EventStream, Overflow
+from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import Link, LinkChanged
 
 MAX_TURNS: Final = 1_000
@@ -46,15 +46,13 @@ class LatencyLog:
         self,
         model: Callable[[], str],
         connection: Callable[[], MeasuresRoundTrip | None],
-        on_turn: Callable[[TurnLatency], None] = lambda _: None,
-        rate: int = 24_000,
+        unsaved: deque[tuple[float, TurnLatency]] | None = None,
     ) -> None:
         """Start a log.
 
         model         returns the model of the turn
         connection    returns the open connection
-        on_turn       receives each turn
-        rate          of the sound (Hz)
+        unsaved       receives each turn with its Unix time (s)
         """
         self.turns: deque[TurnLatency] = deque(maxlen=MAX_TURNS)
         self.silences: deque[float] = deque(maxlen=MAX_TURNS)
@@ -64,12 +62,12 @@ class LatencyLog:
         self.lost_ms = 0.0
         """Milliseconds of silence in them."""
         self.reconnects = 0
-        self.jitter = JitterEstimator()
-        """The same estimate as that of the audio process."""
         self._model = model
         self._connection = connection
-        self._on_turn = on_turn
-        self._ms_per_byte = 1000 / (2 * rate)
+        self._unsaved = unsaved
+        self._stream: EventStream | None = None
+        self._arrivals: Subscription | None = None
+        """Sound and text, while a turn waits for its answer: they come many times a second."""
         self._noticed_at: float | None = None
         """The end of the turn was noticed: by the provider, a key or Enter."""
         self._asks = False
@@ -84,15 +82,18 @@ class LatencyLog:
 
     def follow(self, stream: EventStream) -> None:
         """Receive the events of a session."""
-        events_ = stream.subscribe(
-            "latency", limit=1_000, overflow=Overflow.DROP_OLDEST, wants=tuple(_STEPS)
-        )
+        self._stream = stream
+        self._subscribe(stream, _STEPS.keys() - _ARRIVALS)
+
+    def _subscribe(self, stream: EventStream, wants: Collection[type]) -> Subscription:
+        found = stream.subscribe("latency", limit=1_000, overflow=Overflow.DROP_OLDEST, wants=wants)
 
         def take() -> None:
-            for event, at in events_.pop_timed():
+            for event, at in found.pop_timed():
                 _STEPS[type(event)](self, event, at)
 
-        events_.wake = take
+        found.wake = take
+        return found
 
     def take(self, event: object, at: float) -> None:
         """Take an event of the time `at` (s); unknown ones are ignored."""
@@ -120,9 +121,16 @@ class LatencyLog:
                 del self._first[next(iter(self._first))]
             self._first[item_id] = at
 
-    def _audio(self, event: events.AudioDelta, at: float) -> None:
-        self._arrived(event.item_id, at)
-        self.jitter.arrived(event.item_id, len(event.pcm) * self._ms_per_byte, at)
+    def _floor(self, event: effects.FloorChanged) -> None:
+        if event.floor not in {effects.Floor.HEARING, effects.Floor.THINKING}:
+            self._close_arrivals()
+        elif self._stream is not None and self._arrivals is None:
+            self._arrivals = self._subscribe(self._stream, _ARRIVALS)
+
+    def _close_arrivals(self) -> None:
+        if self._arrivals is not None:
+            self._arrivals.close()
+            self._arrivals = None
 
     def _text(self, event: events.TextDelta, at: float) -> None:
         self._arrived(event.item_id, at)
@@ -145,8 +153,10 @@ class LatencyLog:
         buffered, spoken = (at - first) * 1000, self._begun in self._playing
         turn = TurnLatency(self._model(), endpointing, trip, wait, buffered, spoken)
         self.turns.append(turn)
-        self._on_turn(turn)
+        if self._unsaved is not None:
+            self._unsaved.append((time.time(), turn))
         self._noticed_at = None
+        self._close_arrivals()
 
     # ----------------------------------------------------------------- barge-in
 
@@ -193,7 +203,8 @@ _STEPS: dict[type, Callable[..., None]] = {
     inputs.Talk: lambda log, e, at: log._voice(at) if e.on else log._end_of_turn(at, asks=True),
     events.SpeechStopped: lambda log, e, at: log._end_of_turn(at, asks=False),
     events.InputCommitted: lambda log, e, at: log._end_of_turn(at, asks=False),
-    events.AudioDelta: _L._audio,
+    effects.FloorChanged: lambda log, e, at: log._floor(e),
+    events.AudioDelta: lambda log, e, at: log._arrived(e.item_id, at),
     events.TextDelta: _L._text,
     effects.TurnMeasured: _L._measured,
     inputs.PlaybackStarted: _L._began,
@@ -207,3 +218,5 @@ _STEPS: dict[type, Callable[..., None]] = {
     LinkChanged: lambda log, e, at: log._linked(e),
 }
 """Event -> step of the log."""
+
+_ARRIVALS = frozenset({events.AudioDelta, events.TextDelta})

@@ -57,11 +57,9 @@ def _others(log: LatencyLog) -> list[str]:
         middle, high = (percentile(log.silences, percent) for percent in (50, 95))
         times = counted(len(log.silences), "interruption")
         lines.append(f"Interruption to silence: p50 {middle:.0f} ms, p95 {high:.0f} ms, {times}.")
-    if log.turns and any(turn.spoken for turn in log.turns):
-        lines.append(
-            f"Jitter buffer: {log.jitter.fill_ms:.0f} ms; sound came up to"
-            f" {log.jitter.late_ms:.0f} ms late."
-        )
+    if buffered := [turn.buffer for turn in log.turns if turn.spoken]:
+        middle, high = (percentile(buffered, percent) for percent in (50, 95))
+        lines.append(f"Jitter buffer and speaker: p50 {middle:.0f} ms, p95 {high:.0f} ms.")
     lost = f", {log.lost_ms:.0f} ms of silence" if log.gaps else ""
     lines.append(f"Underruns: {log.gaps}{lost}. Reconnects: {log.reconnects}.")
     return lines

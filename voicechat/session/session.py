@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from voicechat.tools.tool_context import AppCommand
 
 
+ACCOUNT_S = 0.3
+"""Seconds after an answer until its usage is counted."""
+
 RETRY_S, LONGEST_RETRY_S = 15.0, 240.0
 """Seconds until an offline session tries to connect again, and the longest such wait."""
 
@@ -126,7 +129,7 @@ class Session(SessionControls):
             self._conversation, self._connections, self._stream, self._on_audio_event
         )
         self._latency = LatencyLog(
-            lambda: self.model, lambda: self._connections.connection, self._budget.add_turn
+            lambda: self.model, lambda: self._connections.connection, self._budget.turns
         )
         self._latency.follow(self._stream)
         self._journal = Journal()
@@ -296,6 +299,7 @@ class Session(SessionControls):
             audio, self._audio = self._audio, None
             await audio.close()
         await self._chosen.stop()
+        self._account()
         await self._budget.close()
         self._journal.close()
         if self.link is not Link.OFFLINE:
@@ -344,13 +348,21 @@ class Session(SessionControls):
             case effects.StartNewSession():
                 self._connections.renew(new_session=True)
             case effects.UsageChanged(_, added, source):
-                self._spend(added, source)
+                self._used.append((self._chosen.choice.name, source, added))
+                self._account_soon()
             case effects.CheckBudget():
                 self._check_budget(is_due=True)
             case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():
                 self._runs.settle(effect)
             case _:
                 self._settle(effect)
+
+    def _account_soon(self) -> None:
+        """Count the usage: at once for a budget, else when the answer is out of the way."""
+        if self._budget.has_limits:
+            self._account()
+        elif len(self._used) == 1:
+            asyncio.get_running_loop().call_later(ACCOUNT_S, self._account)
 
     def _arm_timer(self) -> None:
         deadline = self._conversation.deadline
@@ -460,15 +472,6 @@ class Session(SessionControls):
         if notice := self._silence.take(silence):
             self._publish_update(notice)
         self._publish_mode()
-
-    def _remember_devices(self, opened: sound.Opened) -> None:
-        """Remember the devices of this command, once they have opened."""
-        sides = (("input", opened.input_name), ("output", opened.output_name))
-        kinds = [kind for kind, name in sides if name is not None]
-        if self._tasks is not None and not self._options.typed_devices.keys().isdisjoint(kinds):
-            from voicechat.config.remembered_devices import remember
-
-            self._tasks.create_task(asyncio.to_thread(remember, self._options, kinds))
 
     # ----------------------------------------------------------------- publishing
 

@@ -43,6 +43,8 @@ class SpendingControls(SessionView):
         )
         self.history: ConversationLog | None = None
         """Keeps the conversation in the history; None if it is not kept."""
+        self._used: list[tuple[str, str, Usage]] = []
+        """Usage that is not counted yet: model, kind and amount."""
         self._checks = self._jobs = 0
         """Checks of the budget that a response waits for, and other work in the background."""
 
@@ -86,16 +88,19 @@ class SpendingControls(SessionView):
     @property
     def shown_cost(self) -> str:
         """Estimated cost so far, like "$0.04"; empty when it is zero or unknown."""
+        self._account()
         return self._costs.shown_cost
 
     @property
     def usage(self) -> Usage:
         """Usage of the whole session, over all its models."""
+        self._account()
         return self._costs.total
 
     @property
     def usage_report(self) -> list[str]:
         """Usage, cost and rate limits, one sentence per line."""
+        self._account()
         return [*self._costs.lines(self.limits), *self._budget.lines]
 
     @property
@@ -116,12 +121,15 @@ class SpendingControls(SessionView):
             self._renew()
         return allowed
 
-    def _spend(self, added: Usage, source: str) -> None:
-        """Count a usage; the conversation learns if the budget is used up."""
-        model = self._chosen.choice.name
-        self._costs.add(model, source, added)
+    def _account(self) -> None:
+        """Count what was used; the conversation learns if the budget is used up."""
+        if not self._used:
+            return
         self._budget.conversation_id = self.conversation_id
-        self._budget.add(model, source, added)
+        for model, source, added in self._used:
+            self._costs.add(model, source, added)
+            self._budget.add(model, source, added)
+        self._used.clear()
         self._check_budget()
 
     def _check_budget(self, *, is_due: bool = False) -> None:
