@@ -226,7 +226,8 @@ class Chat(LineClient):
             case SoundChanged(_, _, problem, hint) if problem:
                 return f"{problem} {with_commands(hint)}"
             case Report(title, text):
-                return f"{title}:{'\n' if '\n' in text else ' '}{text}"
+                gap = "\n" if "\n" in text else " "
+                return f"{title}:{gap}{text}"
             case HelpRequested():
                 return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
             case Cleared() if not self.session.transcript.entries:
