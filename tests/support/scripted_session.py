@@ -56,7 +56,7 @@ class ScriptedSession(Publisher):
         self.voice = "en-gb"
         self.latency_ms: float | None = None
         self.usage = Usage()
-        self.shown_cost = ""
+        self.shown_cost = self.losses = ""
         self.near_limit: RateLimit | None = None
         self.limits: tuple[RateLimit, ...] = ()
         self.voices: tuple[str, ...] = ()

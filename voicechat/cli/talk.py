@@ -82,14 +82,18 @@ def _talk(flags: dict[str, object], *, plain: bool) -> int:
     if unkept := unkept_files.warning():
         options = replace(options, warnings=(*options.warnings, unkept))
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if plain or (on_terminal and terminal_guard.is_dumb()):
+    if on_terminal and not plain and not terminal_guard.is_dumb():
+        return _show_screen(options)
+    if options.theme is not None:
+        from voicechat.tui.themes import require_theme
+
+        require_theme(options.theme)
+    if plain or on_terminal:
         if not plain:
             say("This terminal cannot show a screen. Using --plain.")
         from voicechat.line_mode.app import converse
 
         return converse(options)
-    if on_terminal:
-        return _show_screen(options)
     if options.with_sound:
         raise UsageError(
             "Standard input is not a terminal.",

@@ -34,7 +34,7 @@ from voicechat.config.url_check import check_url
 from voicechat.config.value_errors import type_in_words
 from voicechat.core.price import Price
 from voicechat.core.settings import Permission
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
@@ -193,7 +193,7 @@ def _check(where: str, name: str, value: object) -> None:
         raise UsageError(f"{where} contains a NUL character.")
     if setting.choices and value not in setting.choices:
         hint = similar(value, setting.choices)
-        raise UsageError(f"{where} must be one of {', '.join(setting.choices)}.", hint)
+        raise UsageError(f"{where} must be {one_of(setting.choices)}.", hint)
     if setting.schemes:
         parts = check_url(
             where,
@@ -234,16 +234,26 @@ class _StoredSettings:
         if name is None:
             return {}
         if name not in self.profiles:
-            known = list(self.profiles)
-            hint = nearest(str(name), known) if known else "Add one: [profiles.NAME]."
-            where = (
-                f"{self.place.file.path} has" if chosen else f"{self.place('profile')}: There is"
-            )
-            raise UsageError(f"{where} no profile {str(name)[:40]!r}.", hint)
+            raise self._no_profile(str(name), is_chosen=bool(chosen))
         found = {"profile": name, **self.profiles[str(name)]}
         session_settings = cast("dict[str, object]", self.settings.get("session_settings", {}))
         overrides = cast("dict[str, object]", found.get("session_settings", {}))
         return {**found, "session_settings": {**session_settings, **overrides}}
+
+    def _no_profile(self, name: str, *, is_chosen: bool) -> UsageError:
+        """Return the error for a profile that does not exist, named by a flag or by the file."""
+        shown = repr(clean(name)[:40])
+        path, known = self.place.file.path, list(self.profiles)
+        if not is_chosen:
+            sentence = f"{self.place('profile')}: There is no profile {shown}."
+        elif known:
+            sentence = f"{path} has no profile {shown}."
+        else:
+            exists = self.place.file.status is not None
+            state = "has no profiles" if exists else "does not exist"
+            sentence = f"There is no profile {shown}: {path} {state}."
+        hint = nearest(name, known) if known else f"Start one there with [profiles.{clean(name)}]."
+        return UsageError(sentence, hint)
 
     def origins(self, profile: Mapping[str, object]) -> dict[str, str]:
         """The file, line and key of each setting, by its name or as `permissions.TOOL`."""

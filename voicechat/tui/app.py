@@ -26,7 +26,6 @@ from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.core.effects import Level
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.setting_commands import known_theme
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.tui.keys import KEYS, key_of
 from voicechat.tui.palette import palette_commands
@@ -40,6 +39,7 @@ from voicechat.tui.themes import (
     LIGHT,
     ThemeChosen,
     initial_theme,
+    require_theme,
     theme_for,
     theme_named,
     theme_names,
@@ -250,7 +250,7 @@ def run(session: Session, theme: str | None = None) -> int:
     kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
     app = VoicechatApp(session, theme or kept, remembered_theme.write)
     if theme is not None:
-        known_theme(session, theme)
+        require_theme(theme)
     return run_app(app)
 
 

@@ -307,3 +307,22 @@ async def test_a_growing_reply_is_laid_out_only_for_a_new_line(
         await driver.refresh()
     assert hints == []
     assert layouts == [], "all of it fits in the first line"
+
+
+async def test_a_result_that_the_answer_repeats_is_shown_only_if_expanded(
+    driver: TranscriptDriver,
+) -> None:
+    session = driver.session
+    session.call("current_time", "{}", ToolState.DONE, output="It’s 8:05 AM.", elapsed_ms=3.0)
+    session.call("weigh", "{}", ToolState.DONE, output="4 grams", elapsed_ms=3.0)
+    await driver.refresh()
+    assert "→ It’s 8:05 AM." in driver.texts()[0]
+    session.voiced("Sure. it’s 8:05 am. That is 14 grams.")
+    await driver.refresh()
+    assert "→" not in driver.texts()[0]
+    assert "→ 4 grams" in driver.texts()[1]
+    await driver.pilot.press("ctrl+r")
+    assert "→ It’s 8:05 AM." in driver.texts()[0]
+    await driver.pilot.press("ctrl+r")
+    await driver.view.reload()
+    assert "→" not in driver.texts()[0]

@@ -162,7 +162,7 @@ class ConversationScreen(Screen[None]):
     async def _show_card(self) -> None:
         for card in self.query(ApprovalCard):
             session = self._session
-            if await card.show((*session.asking, *session.questions)) and card.has_focus:
+            if await card.show((*session.asking, *session.questions), session.losses) and card.has_focus:
                 self.query_one(Composer).focus()
 
     def refresh_state(self) -> None:
@@ -172,7 +172,8 @@ class ConversationScreen(Screen[None]):
         self._update_mode()
 
     def _show_levels(self) -> None:
-        self.query_one(FloorLine).show(self._changes.levels, self._changes.link_text)
+        changes, on_card = self._changes, self._is_on_card
+        self.query_one(FloorLine).show(changes.levels, changes.link_text, on_card=on_card)
 
     def _show_notice(self, notice: Notice) -> None:
         seconds = NOTICE_S * 2 if notice.hint else NOTICE_S
@@ -229,7 +230,7 @@ class ConversationScreen(Screen[None]):
             busy = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
             return True if busy or session.asking or session.talking else None
         if action == "decide":
-            return self._is_asked
+            return self._is_asked and (not self._is_on_card or None)
         return True
 
     def _check_sound(self, action: str) -> bool | None:
@@ -382,9 +383,13 @@ class ConversationScreen(Screen[None]):
         self._session.set_hands_free(not self._session.hands_free)
 
     def action_interrupt(self) -> None:
-        """Stop speech, thinking and tools."""
+        """Stop speech, thinking and tools; deny what waits for a decision, and say so."""
         self._end_reply()
-        self._session.interrupt()
+        session = self._session
+        denied = [call.name for call in session.asking]
+        session.interrupt()
+        if denied:
+            self.show_reply(f"Denied: {', '.join(denied)} will not run.")
 
     def action_new_conversation(self) -> None:
         """Start a new conversation; ask for a second press if there is one to lose."""
@@ -407,6 +412,19 @@ class ConversationScreen(Screen[None]):
         for card in self.query(ApprovalCard):
             if card.display:
                 card.focus()
+
+    @property
+    def _is_on_card(self) -> bool:
+        """True if the approval card has the focus."""
+        return any(card.has_focus for card in self.query(ApprovalCard))
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _focus_moved(self) -> None:
+        """Draw the hints for the focused widget."""
+        if self.query(FloorLine):  # not while the screen closes
+            self._show_levels()
+            self.refresh_bindings()
 
     @on(ApprovalCard.Decided)
     def _decided(self, message: ApprovalCard.Decided) -> None:

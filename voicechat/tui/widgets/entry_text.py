@@ -7,6 +7,7 @@ Outside text becomes `Content` and is never parsed as markup.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -28,6 +29,7 @@ _SLACK = 1.5
 """A message longer than this times the limit folds; a shorter one would save little."""
 
 QUIET = "$foreground 60%"
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ _TOOL_STATES = {
     ToolState.DONE: ("✓", "done", "$success"),
     ToolState.FAILED: ("✗", "failed", "$error"),
     ToolState.DENIED: ("⊘", "denied", "$warning"),
-    ToolState.CANCELLED: ("⊘", "cancelled", "$warning"),
+    ToolState.CANCELLED: ("⊘", "stopped", "$warning"),
 }
 
 
@@ -84,10 +86,14 @@ def is_visible(entry: Entry) -> bool:
     return bool(entry.text or entry.error or entry.role is Role.USER)
 
 
-def format_entry(entry: Entry, expanded: bool = False) -> EntryText:
-    """Return the text of an entry; `expanded` shows more of a tool result and a long message."""
+def format_entry(entry: Entry, expanded: bool = False, *, is_repeated: bool = False) -> EntryText:
+    """Return the text of an entry; `expanded` shows more of a tool result and a long message.
+
+    is_repeated: the answer below repeats the result, which is shown only if `expanded`.
+    """
     if isinstance(entry, ToolCall):
-        return EntryText(Content("tool").stylize("bold $secondary"), _tool_call(entry, expanded))
+        call = _tool_call(entry, expanded, shows_output=expanded or not is_repeated)
+        return EntryText(Content("tool").stylize("bold $secondary"), call)
     word, style = _LABELS[entry.role]
     label = Content(word).stylize(style)
     if entry.role is Role.USER:
@@ -98,6 +104,16 @@ def format_entry(entry: Entry, expanded: bool = False) -> EntryText:
         return EntryText(label, mark, clean(entry.shown), growing)
     text = plain(_heard_text(entry), QUIET if entry.role is Role.SYSTEM else "")
     return EntryText(label, Content.assemble(text, "\n" if text and mark else "", mark))
+
+
+def repeats(answer: Item, call: ToolCall) -> bool:
+    """Return True if the answer contains the words of the result of a call."""
+    result = _bare_words(for_user(call.output or ""))
+    return result != "  " and result in _bare_words(answer.shown)
+
+
+def _bare_words(text: str) -> str:
+    return f" {' '.join(_WORD.findall(text.casefold()))} "
 
 
 def _end_mark(item: Item) -> Content:
@@ -170,7 +186,7 @@ def _reason(reason: str | None) -> Content:
     return plain(f": {reason}", QUIET) if reason else Content("")
 
 
-def _tool_call(call: ToolCall, expanded: bool) -> Content:
+def _tool_call(call: ToolCall, expanded: bool, *, shows_output: bool) -> Content:
     glyph, word, style = _TOOL_STATES[call.state]
     head = Content.assemble(plain(call.name, "bold"), "  ", (f"{glyph} {word}", style))
     if call.elapsed_ms is not None and call.state.final:
@@ -181,7 +197,7 @@ def _tool_call(call: ToolCall, expanded: bool) -> Content:
     arguments = _arguments(call.arguments)
     if arguments:
         parts.append(_shortened(arguments, expanded, QUIET))
-    if call.output:
+    if call.output and shows_output:
         parts.append(Content.assemble(("→ ", QUIET), _shortened(_output(call, expanded), expanded)))
     return Content("\n").join(parts)
 

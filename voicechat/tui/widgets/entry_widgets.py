@@ -92,6 +92,7 @@ class EntryLine(Static):
         self.entry = entry
         """The entry that is shown; `show` replaces it."""
         self._expanded = expanded
+        self._is_repeated = False
         self._layout = MarkdownText()
         self.entry_text = format_entry(entry, expanded)
         """The text that is drawn."""
@@ -103,7 +104,7 @@ class EntryLine(Static):
         Lays out the conversation again only if the number of lines changes.
         """
         self.entry = entry
-        entry_text = format_entry(entry, self._expanded)
+        entry_text = format_entry(entry, self._expanded, is_repeated=self._is_repeated)
         if entry_text.is_same(self.entry_text):
             return False
         self.entry_text = entry_text
@@ -114,6 +115,11 @@ class EntryLine(Static):
         )
         self.update(visual, layout=not width or height_changed)
         return True
+
+    def hide_repeated(self) -> None:
+        """Hide the result of a tool until it is expanded: the answer below repeats it."""
+        self._is_repeated = True
+        self.show(self.entry)
 
     def set_expanded(self, expanded: bool) -> None:
         """Show a tool result or a long message completely, or fold it if `expanded` is False."""

@@ -11,6 +11,7 @@ from voicechat.core.effects import Floor
 from voicechat.core.items import Usage
 from voicechat.core.usage_meter import left
 from voicechat.session.updates import LevelsChanged, Link
+from voicechat.tui.keys import key_of
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET, duration
 
@@ -86,8 +87,11 @@ def _padded(word: str, cells: int, style: str) -> Content:
     return Content(f"{word:<{cells}}").stylize(style)
 
 
-def floor_line(session: Session, link_text: str = "") -> Content:
-    """Return the floor as glyph and word, or the link if it is not online, and the mute state."""
+def floor_line(session: Session, link_text: str = "", *, on_card: bool = False) -> Content:
+    """Return the floor as glyph and word, or the link if it is not online, and the mute state.
+
+    on_card: the approval card has the focus.
+    """
     if session.link is not Link.ONLINE:
         glyph, word, style = _LINKS[session.link]
         text = plain(f"  {link_text}", QUIET) if link_text else Content("")
@@ -102,28 +106,28 @@ def floor_line(session: Session, link_text: str = "") -> Content:
     if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
         glyph, word, style = _OPENING
     if session.floor is Floor.SPEAKING and session.half_duplex and not session.muted:
-        mode = (" · ◑ half duplex", "$warning")
-        return Content.assemble((f"{glyph} {word}", style), mode, (f"  {_hint(session)}", QUIET))
+        mode = (" · ◑ speak up to interrupt", "$warning")
+        return Content.assemble((f"{glyph} {word}", style), mode, (f"  {key_of('interrupt')} stops", QUIET))
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
-            return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 unmutes", QUIET))
+            return Content.assemble(("⊘ muted", "bold $warning"), (f"  {key_of('mute')} unmutes", QUIET))
         return Content.assemble((f"{glyph} {word}", style), (" · ⊘ muted", "bold $warning"))
     if session.floor is Floor.LISTENING and session.microphone_is_silent:
         silent = ("  no sound from the microphone", "bold $warning")
         return Content.assemble((f"{glyph} {word}", style), silent)
-    hint = _hint(session)
+    hint = _hint(session, on_card)
     return Content.assemble((f"{glyph} {word}", style), (f"  {hint}" if hint else "", QUIET))
 
 
-def _hint(session: Session) -> str:
+def _hint(session: Session, on_card: bool) -> str:
     if session.floor is Floor.SPEAKING:
-        return "Esc stops"
+        return f"{key_of('interrupt')} stops"
     if session.asking or session.questions:
-        return "F8 to decide"
+        return "a letter chooses, Enter confirms" if on_card else f"{key_of('decide')} to decide"
     if session.floor is Floor.IDLE and can_talk(session):
-        return "Space or F2 to talk"
+        return f"Space or {key_of('talk')} to talk"
     if session.floor is Floor.HEARING and session.talking:
-        return "Space or F2 to send"
+        return f"Space or {key_of('talk')} to send"
     return ""
 
 
@@ -194,11 +198,15 @@ class FloorLine(Static):
         self._session = session
         self._levels = LevelsChanged(MIN_LEVEL_DB, MIN_LEVEL_DB)
         self._link_text = ""
+        self._on_card = False
         self._drawn: Content | None = None
 
-    def show(self, levels: LevelsChanged, link_text: str) -> None:
-        """Redraw if these levels or the state of the session look different."""
-        self._levels, self._link_text = levels, link_text
+    def show(self, levels: LevelsChanged, link_text: str, *, on_card: bool = False) -> None:
+        """Redraw if these levels or the state of the session look different.
+
+        on_card: the approval card has the focus.
+        """
+        self._levels, self._link_text, self._on_card = levels, link_text, on_card
         line = self._line()
         if self._drawn is None or not line.is_same(self._drawn):
             self.refresh()
@@ -211,7 +219,7 @@ class FloorLine(Static):
     def _line(self) -> Content:
         session = self._session
         width = self.content_size.width
-        left = floor_line(session, self._link_text)
+        left = floor_line(session, self._link_text, on_card=self._on_card)
         if not session.with_sound or width < 36:
             return left_and_right(left, Content(""), width)
         right = self._meters(12 if width >= 100 else 8 if width >= 70 else 4)

@@ -7,8 +7,9 @@ entries, and returning to the end removes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import dropwhile, islice
 
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -17,9 +18,9 @@ from textual.reactive import var
 from textual.widget import AwaitMount
 from textual.widgets import Static
 
-from voicechat.core.items import Entry, Transcript, entry_id
+from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, entry_id
 from voicechat.tui.keys import key_of
-from voicechat.tui.widgets.entry_text import QUIET, is_visible
+from voicechat.tui.widgets.entry_text import QUIET, is_visible, repeats
 from voicechat.tui.widgets.entry_widgets import EntryLine, widget_for
 
 WINDOW_ENTRIES = 150
@@ -28,6 +29,8 @@ WINDOW_SLACK = 25
 """Entries beyond the window before the oldest are removed, so that few turns remove any."""
 PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
+MAX_CALLS_BEFORE = 8
+"""Most tool calls before an answer whose results are compared with it."""
 MAX_ENTRIES = 600
 """Most entries that are mounted at any time."""
 
@@ -95,6 +98,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         lines = self._new_lines(entry for entry in entries if is_visible(entry))
         if lines:
             await self.mount_all(lines)
+            self._hide_repeated(entries)
             await self._update_earlier_hint()
             self.anchor()
         else:
@@ -122,6 +126,26 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if added:
             await self._mount_entries(added)
             await self._trim()
+        self._hide_repeated(entry for key in ids if (entry := self._transcript.get(key)))
+
+    def _hide_repeated(self, entries: Iterable[Entry]) -> None:
+        """Hide the tool results that one of these answers repeats."""
+        for answer in entries:
+            if isinstance(answer, Item) and answer.role is Role.ASSISTANT:
+                for call in self._calls_before(answer):
+                    line = self._lines.get(call.call_id)
+                    if line is not None and repeats(answer, call):
+                        line.hide_repeated()
+
+    def _calls_before(self, answer: Item) -> Iterator[ToolCall]:
+        """Yield the tool calls between an answer and the entry before them."""
+        newest_first = reversed(self._transcript.entries)
+        earlier = dropwhile(lambda entry: entry is not answer, newest_first)
+        next(earlier, None)
+        for entry in islice(earlier, MAX_CALLS_BEFORE):
+            if not isinstance(entry, ToolCall):
+                return
+            yield entry
 
     def toggle_results(self) -> None:
         """Expand all tool results and long messages, or fold them all."""
@@ -251,7 +275,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if not before or len(self._lines) >= MAX_ENTRIES:
             return False
         first = self._mounted_lines()[0]
-        await self.mount_all(self._new_lines(before[-PAGE_ENTRIES:]), before=first)
+        loaded = before[-PAGE_ENTRIES:]
+        await self.mount_all(self._new_lines(loaded), before=first)
+        self._hide_repeated(loaded)
         await self._update_earlier_hint()
         self.call_after_refresh(self.scroll_to_widget, first, animate=False, top=True)
         return True
