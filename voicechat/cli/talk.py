@@ -34,6 +34,7 @@ def talk(
     gain_control: Annotated[bool, flag("gain_control")] = False,
     earcons: Annotated[bool, flag("earcons")] = False,
     theme: Annotated[Text, flag("theme")] = None,
+    notify: Annotated[bool, flag("notify")] = False,
     record: Annotated[Text, flag("record")] = None,
     profile: Annotated[Text, flag("profile")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
@@ -109,10 +110,12 @@ def _show_screen(options: Options) -> int:
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
     from voicechat.tui.app import run
+    from voicechat.tui.keys import checked_keymap
 
+    keymap = checked_keymap(options.keymap, lambda action: options.origin(f"keymap.{action}"))
     session = open_session(options, app_commands)
     try:
-        return run(session, options.theme)
+        return run(session, options.theme, keymap=keymap, notifies=options.notify)
     finally:
         if session.losses:
             say(session.losses)

@@ -54,6 +54,7 @@ TABLES: Mapping[str, str] = {
     "permissions": f"Table of permissions by the name of the tool: {', '.join(Permission)},"
     " or a table of rules: see docs/tools.md.",
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
+    "keymap": 'Table of keys of the screen by their action, such as mute = "F6"; the help lists them.',
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
     "prices": 'Tables of your own prices: [prices."PROVIDER/MODEL"].',
@@ -266,6 +267,8 @@ class _StoredSettings:
             found |= {name: place(name) for name in settings}
             engines = cast("Mapping[str, str]", settings.get(EMBEDDED, {}))
             found |= {name: place.below(EMBEDDED)(key) for key, name in engines.items()}
+            keymap = cast("Mapping[str, str]", settings.get("keymap", {}))
+            found |= {f"keymap.{each}": place.table("keymap")(each) for each in keymap}
             inner = place.table("permissions")
             for table in ("permissions", "permission_rules"):
                 permissions = cast("Mapping[str, object]", settings.get(table, {}))
@@ -342,6 +345,8 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
         found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
     if "permissions" in table:
         found |= permission_settings.read(place, table["permissions"])
+    if "keymap" in table:
+        found["keymap"] = _keymap(place, table["keymap"])
     session_settings = session_keys.read(place, table)
     if session_settings.get("turn_detection", ...) is None:
         del session_settings["turn_detection"]
@@ -361,6 +366,17 @@ def _embedded(place: SettingPlace, table: object) -> dict[str, object]:
         _check(inner(key), _EMBEDDED_KEYS[key], value)
         found[_EMBEDDED_KEYS[key]] = value
     return {**found, EMBEDDED: {key: _EMBEDDED_KEYS[key] for key in table}} if found else {}
+
+
+def _keymap(place: SettingPlace, table: object) -> dict[str, str]:
+    """The keys by their action; the screen, which knows the actions, checks them."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{place('keymap')} must be a table.", "Write [keymap].")
+    for action, keys in table.items():
+        if not isinstance(keys, str) or not keys.strip():
+            where = place.table("keymap")(action)
+            raise UsageError(f"{where} must be a key in quotes.", 'Write it like "F6".')
+    return table
 
 
 def _names(place: SettingPlace, name: str, value: object) -> tuple[str, ...]:

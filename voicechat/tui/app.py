@@ -11,9 +11,10 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -27,7 +28,7 @@ from textual.worker import Worker, WorkerCancelled, WorkerFailed
 from voicechat.core.effects import Level
 from voicechat.errors import VoicechatError
 from voicechat.system.loop_watch import stalls_logged
-from voicechat.tui.keys import KEYS, key_of
+from voicechat.tui.keys import KEYS, key_of, use_keymap
 from voicechat.tui.palette import palette_commands
 from voicechat.tui.safe_text import ControlCharacterFilter
 from voicechat.tui.screens.conversation_screen import NOTICE_S, ConversationScreen
@@ -80,8 +81,12 @@ class VoicechatApp(TerminalApp):
         session: Session,
         theme: str = AUTO,
         remember_theme: Callable[[str], None] = lambda name: None,
+        keymap: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """Show a session. `keymap`: other keys by action, from `checked_keymap`."""
+        use_keymap(keymap)
         super().__init__()
+        self.set_keymap(keymap)
         self._session = session
         self.failure: VoicechatError | None = None
         """The error that ended the session, or None."""
@@ -165,7 +170,7 @@ class VoicechatApp(TerminalApp):
         if not self._session.transcript.entries or not isinstance(screen, ConversationScreen):
             self.exit(return_code=error.exit_code)
             return
-        hint = f"{error.hint} Ctrl+Q leaves.".strip()
+        hint = f"{error.hint} {key_of('quit')} leaves.".strip()
         screen.show_problem(error.message, hint)
         screen.refresh_state()
 
@@ -240,15 +245,23 @@ class VoicechatApp(TerminalApp):
         yield SystemCommand("Theme", "change the colors", self.action_change_theme)
 
 
-def run(session: Session, theme: str | None = None) -> int:
+def run(
+    session: Session,
+    theme: str | None = None,
+    *,
+    keymap: Mapping[str, str] = MappingProxyType({}),
+    notifies: bool = True,
+) -> int:
     """Show the session until the user quits. Returns and raises as `run_app`.
 
     theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
+    keymap: other keys by action, from `checked_keymap`.
+    notifies: call the user while the terminal has not the focus.
     """
     from voicechat.tui import remembered_theme
 
     kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
-    app = VoicechatApp(session, theme or kept, remembered_theme.write)
+    app = VoicechatApp(session, theme or kept, remembered_theme.write, keymap)
     if theme is not None:
         require_theme(theme)
     return run_app(app)

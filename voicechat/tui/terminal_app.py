@@ -20,7 +20,7 @@ from textual.widgets import Input, TextArea
 from voicechat.system import desktop_clipboard
 from voicechat.system.terminal_guard import has_job_control
 from voicechat.tui.key_repeat import NEXT_REPEAT_S, HeldKey, Press
-from voicechat.tui.keys import KEYS
+from voicechat.tui.keys import names_of
 from voicechat.tui.word_selection import word_at
 
 MAX_EARLY_KEYS = 1_000
@@ -29,8 +29,6 @@ REDRAW_S = 0.1
 """Seconds between two looks if a terminal that was behind takes output again."""
 CLEAR = "\x1b[2J"
 """The command that clears the terminal."""
-_TOGGLES = frozenset(name for key in KEYS if key.is_toggle for name in key.keys.split(","))
-"""Keys whose repeats are dropped while they are held."""
 
 
 class TerminalApp(App[None]):
@@ -54,7 +52,8 @@ class TerminalApp(App[None]):
         ]
         self._early_keys: deque[events.Event] | None = deque(maxlen=MAX_EARLY_KEYS)
         """Keys pressed before the first frame; None after they were passed on."""
-        self._held_toggles = {name: HeldKey() for name in _TOGGLES}
+        self._held_toggles = {name: HeldKey() for name in names_of(lambda key: key.is_toggle)}
+        """Keys whose repeats are dropped while they are held."""
         self._toggle_timers: dict[str, Timer] = {}
         """Run out when the second press of a toggle was not a repeat."""
         self._redraw_timer: Timer | None = None
@@ -97,7 +96,7 @@ class TerminalApp(App[None]):
             await self._pass_on(event)
 
     async def _pass_on(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key in _TOGGLES:
+        if isinstance(event, events.Key) and not event.is_forwarded and event.key in self._held_toggles:
             await self._toggle_pressed(event)
         else:
             await super().on_event(event)

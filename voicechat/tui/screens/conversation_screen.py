@@ -22,7 +22,7 @@ from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, r
 from voicechat.line_mode.sound_commands import with_commands
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import UPDATES, Link, SoundChanged
-from voicechat.tui.keys import KEYS, key_of
+from voicechat.tui.keys import KEYS, key_of, names_of
 from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
@@ -47,7 +47,6 @@ FRAME_S = 1 / 15
 """Time in seconds between two paints; shorter than a spoken word."""
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
-_SOUND_KEYS = {name for key in KEYS if key.needs_sound for name in key.keys.split(",")}
 _PRIORITY_ACTIONS = {"previous_page", "next_page", "newest"}
 """Actions whose keys work even if the focused widget binds them."""
 _COMPLETION_TIMEOUT_S = 2.0
@@ -245,7 +244,7 @@ class ConversationScreen(Screen[None]):
         active = self.active_bindings.get(event.key)
         if (active is not None and active.enabled) or not self.query(Composer):
             return
-        if event.key in _SOUND_KEYS:
+        if event.key in names_of(lambda key: key.needs_sound):
             self.notify(why_no_sound_key(self._session, event.key), markup=False)
         elif event.is_printable and event.character is not None:
             self._type_in_composer(event.character, pasted=False)

@@ -15,6 +15,7 @@ from textual.content import Content
 from voicechat.core.items import Entry, Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.core.text import clean
 from voicechat.core.tool_calls import for_user
+from voicechat.tui.keys import key_of
 from voicechat.tui.safe_text import plain
 
 COLLAPSED_CHARS = 160
@@ -141,7 +142,7 @@ def _message(item: Item, expanded: bool) -> Content:
     rest = item.text[len(head) :].strip()
     more = rest.count("\n") + 1
     count = f"{more:,} more lines" if more > 1 else f"{len(rest):,} more characters"
-    return Content.assemble(plain(head), (f"\n… {count} (Ctrl+R)", f"italic {QUIET}"))
+    return Content.assemble(plain(head), (f"\n… {count} ({key_of('toggle_results')})", f"italic {QUIET}"))
 
 
 def _user_item(item: Item, expanded: bool) -> Content:
@@ -207,7 +208,7 @@ def _shortened(text: str, expanded: bool, style: str = "") -> Content:
     if len(text) <= limit:
         return plain(text, style)
     more = f" … {len(text) - limit:,} more characters"
-    hint = "" if expanded else " (Ctrl+R)"
+    hint = "" if expanded else f" ({key_of('toggle_results')})"
     return Content.assemble(plain(text[:limit], style), (more + hint, f"italic {QUIET}"))
 
 

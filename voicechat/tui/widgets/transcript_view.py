@@ -39,7 +39,7 @@ class EarlierTurnsHint(Static):
     """A hint that there are earlier, unmounted turns."""
 
     def __init__(self) -> None:
-        super().__init__(Content("↑ earlier turns: Page Up").stylize(QUIET), markup=False)
+        super().__init__(Content(f"↑ earlier turns: {key_of('previous_page')}").stylize(QUIET), markup=False)
 
 
 class NewBelowHint(Static):
