@@ -322,9 +322,7 @@ def test_an_option_knows_where_it_was_set(settings: Path) -> None:
 
 def test_an_unknown_profile_is_named_with_its_place(settings: Path) -> None:
     settings.write_text('\nprofile = "nope"\n[profiles.work]\n', encoding="utf-8")
-    assert refusal(settings) == (
-        f"{settings}:2: profile: There is no profile 'nope'. Use work."
-    )
+    assert refusal(settings) == (f"{settings}:2: profile: There is no profile 'nope'. Use work.")
     assert refusal(settings, profile="wrok") == (
         f"{settings} has no profile 'wrok'. Did you mean work?"
     )

@@ -109,13 +109,22 @@ def _show_screen(options: Options) -> int:
     prepare_screen()
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
+    from voicechat.session.key_mask import KeyMask
     from voicechat.tui.app import run
+    from voicechat.tui.composer_history import ComposerHistory, history_path
     from voicechat.tui.keys import checked_keymap
 
     keymap = checked_keymap(options.keymap, lambda action: options.origin(f"keymap.{action}"))
+    path = history_path() if getattr(options, "history", True) else None
     session = open_session(options, app_commands)
     try:
-        return run(session, options.theme, keymap=keymap, notifies=options.notify)
+        return run(
+            session,
+            options.theme,
+            keymap=keymap,
+            notifies=options.notify,
+            sent=ComposerHistory(path, KeyMask(options).text),
+        )
     finally:
         if session.losses:
             say(session.losses)

@@ -101,9 +101,7 @@ def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> Engi
     stt, tts = _with_remote(options, builtin_stt, builtin_tts, notify)
     phonemes = builtin_tts.pronounce if isinstance(builtin_tts, HibariTts) else None
     if options.voice is not None and options.voice not in tts.names:
-        raise UsageError(
-            f"There is no voice {options.voice!r}.", f"Choose {one_of(tts.names)}."
-        )
+        raise UsageError(f"There is no voice {options.voice!r}.", f"Choose {one_of(tts.names)}.")
     return EngineSet(
         stt,
         _assistant(options, phonemes, notify),

@@ -45,9 +45,11 @@ from voicechat.tui.themes import (
     theme_named,
     theme_names,
 )
+from voicechat.tui.user_caller import StateDrawn, UserCaller
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
+    from voicechat.tui.composer_history import ComposerHistory
 
 CLOSE_TIMEOUT_S = 2.0
 """Time in seconds for the session to close when the user quits."""
@@ -82,14 +84,18 @@ class VoicechatApp(TerminalApp):
         theme: str = AUTO,
         remember_theme: Callable[[str], None] = lambda name: None,
         keymap: Mapping[str, str] = MappingProxyType({}),
+        notifies: bool = True,
+        sent: ComposerHistory | None = None,
     ) -> None:
-        """Show a session. `keymap`: other keys by action, from `checked_keymap`."""
+        """Show a session; the arguments are those of `run`."""
         use_keymap(keymap)
         super().__init__()
         self.set_keymap(keymap)
         self._session = session
         self.failure: VoicechatError | None = None
         """The error that ended the session, or None."""
+        self._caller = UserCaller(session, self.write_to_terminal, notifies=notifies)
+        self._sent = sent
         self._last_ctrl_c = float("-inf")
         self._session_worker: Worker[None] | None = None
         for own_theme in (DARK, LIGHT):
@@ -112,9 +118,22 @@ class VoicechatApp(TerminalApp):
         """Return the conversation, the bottom screen of the stack."""
         return ConversationScreen(self._session)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Start the session after the first frame is drawn."""
         self.call_after_refresh(self._start_session)
+        screen = self.screen_stack[0]
+        if self._sent is not None and isinstance(screen, ConversationScreen):
+            screen.call_after_refresh(screen.use_history, self._sent)
+
+    @on(StateDrawn)
+    def _state_drawn(self) -> None:
+        """Show the state in the title of the window; call the user if that is needed."""
+        self._caller.update(has_focus=self.app_focus)
+
+    def action_redraw(self) -> None:
+        """Draw every cell of the screen, and the title of the window, again."""
+        self._caller.title_lost()
+        super().action_redraw()
 
     # ---------------------------------------------------------------- theme
 
@@ -251,17 +270,19 @@ def run(
     *,
     keymap: Mapping[str, str] = MappingProxyType({}),
     notifies: bool = True,
+    sent: ComposerHistory | None = None,
 ) -> int:
     """Show the session until the user quits. Returns and raises as `run_app`.
 
     theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
     keymap: other keys by action, from `checked_keymap`.
-    notifies: call the user while the terminal has not the focus.
+    notifies: call the user while the terminal does not have the focus.
+    sent: the messages to recall and search; by default only those of this run.
     """
     from voicechat.tui import remembered_theme
 
     kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
-    app = VoicechatApp(session, theme or kept, remembered_theme.write, keymap)
+    app = VoicechatApp(session, theme or kept, remembered_theme.write, keymap, notifies, sent)
     if theme is not None:
         require_theme(theme)
     return run_app(app)

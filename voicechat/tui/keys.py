@@ -119,7 +119,12 @@ _KEY_NAME = re.compile(
     r"(?:(?:ctrl\+|alt\+)(?:shift\+)?(?:[a-z0-9]|up|down|left|right|home|end|pageup|pagedown|f\d{1,2})"
     r"|(?:shift\+)?f(?:[1-9]|1\d|2[0-4])|pageup|pagedown|escape|insert)"
 )
-_BYTES_OF_OTHER_KEYS = {"ctrl+i": "Tab", "ctrl+m": "Enter", "ctrl+h": "Backspace", "ctrl+j": "a new line"}
+_BYTES_OF_OTHER_KEYS = {
+    "ctrl+i": "Tab",
+    "ctrl+m": "Enter",
+    "ctrl+h": "Backspace",
+    "ctrl+j": "a new line",
+}
 _FIXED_KEYS = {"ctrl+c": "copies, and quits when pressed twice", "ctrl+p": "opens the palette"}
 MAX_KEYS = 4
 """Most keys of one action."""
@@ -139,9 +144,7 @@ def keys_in_use() -> tuple[Key, ...]:
     return tuple(replace(key, keys=_keymap.get(key.action, key.keys)) for key in KEYS)
 
 
-def checked_keymap(
-    keymap: Mapping[str, str], place: Callable[[str], str] = str
-) -> dict[str, str]:
+def checked_keymap(keymap: Mapping[str, str], place: Callable[[str], str] = str) -> dict[str, str]:
     """Return Textual's names for the keys of a settings table, by action.
 
     place: the file and line of an action, for the error. Raises `UsageError` for an unknown action
@@ -177,12 +180,16 @@ def _read_keys(where: str, action: str, text: str) -> str:
 def _refuse_conflict(where: str, action: str, name: str, owners: Mapping[str, str]) -> None:
     shown = key_name(name)
     if name in _BYTES_OF_OTHER_KEYS:
-        raise UsageError(f"{where}: A terminal sends {shown} as {_BYTES_OF_OTHER_KEYS[name]}.", _OTHER)
+        raise UsageError(
+            f"{where}: A terminal sends {shown} as {_BYTES_OF_OTHER_KEYS[name]}.", _OTHER
+        )
     if name in _FIXED_KEYS:
         raise UsageError(f"{where}: {shown} {_FIXED_KEYS[name]}.", _OTHER)
     for other, names in owners.items():
         if other != action and name in names.split(","):
-            raise UsageError(f"{where}: {shown} is the key of {other}.", f"{_OTHER[:-1]} for one of them.")
+            raise UsageError(
+                f"{where}: {shown} is the key of {other}.", f"{_OTHER[:-1]} for one of them."
+            )
     own_default = next(key.keys for key in KEYS if key.action == action).split(",")
     if name in editing_keys() and name not in own_default:
         raise UsageError(f"{where}: {shown} edits the message.", _OTHER)

@@ -25,6 +25,7 @@ _COMMAND_OF = {
 }
 """Slash commands that do what an action does; the palette offers these instead."""
 
+
 def _keys_of(name: str) -> str:
     """Return the keys that do what a slash command does, in parentheses; empty without one."""
     found = (key for key in keys_in_use() if name in _COMMAND_OF.get(key.action, ()))

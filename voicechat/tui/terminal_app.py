@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from rich.console import RenderableType
@@ -56,6 +58,8 @@ class TerminalApp(App[None]):
         """Keys whose repeats are dropped while they are held."""
         self._toggle_timers: dict[str, Timer] = {}
         """Run out when the second press of a toggle was not a repeat."""
+        self._is_lent = False
+        """True while another program has the terminal."""
         self._redraw_timer: Timer | None = None
         """Runs while the terminal is behind."""
 
@@ -96,7 +100,11 @@ class TerminalApp(App[None]):
             await self._pass_on(event)
 
     async def _pass_on(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key in self._held_toggles:
+        if (
+            isinstance(event, events.Key)
+            and not event.is_forwarded
+            and event.key in self._held_toggles
+        ):
             await self._toggle_pressed(event)
         else:
             await super().on_event(event)
@@ -137,10 +145,28 @@ class TerminalApp(App[None]):
 
         A terminal stops taking output when its window is frozen or the network to it is slow.
         """
+        if self._is_lent:
+            return
         if self._redraw_timer is None and not getattr(self._driver, "is_behind", False):
             super()._display(screen, renderable)
         elif self._redraw_timer is None:
             self._redraw_timer = self.set_interval(REDRAW_S, self._redraw_when_free)
+
+    def write_to_terminal(self, data: str) -> None:
+        """Write a command to the terminal, if there is one and it is not lent to another program."""
+        if self._driver is not None and not (self.is_headless or self.is_web or self._is_lent):
+            self._driver.write(data)
+
+    @contextmanager
+    def suspend(self) -> Iterator[None]:
+        """Give the terminal to another program inside of the `with` block."""
+        with super().suspend():
+            self._is_lent = True
+            try:
+                yield
+            finally:
+                self._is_lent = False
+        self.action_redraw()
 
     def _redraw_when_free(self) -> None:
         if self._redraw_timer is not None and getattr(self._driver, "is_idle", True):

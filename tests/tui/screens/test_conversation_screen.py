@@ -303,13 +303,17 @@ async def test_the_floor_line_shows_the_mute_state() -> None:
         assert line_text(pilot, "floor").startswith("▶ speaking · ⊘ muted")
 
 
-async def test_the_floor_line_says_when_only_clear_speech_interrupts_while_the_assistant_speaks() -> None:
+async def test_the_floor_line_says_when_only_clear_speech_interrupts_while_the_assistant_speaks() -> (
+    None
+):
     session = ScriptedSession()
     async with running_app(session) as pilot:
         session.half_duplex = True
         session.turn_to(Floor.SPEAKING)
         await refresh(pilot)
-        assert line_text(pilot, "floor").startswith("▶ speaking · ◑ speak up to interrupt  Esc stops")
+        assert line_text(pilot, "floor").startswith(
+            "▶ speaking · ◑ speak up to interrupt  Esc stops"
+        )
         session.turn_to(Floor.LISTENING)
         await refresh(pilot)
         assert line_text(pilot, "floor").startswith("● listening")

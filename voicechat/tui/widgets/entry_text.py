@@ -142,7 +142,9 @@ def _message(item: Item, expanded: bool) -> Content:
     rest = item.text[len(head) :].strip()
     more = rest.count("\n") + 1
     count = f"{more:,} more lines" if more > 1 else f"{len(rest):,} more characters"
-    return Content.assemble(plain(head), (f"\n… {count} ({key_of('toggle_results')})", f"italic {QUIET}"))
+    return Content.assemble(
+        plain(head), (f"\n… {count} ({key_of('toggle_results')})", f"italic {QUIET}")
+    )
 
 
 def _user_item(item: Item, expanded: bool) -> Content:

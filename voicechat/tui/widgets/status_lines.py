@@ -87,30 +87,41 @@ def _padded(word: str, cells: int, style: str) -> Content:
     return Content(f"{word:<{cells}}").stylize(style)
 
 
+def state_of(session: Session) -> tuple[str, str, str]:
+    """Return the state of the conversation: glyph, word and style."""
+    if session.link is not Link.ONLINE:
+        return _LINKS[session.link]
+    glyph, word, style = _FLOORS[session.floor]
+    if session.floor is Floor.SPEAKING and not session.with_sound:
+        word = "answering"
+    if session.floor is Floor.WORKING and session.asking:
+        return _ASKING
+    if session.floor is Floor.WORKING and session.questions:
+        return _QUESTION
+    if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
+        return _OPENING
+    return glyph, word, style
+
+
 def floor_line(session: Session, link_text: str = "", *, on_card: bool = False) -> Content:
     """Return the floor as glyph and word, or the link if it is not online, and the mute state.
 
     on_card: the approval card has the focus.
     """
+    glyph, word, style = state_of(session)
     if session.link is not Link.ONLINE:
-        glyph, word, style = _LINKS[session.link]
         text = plain(f"  {link_text}", QUIET) if link_text else Content("")
         return Content.assemble((f"{glyph} {word}", style), text)
-    glyph, word, style = _FLOORS[session.floor]
-    if session.floor is Floor.SPEAKING and not session.with_sound:
-        word = "answering"
-    if session.floor is Floor.WORKING and session.questions:
-        glyph, word, style = _QUESTION
-    if session.floor is Floor.WORKING and session.asking:
-        glyph, word, style = _ASKING
-    if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
-        glyph, word, style = _OPENING
     if session.floor is Floor.SPEAKING and session.half_duplex and not session.muted:
         mode = (" · ◑ speak up to interrupt", "$warning")
-        return Content.assemble((f"{glyph} {word}", style), mode, (f"  {key_of('interrupt')} stops", QUIET))
+        return Content.assemble(
+            (f"{glyph} {word}", style), mode, (f"  {key_of('interrupt')} stops", QUIET)
+        )
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
-            return Content.assemble(("⊘ muted", "bold $warning"), (f"  {key_of('mute')} unmutes", QUIET))
+            return Content.assemble(
+                ("⊘ muted", "bold $warning"), (f"  {key_of('mute')} unmutes", QUIET)
+            )
         return Content.assemble((f"{glyph} {word}", style), (" · ⊘ muted", "bold $warning"))
     if session.floor is Floor.LISTENING and session.microphone_is_silent:
         silent = ("  no sound from the microphone", "bold $warning")

@@ -29,6 +29,8 @@ WINDOW_SLACK = 25
 """Entries beyond the window before the oldest are removed, so that few turns remove any."""
 PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
+MARKED = "-marked"
+"""CSS class of the entry whose frames the console shows."""
 MAX_CALLS_BEFORE = 8
 """Most tool calls before an answer whose results are compared with it."""
 MAX_ENTRIES = 600
@@ -39,7 +41,9 @@ class EarlierTurnsHint(Static):
     """A hint that there are earlier, unmounted turns."""
 
     def __init__(self) -> None:
-        super().__init__(Content(f"↑ earlier turns: {key_of('previous_page')}").stylize(QUIET), markup=False)
+        super().__init__(
+            Content(f"↑ earlier turns: {key_of('previous_page')}").stylize(QUIET), markup=False
+        )
 
 
 class NewBelowHint(Static):
@@ -146,6 +150,31 @@ class TranscriptView(VerticalScroll, can_focus=False):
             if not isinstance(entry, ToolCall):
                 return
             yield entry
+
+    @property
+    def marked(self) -> str | None:
+        """Id of the marked entry; None without one."""
+        return next((key for key, line in self._lines.items() if line.has_class(MARKED)), None)
+
+    async def reveal(self, key: str) -> bool:
+        """Scroll to an entry and mark it; return False if it is too far up."""
+        for line in self._lines.values():
+            line.remove_class(MARKED)
+        while key not in self._lines:
+            if not await self._load_earlier():
+                return False
+        line = self._lines[key]
+        line.add_class(MARKED)
+        self.anchor(False)
+        self.call_after_refresh(self.scroll_to_widget, line, animate=False)
+        return True
+
+    def show_found(self, words: str, key: str | None) -> None:
+        """Highlight the words in this entry, which is expanded, and in no other."""
+        for other, line in self._lines.items():
+            line.show_found(words if other == key else "")
+            if key is None:
+                line.remove_class(MARKED)
 
     def toggle_results(self) -> None:
         """Expand all tool results and long messages, or fold them all."""
