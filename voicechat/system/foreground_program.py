@@ -1,8 +1,8 @@
 """A program of the user that takes the terminal for a while, such as an editor.
 
 (`child_process` does not fit: its children have neither the terminal nor its keys.) On POSIX, the
-program runs in a process group of its own in the foreground, so that Ctrl-C in it does not reach the
-app and its guardian. It cannot be suspended, because there is no shell to return to.
+program runs in a process group of its own in the foreground, so that Ctrl-C in it does not reach
+the app and its guardian. It cannot be suspended, because there is no shell to return to.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ else:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _wait(child: subprocess.Popen[bytes]) -> int:
-        """Wait for the end; continue the program if it stops, such as before it has the terminal."""
+        """Wait for the end; a program that stops, such as before it has the terminal, goes on."""
         _set_foreground(child.pid)
         while True:
             _, status = os.waitpid(child.pid, os.WUNTRACED)

@@ -1,7 +1,7 @@
 """The messages that the user sent, kept between runs in a private file.
 
-One message is one line of JSON. Each run appends its messages; a file above its limit is replaced by
-its newest messages. A file that cannot be read or written is ignored.
+One message is one line of JSON. Each run appends its messages; a file above its limit is replaced
+by its newest messages. A file that cannot be read or written is ignored.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ class TerminalApp(App[None]):
             self._redraw_timer = self.set_interval(REDRAW_S, self._redraw_when_free)
 
     def write_to_terminal(self, data: str) -> None:
-        """Write a command to the terminal, if there is one and it is not lent to another program."""
+        """Write a command to the terminal, unless there is none or another program has it."""
         if self._driver is not None and not (self.is_headless or self.is_web or self._is_lent):
             self._driver.write(data)
 

@@ -1,8 +1,8 @@
 """Calls for a user who looks at another window: the title, the bell and a notification.
 
-The title of the window shows the state of the conversation. While the terminal does not have the focus,
-a bell and a notification (OSC 9) say that a tool waits or that a typed answer is ready. A terminal that
-does not report its focus gets neither. The texts are ours; outside text in them is cleaned.
+The title of the window shows the state of the conversation. While the terminal does not have the
+focus, a bell and a notification (OSC 9) say that a tool waits or that an answer without sound is
+ready. A terminal that does not report its focus gets neither. Outside text is cleaned.
 """
 
 from __future__ import annotations

@@ -73,7 +73,6 @@ def notices(pilot: Pilot[None]) -> list[str]:
         ("f3", ("set_muted", True)),
         ("ctrl+o", ("set_muted", True)),
         ("f4", ("set_hands_free", False)),
-        ("ctrl+g", ("set_hands_free", False)),
         ("f5", ("new_conversation",)),
         ("ctrl+n", ("new_conversation",)),
     ],
@@ -303,9 +302,7 @@ async def test_the_floor_line_shows_the_mute_state() -> None:
         assert line_text(pilot, "floor").startswith("▶ speaking · ⊘ muted")
 
 
-async def test_the_floor_line_says_when_only_clear_speech_interrupts_while_the_assistant_speaks() -> (
-    None
-):
+async def test_the_floor_line_says_when_only_clear_speech_interrupts() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:
         session.half_duplex = True
