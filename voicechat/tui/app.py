@@ -133,6 +133,7 @@ class VoicechatApp(TerminalApp):
     def action_redraw(self) -> None:
         """Draw every cell of the screen, and the title of the window, again."""
         self._caller.title_lost()
+        self._state_drawn()
         super().action_redraw()
 
     # ---------------------------------------------------------------- theme

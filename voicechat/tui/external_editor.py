@@ -31,6 +31,9 @@ def editor_command(environ: Mapping[str, str]) -> list[str]:
                 words = shlex.split(text, posix=sys.platform != "win32")
             except ValueError:
                 raise UsageError(f"{variable} cannot be read.", "Check its quotes.") from None
+            if shutil.which(words[0]) is None:
+                name = clean(words[0])[:40]
+                raise UsageError(f"The editor {name} is not installed.", f"Change {variable}.")
             return words
     for name in _FALLBACKS:
         if found := shutil.which(name):

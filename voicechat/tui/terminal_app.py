@@ -160,13 +160,17 @@ class TerminalApp(App[None]):
     @contextmanager
     def suspend(self) -> Iterator[None]:
         """Give the terminal to another program inside of the `with` block."""
+        failure: BaseException | None = None
         with super().suspend():
             self._is_lent = True
             try:
                 yield
-            finally:
-                self._is_lent = False
+            except BaseException as error:  # Textual takes the terminal back without one only
+                failure = error
+            self._is_lent = False
         self.action_redraw()
+        if failure is not None:
+            raise failure
 
     def _redraw_when_free(self) -> None:
         if self._redraw_timer is not None and getattr(self._driver, "is_idle", True):

@@ -47,7 +47,14 @@ FRAME_S = 1 / 15
 """Time in seconds between two paints; shorter than a spoken word."""
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
-_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest"}
+_PRIORITY_ACTIONS = {
+    "previous_page",
+    "next_page",
+    "newest",
+    "find",
+    "search_history",
+    "edit_in_editor",
+}
 """Actions whose keys work even if the focused widget binds them."""
 CONFIRM_S = 4.0
 """Time in seconds within which a second press confirms a new conversation."""

@@ -99,6 +99,19 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.send()
+        elif await self._edit(event.key):
+            event.stop()
+            event.prevent_default()
+
+    async def _edit(self, key: str) -> bool:
+        """Run the editing action of a key at once; return False if the key has none.
+
+        Textual runs it after the key bubbled up, and so after characters that were typed later.
+        """
+        for binding in self._bindings.key_to_bindings.get(key, ()):
+            if await self.app.run_action(binding.action, self):
+                return True
+        return False
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()

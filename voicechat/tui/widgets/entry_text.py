@@ -109,7 +109,10 @@ def format_entry(entry: Entry, expanded: bool = False, *, is_repeated: bool = Fa
 
 def repeats(answer: Item, call: ToolCall) -> bool:
     """Return True if the answer contains the words of the result of a call."""
-    result = _bare_words(for_user(call.output or ""))
+    output = for_user(call.output or "")
+    value = _json(output)
+    spoken = value.get("spoken") if isinstance(value, dict) else None
+    result = _bare_words(spoken if isinstance(spoken, str) else output)
     return result != "  " and result in _bare_words(answer.shown)
 
 
