@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from textual.binding import Binding
+
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.keys import KEYS, editing_keys, key_name, key_names, key_rows, markdown
 from voicechat.tui.screens.conversation_screen import ConversationScreen
