@@ -169,6 +169,7 @@ class VoicechatApp(TerminalApp):
 
     def _start_session(self) -> None:
         self._watch_signals()
+        self._state_drawn()
         self._session_worker = self._run_session()
         if not self.is_headless:
             gc.freeze()  # keeps the garbage collector off the imported modules

@@ -16,6 +16,7 @@ from textual.message import Message
 
 from voicechat.core.effects import Floor
 from voicechat.core.text import clean
+from voicechat.session.updates import Link
 from voicechat.tui.widgets.status_lines import state_of
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ class UserCaller:
     def update(self, *, has_focus: bool) -> None:
         """Write the title if it changed, and call the user if there is a new reason."""
         session = self._session
-        is_muted = session.muted and session.with_sound and session.floor in _AT_REST
-        title = f"{'muted' if is_muted else state_of(session)[1]} · voicechat"
+        _, word, _ = state_of(session)
+        is_at_rest = session.link is Link.ONLINE and session.floor in _AT_REST
+        title = f"{'muted' if session.muted and is_at_rest else word} · voicechat"
         if title != self._title and self._has_titles:
             self._title = title
             self._write(f"\x1b]2;{_one_line(title)}\x07")
