@@ -97,7 +97,7 @@ def default_keys() -> Iterator[None]:
     ("keymap", "message"),
     [
         ({"mut": "F6"}, "mut is not an action of the screen. Did you mean mute?"),
-        ({"zzz": "F6"}, "zzz is not an action of the screen. The help (F1) lists the actions."),
+        ({"zzz": "F6"}, "zzz is not an action of the screen. docs/settings.md lists the actions."),
         ({"mute": "m"}, "mute: 'm' is no usable key. Write it like F6, Ctrl+T or Alt+M."),
         ({"mute": "\x1b[2J"}, "mute: '\ufffd[2j' is no usable key."),
         ({"mute": "Ctrl+I"}, "mute: A terminal sends Ctrl+I as Tab. Choose another key."),

@@ -161,7 +161,7 @@ def checked_keymap(keymap: Mapping[str, str], place: Callable[[str], str] = str)
 def _read_keys(where: str, action: str, text: str) -> str:
     if action not in {key.action for key in KEYS}:
         close = difflib.get_close_matches(action, [key.action for key in KEYS], n=1)
-        hint = f"Did you mean {close[0]}?" if close else "The help (F1) lists the actions."
+        hint = f"Did you mean {close[0]}?" if close else "docs/settings.md lists the actions."
         raise UsageError(f"{where} is not an action of the screen.", hint)
     names = []
     for part in text.lower().split(","):
