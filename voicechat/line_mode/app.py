@@ -244,7 +244,7 @@ class Chat(LineClient):
                 return f"{title}: {text}"
             case HelpRequested():
                 return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
-            case Cleared(True):
+            case Cleared(is_new=True):
                 return "A new conversation."
         return ""
 
