@@ -137,14 +137,14 @@ async def test_the_reason_of_a_validator_is_told_without_the_name_of_the_library
     assert ".." not in outcome.output
 
 
-def repot(size: int) -> str:
-    """Repot a plant."""
+def feed_plant(size: int) -> str:
+    """Feed a plant."""
     TypeAdapter(Annotated[str, AfterValidator(known)]).validate_python("rose")
     return "done"
 
 
 async def test_a_validation_error_inside_a_tool_has_no_names_of_the_library() -> None:
-    outcome = await Registry(tool(repot)).run("repot", '{"size": 1}')
+    outcome = await Registry(tool(feed_plant)).run("feed_plant", '{"size": 1}')
     assert json.loads(outcome.output)["error"] == (
-        "repot failed: ValidationError: value: there is no rose."
+        "feed_plant failed: ValidationError: value: there is no rose."
     )
