@@ -5,10 +5,10 @@ Down, and Ctrl with a letter as one byte. Four of these bytes are other keys (Ct
 Ctrl+M is Enter, Ctrl+[ is Escape, Ctrl+H is Backspace on many terminals). Ctrl+B and Ctrl+A are
 the prefixes of tmux and screen, and Ctrl with A C D E K U V W X Y edits text. By convention,
 Ctrl+Z suspends, Ctrl+L draws the screen again, Ctrl+P opens the palette, Ctrl+Q quits, Ctrl+F
-finds, Ctrl+R searches earlier lines as in a shell, and Ctrl+G opens an editor as in similar
-programs. Ctrl+J is a line feed, so it inserts a new line. This leaves N O T. Most actions have a
-function key and a letter, because a desktop may reserve some function keys (F1, F10, F11) and a
-tmux configuration some letters.
+finds, Ctrl+R searches earlier lines as in a shell, and Ctrl+G opens an editor and Ctrl+O expands
+output as in similar programs. Ctrl+J is a line feed, so it inserts a new line. This leaves N T. Some
+actions have a function key and a letter, because a desktop may reserve some function keys (F1, F10,
+F11) and a tmux configuration some letters.
 
 The settings may give an action other keys (`use_keymap`).
 """
@@ -55,7 +55,7 @@ KEYS = (
     ),
     Key(
         "mute",
-        "f3,ctrl+o",
+        "f3",
         "Mute",
         "mute or unmute the microphone",
         needs_sound=True,
@@ -91,7 +91,7 @@ KEYS = (
     Key("search_history", "ctrl+r", "", "search the messages you sent, as in a shell"),
     Key("edit_in_editor", "ctrl+g", "", "write the message in $EDITOR"),
     Key("find", "ctrl+f", "", "find words in the conversation"),
-    Key("toggle_results", "f7", "", "expand or fold tool results and long messages"),
+    Key("toggle_results", "ctrl+o", "", "expand or fold tool results and long messages"),
     Key("previous_page", "pageup", "", "scroll up and load earlier turns"),
     Key("next_page", "pagedown", "", "scroll down"),
     Key("newest", "f9,ctrl+end", "", "scroll to the newest text"),

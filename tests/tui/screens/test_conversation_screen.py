@@ -71,7 +71,6 @@ def notices(pilot: Pilot[None]) -> list[str]:
     ("key", "asked"),
     [
         ("f3", ("set_muted", True)),
-        ("ctrl+o", ("set_muted", True)),
         ("f4", ("set_hands_free", False)),
         ("f5", ("new_conversation",)),
         ("ctrl+n", ("new_conversation",)),
