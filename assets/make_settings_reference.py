@@ -14,6 +14,8 @@ from voicechat.config.loader import TABLES
 from voicechat.config.options import SETTINGS, Setting
 from voicechat.config.session_keys import KEYS
 from voicechat.providers.catalog import PROVIDERS
+from voicechat.tui.keys import KEYS as SCREEN_KEYS
+from voicechat.tui.keys import key_names
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 
@@ -28,7 +30,8 @@ Flags override environment variables, which override the settings file. A wrong 
 program with a message that names the file, the line and the key.
 
 During a conversation, F10 or `/settings` shows every setting, changes it and says when that takes
-effect. F8 there, or `/settings save`, writes the changed settings into the file and keeps its comments.
+effect. F8 there, or `/settings save`, writes the changed settings into the file and keeps its
+comments.
 
 ```toml
 model = "openai/gpt-realtime-2.1"
@@ -56,6 +59,16 @@ OTHER_VARIABLES = {
     "OPENAI_API_VERSION": "Version of the Azure OpenAI API.",
     "AI_GATEWAY_TEAM": "Team of the AI Gateway that pays, for a key of several teams.",
 }
+
+
+KEYMAP = """\
+## Keys of the screen
+
+`[keymap]` gives an action other keys, up to four: `mute = "F6, Alt+M"`. A key that another action
+has, that edits the message or that a terminal cannot send is refused. The help and the line of
+keys show your keys.
+
+"""
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -109,6 +122,11 @@ def settings_page() -> str:
         + table(("Key", "Variable", "Flag", "Default", "Meaning"), settings),
         "## Session\n\n" + table(("Key", "Values", "Meaning"), session),
         "## Lists and tables\n\n" + meanings(TABLES),
+        KEYMAP
+        + table(
+            ("Action", "Keys", "Meaning"),
+            ((f"`{key.action}`", key_names(key), key.description) for key in SCREEN_KEYS),
+        ),
         "## MCP servers\n\n" + meanings(mcp_entry.KEYS),
         "## Endpoints\n\n" + meanings(endpoint_settings.KEYS),
         "## Other environment variables\n\n" + meanings(others),

@@ -91,7 +91,10 @@ def test_help_is_instant() -> None:
     [
         (["--modle", "x"], "No such option: --modle"),
         (["--model"], "'--model' requires an argument"),
-        (["dance"], "No such command 'dance'"),
+        (["dance"], "No such command 'dance'. See voicechat --help."),
+        (["docter"], "No such command 'docter'. Did you mean doctor?"),
+        (["models", "puul"], "Did you mean 'pull'? See voicechat models --help."),
+        (["--text", "--theme", "nord-light"], "There is no theme 'nord-light'. Did you mean"),
         (["--text", "serve"], "Options of 'serve' must follow its name."),
         (["--text", "--voice", ""], "--voice is empty."),
         (["--text", "--base-url", "nowhere"], "--base-url must be an address"),

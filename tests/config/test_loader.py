@@ -322,11 +322,18 @@ def test_an_option_knows_where_it_was_set(settings: Path) -> None:
 
 def test_an_unknown_profile_is_named_with_its_place(settings: Path) -> None:
     settings.write_text('\nprofile = "nope"\n[profiles.work]\n', encoding="utf-8")
-    assert refusal(settings) == (
-        f"{settings}:2: profile: There is no profile 'nope'. Use one of work."
-    )
+    assert refusal(settings) == (f"{settings}:2: profile: There is no profile 'nope'. Use work.")
     assert refusal(settings, profile="wrok") == (
         f"{settings} has no profile 'wrok'. Did you mean work?"
+    )
+    settings.write_text("", encoding="utf-8")
+    start = "Start one there with [profiles.wrok]."
+    assert refusal(settings, profile="wrok") == (
+        f"There is no profile 'wrok': {settings} has no profiles. {start}"
+    )
+    settings.unlink()
+    assert refusal(settings, profile="wrok") == (
+        f"There is no profile 'wrok': {settings} does not exist. {start}"
     )
 
 

@@ -155,7 +155,7 @@ INVALID = {
     "speed = 9": ":1: speed must be between 0.25 and 1.5.",
     'speed = "fast"': ":1: speed must be a number, not text.",
     'reasoning_effort = "huge"': ":1: reasoning_effort must be one of none, minimal, low, medium",
-    'include = ["x"]': ":1: include must be one of item.input_audio_transcription.logprobs.",
+    'include = ["x"]': ":1: include must be item.input_audio_transcription.logprobs.",
     '[prompt]\nversion = "1"': ":2: prompt.version needs id.",
     '[[mcp_servers]]\nlabel = "a"\nurrl = "b"': ":3: mcp_servers.urrl is not a setting."
     " Did you mean url?",
@@ -170,7 +170,8 @@ INVALID = {
     '[prices."m"]\ntext_in = 3': ":1: 'm' is not the name of a model. Write [prices",
     '[prices."openai/m"]\ntext_in = -3': ":2: text_in must not be negative.",
     '[[mcp_servers]]\nlabel = "a"': ":1: a needs a url, a connector or a tunnel.",
-    'profile = "work"': ":1: profile: There is no profile 'work'. Add one: [profiles.NAME].",
+    'profile = "work"': ":1: profile: There is no profile 'work'. Start one there"
+    " with [profiles.work].",
     'profile = "wrok"\n[profiles.work]': ":1: profile: There is no profile 'wrok'."
     " Did you mean work?",
 }

@@ -218,10 +218,18 @@ def test_the_report_is_free_of_personal_names_and_keys(
 def test_a_key_is_reported_as_set_or_not(run: Run, no_sound: dict[str, str]) -> None:
     done = run("doctor", "--quick", OPENAI_API_KEY=KEY, **no_sound)
     assert "OPENAI_API_KEY is set." in done.stdout
-    assert "OPENAI_API_KEY is not set." in run("doctor", "--quick", **no_sound).stdout
+    unset = run("doctor", "--quick", VOICECHAT_MODEL="openai", **no_sound).stdout
+    assert "OPENAI_API_KEY is not set." in unset
     other = run("doctor", "--quick", GOOGLE_API_KEY=KEY, **no_sound).stdout
     assert "GOOGLE_API_KEY is set." in other
     assert "GEMINI_API_KEY" not in other
+
+
+def test_a_provider_that_is_not_in_use_is_not_reported(run: Run, no_sound: dict[str, str]) -> None:
+    lines = run("doctor", "--quick", GOOGLE_API_KEY=KEY, **no_sound).stdout.splitlines()
+    titles = {line[9:].partition(":")[0] for line in lines}
+    assert "google" in titles
+    assert titles.isdisjoint({"openai", "xai", "gateway", "azure"})
 
 
 def test_a_server_of_the_user_may_need_no_key(run: Run, no_sound: dict[str, str]) -> None:

@@ -54,7 +54,7 @@ def test_a_setting_that_matches_no_device_is_reported() -> None:
     assert [each for each in found.inputs if each.chosen] == []
     (unmatched,) = found.unmatched
     assert unmatched.startswith(
-        "No microphone has 'Radio' in its name. Choose one of: Built-in, USB "
+        "No microphone has 'Radio' in its name. Choose one of Built-in, USB "
     )
     assert unmatched.endswith("Head\ufffdset; or use --input-device default.")
 

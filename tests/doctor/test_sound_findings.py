@@ -49,7 +49,7 @@ CASES = {
         MAC, "Sound server", "problem", "does not answer", "coreaudiod",
     ),
     "crashed": (
-        ProbeResult(step="loading"), DEBIAN, "PortAudio", "problem", "crashes", "asoundrc",
+        ProbeResult(step="loading"), DEBIAN, "PortAudio", "problem", "crashed while", "asoundrc",
     ),
     "no devices": (
         replace(FINE, devices=(), trial=None), DEBIAN, "Devices", "problem", "no microphone and",

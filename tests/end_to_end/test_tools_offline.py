@@ -101,7 +101,7 @@ def test_requests_are_corrected_and_undone(tmp_path: Path) -> None:
         check=False,
     )
     assert said.stdout.splitlines() == list(conversation.values())
-    assert "The 10 minute timer ended with voicechat and will not ring." in said.stderr
+    assert "The 10 minute timer will not ring without voicechat." in said.stderr
 
 
 def test_a_plugin_runs_after_approval_while_a_timer_rings(

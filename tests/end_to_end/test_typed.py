@@ -214,6 +214,6 @@ def test_a_command_in_words_that_the_user_would_miss_needs_approval(start) -> No
     family = terminal.family()
     allow(terminal)
     assert terminal.code() == 0
-    assert "voicechat: The 10 minute timer ended with voicechat" in terminal.text
+    assert "voicechat: The 10 minute timer will not ring without voicechat" in terminal.text
     assert terminal.is_sane()
     assert not ended(family)

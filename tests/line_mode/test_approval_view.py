@@ -229,11 +229,11 @@ async def test_a_typed_command_answers_a_question() -> None:
     asking = asyncio.create_task(questions.ask("MCP server x", "Which?", (color,)))
     await asyncio.sleep(0)
     assert setup.printed[-1] == (
-        "The MCP server x asks: Which? color (one of red) Type /answer 1 VALUE or /decline 1."
+        "The MCP server x asks: Which? color (only red) Type /answer 1 VALUE or /decline 1."
     )
     with pytest.raises(UsageError, match="/answer takes the number of a waiting question"):
         run_command(setup.session, "/answer red")
-    with pytest.raises(UsageError, match="color must be one of red"):
+    with pytest.raises(UsageError, match=r"color must be red\."):
         run_command(setup.session, "/answer 1 blue")
     assert [each.label for each in completions(setup.session, "/decline ")] == ["1"]
     run_command(setup.session, "/answer 1 red")

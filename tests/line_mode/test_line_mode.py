@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from following import Publisher
 
-from voicechat.core.effects import EntryChanged, Floor, FloorChanged, Notice
+from voicechat.core.effects import EntryChanged, Floor, FloorChanged, Level, Notice
 from voicechat.core.items import (
     Entry,
     Item,
@@ -52,6 +52,8 @@ class ScriptedSession(Publisher):
         self.floor = Floor.IDLE
         self.link = Link.CONNECTING
         self.with_sound, self.hands_free = with_sound, hands_free
+        self.asking: tuple[ToolCall, ...] = ()
+        self.losses = ""
         self.knows_sound = False
         self.microphone = "a microphone" if with_sound else None
         self.muted = self.talking = self.pending = self.dismissed = False
@@ -510,7 +512,7 @@ async def test_enter_does_not_talk_without_a_microphone(standard_input) -> None:
     assert session.calls == [("interrupt",)]
 
 
-@pytest.mark.parametrize("losses", ["", "The 1 minute timer ended with voicechat."])
+@pytest.mark.parametrize("losses", ["", "The 1 minute timer will not ring without voicechat."])
 def test_the_end_tells_what_it_loses(losses: str, capsys: pytest.CaptureFixture[str]) -> None:
     async def run() -> int:
         return 0
@@ -520,3 +522,79 @@ def test_the_end_tells_what_it_loses(losses: str, capsys: pytest.CaptureFixture[
         patch.setattr(line_client, "run_client", lambda client: run())
         assert line_client.run_to_end(client) == 0  # type: ignore[arg-type]
     assert capsys.readouterr().err == (f"voicechat: {losses}\n" if losses else "")
+
+
+async def test_messages_typed_during_an_answer_wait_for_it(standard_input) -> None:
+    standard_input(b"one\ntwo\n/say\nthree\n")
+    session = SlowSession()
+    _, lines = await run_chat(session, echo=False)
+    assert [text for _, text in session.calls] == ["one", "two", "three"]
+    assert [line for line in lines if line.startswith("Assistant")] == [
+        "Assistant: ONE",
+        "Assistant: TWO",
+        "Assistant: THREE",
+    ]
+    assert "This is sent after the answer. An empty line stops the answer." in lines
+
+
+async def test_commands_and_the_stop_do_not_wait_for_an_answer(standard_input) -> None:
+    standard_input(b"one\ntwo\n/volume\n\n/quit\n")
+    session = SlowSession(steps=-1)
+    _, lines = await run_chat(session, echo=False)
+    assert session.calls == [("type", "one"), ("interrupt",)]
+    assert "There is no speaker in a typed chat. Start without --text." in lines
+
+
+async def test_the_number_of_waiting_messages_is_bounded(
+    standard_input, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "MAX_WAITING", 1)
+    standard_input(b"one\ntwo\nthree\n/quit\n")
+    _, lines = await run_chat(SlowSession(steps=-1), echo=False)
+    assert lines[-1] == "1 messages wait already. Wait for an answer."
+
+
+async def test_a_turn_prints_one_line_about_its_state(standard_input) -> None:
+    standard_input(b"a\n")
+    session = ScriptedSession(with_sound=True)
+
+    def answer(text: str) -> list[Entry]:
+        for floor in (Floor.WORKING, Floor.THINKING, Floor.SPEAKING, Floor.LISTENING):
+            session.set_floor(floor)
+        session.set_floor(Floor.HEARING)
+        session.set_floor(Floor.THINKING)
+        return [session.item("fine")]
+
+    session.answer = answer
+    _, lines = await run_chat(session, echo=False)
+    assert lines[1:] == ["Thinking.", "Hearing you.", "Thinking.", "Assistant: fine"]
+
+
+async def test_each_part_that_loads_has_one_line(standard_input) -> None:
+    standard_input(b"a\n")
+    session = ScriptedSession()
+
+    def answer(text: str) -> list[Entry]:
+        for part in ("recognizer: 0%", "voice: 10%", "recognizer: 55%", "voice: 100%"):
+            session.tell(LinkChanged(Link.CONNECTING, f"Loading the {part}"))
+        return []
+
+    session.answer = answer
+    _, lines = await run_chat(session, echo=False)
+    assert [each for each in lines if "Loading" in each] == [
+        "Loading the recognizer.",
+        "Loading the voice.",
+    ]
+
+
+async def test_a_refused_line_of_a_pipe_has_one_message(standard_input, capsys) -> None:
+    standard_input(b"a\n")
+    session = ScriptedSession()
+
+    def answer(text: str) -> list[Entry]:
+        session.tell(Notice("There is no file a.", Level.WARNING))
+        return []
+
+    session.answer = answer
+    assert await run_filter(session) == (1, [])
+    assert capsys.readouterr().err == "voicechat: There is no file a.\n"

@@ -163,14 +163,14 @@ async def test_a_device_that_is_not_there_leaves_the_old_one() -> None:
     updates: list[object] = []
     follow(session, updates.append)
     run_command(session, "/speaker nope")
-    hint = "Choose one of: Desk; or use --output-device default."
+    hint = "Choose Desk; or use --output-device default."
     problem = "No speaker has 'nope' in its name."
     session._on_audio_event(sound.Opened("Head mic", None, problem=problem, hint=hint))
     assert sent[-1] == sound.UseDevices(None, "desk")
     assert (session.microphone, session.speaker) == ("Head mic", "Desk")
     [notice] = [update for update in updates if isinstance(update, Notice)]
     assert notice.text == f"{problem} The speaker is still Desk."
-    assert with_commands(notice.hint) == "Choose one of: Desk; or use /speaker default."
+    assert with_commands(notice.hint) == "Choose Desk; or use /speaker default."
     run_command(session, "/microphone nope")
     run_command(session, "/speaker nope")
     nothing = "Neither the microphone nor the speaker can be used."
@@ -308,7 +308,7 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
     assert unreachable == {
         "interrupt", "image", "allow", "always", "deny", "answer", "decline", "let", "copy",
-        "forget", "say", "continue", "console", "event", "history",
+        "forget", "say", "continue", "console", "event", "history", "edit", "find",
         "models", "voices", "devices", "themes", "settings",
     }  # fmt: skip
 

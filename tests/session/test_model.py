@@ -162,14 +162,14 @@ def test_an_unknown_voice_of_a_flag_is_an_error() -> None:
 
 def test_an_unknown_voice_of_the_embedded_server_is_an_error() -> None:
     options = Options(model="local", voice="bogus", origins={"voice": "--voice"})
-    with pytest.raises(UsageError, match=r"has no voice 'bogus'. Choose one of: heart"):
+    with pytest.raises(UsageError, match=r"has no voice 'bogus'\. Choose heart\."):
         ChosenModel(options, tuple, lambda text: None)
 
 
 async def test_an_unknown_voice_of_a_command_leaves_the_voice() -> None:
     session = Session(Options(model="local", voice="heart", with_sound=False))
     with pytest.raises(
-        UsageError, match=r"no voice 'bogus'. The voice is still heart. Choose one of: heart"
+        UsageError, match=r"no voice 'bogus'. The voice is still heart. Choose heart\."
     ):
         run_command(session, "/voice bogus")
     assert session.voice == "heart"
@@ -180,7 +180,7 @@ def test_an_unknown_voice_of_the_settings_file_is_a_warning() -> None:
     model = ChosenModel(options, tuple, lambda text: None)
     assert model.unsupported_settings[0].startswith(
         f"config.toml:3: voice: {REMOTE} has no voice 'eve'. The default voice speaks. "
-        "Choose one of: "
+        "Choose one of "
     )
     assert model.options.voice is None
 

@@ -62,7 +62,7 @@ class ScriptedSession(Publisher):
         self.voice = "en-gb"
         self.latency_ms: float | None = None
         self.usage = Usage()
-        self.shown_cost = ""
+        self.shown_cost = self.losses = ""
         self.budget_used_up = False
         self.latency_parts = ""
         self.near_limit: RateLimit | None = None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AfterValidator
+from pydantic import AfterValidator, TypeAdapter
 
 from voicechat.tools import functions, registry
 from voicechat.tools.builtin import builtin
@@ -135,3 +135,16 @@ async def test_the_reason_of_a_validator_is_told_without_the_name_of_the_library
     outcome = await Registry(tool(water)).run("water", '{"plant": "rose"}')
     assert "The arguments do not fit: plant: there is no rose." in outcome.output
     assert ".." not in outcome.output
+
+
+def feed_plant(size: int) -> str:
+    """Feed a plant."""
+    TypeAdapter(Annotated[str, AfterValidator(known)]).validate_python("rose")
+    return "done"
+
+
+async def test_a_validation_error_inside_a_tool_has_no_names_of_the_library() -> None:
+    outcome = await Registry(tool(feed_plant)).run("feed_plant", '{"size": 1}')
+    assert json.loads(outcome.output)["error"] == (
+        "feed_plant failed: ValidationError: value: there is no rose."
+    )

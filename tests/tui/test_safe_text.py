@@ -68,7 +68,7 @@ async def test_no_text_breaks_the_layout_or_controls_the_terminal(text: str) -> 
     async with VoicechatApp(session).run_test(size=(100, 90), notifications=True) as pilot:
         await show_everywhere(pilot, session, text)
         assert is_harmless(pilot.app)
-        await pilot.press("ctrl+r")
+        await pilot.press("ctrl+o")
         await pilot.pause()
         assert is_harmless(pilot.app)
 

@@ -118,7 +118,7 @@ async def test_an_unexpected_error_is_kept_for_the_caller() -> None:
 
 pty_only = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
 
-RESTORED = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?2004l", b"\x1b[?25h")
+RESTORED = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[23;2t")
 
 
 class Terminal:
@@ -172,6 +172,40 @@ def test_a_signal_restores_the_terminal(number: signal.Signals) -> None:
     assert terminal.is_restored()
 
 
+EDITOR = """import sys, pathlib
+path = pathlib.Path(sys.argv[1])
+assert sys.stdin.isatty() and oct(path.stat().st_mode)[-2:] in {"44", "00"}
+assert oct(path.parent.stat().st_mode)[-3:] == "700"
+print("editing", path.read_text(), flush=True)
+line = input()
+path.write_text(path.read_text() + line + chr(27) + "[2J in the editor")
+"""
+
+
+@pty_only
+def test_the_editor_has_the_terminal_and_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "editor.py"
+    script.write_text(EDITOR, encoding="utf-8")
+    monkeypatch.setenv("VISUAL", f"{sys.executable} '{script}'")
+    terminal = Terminal("talk")
+    terminal.until(b"lighthouse")
+    terminal.child.send(b"draft\x07")
+    terminal.until(b"editing draft")
+    assert b"\x1b[?1049l" in terminal.output
+    terminal.child.send(b" and more\r")
+    terminal.until(b"draft and more\xef\xbf\xbd[2J in the editor")
+    assert terminal.output.count(b"voicechat\x07") >= 2, "the title is written again"
+    terminal.child.send(b"\x07")
+    terminal.until(b"editing draft and more")
+    terminal.child.send(b"\x03")  # ends the editor, not the app
+    terminal.until(b"ended with the code")
+    terminal.child.send(b"\x11")
+    assert terminal.end() == 0
+    assert terminal.is_restored()
+
+
 @pty_only
 def test_a_crash_prints_no_local_variables() -> None:
     terminal = Terminal("crashing")
@@ -188,8 +222,8 @@ def test_escape_sequences_do_not_reach_the_terminal() -> None:
     terminal.child.send(b"\x11")
     assert terminal.end() == 0
     before_exit = terminal.output.partition(b"the end of it")[0]
-    known = rb"\x1b\](?!22;|11;\?\x07)"
-    assert not re.search(known, terminal.output), "an OSC other than pointer shape and background"
+    known = rb"\x1b\](?!22;|11;\?\x07|2;[\w ]+ \xc2\xb7 voicechat\x07)"
+    assert not re.search(known, terminal.output), "an OSC other than pointer, background and title"
     assert not re.search(rb"\x1bP(?!\+q)|\x1bP\+q544e", terminal.output), "a DCS sequence"
     assert b"\x1b[?1049l" not in before_exit
     assert "\u202e".encode() not in terminal.output

@@ -258,7 +258,12 @@ class AudioProcess:
             self._on_event(PlaybackStopped(playing))
         if not self._opened and failures == 2:
             self._on_event(
-                Opened(None, None, problem="The sound library crashes.", hint="Check its set-up.")
+                Opened(
+                    None,
+                    None,
+                    problem="The sound process crashed twice.",
+                    hint="Run voicechat doctor.",
+                )
             )
         elif code != REPLACE and failures == 1 and self._opened:
             self._on_event(Problem("The sound process ended; it is being restarted.", ""))

@@ -28,7 +28,7 @@ from voicechat.cli._completion_candidates import COMPLETE, answer
 from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
 from voicechat.core.text import clean
-from voicechat.errors import VoicechatError
+from voicechat.errors import UsageError, VoicechatError
 from voicechat.system import home_folder, process_secrecy, standard_streams
 
 
@@ -75,6 +75,16 @@ class _Commands(TyperGroup):
         single = typer.Typer(**_STYLE)
         single.command(entry.name, short_help=entry.summary)(entry.run)
         return get_command(single)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the arguments name, or raise `UsageError` with a similar one."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            from voicechat.config.setting_place import similar
+
+            hint = similar(name, self.list_commands(ctx)) or "See voicechat --help."
+            raise UsageError(f"No such command {clean(name)[:40]!r}.", hint)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: object, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -155,4 +165,5 @@ def _sentence(error: TyperException) -> str:
     text = " ".join(clean(error.format_message()).split()).rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "voicechat"
-    return f"{text[:1].upper()}{text[1:]}. See {command} --help."
+    end = "" if text.endswith("?") else "."
+    return f"{text[:1].upper()}{text[1:]}{end} See {command} --help."

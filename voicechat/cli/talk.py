@@ -57,6 +57,7 @@ def talk(
         bool, typer.Option("--continue", help="Continue the last conversation.")
     ] = False,
     history: Annotated[bool, flag("history")] = False,
+    notify: Annotated[bool, flag("notify")] = False,
     record: Annotated[Text, flag("record")] = None,
     budget: Annotated[Text, flag("budget")] = None,
     profile: Annotated[Text, flag("profile")] = None,
@@ -121,16 +122,19 @@ def _talk(flags: dict[str, object], *, plain: bool, console: bool, resume: str |
         stored = history_calls.load(None if resume == LAST else resume)
         options = with_its_model(options, stored.row)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if plain or (on_terminal and terminal_guard.is_dumb()):
+    if on_terminal and not plain and not terminal_guard.is_dumb():
+        return _show_screen(options, stored, picks=resume == "", console=console)
+    _require_id(resume)
+    if options.theme is not None:
+        from voicechat.tui.themes import require_theme
+
+        require_theme(options.theme)
+    if plain or on_terminal:
         if not plain:
             say("This terminal cannot show a screen. Using --plain.")
         from voicechat.line_mode.app import converse
 
-        _require_id(resume)
         return converse(options, stored=stored, console=console)
-    if on_terminal:
-        return _show_screen(options, stored, picks=resume == "", console=console)
-    _require_id(resume)
     if options.with_sound:
         raise UsageError(
             "Standard input is not a terminal.",
@@ -164,11 +168,24 @@ def _show_screen(
     prepare_screen()
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
+    from voicechat.session.key_mask import KeyMask
     from voicechat.tui.app import run
+    from voicechat.tui.composer_history import ComposerHistory, history_path
+    from voicechat.tui.keys import checked_keymap
 
+    keymap = checked_keymap(options.keymap, lambda action: options.origin(f"keymap.{action}"))
+    path = history_path() if options.history else None
     session = open_session(options, app_commands, stored)
     try:
-        return run(session, options.theme, shows_history=picks, console=console)
+        return run(
+            session,
+            options.theme,
+            shows_history=picks,
+            console=console,
+            keymap=keymap,
+            notifies=options.notify,
+            sent=ComposerHistory(path, KeyMask(options).text),
+        )
     finally:
         if session.losses:
             say(session.losses)

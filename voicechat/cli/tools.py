@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +47,9 @@ def tools(
     typer.echo(tools_as_json(options, found) if as_json else tools_as_text(options, found))
     return 0
 
+
+_LONGEST_SUMMARY = 200
+"""Characters of a description that are printed."""
 
 COMMAND = CommandEntry(40, "tools", "List the tools of the model and their permissions.", tools)
 
@@ -130,13 +134,20 @@ def tools_as_text(options: Options, specs: Sequence[ToolSpec]) -> str:
     for source, group in groupby(in_order, key=lambda spec: spec.source):
         rows = []
         for spec in group:
-            description = " ".join(spec.description.split())
-            rows.append((_permission(options, spec), spec.name, description))
+            rows.append((_permission(options, spec), spec.name, _summary(spec.description)))
             rows += [
                 (f"  {rule.permission}", f"  {rule.shown}", _origin(rule)) for rule in _rules(spec)
             ]
         lines += ["", f"{source}:", *table(rows, width=80)]
     return "\n".join(lines).strip()
+
+
+def _summary(description: str) -> str:
+    """Return the first sentence of a description; the rest tells the model how to call the tool."""
+    sentence = re.split(r"(?<=\.) ", " ".join(description.split()), maxsplit=1)[0]
+    if len(sentence) <= _LONGEST_SUMMARY:
+        return sentence
+    return f"{sentence[:_LONGEST_SUMMARY].rpartition(' ')[0]}…"
 
 
 def _rules(spec: ToolSpec) -> tuple[PermissionRule, ...]:

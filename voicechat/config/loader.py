@@ -39,7 +39,7 @@ from voicechat.config.url_check import check_url
 from voicechat.config.value_errors import type_in_words
 from voicechat.core.price import Price
 from voicechat.core.settings import Permission
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
@@ -59,6 +59,7 @@ TABLES: Mapping[str, str] = {
     "permissions": f"Table of permissions by the name of the tool: {', '.join(Permission)},"
     " or a table of rules: see docs/tools.md.",
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
+    "keymap": 'Table of keys of the screen by their action, such as mute = "F6"; they are below.',
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     HISTORY: "Table about the history; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
@@ -223,7 +224,7 @@ def _check(where: str, name: str, value: object) -> None:
         raise UsageError(f"{where} contains a NUL character.")
     if setting.choices and value not in setting.choices:
         hint = similar(value, setting.choices)
-        raise UsageError(f"{where} must be one of {', '.join(setting.choices)}.", hint)
+        raise UsageError(f"{where} must be {one_of(setting.choices)}.", hint)
     if setting.is_age and age_in_days(value) is None:
         raise UsageError(f"{where} is not an age.", 'Write it like "90 days" or "1 year".')
     if setting.schemes:
@@ -266,16 +267,26 @@ class _StoredSettings:
         if name is None:
             return {}
         if name not in self.profiles:
-            known = list(self.profiles)
-            hint = nearest(str(name), known) if known else "Add one: [profiles.NAME]."
-            where = (
-                f"{self.place.file.path} has" if chosen else f"{self.place('profile')}: There is"
-            )
-            raise UsageError(f"{where} no profile {str(name)[:40]!r}.", hint)
+            raise self._no_profile(str(name), is_chosen=bool(chosen))
         found = {"profile": name, **self.profiles[str(name)]}
         session_settings = cast("dict[str, object]", self.settings.get("session_settings", {}))
         overrides = cast("dict[str, object]", found.get("session_settings", {}))
         return {**found, "session_settings": {**session_settings, **overrides}}
+
+    def _no_profile(self, name: str, *, is_chosen: bool) -> UsageError:
+        """Return the error for a profile that does not exist, named by a flag or by the file."""
+        shown = repr(clean(name)[:40])
+        path, known = self.place.file.path, list(self.profiles)
+        if not is_chosen:
+            sentence = f"{self.place('profile')}: There is no profile {shown}."
+        elif known:
+            sentence = f"{path} has no profile {shown}."
+        else:
+            exists = self.place.file.status is not None
+            state = "has no profiles" if exists else "does not exist"
+            sentence = f"There is no profile {shown}: {path} {state}."
+        hint = nearest(name, known) if known else f"Start one there with [profiles.{clean(name)}]."
+        return UsageError(sentence, hint)
 
     def origins(self, profile: Mapping[str, object]) -> dict[str, str]:
         """The file, line and key of each setting, by its name or as `permissions.TOOL`."""
@@ -289,6 +300,8 @@ class _StoredSettings:
             for table in _INNER_KEYS:
                 keys = cast("Mapping[str, str]", settings.get(f"[{table}]", {}))
                 found |= {name: place.below(table)(key) for key, name in keys.items()}
+            keymap = cast("Mapping[str, str]", settings.get("keymap", {}))
+            found |= {f"keymap.{each}": place.table("keymap")(each) for each in keymap}
             inner = place.table("permissions")
             for table in ("permissions", "permission_rules"):
                 permissions = cast("Mapping[str, object]", settings.get(table, {}))
@@ -377,6 +390,7 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
     if "permissions" in table:
         found |= permission_settings.read(place, table["permissions"])
     found |= budget_settings.read(place, table)
+    found |= _keymap(place, table)
     session_settings = session_keys.read(place, table)
     if session_settings.get("turn_detection", ...) is None:
         del session_settings["turn_detection"]
@@ -396,6 +410,20 @@ def _inner_settings(place: SettingPlace, name: str, table: object) -> dict[str, 
         _check(inner(key), keys[key], value)
         found[keys[key]] = value
     return {**found, f"[{name}]": {key: keys[key] for key in table}} if found else {}
+
+
+def _keymap(place: SettingPlace, settings: Mapping[str, object]) -> dict[str, object]:
+    """The keys by their action, if any; the screen, which knows the actions, checks them."""
+    if "keymap" not in settings:
+        return {}
+    table = settings["keymap"]
+    if not isinstance(table, dict):
+        raise UsageError(f"{place('keymap')} must be a table.", "Write [keymap].")
+    for action, keys in table.items():
+        if not isinstance(keys, str) or not keys.strip():
+            where = place.table("keymap")(action)
+            raise UsageError(f"{where} must be a key in quotes.", 'Write it like "F6".')
+    return {"keymap": table}
 
 
 def _names(place: SettingPlace, name: str, value: object) -> tuple[str, ...]:

@@ -234,6 +234,15 @@ class Options:
             "Web folder with copies of the local models.", "URL", flag="--mirror", schemes=_HTTP
         ),
     )
+    notify: bool = field(
+        default=True,
+        metadata=_about(
+            "Ring the bell and notify you when a tool waits or an answer is ready while you use"
+            " another window.",
+            flag="--no-notify",
+            flag_help="No bell and no notification while you use another window.",
+        ),
+    )
     record: Path | None = field(
         default=None,
         metadata=_about("Record the conversation in a new folder.", "DIR", in_file=False),
@@ -288,6 +297,8 @@ class Options:
     """Permissions of calls by their arguments, by the name of the tool."""
     prices: Mapping[str, Price] = field(default_factory=dict, hash=False)
     """The user's prices, by PROVIDER/MODEL."""
+    keymap: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Keys of the screen by their action, as written in the settings file."""
     mcp_servers: tuple[ServerConfig, ...] = ()
     """MCP servers that voicechat connects to. `session_settings` has those the provider calls."""
     endpoints: tuple[Endpoint, ...] = ()
@@ -305,7 +316,10 @@ class Options:
     """Sentences about settings that have no effect."""
 
     def origin(self, name: str) -> str:
-        """The place that set a setting, or one of `permissions.TOOL`; of `keys.VARIABLE` a word."""
+        """The place that set a setting, `permissions.TOOL` or `keymap.ACTION`.
+
+        Of `keys.VARIABLE`, a word.
+        """
         return self.origins.get(name, name)
 
     @property

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from voicechat.config.setting_place import SettingPlace
 from voicechat.core.settings import Permission, PermissionRule
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import UsageError
 
 MAX_RULES = 100
@@ -48,7 +48,7 @@ def read(place: SettingPlace, value: object) -> dict[str, object]:
 def _word(place: SettingPlace, name: str, content: object) -> Permission:
     words = [word.value for word in Permission]
     if content not in words:
-        raise UsageError(f"{place(clean(name)[:40])} must be one of {', '.join(words)}.")
+        raise UsageError(f"{place(clean(name)[:40])} must be {one_of(words)}.")
     return Permission(str(content))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import UsageError
 from voicechat.system.private_files import require_private
 
@@ -100,7 +100,7 @@ def _quotable(name: str) -> str:
 
 def nearest(name: str, known: list[str]) -> str:
     """The hint for a name that does not exist: the most similar one, or all of them."""
-    return similar(name, known) or (f"Use one of {', '.join(known)}." if known else "")
+    return similar(name, known) or (f"Use {one_of(known)}." if known else "")
 
 
 def similar(name: str, known: Iterable[str]) -> str:

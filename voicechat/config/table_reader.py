@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from voicechat.config.setting_place import SettingPlace, similar
 from voicechat.config.variables import References, without_references
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import Secret, UsageError
 
 HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -56,7 +56,7 @@ class TableReader:
         folded = {word.lower(): word for word in words}
         if not isinstance(value, str) or value.lower() not in folded:
             hint = similar(value, words) if isinstance(value, str) else ""
-            self.refuse(key, f"must be one of {', '.join(words)}", hint)
+            self.refuse(key, f"must be {one_of(words)}", hint)
         return folded[value.lower()]
 
     def seconds(self, key: str, most: int) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin
 
 from voicechat.config.setting_place import similar
+from voicechat.core.text import one_of
 
 _WANTED = {
     "str": "text in quotes", "int": "a whole number", "float": "a number",
@@ -31,7 +32,7 @@ def requirement(message: str, kind: Any) -> str:
         return f"must be {' or '.join(kinds)}, not {_GIVEN.get(found[2], found[2])}."
     if found := re.fullmatch(r"Invalid enum value '(.*)'", message, re.DOTALL):
         choices = list(_choices(kind))
-        return f"must be one of {', '.join(choices)}. {similar(found[1], choices)}".rstrip()
+        return f"must be {one_of(choices)}. {similar(found[1], choices)}".rstrip()
     return f"is wrong: {message[:1].lower()}{message[1:]}."
 
 

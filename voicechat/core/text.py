@@ -6,6 +6,7 @@ U+FFFD replaces each removed character, so that a user sees that there was one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -114,3 +115,9 @@ def _unescaped(escape: re.Match[str]) -> str:
         return REPLACEMENT if short in {"b", "f", "r"} else escape.group()
     character = chr(int(code, 16))
     return escape.group() if character in _TO_STAY else character
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return the names for a sentence: "a" for a single one, else "one of a, b, c"."""
+    listed = list(names)
+    return f"{'one of ' if len(listed) > 1 else ''}{', '.join(listed)}"

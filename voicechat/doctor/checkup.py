@@ -120,7 +120,7 @@ async def _embedded_voice(options: Options, choice: catalog.ModelChoice | None) 
 async def _network(
     options: Options, session: catalog.ModelChoice | None, provider: str
 ) -> list[Finding]:
-    """Reach every provider; then open a session with one of them if its address answers."""
+    """Reach each provider in use; then open a session with one of them if its address answers."""
     targets = _targets(options, provider)
     results = await asyncio.gather(*(network_findings.reach(target) for target in targets))
     found = network_findings.findings(list(results))
@@ -166,7 +166,8 @@ def _targets(options: Options, chosen: str) -> list[network_findings.Target]:
         # A server at the user's own address may need no key.
         variable = key or (None if own else provider.key_variable)
         address = own or provider.url
-        if address:
+        is_in_use = is_chosen or own or key
+        if address and is_in_use:
             targets.append(
                 network_findings.Target(
                     provider.name,

@@ -49,7 +49,7 @@ def _library(probe: ProbeResult, environment: Environment) -> Iterator[Finding]:
     elif probe.step:
         yield problem(
             "PortAudio",
-            f"The sound library crashes while {probe.step}.",
+            f"The sound process crashed while {probe.step}.",
             "Check ~/.asoundrc and ALSA_CONFIG_PATH, then install the library again.",
         )
     else:

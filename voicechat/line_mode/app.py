@@ -9,7 +9,9 @@ prints a recording in the same way.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -26,6 +28,7 @@ from voicechat.line_mode.pipe_filter import Filter, SingleQuestion
 from voicechat.line_mode.slash_commands import (
     QUIT,
     app_commands,
+    find_command,
     help_lines,
     is_command,
     run_command,
@@ -100,15 +103,19 @@ def _run(client: LineClient, console: bool) -> int:
     return run_to_end(client)
 
 
+MAX_WAITING = 64
+"""Most messages that wait for an answer to end; a later one is refused."""
+
 _FLOORS = {
     effects.Floor.LISTENING: "Listening.",
     effects.Floor.HEARING: "Hearing you.",
     effects.Floor.THINKING: "Thinking.",
-    effects.Floor.SPEAKING: "Speaking.",
-    effects.Floor.WORKING: "Working.",
 }
 _EARLIER_MESSAGES = 6
 """Messages of a continued conversation that are printed."""
+_ANSWERING = {effects.Floor.THINKING, effects.Floor.SPEAKING, effects.Floor.WORKING}
+"""States of an answer. The lines of the answer and of its tools show what follows them."""
+_PERCENT = re.compile(r": \d{1,3}%$")
 _ROLE_NAMES = {Role.USER: "You", Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
 _STATUS_SUFFIXES = {
     ItemStatus.COMPLETED: "",
@@ -120,7 +127,7 @@ _TOOL_STATES = {
     ToolState.DONE: "is done",
     ToolState.FAILED: "failed",
     ToolState.DENIED: "was not allowed",
-    ToolState.CANCELLED: "was cancelled",
+    ToolState.CANCELLED: "was stopped",
 }
 _EMPTY_LINE_HELP = (
     "An empty line, with push-to-talk: start or end your turn.",
@@ -143,6 +150,11 @@ class Chat(LineClient):
         session.outlives_connections = not echo
         self._printed: dict[str, object] = {}
         self._last_line = ""
+        self._floor = effects.Floor.IDLE
+        self._loading: set[str] = set()
+        """Parts whose progress was printed."""
+        self._waiting: deque[str] = deque()
+        """Messages typed during an answer, at most `MAX_WAITING`."""
         self._failed = False
         self._sound_known = not session.with_sound or session.microphone is not None
         self._muted = session.muted
@@ -162,11 +174,12 @@ class Chat(LineClient):
             # An empty line and /interrupt stop the answer to the line before.
             if self._echo and line.strip() not in {"", "/interrupt"}:
                 await self._wait_for_answer()
-            continues = self._run_line(line.strip())
+            continues = self._take(line.strip())
             self.handle_updates()
             if not continues:
                 break
         else:
+            await self.wait_until(lambda: not self._waiting, TURN_TIMEOUT_S)
             await self._wait_for_answer()
         return int(self._failed and self._echo)
 
@@ -189,6 +202,27 @@ class Chat(LineClient):
         return self.is_idle() or self.session.floor is effects.Floor.HEARING
 
     # ----------------------------------------------------------------- input
+
+    def _take(self, line: str) -> bool:
+        """Run a line now, or queue a message that is typed during an answer; False to quit."""
+        if self._echo or not _starts_turn(line) or (not self._waiting and self._may_send()):
+            return self._run_line(line)
+        if len(self._waiting) >= MAX_WAITING:
+            self._print(f"{MAX_WAITING} messages wait already. Wait for an answer.")
+        else:
+            self._waiting.append(line)
+            self._print("This is sent after the answer. An empty line stops the answer.")
+        return True
+
+    def _may_send(self) -> bool:
+        """Return True if a message interrupts no answer; approval of a call may take long."""
+        return self._is_answered() or bool(self.session.asking)
+
+    def handle_updates(self) -> None:
+        """Handle the queued updates, then send the next message that waits."""
+        super().handle_updates()
+        if self._waiting and self._may_send():
+            self._run_line(self._waiting.popleft())
 
     def _run_line(self, line: str) -> bool:
         """Send or run one line; False when it quits."""
@@ -244,13 +278,11 @@ class Chat(LineClient):
         """The text to print for an update that is complete in itself; empty for others."""
         match update:
             case effects.FloorChanged(floor):
-                known = self._sound_known or floor is not effects.Floor.LISTENING
-                spoken = self.session.with_sound or floor is not effects.Floor.SPEAKING
-                return _FLOORS.get(floor, "") if known and spoken else ""
+                return self._floor_text(floor)
             case effects.Notice(text, _, hint, pipe_hint):
                 return f"{text} {(self._echo and pipe_hint) or with_commands(hint)}"
             case LinkChanged(_, text):
-                return text
+                return self._link_text(text)
             case SoundChanged(_, _, problem, hint) if problem:
                 return f"{problem} {with_commands(hint)}"
             case Report(title, text):
@@ -258,9 +290,26 @@ class Chat(LineClient):
                 return f"{title}:{gap}{text}"
             case HelpRequested():
                 return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
-            case Cleared() if not self.session.transcript.entries:
+            case Cleared(is_new=True) if not self.session.transcript.entries:
                 return "A new conversation."
         return ""
+
+    def _floor_text(self, floor: effects.Floor) -> str:
+        """Return the line for a change of state; empty if the lines of the answer show it."""
+        before, self._floor = self._floor, floor
+        if before in _ANSWERING and floor is not effects.Floor.HEARING:
+            return ""
+        if floor is effects.Floor.LISTENING and not self._sound_known:
+            return ""
+        return _FLOORS.get(floor, "")
+
+    def _link_text(self, text: str) -> str:
+        """Return the line for the state of the connection; each part that loads has one."""
+        part, count = _PERCENT.subn(".", text)
+        if count and part in self._loading:
+            return ""
+        self._loading.add(part)
+        return part
 
     def _print_mode(self, muted: bool, talking: bool) -> None:
         if muted != self._muted:
@@ -287,7 +336,7 @@ class Chat(LineClient):
         call = self.session.transcript.get(call_id)
         if not isinstance(call, ToolCall):
             return
-        view, number = approval_view(call), call.number
+        view, number = approval_view(call, self.session.losses), call.number
         source = f" ({view.source})" if view.source else ""
         self._print(f"Allow the {view.kind} {view.name}{source} to run? It would receive:")
         self._out.writelines(f"{line}\n" for line in approval_lines(view))
@@ -334,6 +383,14 @@ class Chat(LineClient):
     async def drained(self) -> None:
         """Wait until everything is written."""
         await self._out.drained()
+
+
+def _starts_turn(line: str) -> bool:
+    """Return True for a message, and for a command that the model answers."""
+    if not line or line in QUIT:
+        return False
+    command = find_command(line) if is_command(line) else None
+    return command.starts_turn if command is not None else not is_command(line)
 
 
 class ReplayPrinter(Chat):

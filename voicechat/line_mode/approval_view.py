@@ -36,6 +36,7 @@ MAX_INDENTED_LINES = 200
 """Maximum number of lines of an indented value; above it, the value is shown in one line."""
 
 
+_QUIT = "/quit"
 _APP_TOOL = "control_app_with_approval"
 """The built-in tool that runs slash commands."""
 
@@ -64,14 +65,15 @@ class ApprovalView:
         return "command" if self.name.startswith("/") else "tool"
 
 
-def approval_view(call: ToolCall) -> ApprovalView:
-    """Make the view of a call."""
+def approval_view(call: ToolCall, losses: str = "") -> ApprovalView:
+    """Make the view of a call. `losses` says what the end of the session loses."""
     fields, duplicates = _fields(call.arguments)
     found = [call.remark] if call.remark else []
     found += [f"“{name}” appears twice; the last value counts." for name in duplicates]
     for text in (call.name, *(each for field in fields for each in field)):
         found += remarks(text)
     name, fields = _as_command(call, fields) or (call.name, fields)
+    found += [losses] if losses and name == _QUIT else []
     return ApprovalView(
         name=name,
         source=f"{call.server}, run by the provider" if call.server else call.source,

@@ -40,6 +40,8 @@ class Filter(LineClient):
         self._answered = {entry_id(entry) for entry in session.transcript.entries}
         self._problems: set[str] = set()  # printed since the last answer
         self._is_short, self._reports = False, list[str]()
+        self._was_refused = False
+        """True if a notice says why the last line gets no answer."""
 
     async def run(self) -> int:
         """Answer every line; 1 when a line got no answer or a command failed."""
@@ -56,6 +58,7 @@ class Filter(LineClient):
     async def _answer(self, line: str) -> bool:
         await self.wait_until(lambda: self.is_online and self.is_idle(), TURN_TIMEOUT_S)
         self._new_answers()
+        self._was_refused = False
         owed = True
         if self.runs_commands and is_command(line.lstrip()):
             command = find_command(line)
@@ -77,7 +80,7 @@ class Filter(LineClient):
         if answers:
             self._out.write("".join(f"{answer}\n" for answer in answers))
         await self._out.drained()
-        if owed and not answers:
+        if owed and not answers and not self._was_refused:
             self._tell("A line got no answer.")
         return (bool(answers) or not owed) and not self._is_short
 
@@ -101,7 +104,8 @@ class Filter(LineClient):
     def handle(self, update: Update) -> None:
         """Write problems to standard error."""
         match update:
-            case effects.Notice(text, _, hint, pipe_hint):
+            case effects.Notice(text, level, hint, pipe_hint):
+                self._was_refused |= level is not effects.Level.INFO
                 self._problems.add(text)
                 self._tell(f"{text} {pipe_hint or hint}")
                 self.session.dismiss_questions()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.core.items import Item, Role
 from voicechat.core.settings import SPEED_RANGE, Permission
+from voicechat.core.text import one_of
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.system import desktop_clipboard
 
@@ -29,7 +30,7 @@ def nearest(name: str, choices: Sequence[str]) -> str:
     if close:
         return f"Did you mean {' or '.join(close)}?"
     more = ", …" if len(choices) > _MAX_CHOICES else ""
-    return f"Choose one of: {', '.join(choices[:_MAX_CHOICES])}{more}."
+    return f"Choose {one_of(choices[:_MAX_CHOICES])}{more}."
 
 
 def voice(session: Session, name: str) -> str:

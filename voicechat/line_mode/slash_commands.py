@@ -20,6 +20,7 @@ from voicechat.line_mode import (
     approval_commands,
     command_choices,
     console_commands,
+    message_commands,
     picker_commands,
     setting_commands,
     sound_commands,
@@ -60,6 +61,8 @@ class Command:
     """Name of the picker that opens on a screen when the user gives no argument."""
     selects: str = ""
     """Start of the key of the item that is selected in it."""
+    edits_choice: bool = False
+    """True if the user changes a chosen value before the command runs."""
     model_result: str | Callable[[Session], Awaitable[str]] = "Done."
     """Result for the model when `run` returns no text; a function replaces `run`."""
 
@@ -294,6 +297,21 @@ COMMANDS: Mapping[str, Command] = {
         "copy the last answer to the clipboard",
         setting_commands.copy,
         available=command_choices.has_entries,
+    ),
+    "/find": Command(
+        "find words in the conversation",
+        message_commands.find,
+        "WORDS",
+        available=command_choices.has_entries,
+    ),
+    "/edit": Command(
+        "change a message and go on from there",
+        message_commands.edit,
+        "NUMBER TEXT",
+        starts_turn=True,
+        available=command_choices.has_entries,
+        choices=message_commands.earlier_messages,
+        edits_choice=True,
     ),
     "/forget": Command(
         "delete the last exchange", _delete_last, available=command_choices.has_entries

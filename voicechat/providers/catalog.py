@@ -23,7 +23,7 @@ from voicechat import providers
 from voicechat.config.url_check import check_url
 from voicechat.core.price import Price
 from voicechat.core.settings import Capabilities, Purpose
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
@@ -157,8 +157,8 @@ def token_endpoint(name: str) -> TokenEndpoint:
     """Return how this provider issues tokens. Raises `UsageError` if it does not."""
     provider = provider_named(name)
     if provider is None or provider.tokens is None:
-        others = ", ".join(each.name for each in PROVIDERS.values() if each.tokens)
-        raise UsageError(f"{name} does not issue short-lived tokens.", f"Choose one of: {others}.")
+        others = one_of(each.name for each in PROVIDERS.values() if each.tokens)
+        raise UsageError(f"{name} does not issue short-lived tokens.", f"Choose {others}.")
     return provider.tokens
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from voicechat.core.text import one_of
 from voicechat.errors import ServerError, UsageError
 from voicechat.server.detector_pool import DetectorPool
 from voicechat.server.engine_outage import EngineOutage, Notify
@@ -100,9 +101,7 @@ def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> Engi
     stt, tts = _with_remote(options, builtin_stt, builtin_tts, notify)
     phonemes = builtin_tts.pronounce if isinstance(builtin_tts, HibariTts) else None
     if options.voice is not None and options.voice not in tts.names:
-        raise UsageError(
-            f"There is no voice {options.voice!r}.", f"Choose one of: {', '.join(tts.names)}."
-        )
+        raise UsageError(f"There is no voice {options.voice!r}.", f"Choose {one_of(tts.names)}.")
     return EngineSet(
         stt,
         _assistant(options, phonemes, notify),

@@ -9,12 +9,12 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import count
+from itertools import count, takewhile
 from typing import TYPE_CHECKING
 
 from voicechat.audio import messages as sound
 from voicechat.core import commands, effects, inputs
-from voicechat.core.items import Role, Transcript
+from voicechat.core.items import Role, Transcript, entry_id
 from voicechat.core.settings import Capabilities, Permission, SessionSettings, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
@@ -314,6 +314,17 @@ class SessionControls(SettingControls):
         if not self.capabilities.text_input:
             text = f"{self.model} takes no text, so it does not know the conversation so far."
             self._publish_update(effects.Notice(text, effects.Level.WARNING))
+
+    def edit_message(self, item_id: str, text: str) -> None:
+        """Send this text in place of a message, on a new session seeded with what precedes it."""
+        before = takewhile(lambda entry: entry_id(entry) != item_id, self.transcript.entries)
+        kept = Transcript()
+        for entry in before:
+            kept.add(entry)
+        self._restart_conversation("Going on from an earlier message.", kept)
+        self._publish_update(Cleared(is_new=False))
+        self._handle(inputs.OfferTools(self._tools.specs))
+        self.type(text)
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
         """Insert a message after the item `after` or at the end; return its id. No response."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import KeyMissing, ServerError, UsageError
 from voicechat.providers.codec import unsupported
 from voicechat.session.requested_settings import session_settings
@@ -97,7 +97,7 @@ class ChosenModel:
         if name is None or self.may_have_voice(name) or self._has_other_server():
             return ""
         where = self.options.origin("voice")
-        hint = similar(name, voices) or f"Choose one of: {', '.join(voices)}."
+        hint = similar(name, voices) or f"Choose {one_of(voices)}."
         sentence = f"{where}: {self.name} has no voice {clean(name)[:40]!r}."
         if where.startswith("--"):
             raise UsageError(sentence, hint)

@@ -65,7 +65,10 @@ class ModelChanged:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """A new conversation started; the transcript is empty."""
+    """Another conversation started; the transcript was replaced."""
+
+    is_new: bool = True
+    """True if the transcript is empty; False if it has the entries of an earlier conversation."""
 
 
 @dataclass(frozen=True, slots=True)

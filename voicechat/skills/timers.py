@@ -208,9 +208,7 @@ class Timers:
         titles = [f"the {timer.title}" for timer in self.running()]
         if len(titles) > _MOST_NAMED:
             titles[_MOST_NAMED - 1 :] = [f"{len(titles) - _MOST_NAMED + 1} more"]
-        return (
-            sentence(f"{joined(titles)} ended with voicechat and will not ring") if titles else ""
-        )
+        return sentence(f"{joined(titles)} will not ring without voicechat") if titles else ""
 
 
 def _words(text: str) -> list[str]:

@@ -34,6 +34,7 @@ _RESTORE = (
     b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l"  # mouse reports
     b"\x1b[?1004l\x1b[?2004l\x1b[?2048l"  # focus, bracketed paste, in-band resize
     b"\x1b[<u"  # the keyboard protocol, before leaving the screen that owns it
+    b"\x1b[23;2t"  # the title of the window that the app replaced
     b"\x1b[?7h\x1b[?25h\x1b[0m\x1b[?1049l\x1b[?25h"  # wrap, cursor, colors, main screen
 )
 _FORWARDED_SIGNALS = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGTSTP", "SIGUSR1", "SIGUSR2")

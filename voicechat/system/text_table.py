@@ -9,13 +9,17 @@ WIDEST_COLUMN = 40
 """Cells; a longer entry moves the rest of its own line only."""
 
 
+_LEAST_ROOM = 10
+"""Fewest cells of a last column that continues on the next lines."""
+
+
 def table(
     rows: Iterable[Sequence[str]], *, indent: int = 2, gap: int = 2, width: int = 0
 ) -> list[str]:
     """The rows as lines whose columns are aligned; the last column keeps its length.
 
-    Each line begins with `indent` spaces; `gap` spaces separate the columns. Lines longer than
-    `width` cells are cut after a word and end with "…"; 0 cuts none.
+    Each line begins with `indent` spaces; `gap` spaces separate the columns. A last column that
+    does not fit in `width` cells continues on the next lines; 0 keeps it in one line.
     """
     found = [list(row) for row in rows]
     count = max((len(row) for row in found), default=0)
@@ -28,8 +32,25 @@ def table(
             text + " " * (min(widths[n], WIDEST_COLUMN) - cells(text))
             for n, text in enumerate(row[:-1])
         ]
-        line = (" " * indent + (" " * gap).join([*padded, *row[-1:]])).rstrip()
-        lines.append(shortened(line, width) if width else line)
+        start = " " * indent + "".join(f"{each}{' ' * gap}" for each in padded)
+        room = max(width - cells(start), _LEAST_ROOM)
+        last = _in_lines(row[-1], room) if width and row else row[-1:]
+        lines += [f"{start}{text}".rstrip() for text in last[:1]]
+        lines += [f"{' ' * cells(start)}{text}" for text in last[1:]]
+    return lines
+
+
+def _in_lines(text: str, width: int) -> list[str]:
+    """The text in lines of at most `width` cells, broken between words where there are any."""
+    lines = [""]
+    for word in text.split():
+        room = width - cells(lines[-1]) - 1
+        if lines[-1] and cells(word) > room:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".lstrip()
+        while cells(lines[-1]) > width:
+            end = next(n for n in range(len(lines[-1]), 0, -1) if cells(lines[-1][:n]) <= width)
+            lines[-1:] = [lines[-1][:end], lines[-1][end:]]
     return lines
 
 

@@ -25,7 +25,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
 from voicechat.system.process_sandbox import Access
-from voicechat.tools.registry import BUILT_IN, OUTPUT_LIMIT, Tool, ToolError
+from voicechat.tools.registry import (
+    BUILT_IN,
+    OUTPUT_LIMIT,
+    Tool,
+    ToolError,
+    failure_text,
+    validation_problems,
+)
 
 if TYPE_CHECKING:
     import pydantic
@@ -186,17 +193,9 @@ def _checked(model: type[pydantic.BaseModel], arguments: str) -> dict[str, Any]:
     try:
         parsed = model.model_validate_json(arguments or "{}")
     except pydantic.ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {_reason(each['msg'])}"
-            for each in error.errors(include_url=False, include_input=False)[:8]
-        )
-        raise ToolError(f"The arguments do not fit: {problems.rstrip('.')}.") from None
+        problems = validation_problems(error, "arguments").rstrip(".")
+        raise ToolError(f"The arguments do not fit: {problems}.") from None
     return {name: getattr(parsed, name) for name in model.model_fields}
-
-
-def _reason(message: str) -> str:
-    """A message of pydantic without its name for errors that validators raise."""
-    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 async def _run(function: Function, arguments: dict[str, Any]) -> Any:
@@ -226,7 +225,7 @@ async def _run_on_thread(function: Function, arguments: dict[str, Any]) -> Any:
         except BaseException as error:
             # StopIteration cannot cross a future, and SystemExit must not end the program.
             expected = isinstance(error, Exception) and not isinstance(error, StopIteration)
-            problem = error if expected else RuntimeError(f"{type(error).__name__}: {error}")
+            problem = error if expected else RuntimeError(failure_text(error))
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(deliver, result, problem)
 

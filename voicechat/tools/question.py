@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Literal
 
 from voicechat.core import effects
-from voicechat.core.text import clean
+from voicechat.core.text import clean, one_of
 from voicechat.errors import UsageError
 
 MAX_FIELDS = 20
@@ -58,8 +58,9 @@ class FormField:
         """The field for the user: its meaning, its choices and its default."""
         parts = [self.label] if self.label else []
         if self.choices:
+            titles = [title for _, title in self.choices]
             one = "one or more of" if self.kind == "array" else "one of"
-            parts.append(f"{one} {', '.join(title for _, title in self.choices)}")
+            parts.append(f"{one if len(titles) > 1 else 'only'} {', '.join(titles)}")
         elif self.kind == "boolean":
             parts.append("yes or no")
         elif self.kind in {"integer", "number"}:
@@ -91,8 +92,7 @@ class FormField:
         for value, title in self.choices:
             if wanted in {value.lower(), title.lower()}:
                 return value
-        titles = ", ".join(title for _, title in self.choices)
-        raise UsageError(f"{self.name} must be one of {titles}.")
+        raise UsageError(f"{self.name} must be {one_of(title for _, title in self.choices)}.")
 
     def _number(self, text: str) -> int | float:
         try:

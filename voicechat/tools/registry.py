@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from voicechat.core.pictures import Picture
 from voicechat.core.settings import ToolSpec
@@ -26,6 +27,9 @@ DEADLINE_S = 30.0
 
 OUTPUT_LIMIT = 64 * 1024
 """Characters of a result that reach the model."""
+
+MAX_PROBLEMS = 8
+"""Most problems of one value in a message."""
 
 MAX_DEADLINE_S = 600.0
 """Seconds for a call that reports progress, unless its own deadline is longer."""
@@ -225,8 +229,30 @@ class Registry:
         except TimeoutError:
             return error(f"{name} took longer than {deadline:g} seconds and was stopped.")
         except Exception as problem:  # any error of a tool becomes an error for the model
-            return error(f"{name} failed: {type(problem).__name__}: {problem}")
+            return error(f"{name} failed: {failure_text(problem)}")
         return Outcome(cut(result), pictures=tuple(call.pictures))
+
+
+def failure_text(failure: BaseException) -> str:
+    """Return the kind of an error and its text; a validation error of pydantic in plain words."""
+    is_validation = hasattr(failure, "errors") and type(failure).__module__.startswith("pydantic")
+    text = validation_problems(failure, "value") if is_validation else failure
+    return f"{type(failure).__name__}: {text}"
+
+
+def validation_problems(failure: Any, whole: str) -> str:
+    """Return where a value does not fit and why, from a validation error of pydantic.
+
+    whole: the word for the whole value.
+    """
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or whole}: {_plain_reason(each['msg'])}"
+        for each in failure.errors(include_url=False, include_input=False)[:MAX_PROBLEMS]
+    )
+
+
+def _plain_reason(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 def cut(text: str) -> str:

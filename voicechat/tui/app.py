@@ -11,9 +11,10 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -26,9 +27,8 @@ from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.core.effects import Level
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.setting_commands import known_theme
 from voicechat.system.loop_watch import stalls_logged
-from voicechat.tui.keys import KEYS, key_of
+from voicechat.tui.keys import KEYS, key_of, use_keymap
 from voicechat.tui.palette import palette_commands
 from voicechat.tui.safe_text import ControlCharacterFilter
 from voicechat.tui.screens.conversation_screen import NOTICE_S, ConversationScreen
@@ -41,14 +41,17 @@ from voicechat.tui.themes import (
     ThemeChosen,
     ThemePreviewed,
     initial_theme,
+    require_theme,
     spoken_name,
     theme_for,
     theme_named,
     theme_names,
 )
+from voicechat.tui.user_caller import StateDrawn, UserCaller
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
+    from voicechat.tui.composer_history import ComposerHistory
 
 CLOSE_TIMEOUT_S = 2.0
 """Time in seconds for the session to close when the user quits."""
@@ -82,15 +85,23 @@ class VoicechatApp(TerminalApp):
         session: Session,
         theme: str = AUTO,
         remember_theme: Callable[[str], None] = lambda name: None,
+        keymap: Mapping[str, str] = MappingProxyType({}),
+        notifies: bool = True,
+        sent: ComposerHistory | None = None,
         *,
         console: bool = False,
     ) -> None:
+        """Show a session; the arguments are those of `run`."""
+        use_keymap(keymap)
         super().__init__()
         self.opens_console = console
         """True if the event console is open from the start."""
+        self.set_keymap(keymap)
         self._session = session
         self.failure: VoicechatError | None = None
         """The error that ended the session, or None."""
+        self._caller = UserCaller(session, self.write_to_terminal, notifies=notifies)
+        self._sent = sent
         self._last_ctrl_c = float("-inf")
         self._session_worker: Worker[None] | None = None
         for own_theme in (DARK, LIGHT):
@@ -118,9 +129,23 @@ class VoicechatApp(TerminalApp):
         """Return the conversation, the bottom screen of the stack."""
         return ConversationScreen(self._session, console=self.opens_console)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Start the session after the first frame is drawn."""
         self.call_after_refresh(self._start_session)
+        screen = self.screen_stack[0]
+        if self._sent is not None and isinstance(screen, ConversationScreen):
+            screen.call_after_refresh(screen.use_history, self._sent)
+
+    @on(StateDrawn)
+    def _state_drawn(self) -> None:
+        """Show the state in the title of the window; call the user if that is needed."""
+        self._caller.update(has_focus=self.app_focus)
+
+    def action_redraw(self) -> None:
+        """Draw every cell of the screen, and the title of the window, again."""
+        self._caller.title_lost()
+        self._state_drawn()
+        super().action_redraw()
 
     # ---------------------------------------------------------------- theme
 
@@ -184,6 +209,7 @@ class VoicechatApp(TerminalApp):
         self._watch_signals()
         if self.shows_history:
             self.call_later(self.screen.run_action, "history")
+        self._state_drawn()
         self._session_worker = self._run_session()
         if not self.is_headless:
             gc.freeze()  # keeps the garbage collector off the imported modules
@@ -205,7 +231,7 @@ class VoicechatApp(TerminalApp):
         if not self._session.transcript.entries or not isinstance(screen, ConversationScreen):
             self.exit(return_code=error.exit_code)
             return
-        hint = f"{error.hint} Ctrl+Q leaves.".strip()
+        hint = f"{error.hint} {key_of('quit')} leaves.".strip()
         screen.show_problem(error.message, hint)
         screen.refresh_state()
 
@@ -285,20 +311,28 @@ def run(
     *,
     shows_history: bool = False,
     console: bool = False,
+    keymap: Mapping[str, str] = MappingProxyType({}),
+    notifies: bool = True,
+    sent: ComposerHistory | None = None,
 ) -> int:
     """Show the session until the user quits. Returns and raises as `run_app`.
 
     theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
     shows_history: begin with the history, to choose a conversation.
     console: open the event console.
+    keymap: other keys by action, from `checked_keymap`.
+    notifies: call the user while the terminal does not have the focus.
+    sent: the messages to recall and search; by default only those of this run.
     """
     from voicechat.tui import remembered_theme
 
     kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
-    app = VoicechatApp(session, theme or kept, remembered_theme.write, console=console)
+    app = VoicechatApp(
+        session, theme or kept, remembered_theme.write, keymap, notifies, sent, console=console
+    )
     app.shows_history = shows_history
     if theme is not None:
-        known_theme(session, theme)
+        require_theme(theme)
     return run_app(app)
 
 

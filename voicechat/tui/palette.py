@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual.app import SystemCommand
 
 from voicechat.line_mode.slash_commands import COMMANDS
-from voicechat.tui.keys import KEYS, Key, key_names
+from voicechat.tui.keys import Key, key_names, keys_in_use
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ _COMMAND_OF = {
     "quit": ("/quit",),
 }
 """Slash commands that do what an action does; the palette offers these instead."""
-_KEYS_OF = {command: key_names(key) for key in KEYS for command in _COMMAND_OF.get(key.action, ())}
+
+
+def _keys_of(name: str) -> str:
+    """Return the keys that do what a slash command does, in parentheses; empty without one."""
+    found = (key for key in keys_in_use() if name in _COMMAND_OF.get(key.action, ()))
+    return next((f" ({key_names(key)})" for key in found), "")
 
 
 def palette_commands(session: Session, screen: ConversationScreen) -> Iterator[SystemCommand]:
@@ -36,10 +41,9 @@ def palette_commands(session: Session, screen: ConversationScreen) -> Iterator[S
     for name, command in COMMANDS.items():
         opens_other = command.picker and name != f"/{command.picker}"
         if command.available(session) and not opens_other:
-            keys = f" ({_KEYS_OF[name]})" if name in _KEYS_OF else ""
             start = partial(screen.start_command, name)
-            yield SystemCommand(name, command.summary + keys, start)
-    for key in KEYS:
+            yield SystemCommand(name, command.summary + _keys_of(name), start)
+    for key in keys_in_use():
         owner = screen.app if key.of_app else screen
         if key.action not in _COMMAND_OF and owner.check_action(key.action, ()):
             yield _action(key, screen)

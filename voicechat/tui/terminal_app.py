@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from rich.console import RenderableType
@@ -20,7 +22,7 @@ from textual.widgets import Input, TextArea
 from voicechat.system import desktop_clipboard
 from voicechat.system.terminal_guard import has_job_control
 from voicechat.tui.key_repeat import NEXT_REPEAT_S, HeldKey, Press
-from voicechat.tui.keys import KEYS
+from voicechat.tui.keys import names_of
 from voicechat.tui.word_selection import word_at
 
 MAX_EARLY_KEYS = 1_000
@@ -29,8 +31,6 @@ REDRAW_S = 0.1
 """Seconds between two looks if a terminal that was behind takes output again."""
 CLEAR = "\x1b[2J"
 """The command that clears the terminal."""
-_TOGGLES = frozenset(name for key in KEYS if key.is_toggle for name in key.keys.split(","))
-"""Keys whose repeats are dropped while they are held."""
 
 
 class TerminalApp(App[None]):
@@ -54,9 +54,12 @@ class TerminalApp(App[None]):
         ]
         self._early_keys: deque[events.Event] | None = deque(maxlen=MAX_EARLY_KEYS)
         """Keys pressed before the first frame; None after they were passed on."""
-        self._held_toggles = {name: HeldKey() for name in _TOGGLES}
+        self._held_toggles = {name: HeldKey() for name in names_of(lambda key: key.is_toggle)}
+        """Keys whose repeats are dropped while they are held."""
         self._toggle_timers: dict[str, Timer] = {}
         """Run out when the second press of a toggle was not a repeat."""
+        self._is_lent = False
+        """True while another program has the terminal."""
         self._redraw_timer: Timer | None = None
         """Runs while the terminal is behind."""
 
@@ -97,7 +100,11 @@ class TerminalApp(App[None]):
             await self._pass_on(event)
 
     async def _pass_on(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key in _TOGGLES:
+        if (
+            isinstance(event, events.Key)
+            and not event.is_forwarded
+            and event.key in self._held_toggles
+        ):
             await self._toggle_pressed(event)
         else:
             await super().on_event(event)
@@ -138,10 +145,32 @@ class TerminalApp(App[None]):
 
         A terminal stops taking output when its window is frozen or the network to it is slow.
         """
+        if self._is_lent:
+            return
         if self._redraw_timer is None and not getattr(self._driver, "is_behind", False):
             super()._display(screen, renderable)
         elif self._redraw_timer is None:
             self._redraw_timer = self.set_interval(REDRAW_S, self._redraw_when_free)
+
+    def write_to_terminal(self, data: str) -> None:
+        """Write a command to the terminal, unless there is none or another program has it."""
+        if self._driver is not None and not (self.is_headless or self.is_web or self._is_lent):
+            self._driver.write(data)
+
+    @contextmanager
+    def suspend(self) -> Iterator[None]:
+        """Give the terminal to another program inside of the `with` block."""
+        failure: BaseException | None = None
+        with super().suspend():
+            self._is_lent = True
+            try:
+                yield
+            except BaseException as error:  # Textual takes the terminal back without one only
+                failure = error
+            self._is_lent = False
+        self.action_redraw()
+        if failure is not None:
+            raise failure
 
     def _redraw_when_free(self) -> None:
         if self._redraw_timer is not None and getattr(self._driver, "is_idle", True):

@@ -20,6 +20,10 @@ from voicechat.tui.terminal_writer import TerminalWriter
 linux_driver.XTermParser = TerminalParser  # type: ignore[attr-defined]
 linux_driver.WriterThread = TerminalWriter  # type: ignore[attr-defined]
 
+KEEP_TITLE = "\x1b[22;2t"
+"""The command that puts the title of the window on the terminal's stack of titles."""
+RESTORE_TITLE = "\x1b[23;2t"
+
 _UNSURE_WIDTH = re.compile(
     "[\u200d\ufe0e\ufe0f\u20e3\u231a-\u231b\u23e9-\u23ff\u2600-\u27bf\u2b05-\u2b55"
     "\U0001f000-\U0001faff]"
@@ -42,7 +46,14 @@ class TerminalDriver(linux_driver.LinuxDriver):
         # The Linux console would draw the question; with `bg`, there is no writer thread.
         is_console = os.environ.get("TERM") == "linux"
         if self.input_tty and self._writer_thread is not None and not is_console:
+            self.write(KEEP_TITLE)
             self.write(ASK_BACKGROUND)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back with the title that it had."""
+        if self._writer_thread is not None:
+            self.write(RESTORE_TITLE)
+        super().stop_application_mode()
 
     def write(self, data: str) -> None:
         """Write to the terminal; text after an emoji keeps its column."""

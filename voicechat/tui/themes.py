@@ -7,7 +7,11 @@ from collections.abc import Iterable
 
 from textual.color import Color
 from textual.message import Message
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
+
+from voicechat.core.text import clean
+from voicechat.errors import UsageError
+from voicechat.line_mode.setting_commands import nearest
 
 DARK = Theme(
     name="voicechat",
@@ -99,6 +103,13 @@ def theme_names(registered: Iterable[str]) -> tuple[str, ...]:
     """Return the names that `theme_named` takes: dark, light, auto, other, the registered ones."""
     own = set(_SPOKEN_NAMES.values())
     return (*_SPOKEN_NAMES, AUTO, _OTHER, *sorted(set(registered) - own))
+
+
+def require_theme(name: str) -> None:
+    """Raise `UsageError` if no theme has this name."""
+    names = theme_names(BUILTIN_THEMES)
+    if name.lower() not in names:
+        raise UsageError(f"There is no theme {clean(name)[:40]!r}.", nearest(name, names))
 
 
 def theme_named(name: str, is_dark: bool) -> str:

@@ -51,7 +51,7 @@ def test_choice_by_name(part: str | None, expected: Device) -> None:
         ((LAMP,), "input", "Yeti", "There is no microphone.", "Connect a device"),
         ((), "output", None, "There is no speaker.", "start PipeWire or PulseAudio"),
         (THERE, "output", "Yeti", "No speaker has 'Yeti' in its name.", "--output-device default"),
-        ((HEADSET, TWIN), "output", "Yeti", "No speaker has", "Choose one of: Headset; or"),
+        ((HEADSET, TWIN), "output", "Yeti", "No speaker has", "Choose Headset; or"),
     ],
 )
 def test_reasons_for_no_device(

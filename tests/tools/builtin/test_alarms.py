@@ -232,14 +232,14 @@ async def test_an_impossible_change_says_why(
 async def test_the_end_of_the_session_names_what_cannot_ring(timers: ToolsWithClock) -> None:
     assert timers.lost() == ""
     await timers("set_timer", seconds=60)
-    assert timers.lost() == "The 1 minute timer ended with voicechat and will not ring."
+    assert timers.lost() == "The 1 minute timer will not ring without voicechat."
     await timers("set_reminder", text="call Bob", time="17:00")
     assert timers.lost() == (
-        "The 1 minute timer and the reminder to call Bob ended with voicechat and will not ring."
+        "The 1 minute timer and the reminder to call Bob will not ring without voicechat."
     )
     for minutes in range(2, 7):
         await timers("set_timer", seconds=60 * minutes)
-    assert "4 minute timer and 3 more ended with voicechat" in timers.lost()
+    assert "4 minute timer and 3 more will not ring without voicechat" in timers.lost()
     timers.advance(7 * 3600)
     assert timers.lost() == ""
 

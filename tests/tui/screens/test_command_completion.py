@@ -40,7 +40,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for completions on a busy machine."""
-    screen = "voicechat.tui.screens.conversation_screen"
+    screen = "voicechat.tui.screens.composer_host"
     monkeypatch.setattr(f"{screen}._COMPLETION_TIMEOUT_S", 30.0)
 
 

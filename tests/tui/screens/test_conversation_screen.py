@@ -73,9 +73,7 @@ def notices(pilot: Pilot[None]) -> list[str]:
     ("key", "asked"),
     [
         ("f3", ("set_muted", True)),
-        ("ctrl+o", ("set_muted", True)),
         ("f4", ("set_hands_free", False)),
-        ("ctrl+g", ("set_hands_free", False)),
         ("f5", ("new_conversation",)),
         ("ctrl+n", ("new_conversation",)),
     ],
@@ -305,13 +303,15 @@ async def test_the_floor_line_shows_the_mute_state() -> None:
         assert line_text(pilot, "floor").startswith("▶ speaking · ⊘ muted")
 
 
-async def test_the_floor_line_shows_half_duplex_while_the_assistant_speaks() -> None:
+async def test_the_floor_line_says_when_only_clear_speech_interrupts() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:
         session.half_duplex = True
         session.turn_to(Floor.SPEAKING)
         await refresh(pilot)
-        assert line_text(pilot, "floor").startswith("▶ speaking · ◑ half duplex  Esc stops")
+        assert line_text(pilot, "floor").startswith(
+            "▶ speaking · ◑ speak up to interrupt  Esc stops"
+        )
         session.turn_to(Floor.LISTENING)
         await refresh(pilot)
         assert line_text(pilot, "floor").startswith("● listening")
@@ -584,7 +584,7 @@ async def test_the_empty_input_says_how_to_unmute() -> None:
 async def test_a_problem_of_a_device_names_the_commands_of_the_app() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:
-        hint = "Choose one of: Desk; or use --output-device default."
+        hint = "Choose Desk; or use --output-device default."
         session.sound("No speaker has 'nope' in its name.", hint)
         await refresh(pilot)
         assert line_text(pilot, "banner").endswith("Desk; or use /speaker default.")

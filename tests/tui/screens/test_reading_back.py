@@ -71,9 +71,9 @@ async def test_a_long_message_unfolds_with_the_key_and_with_a_click() -> None:
         await refresh(pilot)
         line = pilot.app.query_one(EntryLine)
         assert "30 more lines" in line.entry_text.body.plain
-        await pilot.press("ctrl+r")
+        await pilot.press("ctrl+o")
         assert "line 39" in line.entry_text.body.plain
-        await pilot.press("ctrl+r", "f9")
+        await pilot.press("ctrl+o", "f9")
         assert "line 39" not in line.entry_text.body.plain
         await pilot.click(EntryLine, offset=(12, 1))
         assert "line 39" in line.entry_text.body.plain

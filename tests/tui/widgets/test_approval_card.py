@@ -13,6 +13,7 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from voicechat.core.effects import Floor
 from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.tools.question import FormField, Question
@@ -21,6 +22,7 @@ from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets import composer
 from voicechat.tui.widgets.approval_card import ApprovalCard
 from voicechat.tui.widgets.composer import Composer
+from voicechat.tui.widgets.notice_line import NoticeLine
 
 
 @asynccontextmanager
@@ -357,3 +359,49 @@ async def test_a_question_without_fields_is_decided_by_a_key(
         session.questions = ()
         await refresh(pilot)
         assert not card(pilot).display
+
+
+async def test_the_hints_follow_the_focus_on_the_card() -> None:
+    session = ScriptedSession()
+    session.floor = Floor.WORKING
+    async with running_app(session) as pilot:
+        add_waiting_call(session)
+        await refresh(pilot)
+        floor = pilot.app.screen_stack[0].query_one("#floor", Static)
+        assert "F8 to decide" in str(floor.render())
+        await pilot.press("f8")
+        await pilot.pause()
+        assert "F8 to decide" not in str(floor.render())
+        assert "a letter chooses, Enter confirms" in str(floor.render())
+        await pilot.press("x")
+        await pilot.pause()
+        assert "F8 to decide" in str(floor.render())
+
+
+async def test_escape_says_what_is_denied() -> None:
+    session = ScriptedSession()
+    async with running_app(session) as pilot:
+        add_waiting_call(session)
+        await refresh(pilot)
+        await pilot.press("f8", "escape")
+        notices = pilot.app.screen_stack[0].query_one(NoticeLine).notices
+        assert [each.text for each in notices] == ["Denied: run_shell will not run."]
+
+
+async def test_the_card_for_quitting_says_what_the_end_loses() -> None:
+    session = ScriptedSession()
+    session.losses = "The tea timer will not ring without voicechat."
+    async with running_app(session) as pilot:
+        session.call(
+            "control_app_with_approval",
+            '{"command": "quit"}',
+            ToolState.ASKING,
+            source="built in",
+            number=1,
+        )
+        await refresh(pilot)
+        assert session.losses in card_text(pilot)
+        add_waiting_call(session, number=2)
+        session.transcript.entries[0].state = ToolState.DENIED
+        await refresh(pilot)
+        assert session.losses not in card_text(pilot)

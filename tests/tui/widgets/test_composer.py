@@ -211,3 +211,13 @@ async def test_printable_characters_are_typed_and_trigger_no_action() -> None:
         composer = pilot.app.screen.query_one(Composer)
         assert composer.text == characters
     assert session.asked in ([], [("close",)])
+
+
+async def test_editing_keys_act_in_the_order_of_typing(driver: ComposerDriver) -> None:
+    for key, character in (("a", "a"), ("b", "b"), ("backspace", "\x7f"), ("c", "c")):
+        driver.pilot.app.post_message(events.Key(key, character))
+    driver.pilot.app.post_message(events.Key("ctrl+u", "\x15"))
+    driver.pilot.app.post_message(events.Key("d", "d"))
+    await driver.pilot.pause()
+    await driver.pilot.pause()
+    assert driver.composer.text == "d"

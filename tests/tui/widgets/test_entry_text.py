@@ -147,7 +147,7 @@ def test_incomplete_json_arguments_are_shown_as_text() -> None:
 def test_a_long_result_is_collapsed_until_it_is_expanded() -> None:
     call = ToolCall("c", "i", "r", "look", "", ToolState.DONE, "word " * 100)
     collapsed, complete = body(call), body(call, expanded=True)
-    assert "more characters (Ctrl+R)" in collapsed
+    assert "more characters (Ctrl+O)" in collapsed
     assert len(collapsed) < COLLAPSED_CHARS + 80
     assert ("word " * 100).strip() in complete
 
@@ -187,8 +187,8 @@ def test_a_typed_answer_is_markdown_and_a_spoken_one_is_not() -> None:
 @pytest.mark.parametrize(
     ("text", "head", "more"),
     [
-        ("\n".join(f"line {n}" for n in range(40)), "line 9\n…", "… 30 more lines (Ctrl+R)"),
-        ("word " * 500, "word word", "more characters (Ctrl+R)"),
+        ("\n".join(f"line {n}" for n in range(40)), "line 9\n…", "… 30 more lines (Ctrl+O)"),
+        ("word " * 500, "word word", "more characters (Ctrl+O)"),
     ],
 )
 def test_a_long_message_of_the_user_folds(text: str, head: str, more: str) -> None:

@@ -244,9 +244,9 @@ async def test_enter_expands_the_focused_tool_call_and_ctrl_r_all(driver: Transc
     await driver.pilot.press("enter")
     assert "more characters" not in first.entry_text.body.plain
     assert "more characters" in second.entry_text.body.plain
-    await driver.pilot.press("ctrl+r")
+    await driver.pilot.press("ctrl+o")
     assert all("more characters" not in text for text in driver.texts())
-    await driver.pilot.press("ctrl+r")
+    await driver.pilot.press("ctrl+o")
     assert all("more characters" in text for text in driver.texts())
 
 
@@ -307,3 +307,22 @@ async def test_a_growing_reply_is_laid_out_only_for_a_new_line(
         await driver.refresh()
     assert hints == []
     assert layouts == [], "all of it fits in the first line"
+
+
+async def test_a_result_that_the_answer_repeats_is_shown_only_if_expanded(
+    driver: TranscriptDriver,
+) -> None:
+    session = driver.session
+    session.call("current_time", "{}", ToolState.DONE, output="It’s 8:05 AM.", elapsed_ms=3.0)
+    session.call("weigh", "{}", ToolState.DONE, output="4 grams", elapsed_ms=3.0)
+    await driver.refresh()
+    assert "→ It’s 8:05 AM." in driver.texts()[0]
+    session.voiced("Sure. it’s 8:05 am. That is 14 grams.")
+    await driver.refresh()
+    assert "→" not in driver.texts()[0]
+    assert "→ 4 grams" in driver.texts()[1]
+    await driver.pilot.press("ctrl+o")
+    assert "→ It’s 8:05 AM." in driver.texts()[0]
+    await driver.pilot.press("ctrl+o")
+    await driver.view.reload()
+    assert "→" not in driver.texts()[0]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from voicechat.audio.devices import pulse
+from voicechat.core.text import one_of
 
 Kind = Literal["input", "output"]
 StreamCallback = Callable[[Any, int, Any, Any], None]
@@ -207,8 +208,8 @@ def choose(among: Iterable[Device], kind: Kind, part: str | None) -> Device:
         match = closest(part, [(d.name, d.node, str(d.index)) for d in candidates])
         if match is not None:
             return candidates[match]
-        names = ", ".join(dict.fromkeys(d.name for d in candidates))
-        hint = f"Choose one of: {names}; or use --{kind}-device default."
+        names = one_of(dict.fromkeys(d.name for d in candidates))
+        hint = f"Choose {names}; or use --{kind}-device default."
         raise NoSound(f"No {noun} has {part!r} in its name.", hint)
     for device in candidates:
         if device.is_default_input if kind == "input" else device.is_default_output:

@@ -24,7 +24,7 @@ from pathlib import Path
 from voicechat.system.child_main import take_pipes
 from voicechat.system.child_process import without_working_directory
 from voicechat.tools.plugins.code_trust import UntrustedCode, read_own
-from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError
+from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError, failure_text
 
 GROUP = "voicechat.tools"
 """The group of entry points that name tools."""
@@ -74,7 +74,7 @@ def _description(tool: Tool) -> dict[str, object]:
 
 
 def _problem(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}"
+    text = failure_text(error)
     line = None if isinstance(error, SyntaxError) else _plugin_line(error)
     return text[:500] + (f" (line {line})" if line is not None else "")
 

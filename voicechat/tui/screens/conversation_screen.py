@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +15,6 @@ from textual.widgets import Static
 
 from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
-from voicechat.line_mode.completion import Completion, completions
 from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, run_command
 from voicechat.line_mode.sound_commands import with_commands
 from voicechat.session.event_stream import Overflow
@@ -32,16 +30,19 @@ from voicechat.session.updates import (
     SoundChanged,
     ThemeRequested,
 )
-from voicechat.tui.keys import KEYS, key_of
+from voicechat.tui.keys import KEYS, key_of, names_of
 from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
 from voicechat.tui.safe_text import plain
+from voicechat.tui.screens.composer_host import ComposerHost
 from voicechat.tui.screens.console_host import ConsoleHost
+from voicechat.tui.screens.find_host import FindHost
 from voicechat.tui.screens.help_screen import HelpScreen
 from voicechat.tui.screens.picker_screen import PickerScreen
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
 from voicechat.tui.usage_hints import greeting, placeholder, why_no_sound_key
+from voicechat.tui.user_caller import StateDrawn
 from voicechat.tui.widgets.approval_card import ApprovalCard
 from voicechat.tui.widgets.completion_list import CompletionList
 from voicechat.tui.widgets.composer import Composer
@@ -59,17 +60,24 @@ FRAME_S = 1 / 15
 """Time in seconds between two paints; shorter than a spoken word."""
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
-_SOUND_KEYS = {name for key in KEYS if key.needs_sound for name in key.keys.split(",")}
-_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest", "history", "console"}
+_PRIORITY_ACTIONS = {
+    "previous_page",
+    "next_page",
+    "newest",
+    "history",
+    "console",
+    "find",
+    "search_history",
+    "edit_in_editor",
+}
 """Actions whose keys work even if the focused widget binds them."""
-_COMPLETION_TIMEOUT_S = 2.0
 CONFIRM_S = 4.0
 """Time in seconds within which a second press confirms a new conversation."""
 NOTICE_S = 5.0
 """Time in seconds that a notice is shown; twice as long if it has a hint."""
 
 
-class ConversationScreen(ConsoleHost):
+class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
     """The main screen: top line, transcript, approval card, banner, floor line, composer, keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -188,7 +196,10 @@ class ConversationScreen(ConsoleHost):
     async def _show_card(self) -> None:
         for card in self.query(ApprovalCard):
             session = self._session
-            if await card.show((*session.asking, *session.questions)) and card.has_focus:
+            if (
+                await card.show((*session.asking, *session.questions), session.losses)
+                and card.has_focus
+            ):
                 self.query_one(Composer).focus()
 
     def refresh_state(self) -> None:
@@ -196,9 +207,11 @@ class ConversationScreen(ConsoleHost):
         self._show_levels()
         self.query_one(TopLine).show()
         self._update_mode()
+        self.post_message(StateDrawn())
 
     def _show_levels(self) -> None:
-        self.query_one(FloorLine).show(self._changes.levels, self._changes.link_text)
+        changes, on_card = self._changes, self._is_on_card
+        self.query_one(FloorLine).show(changes.levels, changes.link_text, on_card=on_card)
 
     def _show_notice(self, notice: Notice) -> None:
         seconds = NOTICE_S * 2 if notice.hint else NOTICE_S
@@ -255,7 +268,8 @@ class ConversationScreen(ConsoleHost):
             busy = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
             return True if busy or session.asking or session.talking else None
         if action == "decide":
-            return self._is_asked or self._session.budget_used_up
+            can_decide = self._is_asked and (not self._is_on_card or None)
+            return can_decide or self._session.budget_used_up
         return True
 
     def _check_sound(self, action: str) -> bool | None:
@@ -270,7 +284,7 @@ class ConversationScreen(ConsoleHost):
         active = self.active_bindings.get(event.key)
         if (active is not None and active.enabled) or not self.query(Composer):
             return
-        if event.key in _SOUND_KEYS:
+        if event.key in names_of(lambda key: key.needs_sound):
             self.notify(why_no_sound_key(self._session, event.key), markup=False)
         elif event.is_printable and event.character is not None:
             self._type_in_composer(event.character, pasted=False)
@@ -297,61 +311,6 @@ class ConversationScreen(ConsoleHost):
             self._session.type(message.text)
         self.query_one(TranscriptView).anchor()
 
-    # ---------------------------------------------------------------- completion
-
-    @on(Composer.Changed)
-    def _composer_changed(self) -> None:
-        self.suggest()
-
-    @work(group="completion", exclusive=True)
-    async def suggest(self) -> None:
-        """Show the completions of the composer's text."""
-        composer, shown = self.query_one(Composer), self.query_one(CompletionList)
-        line = composer.text
-        found: list[Completion] = []
-        if line.startswith("/") and not composer.is_recalled:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_COMPLETION_TIMEOUT_S):
-                    found = await asyncio.to_thread(completions, self._session, line)
-        if composer.text == line:
-            shown.show(line, found)
-
-    def _complete_with(self, key: str) -> bool:
-        """Select, apply or close the completions of the typed text; False if there are none."""
-        shown, composer = self.query_one(CompletionList), self.query_one(Composer)
-        if not shown.display or shown.line != composer.text:
-            return False
-        match key:
-            case "up" | "down":
-                shown.move(-1 if key == "up" else 1)
-            case "escape":
-                shown.show(composer.text, ())
-            case "tab":
-                self._complete(shown.selected)
-            case _ if self._is_whole(composer.text) and not shown.was_moved:
-                return False
-            case _:
-                self._complete(shown.selected)
-                if self._is_whole(composer.text) and not composer.text.endswith((" ", "/")):
-                    composer.send()
-        return True
-
-    @staticmethod
-    def _is_whole(line: str) -> bool:
-        """Return True if the line runs as it is: a command, with or without an argument."""
-        return find_command(line) is not None
-
-    @on(CompletionList.Picked)
-    def _completion_picked(self, message: CompletionList.Picked) -> None:
-        self.query_one(Composer).focus()
-        self._complete(message.completion)
-
-    def _complete(self, completion: Completion | None) -> None:
-        if completion is not None:
-            composer = self.query_one(Composer)
-            composer.load_text(completion.line)
-            composer.move_cursor(composer.document.end)
-
     def start_command(self, line: str) -> None:
         """Run a slash command, or put it into the composer if it takes an argument."""
         command = find_command(line)
@@ -367,6 +326,8 @@ class ConversationScreen(ConsoleHost):
         self._end_reply()
         if line in QUIT:
             self.app.call_later(self.app.action_quit)
+        elif line.startswith("/find "):
+            self.call_later(self.open_find, line.removeprefix("/find").strip())
         else:
             try:
                 result = run_command(self._session, line)
@@ -408,9 +369,13 @@ class ConversationScreen(ConsoleHost):
         self._session.set_hands_free(not self._session.hands_free)
 
     def action_interrupt(self) -> None:
-        """Stop speech, thinking and tools."""
+        """Stop speech, thinking and tools; deny what waits for a decision, and say so."""
         self._end_reply()
-        self._session.interrupt()
+        session = self._session
+        denied = [call.name for call in session.asking]
+        session.interrupt()
+        if denied:
+            self.show_reply(f"Denied: {', '.join(denied)} will not run.")
 
     def action_new_conversation(self) -> None:
         """Start a new conversation; ask for a second press if the old one is not kept."""
@@ -451,6 +416,19 @@ class ConversationScreen(ConsoleHost):
         for card in self.query(ApprovalCard):
             if card.display:
                 card.focus()
+
+    @property
+    def _is_on_card(self) -> bool:
+        """True if the approval card has the focus."""
+        return any(card.has_focus for card in self.query(ApprovalCard))
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _focus_moved(self) -> None:
+        """Draw the hints for the focused widget."""
+        if self.query(FloorLine):  # not while the screen closes
+            self._show_levels()
+            self.refresh_bindings()
 
     @on(ApprovalCard.Decided)
     def _decided(self, message: ApprovalCard.Decided) -> None:

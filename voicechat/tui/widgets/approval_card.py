@@ -29,6 +29,7 @@ from voicechat.line_mode.approval_view import (
     approval_view,
     question_view,
 )
+from voicechat.tui.keys import key_of
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET
 
@@ -122,9 +123,10 @@ class ApprovalCard(Vertical, can_focus=True):
         yield VerticalScroll(id="card-body", can_focus=False)
         yield Static("", markup=False, id="card-choices")
 
-    async def show(self, waiting: tuple[Waiting, ...]) -> bool:
+    async def show(self, waiting: tuple[Waiting, ...], losses: str = "") -> bool:
         """Show the first of these calls and questions, or hide the card if there is none.
 
+        losses: sentence about what the end of the session loses, for a call that ends it.
         Returns True if the call on the card changed. The caller must then move the focus away, so
         that a key meant for the previous call does not decide on this one.
         """
@@ -133,7 +135,7 @@ class ApprovalCard(Vertical, can_focus=True):
         if key == (self._call_id, self._arguments):
             if self._waiting_count != len(waiting) and first is not None:
                 self._waiting_count = len(waiting)
-                self._draw_title(_view(first))
+                self._draw_title(_view(first, losses))
             return False
         self._call_id, self._arguments = key
         self._armed, self._hint, self._typed = False, "", ""
@@ -141,7 +143,7 @@ class ApprovalCard(Vertical, can_focus=True):
         if first is not None:
             self._question = None if isinstance(first, ToolCall) else first
             self._number, self._waiting_count = first.number, len(waiting)
-            await self._fill(_view(first))
+            await self._fill(_view(first, losses))
             self.call_after_refresh(self._set_armed, key)
         return True
 
@@ -182,7 +184,10 @@ class ApprovalCard(Vertical, can_focus=True):
     def _choice_line(self) -> Content:
         if not self._has_focus_keys:
             return Content.assemble(
-                ("F8", "bold"), (" to decide  ", QUIET), ("Esc", "bold"), (" to deny", QUIET)
+                (key_of("decide"), "bold"),
+                (" to decide  ", QUIET),
+                (key_of("interrupt"), "bold"),
+                (" to deny", QUIET),
             )
         parts = []
         for key, label, _ in self._choices:
@@ -305,8 +310,10 @@ def _key(waiting: Waiting | None) -> tuple[str, str]:
     return f"question {waiting.number}", waiting.shown
 
 
-def _view(waiting: Waiting) -> ApprovalView:
-    return approval_view(waiting) if isinstance(waiting, ToolCall) else question_view(waiting)
+def _view(waiting: Waiting, losses: str) -> ApprovalView:
+    if isinstance(waiting, ToolCall):
+        return approval_view(waiting, losses)
+    return question_view(waiting)
 
 
 def _body(shown: ApprovalView, empty: str) -> list[Static]:

@@ -32,6 +32,7 @@ class CompletionList(Static):
         super().__init__("", markup=False, id="completions")
         self.display = False
         self._completions: Sequence[Completion] = ()
+        self._title = ""
         self._selected = 0
         self.line = ""
         """The line that the completions belong to."""
@@ -43,13 +44,17 @@ class CompletionList(Static):
         """The selected completion; None while there is none."""
         return self._completions[self._selected] if self._completions else None
 
-    def show(self, line: str, completions: Sequence[Completion]) -> None:
-        """Show the completions of a line with the first selected; hide the list without any."""
+    def show(self, line: str, completions: Sequence[Completion], *, title: str = "") -> None:
+        """Show the completions of a line with the first selected, below a title if there is one.
+
+        Hide the list without any of both.
+        """
         self.line = line
-        if completions == self._completions:
+        if (completions, title) == (self._completions, self._title):
             return
         self._completions, self._selected, self.was_moved = completions, 0, False
-        self.display = bool(completions)
+        self._title = title
+        self.display = bool(completions or title)
         self._draw()
 
     def move(self, by: int) -> None:
@@ -62,19 +67,20 @@ class CompletionList(Static):
         count = len(self._completions)
         first = max(0, min(self._selected - MAX_ROWS // 2, count - MAX_ROWS))
         rows = self._completions[first : first + MAX_ROWS]
-        width = max((plain(each.label).cell_length for each in rows), default=0)
+        width = max((plain(each.label).cell_length for each in rows if each.summary), default=0)
         lines = [
             self._row(first + index, completion, width) for index, completion in enumerate(rows)
         ]
-        self.update(Content("\n").join(lines))
+        title = [Content(self._title).stylize(QUIET)] if self._title else []
+        self.update(Content("\n").join([*title, *lines]))
 
     def _row(self, index: int, completion: Completion, width: int) -> Content:
         mark, style = ("› ", "bold $primary") if index == self._selected else ("  ", "")
-        label = plain(completion.label, style)
-        hint = "  Tab completes" if index == self._selected else ""
+        label = plain(" ".join(completion.label.split()), style)
+        hint = "  Tab completes" if not self._title and index == self._selected else ""
         row = Content.assemble(
             (mark, style),
-            label.pad_right(width - label.cell_length),
+            label.pad_right(max(0, width - label.cell_length)),
             (f"  {completion.summary}" if completion.summary else hint, QUIET),
         )
         return row.stylize(Style.from_meta({"completion": index}))

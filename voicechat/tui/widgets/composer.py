@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,15 +16,15 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Selection
 
 from voicechat.core.text import clean
+from voicechat.tui.composer_history import ComposerHistory
 from voicechat.tui.key_repeat import NEXT_REPEAT_S, RELEASE_S, HeldKey, Press
+from voicechat.tui.keys import UNUSED_EDITING_KEYS
 from voicechat.tui.word_selection import WORD
 
 PASTE_S = 0.25
 """Time in seconds after a paste in which Enter belongs to the pasted text."""
 COMPLETION_KEYS = frozenset({"tab", "enter", "up", "down", "escape"})
 """Keys that belong to the completions while these are shown."""
-MAX_RECALLED = 50
-"""Most sent messages that can be recalled."""
 
 
 class Composer(TextArea):
@@ -69,7 +68,10 @@ class Composer(TextArea):
         self._space_timer: Timer | None = None
         """Runs out when a held Space is released, or when a press was not a repeat."""
         self._pasted_at = float("-inf")
-        self._sent: deque[str] = deque(maxlen=MAX_RECALLED)
+        for name in UNUSED_EDITING_KEYS:
+            self._bindings.key_to_bindings.pop(name, None)
+        self.sent = ComposerHistory()
+        """The messages to recall."""
         self._recalled = 0
         """Position of the recalled message from the end; 0 if none is recalled."""
 
@@ -97,6 +99,19 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.send()
+        elif await self._edit(event.key):
+            event.stop()
+            event.prevent_default()
+
+    async def _edit(self, key: str) -> bool:
+        """Run the editing action of a key at once; return False if the key has none.
+
+        Textual runs it after the key bubbled up, and so after characters that were typed later.
+        """
+        for binding in self._bindings.key_to_bindings.get(key, ()):
+            if await self.app.run_action(binding.action, self):
+                return True
+        return False
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
@@ -126,10 +141,15 @@ class Composer(TextArea):
         text = clean(self.text).strip()
         if not text:
             return
-        self._sent.append(text)
+        self.remember(text)
         self._recalled = 0
         self.clear()
         self.post_message(self.Sent(text))
+
+    def remember(self, text: str) -> None:
+        """Add a message to those that can be recalled."""
+        if self.sent.add(text):
+            self.run_worker(self.sent.keep(text), group="history")
 
     @property
     def is_recalled(self) -> bool:
@@ -139,7 +159,7 @@ class Composer(TextArea):
     def prefill(self, text: str) -> None:
         """Replace the input with this text; the previous input can be recalled."""
         if self.text.strip():
-            self._sent.append(self.text)
+            self.sent.add(self.text)
         self._recalled = 0
         self.load_text(text)
         self.move_cursor(self.document.end)
@@ -194,10 +214,11 @@ class Composer(TextArea):
 
     def _recall(self, back: int) -> bool:
         """Show the message `back` places from the end; return False if there is none."""
-        shown = self._sent[-self._recalled] if self._recalled else ""
-        if self.text != shown or not 0 <= back <= len(self._sent):
+        sent = self.sent.messages
+        shown = sent[-self._recalled] if self._recalled else ""
+        if self.text != shown or not 0 <= back <= len(sent):
             return False
         self._recalled = back
-        self.load_text(self._sent[-back] if back else "")
+        self.load_text(sent[-back] if back else "")
         self.move_cursor(self.document.end)
         return True

@@ -7,6 +7,7 @@ Outside text becomes `Content` and is never parsed as markup.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -14,6 +15,7 @@ from textual.content import Content
 from voicechat.core.items import Entry, Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.core.text import clean
 from voicechat.core.tool_calls import for_user
+from voicechat.tui.keys import key_of
 from voicechat.tui.safe_text import plain
 
 COLLAPSED_CHARS = 160
@@ -32,6 +34,7 @@ _SLACK = 1.5
 """A message longer than this times the limit folds; a shorter one would save little."""
 
 QUIET = "$foreground 60%"
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ _TOOL_STATES = {
     ToolState.DONE: ("✓", "done", "$success"),
     ToolState.FAILED: ("✗", "failed", "$error"),
     ToolState.DENIED: ("⊘", "denied", "$warning"),
-    ToolState.CANCELLED: ("⊘", "cancelled", "$warning"),
+    ToolState.CANCELLED: ("⊘", "stopped", "$warning"),
 }
 
 
@@ -88,10 +91,14 @@ def is_visible(entry: Entry) -> bool:
     return bool(entry.text or entry.error or entry.role is Role.USER)
 
 
-def format_entry(entry: Entry, expanded: bool = False) -> EntryText:
-    """Return the text of an entry; `expanded` shows more of a tool result and a long message."""
+def format_entry(entry: Entry, expanded: bool = False, *, is_repeated: bool = False) -> EntryText:
+    """Return the text of an entry; `expanded` shows more of a tool result and a long message.
+
+    is_repeated: the answer below repeats the result, which is shown only if `expanded`.
+    """
     if isinstance(entry, ToolCall):
-        return EntryText(Content("tool").stylize("bold $secondary"), _tool_call(entry, expanded))
+        call = _tool_call(entry, expanded, shows_output=expanded or not is_repeated)
+        return EntryText(Content("tool").stylize("bold $secondary"), call)
     word, style = _LABELS[entry.role]
     label = Content(word).stylize(style)
     if entry.role is Role.USER:
@@ -122,6 +129,19 @@ def _bounded(text: str, style: str = "") -> Content:
     return Content.assemble(plain(shown, style), "\n", more) if more else plain(shown, style)
 
 
+def repeats(answer: Item, call: ToolCall) -> bool:
+    """Return True if the answer contains the words of the result of a call."""
+    output = for_user(call.output or "")
+    value = _json(output)
+    spoken = value.get("spoken") if isinstance(value, dict) else None
+    result = _bare_words(spoken if isinstance(spoken, str) else output)
+    return result != "  " and result in _bare_words(answer.shown)
+
+
+def _bare_words(text: str) -> str:
+    return f" {' '.join(_WORD.findall(text.casefold()))} "
+
+
 def _end_mark(item: Item) -> Content:
     """Return the line that says why an item is not complete; empty if it is."""
     if item.status is ItemStatus.INTERRUPTED:
@@ -147,7 +167,9 @@ def _message(item: Item, expanded: bool) -> Content:
     rest = item.text[len(head) :].strip()
     more = rest.count("\n") + 1
     count = f"{more:,} more lines" if more > 1 else f"{len(rest):,} more characters"
-    return Content.assemble(plain(head), (f"\n… {count} (Ctrl+R)", f"italic {QUIET}"))
+    return Content.assemble(
+        plain(head), (f"\n… {count} ({key_of('toggle_results')})", f"italic {QUIET}")
+    )
 
 
 def _user_item(item: Item, expanded: bool) -> Content:
@@ -192,7 +214,7 @@ def _reason(reason: str | None) -> Content:
     return plain(f": {reason}", QUIET) if reason else Content("")
 
 
-def _tool_call(call: ToolCall, expanded: bool) -> Content:
+def _tool_call(call: ToolCall, expanded: bool, *, shows_output: bool) -> Content:
     glyph, word, style = _TOOL_STATES[call.state]
     head = Content.assemble(plain(call.name, "bold"), "  ", (f"{glyph} {word}", style))
     if call.elapsed_ms is not None and call.state.final:
@@ -203,7 +225,7 @@ def _tool_call(call: ToolCall, expanded: bool) -> Content:
     arguments = _arguments(call.arguments)
     if arguments:
         parts.append(_shortened(arguments, expanded, QUIET))
-    if call.output:
+    if call.output and shows_output:
         parts.append(Content.assemble(("→ ", QUIET), _shortened(_output(call, expanded), expanded)))
     return Content("\n").join(parts)
 
@@ -213,7 +235,7 @@ def _shortened(text: str, expanded: bool, style: str = "") -> Content:
     if len(text) <= limit:
         return plain(text, style)
     more = f" … {len(text) - limit:,} more characters"
-    hint = "" if expanded else " (Ctrl+R)"
+    hint = "" if expanded else f" ({key_of('toggle_results')})"
     return Content.assemble(plain(text[:limit], style), (more + hint, f"italic {QUIET}"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -29,16 +30,24 @@ NARROW_WIDTH = 44
 class MarginText(Visual):
     """A label in the margin with a body of wrapped text next to it."""
 
-    def __init__(self, entry_text: EntryText, layout: MarkdownText | None = None) -> None:
+    def __init__(
+        self, entry_text: EntryText, layout: MarkdownText | None = None, found: str = ""
+    ) -> None:
+        """`found`: words to highlight, as they are written."""
         self._entry_text = entry_text
         self._label = entry_text.label
         self._layout = layout or MarkdownText()
+        self._found = found
         self._laid_out: tuple[int, Content] | None = None
 
     def text(self, width: int) -> Content:
         """Return the text that is laid out, and can be selected, at this width."""
         if self._laid_out is None or self._laid_out[0] != width:
-            self._laid_out = (width, self._text(width))
+            text = self._text(width)
+            if self._found:
+                pattern = re.compile(re.escape(self._found), re.IGNORECASE)
+                text = text.highlight_regex(pattern, style="reverse")
+            self._laid_out = (width, text)
         return self._laid_out[1]
 
     def _text(self, width: int) -> Content:
@@ -92,6 +101,8 @@ class EntryLine(Static):
         self.entry = entry
         """The entry that is shown; `show` replaces it."""
         self._expanded = expanded
+        self._is_repeated = False
+        self._found = ""
         self._layout = MarkdownText()
         self.entry_text = format_entry(entry, expanded)
         """The text that is drawn."""
@@ -103,17 +114,34 @@ class EntryLine(Static):
         Lays out the conversation again only if the number of lines changes.
         """
         self.entry = entry
-        entry_text = format_entry(entry, self._expanded)
+        entry_text = format_entry(entry, self._expanded, is_repeated=self._is_repeated)
         if entry_text.is_same(self.entry_text):
             return False
+        self._draw(entry_text)
+        return True
+
+    def _draw(self, entry_text: EntryText) -> None:
         self.entry_text = entry_text
-        visual = MarginText(entry_text, self._layout)
+        visual = MarginText(entry_text, self._layout, self._found)
         width = self.content_size.width
         height_changed = (
             visual.get_height(self.styles.get_rules(), width) != self.content_size.height
         )
         self.update(visual, layout=not width or height_changed)
-        return True
+
+    def show_found(self, words: str) -> None:
+        """Highlight these words and expand the entry; no words end that."""
+        if words != self._found:
+            self._found = words
+            text = format_entry(
+                self.entry, self._expanded or bool(words), is_repeated=self._is_repeated
+            )
+            self._draw(text)
+
+    def hide_repeated(self) -> None:
+        """Hide the result of a tool until it is expanded: the answer below repeats it."""
+        self._is_repeated = True
+        self.show(self.entry)
 
     def set_expanded(self, expanded: bool) -> None:
         """Show a tool result or a long message completely, or fold it if `expanded` is False."""

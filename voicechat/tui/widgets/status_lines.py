@@ -11,6 +11,7 @@ from voicechat.core.effects import Floor
 from voicechat.core.items import Usage
 from voicechat.core.usage_meter import left
 from voicechat.session.updates import LevelsChanged, Link
+from voicechat.tui.keys import key_of
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET, duration
 
@@ -36,7 +37,7 @@ _FLOORS = {
     Floor.WORKING: ("◆", "working", "$secondary"),
 }
 _RESTING = {Floor.IDLE, Floor.LISTENING}
-_OVER_BUDGET = Content.assemble(("▲ budget used up", "bold $warning"), ("  F8 allows more", QUIET))
+_OVER_BUDGET = ("▲", "budget used up", "bold $warning")
 _OPENING = ("◌", "opening the microphone", QUIET)
 _ASKING = ("?", "a tool needs your approval", "bold $warning")
 _QUESTION = ("?", "a tool needs your answer", "bold $warning")
@@ -88,49 +89,63 @@ def _padded(word: str, cells: int, style: str) -> Content:
     return Content(f"{word:<{cells}}").stylize(style)
 
 
-def floor_line(session: Session, link_text: str = "") -> Content:
-    """Return the floor as glyph and word, or the link if it is not online, and the mute state."""
-    is_stopped = session.budget_used_up and session.floor in _RESTING
-    if session.link is not Link.ONLINE or is_stopped:
-        return _OVER_BUDGET if is_stopped else _link_line(session.link, link_text)
+def state_of(session: Session) -> tuple[str, str, str]:
+    """Return the state of the conversation: glyph, word and style."""
+    if session.budget_used_up and session.floor in _RESTING:
+        return _OVER_BUDGET
+    if session.link is not Link.ONLINE:
+        return _LINKS[session.link]
     glyph, word, style = _FLOORS[session.floor]
     if session.floor is Floor.SPEAKING and not session.with_sound:
         word = "answering"
-    if session.floor is Floor.WORKING and session.questions:
-        glyph, word, style = _QUESTION
     if session.floor is Floor.WORKING and session.asking:
-        glyph, word, style = _ASKING
+        return _ASKING
+    if session.floor is Floor.WORKING and session.questions:
+        return _QUESTION
     if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
-        glyph, word, style = _OPENING
+        return _OPENING
+    return glyph, word, style
+
+
+def floor_line(session: Session, link_text: str = "", *, on_card: bool = False) -> Content:
+    """Return the floor as glyph and word, or the link if it is not online, and the mute state.
+
+    on_card: the approval card has the focus.
+    """
+    state = glyph, word, style = state_of(session)
+    if state == _OVER_BUDGET:
+        hint = f"  {key_of('decide')} allows more"
+        return Content.assemble((f"{glyph} {word}", style), (hint, QUIET))
+    if session.link is not Link.ONLINE:
+        text = plain(f"  {link_text}", QUIET) if link_text else Content("")
+        return Content.assemble((f"{glyph} {word}", style), text)
     if session.floor is Floor.SPEAKING and session.half_duplex and not session.muted:
-        mode = (" · ◑ half duplex", "$warning")
-        return Content.assemble((f"{glyph} {word}", style), mode, (f"  {_hint(session)}", QUIET))
+        mode = (" · ◑ speak up to interrupt", "$warning")
+        return Content.assemble(
+            (f"{glyph} {word}", style), mode, (f"  {key_of('interrupt')} stops", QUIET)
+        )
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
-            return Content.assemble(("⊘ muted", "bold $warning"), ("  F3 unmutes", QUIET))
+            return Content.assemble(
+                ("⊘ muted", "bold $warning"), (f"  {key_of('mute')} unmutes", QUIET)
+            )
         return Content.assemble((f"{glyph} {word}", style), (" · ⊘ muted", "bold $warning"))
     if session.floor is Floor.LISTENING and session.microphone_is_silent:
         silent = ("  no sound from the microphone", "bold $warning")
         return Content.assemble((f"{glyph} {word}", style), silent)
-    hint = _hint(session)
+    hint = _hint(session, on_card)
     return Content.assemble((f"{glyph} {word}", style), (f"  {hint}" if hint else "", QUIET))
 
 
-def _link_line(link: Link, link_text: str) -> Content:
-    glyph, word, style = _LINKS[link]
-    text = plain(f"  {link_text}", QUIET) if link_text else Content("")
-    return Content.assemble((f"{glyph} {word}", style), text)
-
-
-def _hint(session: Session) -> str:
+def _hint(session: Session, on_card: bool) -> str:
     if session.floor is Floor.SPEAKING:
-        return "Esc stops"
+        return f"{key_of('interrupt')} stops"
     if session.asking or session.questions:
-        return "F8 to decide"
+        return "a letter chooses, Enter confirms" if on_card else f"{key_of('decide')} to decide"
     if session.floor is Floor.IDLE and can_talk(session):
-        return "Space or F2 to talk"
+        return f"Space or {key_of('talk')} to talk"
     if session.floor is Floor.HEARING and session.talking:
-        return "Space or F2 to send"
+        return f"Space or {key_of('talk')} to send"
     return ""
 
 
@@ -203,11 +218,15 @@ class FloorLine(Static):
         self._session = session
         self._levels = LevelsChanged(MIN_LEVEL_DB, MIN_LEVEL_DB)
         self._link_text = ""
+        self._on_card = False
         self._drawn: Content | None = None
 
-    def show(self, levels: LevelsChanged, link_text: str) -> None:
-        """Redraw if these levels or the state of the session look different."""
-        self._levels, self._link_text = levels, link_text
+    def show(self, levels: LevelsChanged, link_text: str, *, on_card: bool = False) -> None:
+        """Redraw if these levels or the state of the session look different.
+
+        on_card: the approval card has the focus.
+        """
+        self._levels, self._link_text, self._on_card = levels, link_text, on_card
         line = self._line()
         if self._drawn is None or not line.is_same(self._drawn):
             self.refresh()
@@ -220,7 +239,7 @@ class FloorLine(Static):
     def _line(self) -> Content:
         session = self._session
         width = self.content_size.width
-        left = floor_line(session, self._link_text)
+        left = floor_line(session, self._link_text, on_card=self._on_card)
         if not session.with_sound or width < 36:
             return left_and_right(left, Content(""), width)
         right = self._meters(12 if width >= 100 else 8 if width >= 70 else 4)

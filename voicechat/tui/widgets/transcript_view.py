@@ -8,8 +8,9 @@ entries, and returning to the end removes them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import dropwhile, islice
 
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -18,9 +19,9 @@ from textual.reactive import var
 from textual.widget import AwaitMount
 from textual.widgets import Static
 
-from voicechat.core.items import Entry, Transcript, entry_id
+from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, entry_id
 from voicechat.tui.keys import key_of
-from voicechat.tui.widgets.entry_text import QUIET, is_visible
+from voicechat.tui.widgets.entry_text import QUIET, is_visible, repeats
 from voicechat.tui.widgets.entry_widgets import EntryLine, widget_for
 
 WINDOW_ENTRIES = 150
@@ -35,6 +36,8 @@ CHARS_AT_ONCE = 8_000
 """Characters of entries after which other tasks get a turn."""
 MARKED = "-marked"
 """CSS class of the entry whose frames the console shows."""
+MAX_CALLS_BEFORE = 8
+"""Most tool calls before an answer whose results are compared with it."""
 MAX_ENTRIES = 600
 """Most entries that are mounted at any time."""
 
@@ -49,7 +52,9 @@ class EarlierTurnsHint(Static):
     """A hint that there are earlier, unmounted turns."""
 
     def __init__(self) -> None:
-        super().__init__(Content("↑ earlier turns: Page Up").stylize(QUIET), markup=False)
+        super().__init__(
+            Content(f"↑ earlier turns: {key_of('previous_page')}").stylize(QUIET), markup=False
+        )
 
 
 class NewBelowHint(Static):
@@ -109,6 +114,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if lines:
             for at in range(0, len(lines), MOUNTED_AT_ONCE):
                 await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
+            self._hide_repeated(entries)
             await self._update_earlier_hint()
             self.anchor()
         else:
@@ -143,6 +149,26 @@ class TranscriptView(VerticalScroll, can_focus=False):
         elif added:
             await self._mount_entries(added)
             await self._trim()
+        self._hide_repeated(entry for key in ids if (entry := self._transcript.get(key)))
+
+    def _hide_repeated(self, entries: Iterable[Entry]) -> None:
+        """Hide the tool results that one of these answers repeats."""
+        for answer in entries:
+            if isinstance(answer, Item) and answer.role is Role.ASSISTANT:
+                for call in self._calls_before(answer):
+                    line = self._lines.get(call.call_id)
+                    if line is not None and repeats(answer, call):
+                        line.hide_repeated()
+
+    def _calls_before(self, answer: Item) -> Iterator[ToolCall]:
+        """Yield the tool calls between an answer and the entry before them."""
+        newest_first = reversed(self._transcript.entries)
+        earlier = dropwhile(lambda entry: entry is not answer, newest_first)
+        next(earlier, None)
+        for entry in islice(earlier, MAX_CALLS_BEFORE):
+            if not isinstance(entry, ToolCall):
+                return
+            yield entry
 
     @property
     def marked(self) -> str | None:
@@ -161,6 +187,13 @@ class TranscriptView(VerticalScroll, can_focus=False):
         self.anchor(False)
         self.call_after_refresh(self.scroll_to_widget, line, animate=False)
         return True
+
+    def show_found(self, words: str, key: str | None) -> None:
+        """Highlight the words in this entry, which is expanded, and in no other."""
+        for other, line in self._lines.items():
+            line.show_found(words if other == key else "")
+            if key is None:
+                line.remove_class(MARKED)
 
     def toggle_results(self) -> None:
         """Expand all tool results and long messages, or fold them all."""
@@ -294,7 +327,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if not before or len(self._lines) >= MAX_ENTRIES:
             return False
         first = self._mounted_lines()[0]
-        await self.mount_all(self._new_lines(before[-PAGE_ENTRIES:]), before=first)
+        loaded = before[-PAGE_ENTRIES:]
+        await self.mount_all(self._new_lines(loaded), before=first)
+        self._hide_repeated(loaded)
         await self._update_earlier_hint()
         self.call_after_refresh(self.scroll_to_widget, first, animate=False, top=True)
         return True
