@@ -18,33 +18,23 @@ from voicechat.core.items import Role, Transcript, entry_id
 from voicechat.core.settings import Capabilities, Permission, SessionSettings, ToolSpec
 from voicechat.core.text import has_key
 from voicechat.errors import SessionLost, UsageError, VoicechatError
-from voicechat.history.history_rows import ID_LENGTH
-from voicechat.providers.client_frames import checked_frame
-from voicechat.providers.codec import client_events, deferred, unsupported
+from voicechat.providers.codec import deferred, unsupported
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
-from voicechat.session.setting_controls import SettingControls
+from voicechat.session.request_controls import KEY_HINT, KEY_TYPED, RequestControls
 from voicechat.session.sound_notices import device_switched
 from voicechat.session.updates import (
     Cleared,
-    ConsoleRequested,
-    CopyRequested,
-    HelpRequested,
-    HistoryRequested,
     ModeChanged,
     ModelChanged,
     Report,
-    ThemeRequested,
     Update,
 )
 
 if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
-    from voicechat.providers.client_frames import ClientFrame
-    from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
-    from voicechat.session.reconnect import ConnectionLoop
     from voicechat.tools.question import Question
 
 SUMMARY = (
@@ -53,20 +43,12 @@ SUMMARY = (
 )
 
 
-KEY_TYPED = (
-    "Your message seems to contain a key. The model gets it; recording and history show ***."
-)
-KEY_HINT = "Replace the key at its provider if it should stay secret."
-
-
 _SESSION_FIELDS = frozenset(SessionSettings.__dataclass_fields__) - {"voice", "instructions"}
 """Fields that the settings file overrides for the session."""
 
 
-class SessionControls(SettingControls):
+class SessionControls(RequestControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
-
-    _connections: ConnectionLoop
 
     def __init__(
         self, chosen: ChosenModel, open_ledger: Callable[[], Ledger] | None = None
@@ -87,10 +69,6 @@ class SessionControls(SettingControls):
     @abstractmethod
     def _execute(self, effect: effects.Effect) -> None:
         """Carry out an effect of the conversation."""
-
-    @abstractmethod
-    def _codec(self) -> Codec | None:
-        """Return the codec of the open connection."""
 
     @abstractmethod
     def _restart_conversation(
@@ -378,70 +356,6 @@ class SessionControls(SettingControls):
                 f"Could not summarize: {_lower_first(error.message)}", effects.Level.WARNING
             )
         self._publish_update(update)
-
-    # ----------------------------------------------------------------- frames
-
-    @property
-    def client_events(self) -> tuple[ClientFrame, ...]:
-        """Client event types of the open connection; empty without one."""
-        codec = self._codec()
-        return client_events(codec) if codec is not None else ()
-
-    def send_event(self, text: str) -> None:
-        """Send an event of the connection's wire: a JSON object, or the name of its type.
-
-        Raises `UsageError` for an event that the wire does not have, `SessionLost` without a
-        connection.
-        """
-        if self._codec() is None:
-            raise SessionLost("There is no connection.", "Send the event when it is back.")
-        frame = checked_frame(self.client_events, text)
-        if has_key(frame):
-            self._publish_update(effects.Notice(KEY_TYPED, effects.Level.WARNING, KEY_HINT))
-        self._connections.send(frame)
-
-    # ----------------------------------------------------------------- screen
-
-    def request_history(self, argument: str) -> None:
-        """Show the history, searched for the argument; an id continues that conversation.
-
-        A screen shows it itself; otherwise a `Report` lists it.
-        """
-        if self.themes and len(argument) != ID_LENGTH:
-            self._publish_update(HistoryRequested(argument))
-        else:
-            self._run(self._answer_from_history(argument))
-
-    async def _answer_from_history(self, argument: str) -> None:
-        from voicechat.session.history_requests import list_or_load
-
-        try:
-            found = await list_or_load(argument, self.history)
-            if not isinstance(found, str):
-                self.continue_conversation(found)
-            elif self.themes:
-                self._publish_update(HistoryRequested(argument))
-            else:
-                self._publish_update(Report("History", found))
-        except VoicechatError as error:
-            self._warn_of(error)
-
-    def request_help(self) -> None:
-        """Publish a request for the help."""
-        self._publish_update(HelpRequested())
-
-    def request_console(self, text: str) -> None:
-        """Publish a request for the event console; see `ConsoleRequested`."""
-        self._publish_update(ConsoleRequested(text))
-
-    def request_theme(self, name: str) -> None:
-        """Publish a request for a theme of the screen, one of `themes`."""
-        self.settings.note("theme")
-        self._publish_update(ThemeRequested(name))
-
-    def request_copy(self, text: str) -> None:
-        """Publish a request to copy this text to the clipboard."""
-        self._publish_update(CopyRequested(text))
 
     # ----------------------------------------------------------------- telling the user
 

@@ -46,9 +46,7 @@ MAX_FIRST_DIALS = 3
 """Dial attempts before the first connection, if the provider answers that it is busy or failed."""
 
 OUTBOX = 8_192
-"""Commands queued for the socket, enough to seed a long conversation; one more means that the
-connection is dead, and leads to a reconnect.
-"""
+"""Commands queued for the socket, enough to seed a long conversation; one more leads to a reconnect."""
 
 LIVENESS_TIMEOUT_S = 5.0
 """Seconds without frame or pong, while a response is due, until a connection counts as dead."""
@@ -148,9 +146,8 @@ class ConnectionLoop:
         self._warn = warn
         self.trace = trace
         self.codec: Codec | None = None
-        """Codec of the open connection; None without one."""
         self.connection: Connection | None = None
-        """The open connection; None without one."""
+        """The open connection, and above its codec; None without one."""
         self.outbox: asyncio.Queue[commands.Command | str] = asyncio.Queue(OUTBOX)
         """Commands queued to be encoded and written, and frames of the user to be written."""
         self._renewal = asyncio.Event()

@@ -17,19 +17,9 @@ from voicechat.core.effects import Floor, Level, Notice
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, run_command
 from voicechat.line_mode.sound_commands import with_commands
+from voicechat.session import updates
 from voicechat.session.event_stream import Overflow
-from voicechat.session.updates import (
-    UPDATES,
-    ConsoleRequested,
-    CopyRequested,
-    HelpRequested,
-    HistoryRequested,
-    Link,
-    PickerRequested,
-    ScreenRequest,
-    SoundChanged,
-    ThemeRequested,
-)
+from voicechat.session.updates import UPDATES, Link, ScreenRequest, SoundChanged
 from voicechat.tui.keys import KEYS, key_of, names_of
 from voicechat.tui.link_opener import open_link
 from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
@@ -60,16 +50,8 @@ FRAME_S = 1 / 15
 """Time in seconds between two paints; shorter than a spoken word."""
 
 _SOUND_ACTIONS = {key.action for key in KEYS if key.needs_sound}
-_PRIORITY_ACTIONS = {
-    "previous_page",
-    "next_page",
-    "newest",
-    "history",
-    "console",
-    "find",
-    "search_history",
-    "edit_in_editor",
-}
+_EDITING = {"find", "search_history", "edit_in_editor"}
+_PRIORITY_ACTIONS = {"previous_page", "next_page", "newest", "history", "console"} | _EDITING
 """Actions whose keys work even if the focused widget binds them."""
 CONFIRM_S = 4.0
 """Time in seconds within which a second press confirms a new conversation."""
@@ -99,11 +81,9 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         super().__init__()
         self._session = session
         self._opens_console = console
-        self._changes = PendingChanges(
-            session.subscribe(
-                "screen", limit=QUEUE_LIMIT, overflow=Overflow.COALESCE, wants=UPDATES
-            )
-        )
+        overflow, limit = Overflow.COALESCE, QUEUE_LIMIT
+        subscription = session.subscribe("screen", limit=limit, overflow=overflow, wants=UPDATES)
+        self._changes = PendingChanges(subscription)
         self._flush_lock = asyncio.Lock()
         self._binding_state: tuple[bool, ...] = ()
         self._confirm_until = float("-inf")
@@ -180,17 +160,17 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
 
     async def _answer(self, request: ScreenRequest) -> None:
         match request:
-            case HelpRequested() if not isinstance(self.app.screen, HelpScreen):
+            case updates.HelpRequested() if not isinstance(self.app.screen, HelpScreen):
                 self.action_help()
-            case HistoryRequested(words):
+            case updates.HistoryRequested(words):
                 self._show_history(words)
-            case ConsoleRequested(text):
+            case updates.ConsoleRequested(text):
                 await self.request_console(text)
-            case PickerRequested(name, selected):
+            case updates.PickerRequested(name, selected):
                 self.open_picker(name, selected)
-            case ThemeRequested(name):
+            case updates.ThemeRequested(name):
                 self.post_message(ThemeChosen(name))
-            case CopyRequested(text):
+            case updates.CopyRequested(text):
                 self.app.copy_to_clipboard(text)
 
     async def _show_card(self) -> None:
