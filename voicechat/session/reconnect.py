@@ -46,7 +46,7 @@ MAX_FIRST_DIALS = 3
 """Dial attempts before the first connection, if the provider answers that it is busy or failed."""
 
 OUTBOX = 8_192
-"""Commands queued for the socket, enough to seed a long conversation; one more leads to a reconnect."""
+"""Commands queued for the socket, enough to seed a long conversation. One more reconnects."""
 
 LIVENESS_TIMEOUT_S = 5.0
 """Seconds without frame or pong, while a response is due, until a connection counts as dead."""
