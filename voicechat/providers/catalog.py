@@ -287,8 +287,10 @@ def check_talks(
 
     At an address of the user's own, the names may mean other models.
     """
+    if base_url:
+        return
     provider, name = _named(model)
-    if base_url or address_of(provider, environ) or name in provider.models:
+    if address_of(provider, environ) or name in provider.models:
         return
     if name in provider.transcription_models:
         raise UsageError(
