@@ -28,7 +28,8 @@ Flags override environment variables, which override the settings file. A wrong 
 program with a message that names the file, the line and the key.
 
 During a conversation, F10 or `/settings` shows every setting, changes it and says when that takes
-effect. F8 there, or `/settings save`, writes the changed settings into the file and keeps its comments.
+effect. F8 there, or `/settings save`, writes the changed settings into the file and keeps its
+comments.
 
 ```toml
 model = "openai/gpt-realtime-2.1"

@@ -36,8 +36,6 @@ DISK_S = 5.0
 class SettingControls(SessionView):
     """Controls for settings, tools, samples of voices and lists."""
 
-    settings: LiveSettings
-    """The settings and their values."""
     _chosen: ChosenModel
     _tools: Toolbox
     _options: Options
@@ -49,7 +47,7 @@ class SettingControls(SessionView):
     def __init__(self) -> None:
         from voicechat.session.live_settings import LiveSettings
 
-        self.settings = LiveSettings(cast("SessionControls", self))
+        self._settings = LiveSettings(cast("SessionControls", self))
         self._jobs = 0
         """Lists, changes of files and samples that are under way."""
         self._samples = count(1)
@@ -103,6 +101,11 @@ class SettingControls(SessionView):
             self._publish_update(effects.Notice(text, effects.Level.WARNING, "Try again."))
 
     # ----------------------------------------------------------------- settings
+
+    @property
+    def settings(self) -> LiveSettings:
+        """The settings and their values."""
+        return self._settings
 
     @property
     def options(self) -> Options:
