@@ -41,8 +41,8 @@ class TakesEffect(StrEnum):
 _WITH_CONNECTION = ("echo_cancel", "noise_suppression", "gain_control", "barge_in")
 _AT_ONCE = ("model", "voice", "instructions")
 _OF_SOUND = ("push_to_talk", "input_device", "output_device")
-_REMEMBERED = ("theme", "input_device", "output_device")
-"""Kept elsewhere unless the settings name them."""
+_REMEMBERED = ("theme",)
+"""Kept elsewhere, unless the settings name them."""
 _IN_FILE_ONLY = ("token_command",)
 """A setting that runs a program is not changed from a conversation."""
 
@@ -156,7 +156,8 @@ class LiveSettings:
 
     def note(self, name: str) -> None:
         """Note that a setting is about to change, so that it can be saved."""
-        if name not in _REMEMBERED or name in self._session.options.origins:
+        is_known = name in FILE_SETTINGS or name in _SESSION_KEYS
+        if is_known and (name not in _REMEMBERED or name in self._session.options.origins):
             self._before.setdefault(name, self._stored(name))
 
     def change(self, name: str, text: str) -> str:

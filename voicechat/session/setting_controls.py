@@ -36,8 +36,6 @@ DISK_S = 5.0
 class SettingControls(SpendingControls):
     """Controls for settings, tools, samples of voices and lists."""
 
-    settings: LiveSettings
-    """The settings and their values."""
     _tools: Toolbox
     _options: Options
     _sound: AudioSettings
@@ -48,7 +46,7 @@ class SettingControls(SpendingControls):
         from voicechat.session.live_settings import LiveSettings
 
         super().__init__(chosen, open_ledger)
-        self.settings = LiveSettings(cast("SessionControls", self))
+        self._settings = LiveSettings(cast("SessionControls", self))
         self._samples = count(1)
 
     @abstractmethod
@@ -75,6 +73,11 @@ class SettingControls(SpendingControls):
             self._publish_update(effects.Notice(text, effects.Level.WARNING, "Try again."))
 
     # ----------------------------------------------------------------- settings
+
+    @property
+    def settings(self) -> LiveSettings:
+        """The settings and their values."""
+        return self._settings
 
     @property
     def options(self) -> Options:

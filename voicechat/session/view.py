@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from voicechat.core import effects, events, inputs
@@ -19,8 +19,11 @@ from voicechat.session.event_stream import EventStream, Overflow, Subscription
 from voicechat.session.updates import LevelsChanged, Link
 
 if TYPE_CHECKING:
+    from voicechat.config.options import Options
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.client_frames import ClientFrame
+    from voicechat.session.live_settings import LiveSettings
+    from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
 MAX_VOLUME = 200
@@ -226,6 +229,26 @@ class SessionView(ABC):
         """Client event types of the connection; empty if they are unknown."""
         return ()
 
+    @property
+    def settings(self) -> LiveSettings:
+        """The settings and their values."""
+        raise _read_only_error()
+
+    @property
+    def options(self) -> Options:
+        """The options with everything that was changed."""
+        raise _read_only_error()
+
+    @property
+    def toolbox(self) -> Toolbox:
+        """The tools of the session with their permissions, and the MCP servers."""
+        raise _read_only_error()
+
+    @property
+    def can_sample(self) -> bool:
+        """True if a voice of this model can speak a sample."""
+        return False
+
     # ----------------------------------------------------------------- actions
 
     def send_event(self, text: str) -> None:
@@ -340,6 +363,24 @@ class SessionView(ABC):
 
     def request_theme(self, name: str) -> None:
         """Show the screen in another theme."""
+
+    def request_picker(self, name: str, selected: str = "") -> None:
+        """Show a list to choose from."""
+
+    def report(self, title: str, collect: Callable[[], str]) -> None:
+        """Publish a text that takes a while to collect."""
+
+    def replace_options(self, **changes: object) -> None:
+        """Replace options that the session reads later."""
+
+    def save_settings(self) -> None:
+        """Write the changed settings into the settings file."""
+
+    def play_sample(self, voice: str) -> None:
+        """Play a sentence in a voice."""
+
+    def revoke_approval(self, name: str) -> None:
+        """Ask again before a tool runs."""
 
     def change(self, **changes: object) -> list[str]:
         """Change voice, instructions or speed."""

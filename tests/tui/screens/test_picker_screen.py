@@ -214,6 +214,7 @@ async def test_another_device_opens_or_leaves_the_old_one(patch: object) -> None
         await rig.press("enter")
         rig.card.report(sound.Opened("Headset", "Speakers"))
         await rig.until(lambda: any("● Headset" in row for row in rig.rows))
+        assert rig.session.settings.unsaved == {"input_device": "Head"}
 
 
 # -------------------------------------------------------------------- themes
