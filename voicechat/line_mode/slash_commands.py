@@ -260,7 +260,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "/usage": Command("show tokens, cost and limits", _usage, by_model=Permission.AUTO),
     "/history": Command(
-        "show past conversations, search them, or continue one",
+        "show or continue past conversations",
         lambda s, argument: s.request_history(argument),
         "[WORDS|ID]",
     ),

@@ -69,8 +69,7 @@ class SessionControls(SessionView):
         self._tasks: asyncio.TaskGroup | None = None
         """Tasks that read images and make summaries; None while the session does not run."""
         self._costs = CostTally(chosen.options.prices)
-        self.history: ConversationLog | None = None
-        """Keeps the conversation in the history; None if it is not kept."""
+        self._log: ConversationLog | None = None
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
@@ -114,10 +113,14 @@ class SessionControls(SessionView):
         return bool(self._images.reading or self._reports)
 
     @property
+    def history(self) -> ConversationLog | None:
+        """Keeps the conversation in the history; None if it is not kept."""
+        return self._log
+
+    @property
     def conversation_id(self) -> str:
         """Id of the conversation in the history; empty if it is not kept."""
-        kept = self.history is not None and self.history.is_recording
-        return self.history.conversation_id if self.history is not None and kept else ""
+        return self._log.conversation_id if self._log and self._log.is_recording else ""
 
     @property
     def shown_cost(self) -> str:
@@ -303,8 +306,8 @@ class SessionControls(SessionView):
 
     def _begin(self, why: str, stored: StoredConversation | None) -> None:
         self._restart_conversation(why, stored.transcript() if stored else None)
-        if self.history is not None:
-            self.history.begin(stored)
+        if self._log is not None:
+            self._log.begin(stored)
         self._publish_update(Cleared())
         self._handle(inputs.OfferTools(self._tools.specs))
 
@@ -379,7 +382,7 @@ class SessionControls(SessionView):
         from voicechat.session.history_requests import list_or_load
 
         try:
-            found = await list_or_load(argument, self.history)
+            found = await list_or_load(argument, self._log)
             if not isinstance(found, str):
                 self.continue_conversation(found)
             elif self.themes:
