@@ -35,6 +35,7 @@ from voicechat.session.updates import (
 if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.session.budget_watch import Ledger
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.tools.question import Question
 
 SUMMARY = (
@@ -90,10 +91,14 @@ class SessionControls(RequestControls):
         return bool(self._images.reading or self._jobs or self._checks or ends)
 
     @property
+    def history(self) -> ConversationLog | None:
+        """Keeps the conversation in the history; None if it is not kept."""
+        return self._log
+
+    @property
     def conversation_id(self) -> str:
         """Id of the conversation in the history; empty if it is not kept."""
-        kept = self.history is not None and self.history.is_recording
-        return self.history.conversation_id if self.history is not None and kept else ""
+        return self._log.conversation_id if self._log and self._log.is_recording else ""
 
     @property
     def instructions(self) -> str:
@@ -281,8 +286,8 @@ class SessionControls(RequestControls):
 
     def _begin(self, why: str, stored: StoredConversation | None) -> None:
         self._restart_conversation(why, stored.transcript() if stored else None)
-        if self.history is not None:
-            self.history.begin(stored)
+        if self._log is not None:
+            self._log.begin(stored)
         self._publish_update(Cleared())
         self._handle(inputs.OfferTools(self._tools.specs))
 

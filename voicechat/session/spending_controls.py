@@ -41,7 +41,7 @@ class SpendingControls(SessionView):
         self._budget = BudgetWatch(
             options.spending or BudgetSettings(), self._costs, self._publish_update, open_ledger
         )
-        self.history: ConversationLog | None = None
+        self._log: ConversationLog | None = None
         """Keeps the conversation in the history; None if it is not kept."""
         self._used: list[tuple[str, str, Usage]] = []
         """Usage that is not counted yet: model, kind and amount."""

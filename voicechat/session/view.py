@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.client_frames import ClientFrame
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.live_settings import LiveSettings
     from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
@@ -308,6 +309,11 @@ class SessionView(ABC):
 
     async def wait_for_tools(self) -> None:
         """Wait until all tools are offered."""
+
+    @property
+    def history(self) -> ConversationLog | None:
+        """Keeps the conversation in the history; None if it is not kept."""
+        return None
 
     @property
     def conversation_id(self) -> str:
