@@ -47,7 +47,7 @@ def talk(
     continue_last: Annotated[
         bool, typer.Option("--continue", help="Continue the last conversation.")
     ] = False,
-    no_history: Annotated[bool, flag("history")] = False,
+    history: Annotated[bool, flag("history")] = False,
     record: Annotated[Text, flag("record")] = None,
     budget: Annotated[Text, flag("budget")] = None,
     profile: Annotated[Text, flag("profile")] = None,
