@@ -226,7 +226,7 @@ async def test_a_session_that_begins_over_the_budget_does_not_connect(tmp_path: 
 
 
 async def test_two_programs_that_talk_at_once_keep_one_budget(tmp_path: Path) -> None:
-    limit = 1_500
+    limit = 400
     config = tmp_path / "config" / "voicechat"
     config.mkdir(parents=True)
     (config / "config.toml").write_text(f"[budget]\nday_tokens = {limit}\n")
@@ -243,7 +243,7 @@ async def test_two_programs_that_talk_at_once_keep_one_budget(tmp_path: Path) ->
             )
             for _ in range(2)
         ]  # fmt: skip
-        lines = "".join(f"line {number}\n" for number in range(100)).encode()
+        lines = "".join(f"line {number}\n" for number in range(20)).encode()
         try:
             async with asyncio.timeout(50):
                 ends = await asyncio.gather(*(each.communicate(lines) for each in programs))
@@ -252,7 +252,7 @@ async def test_two_programs_that_talk_at_once_keep_one_budget(tmp_path: Path) ->
                 if each.returncode is None:
                     each.kill()
     assert [each.returncode for each in programs] == [8, 8], ends
-    assert all(b"budget of 1,500 tokens for today is used up" in errors for _, errors in ends)
+    assert all(b"budget of 400 tokens for today is used up" in errors for _, errors in ends)
     with closing(sqlite3.connect(tmp_path / "voicechat" / "history.db")) as history:
         spent = [
             t for (t,) in history.execute("SELECT total_tokens FROM responses ORDER BY number")

@@ -26,10 +26,8 @@ from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import CONFIRM_S, ConversationScreen
 from voicechat.tui.screens.help_screen import HelpScreen
-from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import DARK, LIGHT
 from voicechat.tui.widgets.composer import Composer
-from voicechat.tui.widgets.key_line import KeyLine
 from voicechat.tui.widgets.notice_line import NoticeLine
 from voicechat.tui.widgets.status_lines import FloorLine, floor_line, meter
 
@@ -665,59 +663,3 @@ async def test_the_screen_paints_updates_by_itself() -> None:
             while not conversation_screen(pilot).query("EntryLine"):
                 await pilot.pause()
         assert len(conversation_screen(pilot).query("EntryLine")) == 1
-
-
-# ----------------------------------------------------------------------- budget and latency
-
-
-async def test_a_used_budget_is_shown_and_a_key_allows_more() -> None:
-    session = ScriptedSession()
-    async with running_app(session) as pilot:
-        session.budget_used_up = True
-        session.link_to(Link.OFFLINE)
-        await refresh(pilot)
-        assert line_text(pilot, "floor").startswith("▲ budget used up  F8 allows more")
-        assert "F8" in str(pilot.app.screen.query_one(KeyLine).render())
-        await pilot.press("f8")
-        assert ("allow_more",) in session.asked
-        session.link_to(Link.ONLINE)
-        await refresh(pilot)
-        assert line_text(pilot, "floor").startswith("● listening")
-
-
-async def test_f8_does_nothing_within_the_budget() -> None:
-    session = ScriptedSession()
-    async with running_app(session) as pilot:
-        await pilot.press("f8")
-        assert ("allow_more",) not in session.asked
-
-
-async def test_an_answer_that_is_running_is_shown_over_the_budget() -> None:
-    session = ScriptedSession()
-    async with running_app(session) as pilot:
-        session.budget_used_up = True
-        session.turn_to(Floor.SPEAKING)
-        await refresh(pilot)
-        assert line_text(pilot, "floor").startswith("▶ speaking")
-
-
-@pytest.mark.parametrize(("size", "is_shown"), [((120, 36), True), ((80, 24), False)])
-async def test_a_wide_top_line_has_the_parts_of_the_latency(
-    size: tuple[int, int], is_shown: bool
-) -> None:
-    session = ScriptedSession()
-    parts = "end 500 + net 40 + model 400 + buffer 60 ms"
-    async with running_app(session, size) as pilot:
-        session.latency_ms, session.latency_parts = 1_000.0, parts
-        session.turn_to(Floor.LISTENING)
-        await refresh(pilot)
-        assert "answered in 1.0 s" in line_text(pilot, "top")
-        assert (parts in line_text(pilot, "top")) is is_shown
-
-
-async def test_the_latency_opens_as_a_sheet() -> None:
-    session = ScriptedSession()
-    async with running_app(session) as pilot:
-        await pilot.press(*"/latency", "enter")
-        await refresh(pilot)
-        assert isinstance(pilot.app.screen, Sheet)
