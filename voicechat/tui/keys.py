@@ -6,9 +6,9 @@ Ctrl+M is Enter, Ctrl+[ is Escape, Ctrl+H is Backspace on many terminals). Ctrl+
 the prefixes of tmux and screen, and Ctrl with A C D E K U V W X Y edits text. By convention,
 Ctrl+Z suspends, Ctrl+L draws the screen again, Ctrl+P opens the palette, Ctrl+Q quits, Ctrl+F
 finds, Ctrl+R searches earlier lines as in a shell, and Ctrl+G opens an editor and Ctrl+O expands
-output as in similar programs. Ctrl+J is a line feed, so it inserts a new line. This leaves N T. Some
-actions have a function key and a letter, because a desktop may reserve some function keys (F1, F10,
-F11) and a tmux configuration some letters.
+output as in similar programs. Ctrl+J is a line feed, so it inserts a new line. This leaves N T.
+Some actions have a function key and a letter, because a desktop may reserve some function keys (F1,
+F10, F11) and a tmux configuration some letters.
 
 The settings may give an action other keys (`use_keymap`).
 """
