@@ -65,9 +65,9 @@ async def running_session(wire: str, **more: object) -> AsyncIterator[tuple[Sess
     """Run a session with sound at the fake of this wire; check that the protocol was followed."""
     talk, model, key = WIRES[wire]
     async with running(talk) as fake:
-        driver = SessionDriver(open_session(Options(history=False,
+        driver = SessionDriver(open_session(Options(
             model=model, base_url=f"http://127.0.0.1:{fake.port}",
-            keys={key: Secret(KEY)}, **more,  # type: ignore[arg-type]
+            keys={key: Secret(KEY)}, history=False, **more,  # type: ignore[arg-type]
         )))  # fmt: skip
         living = asyncio.create_task(driver.session.run())
         try:

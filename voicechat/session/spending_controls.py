@@ -66,19 +66,27 @@ class SpendingControls(SessionView):
     def _disconnect(self, error: VoicechatError) -> None:
         """End the connection because of this error."""
 
-    def _run(self, work: Coroutine[None, None, None]) -> asyncio.Task[None] | None:
-        """Run work in the background; drop it while the session does not run."""
-        if self._tasks is None:
+    def _run(
+        self, work: Coroutine[None, None, None], *, counts: bool = True
+    ) -> asyncio.Task[None] | None:
+        """Run work in the background; drop it while the session does not run.
+
+        counts: the session is not done before this work is.
+        """
+        try:
+            task = self._tasks.create_task(work) if self._tasks is not None else None
+        except RuntimeError:  # the session ends with an error
+            task = None
+        if task is None:
             work.close()
             return None
-        self._jobs += 1
-        return self._tasks.create_task(self._counted(work))
+        if counts:
+            self._jobs += 1
+            task.add_done_callback(self._job_done)
+        return task
 
-    async def _counted(self, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        finally:
-            self._jobs -= 1
+    def _job_done(self, _task: asyncio.Task[None]) -> None:
+        self._jobs -= 1
 
     def _warn_of(self, error: VoicechatError) -> None:
         self._publish_update(effects.Notice(error.message, effects.Level.WARNING, error.hint))
@@ -134,9 +142,8 @@ class SpendingControls(SessionView):
 
     def _check_budget(self, *, is_due: bool = False) -> None:
         """Compare the budget with what all sessions spent. is_due: a response waits for it."""
-        if self._tasks is not None:
-            self._checks += is_due
-            self._tasks.create_task(self._answer_budget(is_due=is_due))
+        started = self._run(self._answer_budget(is_due=is_due), counts=is_due)
+        self._checks += is_due and started is not None
 
     async def _answer_budget(self, *, is_due: bool) -> None:
         used_up = await self._budget.check(writes=not is_due)
