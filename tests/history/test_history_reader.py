@@ -51,7 +51,7 @@ def found(history: sqlite3.Connection, words: str) -> list[str]:
     [
         ("", ["cccc3333", "aaab2222", "aaaa1111"]),
         ("potato", ["aaab2222"]),
-        ("PEEL first", ["aaab2222"]),
+        ("PEEL fir", ["aaab2222"]),
         ("peel rains", []),
         ("paris", ["aaaa1111"]),
         ("set_timer 600", ["aaab2222"]),

@@ -302,7 +302,7 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     unreachable = {name.removeprefix("/") for name in COMMANDS} - set(found)
     assert unreachable == {
         "interrupt", "image", "allow", "always", "deny", "answer", "decline", "let", "copy",
-        "forget", "say", "continue",
+        "forget", "say", "continue", "history",
     }  # fmt: skip
 
 

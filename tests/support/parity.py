@@ -67,7 +67,7 @@ async def running_session(wire: str, **more: object) -> AsyncIterator[tuple[Sess
     async with running(talk) as fake:
         driver = SessionDriver(open_session(Options(
             model=model, base_url=f"http://127.0.0.1:{fake.port}",
-            keys={key: Secret(KEY)}, **more,  # type: ignore[arg-type]
+            keys={key: Secret(KEY)}, history=False, **more,  # type: ignore[arg-type]
         )))  # fmt: skip
         living = asyncio.create_task(driver.session.run())
         try:

@@ -58,7 +58,7 @@ class _Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; `--resume` may stand without an id."""
-        pairs = zip(args, [*args[1:], "-"], strict=True)
+        pairs = zip(args, [*args[1:], "-"], strict=False)
         words = [f"{a}=" if a == "--resume" and b.startswith("-") else a for a, b in pairs]
         return super().parse_args(ctx, words)
 

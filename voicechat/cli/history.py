@@ -46,7 +46,9 @@ def list_conversations(
 
 @app.command(short_help="Search all conversations.")
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Beginnings of words.")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS", help="Words; the last may be incomplete.")
+    ],
     limit: Annotated[int, _LIMIT] = 50,
     as_json: Annotated[bool, JSON] = False,
 ) -> int:

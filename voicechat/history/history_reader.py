@@ -123,7 +123,7 @@ def search(
 ) -> list[FoundConversation]:
     """Return the conversations with an item or a title that has all these words.
 
-    The last change comes first. A word matches every word that begins like it. Without an
+    The last change comes first. The last word matches every word that begins like it. Without an
     index (SQLite without FTS5), and in scripts without spaces, the search reads every item.
     """
     wanted = words.split()[:MOST_WORDS]
@@ -159,25 +159,24 @@ def _matches(connection: sqlite3.Connection, words: Sequence[str]) -> Iterator[l
     """Yield the numbers of the items with all words, the newest first, page by page."""
     is_spaced = not _UNSPACED.search("".join(words))
     if full_text_ready(connection) and is_spaced:
-        query = " ".join(f'"{word.replace(chr(34), "")}"*' for word in words if _is_word(word))
-        condition, values = "items_text MATCH ? AND rowid < ?", [query] if query else []
+        quoted = [f'"{word.replace(chr(34), "")}"' for word in words if _is_word(word)]
+        condition, values = "items_text MATCH ?", [f"{' '.join(quoted)} *"] if quoted else []
         table, number = "items_text", "rowid"
     else:
         joined = "text || ' ' || name || ' ' || arguments || ' ' || coalesce(output, '')"
         parts = [rf"{joined} LIKE ? ESCAPE '\'"] * len(words)
-        condition, values = " AND ".join([*parts, "number < ?"]), [_pattern(w) for w in words]
+        condition, values = " AND ".join(parts), [_pattern(word) for word in words]
         table, number = "items", "number"
-    before = 1 << 62
-    for _ in range(_MOST_PAGES if values else 0):
-        rows = connection.execute(
-            f"SELECT {number} FROM {table} WHERE {condition} ORDER BY {number} DESC LIMIT {_PAGE}",
-            (*values, before),
-        )
-        numbers = [found for (found,) in rows]
+    if not values:
+        return
+    rows = connection.execute(
+        f"SELECT {number} FROM {table} WHERE {condition} ORDER BY {number} DESC", values
+    )
+    for _ in range(_MOST_PAGES):
+        numbers = [found for (found,) in rows.fetchmany(_PAGE)]
         yield numbers
         if len(numbers) < _PAGE:
             return
-        before = numbers[-1]
 
 
 def _newest(connection: sqlite3.Connection, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:

@@ -7,13 +7,20 @@ the program ended is cancelled.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from voicechat.core.items import Entry, Item, ItemStatus, Role, ToolCall, ToolState, Transcript
 from voicechat.core.pictures import Picture
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
+
+_PAST: Final = "past_"
+
+
+def is_past(key: str) -> bool:
+    """Return True for the id of an entry that comes from the history."""
+    return key.startswith(_PAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class StoredConversation:
     def keyed_entries(self) -> list[tuple[str, ItemRow, Entry]]:
         """Return the id in the new transcript, the row and the entry of each item."""
         return [
-            (f"past_{number}", row, _entry(f"past_{number}", row))
+            (f"{_PAST}{number}", row, _entry(f"{_PAST}{number}", row))
             for number, row in enumerate(self.items, 1)
         ]
 

@@ -17,6 +17,7 @@ from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, VoicechatError
+from voicechat.history.stored_conversation import is_past
 from voicechat.line_mode.approval_commands import deny_unattended
 from voicechat.line_mode.approval_view import approval_lines, approval_view
 from voicechat.line_mode.line_client import TURN_TIMEOUT_S, LineClient, run_to_end
@@ -233,7 +234,7 @@ class Chat(LineClient):
                 return f"{title}:{gap}{text}"
             case HelpRequested():
                 return "\n".join((*help_lines(), *_EMPTY_LINE_HELP))
-            case Cleared() if not self.session.transcript.entries:
+            case Cleared() if not self._earlier():
                 return "A new conversation."
         return ""
 
@@ -293,12 +294,16 @@ class Chat(LineClient):
 
     def _print_earlier(self) -> None:
         """Print the end of a conversation of the history that continues."""
-        entries = [e for e in self.session.transcript.entries if isinstance(e, Item)]
-        unprinted = [e for e in entries if e.item_id not in self._printed and not e.hidden]
-        self._printed |= {item.item_id: item.status for item in unprinted}
-        for item in unprinted[-_EARLIER_MESSAGES:]:
+        earlier = self._earlier()
+        self._printed |= {item.item_id: item.status for item in earlier}
+        for item in earlier[-_EARLIER_MESSAGES:]:
             if text := item.shown.strip():
                 self._print(f"Earlier, {_ROLE_NAMES[item.role].lower()}: {text}")
+
+    def _earlier(self) -> list[Item]:
+        """The messages of the transcript that come from the history."""
+        items = [each for each in self.session.transcript.entries if isinstance(each, Item)]
+        return [item for item in items if is_past(item.item_id) and not item.hidden]
 
     def _print(self, line: str) -> None:
         line = line.rstrip()

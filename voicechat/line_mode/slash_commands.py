@@ -272,7 +272,7 @@ COMMANDS: Mapping[str, Command] = {
         available=command_choices.is_over_budget,
     ),
     "/history": Command(
-        "show past conversations, search them, or continue one",
+        "show or continue past conversations",
         lambda s, argument: s.request_history(argument),
         "[WORDS|ID]",
     ),

@@ -69,6 +69,7 @@ class SessionControls(SpendingControls):
         super().__init__(chosen, open_ledger)
         self.model = chosen.name
         self.voice = chosen.options.voice or ""
+        self._log: ConversationLog | None = None
         self._images = ImageInput(self._handle, self._publish_update)
         self._requests = PendingRequests(self._handle)
         self._inserted = count(1)
@@ -104,10 +105,14 @@ class SessionControls(SpendingControls):
         return bool(self._images.reading or self._reports or self._checks or ends)
 
     @property
+    def history(self) -> ConversationLog | None:
+        """Keeps the conversation in the history; None if it is not kept."""
+        return self._log
+
+    @property
     def conversation_id(self) -> str:
         """Id of the conversation in the history; empty if it is not kept."""
-        kept = self.history is not None and self.history.is_recording
-        return self.history.conversation_id if self.history is not None and kept else ""
+        return self._log.conversation_id if self._log and self._log.is_recording else ""
 
     @property
     def instructions(self) -> str:
@@ -295,8 +300,8 @@ class SessionControls(SpendingControls):
 
     def _begin(self, why: str, stored: StoredConversation | None) -> None:
         self._restart_conversation(why, stored.transcript() if stored else None)
-        if self.history is not None:
-            self.history.begin(stored)
+        if self._log is not None:
+            self._log.begin(stored)
         self._publish_update(Cleared())
         self._handle(inputs.OfferTools(self._tools.specs))
 
@@ -371,7 +376,7 @@ class SessionControls(SpendingControls):
         from voicechat.session.history_requests import list_or_load
 
         try:
-            found = await list_or_load(argument, self.history)
+            found = await list_or_load(argument, self._log)
             if not isinstance(found, str):
                 self.continue_conversation(found)
             elif self.themes:

@@ -154,7 +154,7 @@ class Session(SessionControls):
         if keeps_history:
             from voicechat.session.conversation_log import keep_history
 
-            self.history = keep_history(self, self._stream, options, self._mask.text, stored)
+            self._log = keep_history(self, self._stream, options, self._mask.text, stored)
         self._publish(ModelChanged(self.model, self.voice))
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
@@ -305,7 +305,7 @@ class Session(SessionControls):
         if self.link is not Link.OFFLINE:
             self._set_link(Link.OFFLINE)
         self._stream.close()
-        for kept in (self._recording, self.history):
+        for kept in (self._recording, self._log):
             if kept is not None:
                 await asyncio.to_thread(kept.close)
 

@@ -19,7 +19,6 @@ from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.session.budget_watch import Ledger
-    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.latency_log import LatencyLog
     from voicechat.session.model import ChosenModel
 
@@ -41,8 +40,6 @@ class SpendingControls(SessionView):
         self._budget = BudgetWatch(
             options.spending or BudgetSettings(), self._costs, self._publish_update, open_ledger
         )
-        self.history: ConversationLog | None = None
-        """Keeps the conversation in the history; None if it is not kept."""
         self._used: list[tuple[str, str, Usage]] = []
         """Usage that is not counted yet: model, kind and amount."""
         self._checks = self._reports = 0

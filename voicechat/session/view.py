@@ -20,6 +20,7 @@ from voicechat.session.updates import LevelsChanged, Link
 
 if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.tools.question import Question
 
 MAX_VOLUME = 200
@@ -263,6 +264,11 @@ class SessionView(ABC):
 
     async def wait_for_tools(self) -> None:
         """Wait until all tools are offered."""
+
+    @property
+    def history(self) -> ConversationLog | None:
+        """Keeps the conversation in the history; None if it is not kept."""
+        return None
 
     @property
     def conversation_id(self) -> str:
