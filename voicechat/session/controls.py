@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.toolbox import Toolbox
     from voicechat.tools.question import Question
 
