@@ -88,7 +88,7 @@ class SessionControls(RequestControls):
     def pending(self) -> bool:
         """True while an image is read, a report is made or the budget is checked."""
         ends = self._budget.withheld and not self.outlives_connections
-        return bool(self._images.reading or self._jobs or self._checks or ends)
+        return bool(self._images.reading or self._jobs or ends)
 
     @property
     def history(self) -> ConversationLog | None:

@@ -19,7 +19,6 @@ from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.session.budget_watch import Ledger
-    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.latency_log import LatencyLog
     from voicechat.session.model import ChosenModel
 
@@ -45,8 +44,8 @@ class SpendingControls(SessionView):
         """Keeps the conversation in the history; None if it is not kept."""
         self._used: list[tuple[str, str, Usage]] = []
         """Usage that is not counted yet: model, kind and amount."""
-        self._checks = self._jobs = 0
-        """Checks of the budget that a response waits for, and other work in the background."""
+        self._jobs = 0
+        """Work in the background that the session waits for at its end."""
 
     # ----------------------------------------------------------------- what the session provides
 
@@ -142,13 +141,11 @@ class SpendingControls(SessionView):
 
     def _check_budget(self, *, is_due: bool = False) -> None:
         """Compare the budget with what all sessions spent. is_due: a response waits for it."""
-        started = self._run(self._answer_budget(is_due=is_due), counts=is_due)
-        self._checks += is_due and started is not None
+        self._run(self._answer_budget(is_due=is_due), counts=is_due)
 
     async def _answer_budget(self, *, is_due: bool) -> None:
         used_up = await self._budget.check(writes=not is_due)
         self._budget.withheld = self._budget.withheld or (is_due and used_up)
-        self._checks -= is_due
         if self._budget.has_limits:
             self._handle(inputs.BudgetChecked(used_up))
 
