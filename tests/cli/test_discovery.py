@@ -23,7 +23,7 @@ def water() -> int:
     print("watered")
     return 0
 
-COMMAND = CommandEntry(15, "water", "Water the plants.", water)
+COMMAND = CommandEntry(18, "water", "Water the plants.", water)
 '''
 
 

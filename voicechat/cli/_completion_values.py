@@ -16,6 +16,9 @@ Values = list[str | tuple[str, str]]
 Complete = Callable[..., Values]
 """Takes the context of the command, or nothing."""
 
+_CONVERSATIONS = 50
+"""Most conversations."""
+
 _DEVICES_S = 1.5
 """Seconds for the list of devices."""
 
@@ -82,6 +85,14 @@ def _devices(*, is_input: bool) -> Values:
     kind = "input" if is_input else "output"
     names = (name_of(found, "input" if is_input else "output", str(each.index)) for each in side)
     return ["default", *[(clean(name), kind) for name in names if name]]
+
+
+def conversations() -> Values:
+    """Ids of the conversations in the history, with their titles."""
+    from voicechat.history import history_calls
+
+    rows = [each.conversation for each in history_calls.find("", _CONVERSATIONS)]
+    return [(row.id, row.title) for row in rows]
 
 
 def profiles() -> Values:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import JSON, CommandEntry, Text, say
 from voicechat.errors import UsageError
 
@@ -16,7 +17,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 COMMAND = CommandEntry(15, "history", "List, search and export past conversations.", app)
 
-_ID = typer.Argument(metavar="ID", help="Id of a conversation, or its beginning.")
+_ID = typer.Argument(
+    metavar="ID",
+    help="Id of a conversation, or its beginning.",
+    autocompletion=values.conversations,
+)
 _LIMIT = typer.Option("--limit", metavar="N", min=1, max=100_000, help="Most conversations.")
 
 

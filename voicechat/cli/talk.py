@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voicechat.cli import _completion_values as values
 from voicechat.cli.command import (
     CONSOLE,
     SHOW_CODE,
@@ -50,7 +51,9 @@ def talk(
     resume: Annotated[
         Text,
         typer.Option(
-            metavar="[ID]", help="Continue a conversation of the history; without ID, choose one."
+            metavar="[ID]",
+            help="Continue a conversation of the history; without ID, choose one.",
+            autocompletion=values.conversations,
         ),
     ] = None,
     continue_last: Annotated[

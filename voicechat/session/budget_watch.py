@@ -211,7 +211,7 @@ class BudgetWatch:
             sums = await call_with_deadline(
                 lambda: ledger.settle(rows, since, self._unknown, turns), WRITE_S
             )
-        except (VoicechatError, TimeoutError) as error:
+        except (VoicechatError, TimeoutError, MemoryError) as error:
             self._give_up(error)
             return
         del self._rows[: len(rows)]
@@ -219,10 +219,12 @@ class BudgetWatch:
             self.turns.popleft()
         self._others, self._since = sums, since
 
-    def _give_up(self, error: VoicechatError | TimeoutError) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Count this session only, and tell the user once."""
         self._ledger = self._open_ledger = None
-        why = error.message if isinstance(error, VoicechatError) else "The disk does not answer."
+        why = "The disk does not answer."
+        if not isinstance(error, TimeoutError):
+            why = getattr(error, "message", "The memory is used up.")
         counts = " The budget counts this session only." if self._periods else ""
         self._publish(
             effects.Notice(f"The usage is not kept. {why}{counts}", effects.Level.WARNING)

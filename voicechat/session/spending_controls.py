@@ -14,11 +14,12 @@ from voicechat.errors import BudgetSpent, VoicechatError
 from voicechat.session.budget_watch import BudgetWatch
 from voicechat.session.costs import CostTally
 from voicechat.session.latency_report import history_lines, quiet_line, session_lines
-from voicechat.session.updates import Link, Report, Update
+from voicechat.session.updates import Link, Report, Update, WorkEnded
 from voicechat.session.view import SessionView
 
 if TYPE_CHECKING:
     from voicechat.session.budget_watch import Ledger
+    from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.latency_log import LatencyLog
     from voicechat.session.model import ChosenModel
 
@@ -86,6 +87,7 @@ class SpendingControls(SessionView):
 
     def _job_done(self, _task: asyncio.Task[None]) -> None:
         self._jobs -= 1
+        self._publish_update(WorkEnded())
 
     def _warn_of(self, error: VoicechatError) -> None:
         self._publish_update(effects.Notice(error.message, effects.Level.WARNING, error.hint))

@@ -80,6 +80,11 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkEnded:
+    """Work in the background ended, so that `SessionView.pending` may be False now."""
+
+
+@dataclass(frozen=True, slots=True)
 class HelpRequested:
     """A command asks for the help."""
 
@@ -146,6 +151,7 @@ Update = (
     | ModelChanged
     | Cleared
     | Report
+    | WorkEnded
     | ScreenRequest
 )
 """Everything a screen shows; raw provider events, inputs and audio are not part of it."""
