@@ -197,7 +197,7 @@ async def test_a_microphone_block_from_the_callback_to_the_socket(
 
     # The fake would take everything from the microphone for speech.
     monkeypatch.setattr(OpenAI, "on_input_audio_buffer_append", count)
-    async with running_session("openai", history=False) as (_, fake):
+    async with running_session("openai") as (_, fake):
         line = Line.latest
         for _ in range(230):  # silence until no echo of the start is left
             await line.step(profile)
@@ -221,7 +221,7 @@ async def test_a_microphone_block_from_the_callback_to_the_socket(
 async def test_an_audio_delta_from_the_socket_to_the_speaker_callback(
     card: SimulatedCard, profile: Profile
 ) -> None:
-    async with running_session("openai", history=False) as (driver, fake):
+    async with running_session("openai") as (driver, fake):
         line = Line.latest
         socket = fake.sockets[-1]
         # The fake takes everything from the microphone for speech that interrupts.
@@ -271,7 +271,7 @@ async def test_a_typed_question_with_a_tool(
         """Tell the time."""
         return "It is noon."
 
-    async with running_session("openai", with_sound=False, history=False) as (driver, fake):
+    async with running_session("openai", with_sound=False) as (driver, fake):
         await driver.session._tools.complete.wait()  # plugins are read meanwhile
         driver.session._tools.registry.remove(BUILT_IN)
         driver.session._tools.registry.add([current_time])

@@ -39,7 +39,7 @@ def test_a_module_adds_a_command(
     assert app.main(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:\n")[2]
     names = [line.split()[0] for line in listed.splitlines() if line.strip()]
-    assert names[:3] == ["models", "water", "devices"]
+    assert names[:4] == ["models", "history", "water", "usage"]
 
 
 def test_ranks_and_names_of_commands_are_unique() -> None:

@@ -22,6 +22,7 @@ from voicechat.history import database, history_calls
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
 from voicechat.history.history_writer import HistoryWriter
 from voicechat.history.stored_conversation import StoredConversation
+from voicechat.history.usage_ledger import UsageLedger
 from voicechat.server.engine_protocols import AssistantRequest, Say
 from voicechat.session.conversation_log import ConversationLog, first_words
 from voicechat.session.event_stream import EventStream
@@ -44,7 +45,9 @@ async def kept(
     backend: ScriptedServer, stored: StoredConversation | None = None
 ) -> AsyncIterator[SessionDriver]:
     backend.assistant.answer = echo
-    session = Session(options(backend.app.url), keeps_history=True, stored=stored)
+    session = Session(
+        options(backend.app.url), keeps_history=True, stored=stored, open_ledger=UsageLedger
+    )
     async with online(SessionDriver(session)) as driver:
         yield driver
 
@@ -87,7 +90,6 @@ async def test_turns_usage_model_and_title_are_kept_while_the_session_runs(state
         rows = connection.execute("SELECT * FROM responses").fetchall()
     assert [row["kind"] for row in rows] == ["response"]
     assert rows[0]["conversation_id"] == stored.row.id
-    assert rows[0]["response_id"]
     assert rows[0]["total_tokens"] == driver.session.usage.total_tokens > 0
 
 
@@ -224,7 +226,7 @@ class Talk:
 @pytest.fixture
 def talk(state: Path) -> tuple[Talk, EventStream, HistoryWriter, ConversationLog]:
     session, stream, writer = Talk(), EventStream(), HistoryWriter(state)
-    log = ConversationLog(session, stream, writer, lambda *_: None)  # type: ignore[arg-type]
+    log = ConversationLog(session, stream, writer)  # type: ignore[arg-type]
     return session, stream, writer, log
 
 
