@@ -102,8 +102,7 @@ class SessionControls(SpendingControls):
     @property
     def pending(self) -> bool:
         """True while an image or the history is read, a report is made or the budget is checked."""
-        ends = self._budget.withheld and not self.outlives_connections
-        return bool(self._images.reading or self._reports or self._checks or ends)
+        return bool(self._images.reading or self._reports or self._is_stopping)
 
     @property
     def history(self) -> ConversationLog | None:

@@ -125,6 +125,15 @@ class SpendingControls(SessionView):
         if self._budget.has_limits:
             self._handle(inputs.BudgetChecked(used_up))
 
+    @property
+    def _is_stopping(self) -> bool:
+        """True while a response is due that the budget does not allow; no user can allow more.
+
+        Before the budget is used up, a response that is due keeps the floor.
+        """
+        ends = self._budget.withheld and not self.outlives_connections
+        return ends or bool(self._checks and self._budget.used_up)
+
     def _keep_budget(self, event: events.Event | inputs.Input) -> None:
         """Look at the budget when the user begins to talk; disconnect once it is used up.
 
