@@ -210,7 +210,7 @@ async def test_without_sound_the_sound_keys_are_hidden_and_have_no_effect() -> N
 @pytest.mark.parametrize(
     ("width", "shown"),
     [
-        (44, "Esc Stop  F5 New  F1 Help  Ctrl+Q Quit"),
+        (44, "F5 New  F7 History  F1 Help  Ctrl+Q Quit"),
         (26, "F1 Help  Ctrl+Q Quit"),
         (12, "Ctrl+Q Quit"),
     ],
