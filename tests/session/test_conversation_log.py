@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Transcript
 from voicechat.core.pictures import Kind, Picture
 from voicechat.errors import Secret
-from voicechat.history import history_calls
+from voicechat.history import database, history_calls
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
 from voicechat.history.history_writer import HistoryWriter
 from voicechat.history.stored_conversation import StoredConversation
+from voicechat.history.usage_ledger import UsageLedger
 from voicechat.server.engine_protocols import AssistantRequest, Say
 from voicechat.session.conversation_log import ConversationLog, first_words
 from voicechat.session.event_stream import EventStream
@@ -44,7 +45,9 @@ async def kept(
     backend: ScriptedServer, stored: StoredConversation | None = None
 ) -> AsyncIterator[SessionDriver]:
     backend.assistant.answer = echo
-    session = Session(options(backend.app.url), keeps_history=True, stored=stored)
+    session = Session(
+        options(backend.app.url), keeps_history=True, stored=stored, open_ledger=UsageLedger
+    )
     async with online(SessionDriver(session)) as driver:
         yield driver
 
@@ -74,7 +77,7 @@ def words(stored: StoredConversation) -> list[tuple[str, str]]:
 # ----------------------------------------------------------------------- keeping
 
 
-async def test_turns_model_and_title_are_kept_while_the_session_runs(state: Path) -> None:
+async def test_turns_usage_model_and_title_are_kept_while_the_session_runs(state: Path) -> None:
     async with scripted_server() as backend, kept(backend) as driver:
         await answered(driver, "one two")
         stored = await saved(driver)
@@ -83,6 +86,11 @@ async def test_turns_model_and_title_are_kept_while_the_session_runs(state: Path
         assert (stored.row.title, stored.row.turns) == ("one two", 1)
         assert stored.row.model == driver.session.model
         assert stored.row.fields["settings"]["mode"] == "text"  # type: ignore[index]
+    with closing(database.connect(state)) as connection:
+        rows = connection.execute("SELECT * FROM responses").fetchall()
+    assert [row["kind"] for row in rows] == ["response"]
+    assert rows[0]["conversation_id"] == stored.row.id
+    assert rows[0]["total_tokens"] == driver.session.usage.total_tokens > 0
 
 
 async def test_a_key_in_a_message_is_masked_in_the_history(state: Path) -> None:
@@ -218,7 +226,7 @@ class Talk:
 @pytest.fixture
 def talk(state: Path) -> tuple[Talk, EventStream, HistoryWriter, ConversationLog]:
     session, stream, writer = Talk(), EventStream(), HistoryWriter(state)
-    log = ConversationLog(session, stream, writer, lambda *_: None)  # type: ignore[arg-type]
+    log = ConversationLog(session, stream, writer)  # type: ignore[arg-type]
     return session, stream, writer, log
 
 

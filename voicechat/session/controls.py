@@ -87,8 +87,7 @@ class SessionControls(RequestControls):
     @property
     def pending(self) -> bool:
         """True while an image is read, a report is made or the budget is checked."""
-        ends = self._budget.withheld and not self.outlives_connections
-        return bool(self._images.reading or self._jobs or ends)
+        return bool(self._images.reading or self._jobs or self._is_stopping)
 
     @property
     def history(self) -> ConversationLog | None:

@@ -45,6 +45,8 @@ class SpendingControls(SessionView):
         """Keeps the conversation in the history; None if it is not kept."""
         self._used: list[tuple[str, str, Usage]] = []
         """Usage that is not counted yet: model, kind and amount."""
+        self._checks = 0
+        """Checks of the budget that a response waits for."""
         self._jobs = 0
         """Work in the background that the session waits for at its end."""
 
@@ -143,13 +145,24 @@ class SpendingControls(SessionView):
 
     def _check_budget(self, *, is_due: bool = False) -> None:
         """Compare the budget with what all sessions spent. is_due: a response waits for it."""
-        self._run(self._answer_budget(is_due=is_due), counts=is_due)
+        started = self._run(self._answer_budget(is_due=is_due), counts=False)
+        self._checks += is_due and started is not None
 
     async def _answer_budget(self, *, is_due: bool) -> None:
         used_up = await self._budget.check(writes=not is_due)
+        self._checks -= is_due
         self._budget.withheld = self._budget.withheld or (is_due and used_up)
         if self._budget.has_limits:
             self._handle(inputs.BudgetChecked(used_up))
+
+    @property
+    def _is_stopping(self) -> bool:
+        """True while a response is due that the budget does not allow; no user can allow more.
+
+        Before the budget is used up, a response that is due keeps the floor.
+        """
+        ends = self._budget.withheld and not self.outlives_connections
+        return ends or bool(self._checks and self._budget.used_up)
 
     def _keep_budget(self, event: events.Event | inputs.Input) -> None:
         """Look at the budget when the user begins to talk; disconnect once it is used up.
