@@ -64,7 +64,7 @@ OTHER_VARIABLES = {
 KEYMAP = """\
 ## Keys of the screen
 
-`[keymap]` gives an action other keys, up to four: `mute = "F6, Alt+M"`. A key that another action
+`[keymap]` gives an action other keys, up to four: `mute = "F11, Alt+M"`. A key that another action
 has, that edits the message or that a terminal cannot send is refused. The help and the line of
 keys show your keys.
 

@@ -48,7 +48,7 @@ def test_every_terminal_sends_every_key() -> None:
 
 
 def test_no_key_conflicts_with_an_editing_key() -> None:
-    assert set(all_keys()) & editing_keys() == {"pageup", "pagedown", "ctrl+z", "f6", "f7"}
+    assert set(all_keys()) & editing_keys() == {"pageup", "pagedown", "ctrl+z"}
 
 
 def test_no_key_is_a_printable_character() -> None:
@@ -98,9 +98,9 @@ def default_keys() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("keymap", "message"),
     [
-        ({"mut": "F6"}, "mut is not an action of the screen. Did you mean mute?"),
-        ({"zzz": "F6"}, "zzz is not an action of the screen. docs/settings.md lists the actions."),
-        ({"mute": "m"}, "mute: 'm' is no usable key. Write it like F6, Ctrl+T or Alt+M."),
+        ({"mut": "F11"}, "mut is not an action of the screen. Did you mean mute?"),
+        ({"zzz": "F11"}, "zzz is not an action of the screen. docs/settings.md lists the actions."),
+        ({"mute": "m"}, "mute: 'm' is no usable key. Write it like F11, Ctrl+T or Alt+M."),
         ({"mute": "\x1b[2J"}, "mute: '\ufffd[2j' is no usable key."),
         ({"mute": "Ctrl+I"}, "mute: A terminal sends Ctrl+I as Tab. Choose another key."),
         ({"mute": "ctrl+c"}, "mute: Ctrl+C copies, and quits when pressed twice."),
@@ -119,9 +119,9 @@ def test_a_wrong_key_is_refused_with_a_sentence(keymap: dict[str, str], message:
 
 
 def test_keys_are_written_as_the_help_shows_them() -> None:
-    assert checked_keymap({"mute": "F6, Alt+M", "previous_page": "Page Up", "decide": "f9",
+    assert checked_keymap({"mute": "F11, Alt+M", "previous_page": "Page Up", "decide": "f9",
                            "newest": "F8"}) == {
-        "mute": "f6,alt+m",
+        "mute": "f11,alt+m",
         "previous_page": "pageup",
         "decide": "f9",
         "newest": "f8",
@@ -130,17 +130,17 @@ def test_keys_are_written_as_the_help_shows_them() -> None:
 
 async def test_a_chosen_key_replaces_the_default_keys_everywhere() -> None:
     session = ScriptedSession()
-    app = VoicechatApp(session, keymap=checked_keymap({"mute": "F6, Alt+M", "find": "f3"}))
+    app = VoicechatApp(session, keymap=checked_keymap({"mute": "F11, Alt+M", "find": "f3"}))
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.press("f6", "alt+m", "ctrl+t")
+        await pilot.press("f11", "alt+m", "ctrl+t")
         assert session.asked == [("set_muted", True), ("set_muted", False)]
         await pilot.press("f3")
         await pilot.pause()
         assert app.screen.query("#find")
         await pilot.press("escape")
-        assert "F6 Mute" in str(app.screen.query_one("#keys", Static).render())
-        assert "press F6" in session.unmute_hint.lower().replace("f6", "F6")
-        assert ("F6, Alt+M", "mute or unmute the microphone") in key_rows()
+        assert "F11 Mute" in str(app.screen.query_one("#keys", Static).render())
+        assert "press F11" in session.unmute_hint.lower().replace("f11", "F11")
+        assert ("F11, Alt+M", "mute or unmute the microphone") in key_rows()
         assert ("F3", "mute or unmute the microphone") in key_rows(KEYS)
 
 

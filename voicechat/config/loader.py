@@ -59,7 +59,7 @@ TABLES: Mapping[str, str] = {
     "permissions": f"Table of permissions by the name of the tool: {', '.join(Permission)},"
     " or a table of rules: see docs/tools.md.",
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
-    "keymap": 'Table of keys of the screen by their action, such as mute = "F6"; they are below.',
+    "keymap": 'Table of keys of the screen by their action, such as mute = "Alt+M"; they are below.',
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     HISTORY: "Table about the history; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
@@ -422,7 +422,7 @@ def _keymap(place: SettingPlace, settings: Mapping[str, object]) -> dict[str, ob
     for action, keys in table.items():
         if not isinstance(keys, str) or not keys.strip():
             where = place.table("keymap")(action)
-            raise UsageError(f"{where} must be a key in quotes.", 'Write it like "F6".')
+            raise UsageError(f"{where} must be a key in quotes.", 'Write it like "Alt+M".')
     return {"keymap": table}
 
 

@@ -184,7 +184,7 @@ def _read_keys(where: str, action: str, text: str) -> str:
         for typed, own in _TYPED_NAMES.items():
             name = name.replace(typed, own)
         if not _KEY_NAME.fullmatch(name):
-            hint = "Write it like F6, Ctrl+T or Alt+M."
+            hint = "Write it like F11, Ctrl+T or Alt+M."
             raise UsageError(f"{where}: {clean(part.strip())[:40]!r} is no usable key.", hint)
         names.append(name)
     if len(names) > MAX_KEYS:
