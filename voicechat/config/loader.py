@@ -59,7 +59,7 @@ TABLES: Mapping[str, str] = {
     "permissions": f"Table of permissions by the name of the tool: {', '.join(Permission)},"
     " or a table of rules: see docs/tools.md.",
     "keys": "Table of keys by the name of their variable, such as OPENAI_API_KEY.",
-    "keymap": 'Table of keys of the screen by their action, such as mute = "Alt+M"; they are below.',
+    "keymap": 'Table of keys of the screen by action, such as mute = "Alt+M"; they are below.',
     EMBEDDED: "Table of the engines of the embedded voice; its keys are above.",
     HISTORY: "Table about the history; its keys are above.",
     "profiles": "Tables of settings that --profile chooses: [profiles.NAME].",
