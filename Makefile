@@ -10,8 +10,8 @@ help:  ## Show this list
 run: ready  ## Start voicechat (options: make run ARGS="--text")
 	@.venv/bin/voicechat $(ARGS)
 
-test: check  ## Run all checks and tests (many wait, so three at a time); sound tests one at a time
-	$(PYTEST) -n 3 -m "not sound" --cov --cov-report=
+test: check  ## Run all checks and tests (many wait, so four at a time); sound tests one at a time
+	$(PYTEST) -n 4 -m "not sound" --cov --cov-report=
 	$(PYTEST) -m sound
 	.venv/bin/coverage report --fail-under=95
 

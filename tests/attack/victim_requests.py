@@ -127,12 +127,13 @@ async def _download(port: int) -> object:
     from voicechat.local_models.file_download import FileDownload, make_client
     from voicechat.local_models.model_catalog import RemoteFile
 
-    def run() -> None:
-        with tempfile.TemporaryDirectory() as folder, make_client() as client:
-            file = RemoteFile(f"http://127.0.0.1:{port}/m", 1_000_000, "0" * 64)
-            FileDownload(client, file, Path(folder) / "m.onnx", pause=lambda seconds: None).run()
+    async def at_once(_seconds: float) -> None:
+        await asyncio.sleep(0)
 
-    return await asyncio.to_thread(run)
+    with tempfile.TemporaryDirectory() as folder:
+        async with make_client() as client:
+            file = RemoteFile(f"http://127.0.0.1:{port}/m", 1_000_000, "0" * 64)
+            return await FileDownload(client, file, Path(folder) / "m.onnx", pause=at_once).run()
 
 
 REQUESTS: dict[str, Callable[[int], Awaitable[object]]] = {

@@ -20,9 +20,9 @@ def gone(processes: Iterable[psutil.Process], seconds: float = 3.0) -> bool:
 
 
 def descendants() -> set[psutil.Process]:
-    """Return the processes below this one, except the watch on stalls of the machine."""
+    """Return the processes below this one that run, except the watch on stalls of the machine."""
     found = psutil.Process().children(recursive=True)
-    return {process for process in found if not _watches_stalls(process)}
+    return {process for process in found if _lives(process) and not _watches_stalls(process)}
 
 
 def _watches_stalls(process: psutil.Process) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voicechat.config import unkept_files
 from voicechat.session.budget_watch import open_ledger
 from voicechat.session.session import Session
 
@@ -34,7 +35,7 @@ def open_session(
     return Session(
         options,
         start_recording=start_recording,
-        open_ledger=open_ledger,
+        open_ledger=None if unkept_files.loses_state() else open_ledger,
         commands=commands,
         keeps_history=options.history,
         stored=stored,

@@ -333,6 +333,9 @@ class SessionView(ABC):
         """Insert a message."""
         raise _read_only_error()
 
+    def edit_message(self, item_id: str, text: str) -> None:
+        """Send this text in place of a message, on a new session seeded with what precedes it."""
+
     def forget(self, entry_id: str) -> None:
         """Delete an item or a tool call."""
 
