@@ -12,17 +12,17 @@ import psutil
 def gone(processes: Iterable[psutil.Process], seconds: float = 3.0) -> bool:
     """Return True when all of them end in time; a zombie has ended."""
     until = time.monotonic() + seconds
-    left = [process for process in processes if _lives(process)]
+    left = [process for process in processes if lives(process)]
     while left and time.monotonic() < until:
         psutil.wait_procs(left, timeout=0.05)
-        left = [process for process in left if _lives(process)]
+        left = [process for process in left if lives(process)]
     return not left
 
 
 def descendants() -> set[psutil.Process]:
     """Return the processes below this one that run, except the watch on stalls of the machine."""
     found = psutil.Process().children(recursive=True)
-    return {process for process in found if _lives(process) and not _watches_stalls(process)}
+    return {process for process in found if lives(process) and not _watches_stalls(process)}
 
 
 def _watches_stalls(process: psutil.Process) -> bool:
@@ -41,7 +41,7 @@ def known(numbers: Iterable[int]) -> list[psutil.Process]:
     return found
 
 
-def _lives(process: psutil.Process) -> bool:
+def lives(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
