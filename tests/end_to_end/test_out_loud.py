@@ -104,7 +104,7 @@ async def test_keys_during_an_answer(start, card: VirtualCard) -> None:
     terminal.type("\x1b")
     terminal.see("interrupted")
     terminal.see(LISTENING)
-    terminal.type("\x0f")
+    terminal.type("\x1bOR")
     terminal.see("muted")
 
 
