@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
@@ -117,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:
         process_secrecy.protect()
+        threading.excepthook = _thread_failed
     if arguments is None and (shell := os.environ.get(COMPLETE)):
         return answer(get_command(_app()), shell, sys.argv[1:])
     with standard_streams.guarded(), home_folder.ensured():
@@ -142,6 +144,14 @@ def _exit_code(run: Callable[[], object]) -> int:
     except Exception as error:
         say(_NO_MEMORY if _is_out_of_memory(error) else _reported(error))
         return 1
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Report a thread that failed. Without memory the program ends, because others wait for it."""
+    if failure.exc_value is not None and _is_out_of_memory(failure.exc_value):
+        say(_NO_MEMORY)
+        os._exit(1)
+    threading.__excepthook__(failure)
 
 
 _NO_MEMORY = "There is not enough memory. Close other programs, or raise the limit (ulimit -v)."
