@@ -70,7 +70,9 @@ class VoicechatApp(TerminalApp):
     """The app that runs a session and shows it."""
 
     TITLE = "voicechat"
-    CSS_PATH = Path(__file__).with_name("voicechat.tcss")
+    CSS_PATH: ClassVar = [
+        Path(__file__).with_name(name) for name in ("voicechat.tcss", "list_screens.tcss")
+    ]
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(key.keys, key.action, key.label or key.action, id=key.action, priority=True)
