@@ -22,13 +22,15 @@ from textual.widgets import Input, TextArea
 from voicechat.system import desktop_clipboard
 from voicechat.system.terminal_guard import has_job_control
 from voicechat.tui.key_repeat import NEXT_REPEAT_S, HeldKey, Press
-from voicechat.tui.keys import names_of
+from voicechat.tui.keys import KEYS, names_of
 from voicechat.tui.word_selection import word_at
 
 MAX_EARLY_KEYS = 1_000
 """Most keys kept while the screen starts; the oldest are dropped."""
 REDRAW_S = 0.1
 """Seconds between two looks if a terminal that was behind takes output again."""
+_ACTS_ONCE = {*(key.action for key in KEYS if key.is_toggle), "close", "dismiss"}
+"""Actions that the repeats of a held key must not take back or repeat."""
 CLEAR = "\x1b[2J"
 """The command that clears the terminal."""
 
@@ -104,10 +106,16 @@ class TerminalApp(App[None]):
             isinstance(event, events.Key)
             and not event.is_forwarded
             and event.key in self._held_toggles
+            and self._acts_once(event.key)
         ):
             await self._toggle_pressed(event)
         else:
             await super().on_event(event)
+
+    def _acts_once(self, key: str) -> bool:
+        """Return False if the screen uses the key of a toggle for something that may repeat."""
+        binding = self.screen.active_bindings.get(key)
+        return binding is None or binding.binding.action in _ACTS_ONCE
 
     async def _toggle_pressed(self, event: events.Key) -> None:
         """Pass on a press of a toggle's key once, however long it is held."""

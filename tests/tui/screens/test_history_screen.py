@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 from scripted_session import ScriptedSession
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -170,6 +171,17 @@ async def test_the_ending_of_the_file_is_the_format_of_an_export(tmp_path: Path)
         await pilot.press("enter")
         await until(pilot, lambda: note(pilot) == "Wrote weather.txt.")
     assert "About Weather" in (tmp_path / "weather.txt").read_text("utf-8")
+
+
+async def test_a_key_of_the_history_acts_on_every_press_though_it_is_a_toggle_elsewhere() -> None:
+    async with browsing() as (pilot, _):
+        for time in (50.0, 50.1, 50.7):
+            press = events.Key("f4", None)
+            press.time = time
+            pilot.app.post_message(press)
+            await until(pilot, lambda: isinstance(pilot.app.screen, LineSheet))
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(pilot.app.screen, HistoryScreen))
 
 
 @pytest.mark.parametrize("size", [(120, 36), (44, 12), (20, 5), (3, 2)])

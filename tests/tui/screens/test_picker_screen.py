@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -287,7 +289,9 @@ async def test_a_server_is_allowed_retried_and_switched_off(
     patch: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    program = tmp_path / "server.py"
+    gate, program = tmp_path / "gate", tmp_path / "server.py"
+    os.mkfifo(gate)
+    program.write_text(f"open({str(gate)!r}).read()\nraise SystemExit(1)\n")
     config = ServerConfig("rude", (sys.executable, str(program), str(tmp_path)))
     async with picker_rig(patch, mcp_servers=(config,)) as rig:
         await rig.open("tools")
@@ -296,6 +300,7 @@ async def test_a_server_is_allowed_retried_and_switched_off(
         assert "Space allows it to start" in rig.shown("picker-keys")
         await rig.press("space")
         assert rig.message == "rude may start."
+        await asyncio.to_thread(gate.write_text, "fail")
         await rig.until(lambda: rig.rows[1].endswith("failed, 0 tools"))
         assert "Problem: " in rig.shown("picker-details")
         shutil.copyfile(MISBEHAVING_SERVER, program)
