@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from voicechat.audio import messages as sound
 from voicechat.config.options import Options
+from voicechat.line_mode.pickers.picker import matching
 from voicechat.session import device_names
 from voicechat.session.device_names import DeviceName
 from voicechat.session.session import Session
@@ -124,7 +125,15 @@ class PickerRig:
     async def select(self, text: str) -> None:
         """Select the first item that a search finds, as if the text was pasted."""
         await self.enter_text(text)
-        await self.until(self.selected)
+        await self.until(lambda: self._is_selected(text))
+
+    def _is_selected(self, text: str) -> bool:
+        item = self.screen.query_one(PickList).selected if self.screen is not None else None
+        return item is not None and bool(matching([item], text))
+
+    async def says(self, text: str) -> None:
+        """Wait until the message contains a text."""
+        await until(lambda: text in self.message)
 
     async def enter_text(self, text: str) -> None:
         """Put a text into the search line."""
