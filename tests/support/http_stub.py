@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+Stub = TypeVar("Stub", bound="HttpStub")
 HANG, CUT = b"HANG", b"CUT"
 
 
@@ -22,7 +23,8 @@ class HttpStub:
     """Answers GET with the status `listed` and the body `models`, POST with the scripted answer.
 
     The answer is `status`, `headers` and the chunks of a body.
-    The chunk HANG waits until the client hangs up; the chunk CUT ends the connection.
+    The chunk HANG waits until the client hangs up; the chunk CUT ends the connection. A subclass
+    may script each answer in `answer_post`.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,9 @@ class HttpStub:
     def posts(self) -> list[SeenRequest]:
         return [each for each in self.seen if each.line.startswith("POST")]
 
+    def answer_post(self, request: SeenRequest) -> None:
+        """Script the answer to a POST."""
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while await self._answer(reader, writer):
@@ -64,6 +69,7 @@ class HttpStub:
             head = f"HTTP/1.1 {self.listed} X\r\nContent-Length: {len(self.models)}\r\n\r\n"
             writer.write(head.encode() + self.models)
             return True
+        self.answer_post(self.seen[-1])
         extra = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
         writer.write(f"HTTP/1.1 {self.status} X\r\n{extra}".encode())
         writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
@@ -81,7 +87,13 @@ class HttpStub:
 
 @asynccontextmanager
 async def http_stub() -> AsyncIterator[HttpStub]:
-    stub = HttpStub()
+    async with running(HttpStub()) as stub:
+        yield stub
+
+
+@asynccontextmanager
+async def running(stub: Stub) -> AsyncIterator[Stub]:
+    """Run a stub until the end of the block."""
     server = await asyncio.start_server(stub.serve, "127.0.0.1", 0)
     stub.port = server.sockets[0].getsockname()[1]
     try:

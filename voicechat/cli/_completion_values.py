@@ -33,6 +33,27 @@ def transcription_models() -> Values:
     return ["local", *_models("transcription")]
 
 
+def speech_models() -> Values:
+    """Models that speak, and the embedded voice."""
+    from voicechat.providers.catalog import every_provider
+
+    found = [
+        f"{each.name}/{name}"
+        for each in every_provider().values()
+        if each.speech is not None
+        for name in each.speech.models
+    ]
+    return ["local", *found]
+
+
+def speech_voices() -> Values:
+    """Voices of all models that speak, and the embedded one."""
+    from voicechat.providers.catalog import every_provider
+
+    services = [each.speech for each in every_provider().values() if each.speech is not None]
+    return [*embedded_voices(), *(voice for service in services for voice in service.voices)]
+
+
 def translation_models() -> Values:
     """Models that translate."""
     return _models("translation")

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voicechat.core.text import one_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _WYOMING = "wyoming://"
+_ENGINES = "voicechat.server.speech_engines:SpeechEngines"
 _OPEN_SECONDS = 60.0
 _CLOSE_SECONDS = 0.7
 
@@ -111,6 +113,28 @@ def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> Engi
     )
 
 
+def create_voice(options: ServeOptions, notify: Notify = _log.warning) -> TextToSpeech:
+    """Create the text-to-speech engine alone, without warming it up. Its `speak` raises errors.
+
+    notify: called with a sentence when a voice on another server fails. Raises `ServerError` if
+    this machine has no voice.
+    """
+    from voicechat.server.missing_engine import SilentTts
+
+    voices = _voices(options)
+    builtin: TextToSpeech = SilentTts()
+    if voices:
+        from voicechat.server.engine_worker import Worker
+        from voicechat.server.tts.hibari_tts import HibariTts
+
+        names = {name: str(path) for name, path in voices.items()}
+        worker = Worker(_ENGINES, "The embedded voice", stt=None, voices=names)
+        builtin = HibariTts(worker, voices, None, options.lanes)
+    elif options.tts is None:
+        raise ServerError("This machine has no voice.", "Choose another --model.")
+    return _with_remote_voice(options, builtin, notify)
+
+
 def _turn_end(options: ServeOptions) -> TurnEnd | None:
     """Create the end-of-turn model. The requests of the offline assistant do not need it."""
     if options.chat_url is None or options.turn_end_model is None:
@@ -124,16 +148,16 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     from voicechat.server.engine_worker import Worker
     from voicechat.server.missing_engine import MissingStt, SilentTts, missing_part
     from voicechat.server.stt.moonshine_stt import KnownRequests, MoonshineStt, bundled_model
-    from voicechat.server.tts.hibari_tts import DEFAULT_VOICE, HibariTts, bundled_voice
+    from voicechat.server.tts.hibari_tts import HibariTts
 
-    has_runtime = importlib.util.find_spec("onnxruntime") is not None
+    has_runtime = _has_runtime()
     model = (options.stt_model or bundled_model()) if has_runtime else None
-    voice = bundled_voice() if has_runtime else None
-    voices = {} if voice is None else {**options.voices, DEFAULT_VOICE: voice}
-    if options.warm_speech and (missing := missing_part(model, voice, runtime=has_runtime)):
+    voices = _voices(options)
+    missing = missing_part(model, voices or None, runtime=has_runtime)
+    if options.warm_speech and missing:
         notify(missing)
     worker = Worker(
-        "voicechat.server.speech_engines:SpeechEngines",
+        _ENGINES,
         "The speech engine",
         stt=None if model is None else str(model),
         voices={name: str(path) for name, path in voices.items()},
@@ -146,6 +170,18 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     return stt, HibariTts(worker, voices, notify, options.lanes) if voices else SilentTts()
 
 
+def _has_runtime() -> bool:
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def _voices(options: ServeOptions) -> dict[str, Path]:
+    """Return the voices of this machine and their files; empty without the bundled one."""
+    from voicechat.server.tts.hibari_tts import DEFAULT_VOICE, bundled_voice
+
+    voice = bundled_voice() if _has_runtime() else None
+    return {} if voice is None else {**options.voices, DEFAULT_VOICE: voice}
+
+
 def _with_remote(
     options: ServeOptions, stt: SpeechToText, tts: TextToSpeech, notify: Notify
 ) -> tuple[SpeechToText, TextToSpeech]:
@@ -154,11 +190,15 @@ def _with_remote(
         from voicechat.server.stt.remote_stt import RemoteStt
 
         stt = RemoteStt(_recognizer(options.stt), stt, notify)
-    if options.tts is not None:
-        from voicechat.server.tts.remote_tts import RemoteTts
+    return stt, _with_remote_voice(options, tts, notify)
 
-        tts = RemoteTts(_voice(options.tts, tts.rate), tts, notify)
-    return stt, tts
+
+def _with_remote_voice(options: ServeOptions, tts: TextToSpeech, notify: Notify) -> TextToSpeech:
+    if options.tts is None:
+        return tts
+    from voicechat.server.tts.remote_tts import RemoteTts
+
+    return RemoteTts(_voice(options.tts, tts.rate), tts, notify)
 
 
 def _recognizer(engine: RemoteEngine) -> RemoteRecognizer:

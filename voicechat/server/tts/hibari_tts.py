@@ -42,7 +42,8 @@ class HibariTts:
     """`TextToSpeech` on a worker whose part `tts` is a `HibariSynthesizer`.
 
     voices: name -> model file. The first is the default.
-    notify: called with a sentence when the engine fails and the replies become silent.
+    notify: called with a sentence when the engine fails and the replies become silent; None
+    raises the error instead.
     lanes: the number of clauses that are spoken at the same time.
     """
 
@@ -52,7 +53,7 @@ class HibariTts:
         self,
         worker: Worker,
         voices: Mapping[str, Path],
-        notify: Callable[[str], None] = lambda sentence: None,
+        notify: Callable[[str], None] | None = lambda sentence: None,
         lanes: int = 1,
     ) -> None:
         self.names = tuple(voices)
@@ -72,7 +73,7 @@ class HibariTts:
     async def speak(
         self, text: str, voice: str | None = None, speed: float = 1.0
     ) -> AsyncGenerator[SpokenWords, None]:
-        """Yield the speech word by word; words without sound when the engine fails.
+        """Yield the speech word by word; words without sound when the engine fails, or its error.
 
         The joined texts are the given text, with U+FFFD for lone surrogates. An unknown voice
         selects the default. speed: 1.0 is normal; limited to 0.5 to 2.0. When the worker ends
@@ -88,15 +89,17 @@ class HibariTts:
                     yield piece
             self._is_silent = False
         except ServerError as error:
-            self._report(error)
+            if self._notify is None:
+                raise
+            self._report(error, self._notify)
             async for piece in SilentTts().speak(text[said:]):
                 yield piece
 
-    def _report(self, error: ServerError) -> None:
+    def _report(self, error: ServerError, notify: Callable[[str], None]) -> None:
         """Report the first failure after a success."""
         if not self._is_silent:
             self._is_silent = True
-            self._notify(f"{error.message} Replies are only text until it works again.")
+            notify(f"{error.message} Replies are only text until it works again.")
 
     async def _spoken(
         self, text: str, voice: str, speed: float

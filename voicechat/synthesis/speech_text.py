@@ -1,0 +1,142 @@
+"""The text to speak: without markup, in pieces that a provider accepts, or as it is written.
+
+Pieces end at sentences, where a voice pauses anyway, so their sounds can be joined.
+"""
+
+from __future__ import annotations
+
+import re
+from voicechat.core.text import clean
+from voicechat.server.tts.spoken_text import SpokenText
+
+MOST_CHARACTERS = 2_000_000
+"""Longest text: about 40 hours of speech."""
+
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
+_BLANKS = re.compile(r"[ \t]*\n\s*\n\s*")
+_CUTS = (
+    re.compile(r"\n\n"),
+    re.compile(r"[.!?…]+[\"'»”’)\]]*\s+|[。！？]+[」』”’）]*|\n"),
+    re.compile(r"[;:,،、，；：—–]\s*"),
+    re.compile(r"\s+"),
+)
+"""Where a text may be cut, the best places first."""
+_SENTENCE_END = _CUTS[1]
+_WIDE = re.compile("[\u0900-\U0003ffff]")
+_WIDE_WEIGHT = 3
+"""A character of a script with about one token per character counts as three Latin ones."""
+_LEAST_SHARE = 0.5
+_OPEN_LINK = re.compile(r"!?\[[^\]\n]{0,300}\Z|\]\([^)\s]{0,2000}\Z|\]\Z")
+
+
+def plain_text(text: str) -> str:
+    """Return the text without markup and characters that have no sound; may be empty."""
+    plain = SpokenText(clean(text).replace(_REPLACED, "")).plain
+    return _BLANKS.sub("\n\n", plain).strip()
+
+
+def is_speakable(text: str) -> bool:
+    """Return True if there is a letter or a digit to speak."""
+    return any(map(str.isalnum, text))
+
+
+def weight(text: str) -> int:
+    """Return the length of a text as a provider's limit counts it."""
+    return len(text) + (_WIDE_WEIGHT - 1) * len(_WIDE.findall(text))
+
+
+def cut_text(text: str, most: int) -> list[str]:
+    """Cut a plain text into pieces of at most `most` characters, at sentences where it can.
+
+    Only the space between the pieces is lost.
+    """
+    pieces = []
+    rest = text.strip()
+    while rest:
+        end = _piece_end(rest, most)
+        if is_speakable(rest[:end]):
+            pieces.append(rest[:end].strip())
+        rest = rest[end:].lstrip()
+    return pieces
+
+
+def _piece_end(text: str, most: int) -> int:
+    """Return where the first piece ends."""
+    if weight(text) <= most:
+        return len(text)
+    window = _fitting(text, most)
+    for number, cut in enumerate(_CUTS):
+        ends = [found.end() for found in cut.finditer(window)]
+        # A paragraph that ends early would make a short piece.
+        least = _LEAST_SHARE * len(window) if number == 0 else 0
+        if ends and ends[-1] > least:
+            return ends[-1]
+    return len(window)
+
+
+def _fitting(text: str, most: int) -> str:
+    """Return the longest start of a text with a weight of at most `most`."""
+    end = min(len(text), most)
+    while end > 1 and (over := weight(text[:end]) - most) > 0:
+        end -= max(1, over // _WIDE_WEIGHT)
+    return text[:end]
+
+
+class SentenceBuffer:
+    """Collects text as it is written and returns the complete sentences."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def add(self, delta: str) -> None:
+        """Add text."""
+        self._text += delta
+
+    def take(self) -> str:
+        """Return the complete sentences, as plain text; empty if there is none yet."""
+        ends = [found.end() for found in _SENTENCE_END.finditer(self._text)]
+        if not ends:
+            return ""
+        taken, self._text = self._text[: ends[-1]], self._text[ends[-1] :]
+        return plain_text(taken)
+
+    def rest(self) -> str:
+        """Return the rest of the text, as plain text."""
+        taken, self._text = self._text, ""
+        return plain_text(taken)
+
+
+class WordBuffer:
+    """Collects text as it is written and returns the complete words, without markup."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        """The line that is being written."""
+        self._emitted = 0
+        """Characters of the plain form of that line that were returned."""
+
+    def add(self, delta: str) -> str:
+        """Add text; return the words that are complete, with their spaces; may be empty."""
+        self._line += clean(delta).replace(_REPLACED, "")
+        *lines, last = self._line.split("\n")
+        parts = []
+        for line in lines:
+            parts.append(self._more(line, len(line)) + "\n")
+            self._emitted = 0
+        self._line = last
+        link = _OPEN_LINK.search(last)
+        words = last[: link.start()] if link else last
+        parts.append(self._more(words, max(words.rfind(" "), words.rfind("\t")) + 1))
+        return "".join(parts)
+
+    def rest(self) -> str:
+        """Return the rest of the text."""
+        more = self._more(self._line, len(self._line))
+        self._line, self._emitted = "", 0
+        return more
+
+    def _more(self, line: str, end: int) -> str:
+        """Return what the plain form of the line up to `end` adds to what was returned."""
+        plain = SpokenText(line[:end]).plain
+        more, self._emitted = plain[self._emitted :], max(self._emitted, len(plain))
+        return more

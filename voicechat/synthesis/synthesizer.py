@@ -1,0 +1,307 @@
+"""Speech of the chosen model: the sound, the usage and the warnings.
+
+The sound of all pieces is one stream of PCM16 mono at 24 kHz, or one stream of encoded bytes. Usage
+goes into the ledger and counts against the budgets, as that of conversations does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from voicechat.config import unkept_files
+from voicechat.config.budget_settings import BudgetSettings
+from voicechat.config.setting_place import similar
+from voicechat.core.items import Usage
+from voicechat.core.text import clean, one_of
+from voicechat.errors import UsageError
+from voicechat.providers.speech_catalog import speech_choice
+from voicechat.providers.speech_service import (
+    SPEECH_RATE,
+    SpeechAudio,
+    SpeechEvent,
+    SpeechFormat,
+    SpeechRequest,
+    SpeechService,
+    SpeechUsage,
+    SpeechWarning,
+    character_usage,
+)
+from voicechat.session.budget_watch import BudgetWatch, open_ledger
+from voicechat.session.costs import CostTally
+from voicechat.synthesis.embedded_speech import SPEEDS, EmbeddedSpeech
+from voicechat.synthesis.encoded_joins import JOINABLE, PieceStart
+from voicechat.synthesis.provider_speech import ProviderSpeech
+from voicechat.synthesis.sound_decoder import SoundDecoder
+from voicechat.synthesis.text_source import TextSource, WholeText
+from voicechat.system.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from voicechat.config.options import Options
+    from voicechat.providers.speech_catalog import SpeechChoice
+
+SOURCE = "speech"
+"""Kind of this usage in the ledger."""
+
+_EMBEDDED_FORMATS: tuple[SpeechFormat, ...] = ("wav", "pcm")
+_EMBEDDED_PIECE = 2_000
+"""Characters of a piece for the embedded voice, so that progress is visible."""
+_CUSTOM_VOICE = "voice_"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSettings:
+    """How to speak. None leaves the choice to the model."""
+
+    voice: str | None = None
+    speed: float | None = None
+    """1.0 is normal."""
+    instructions: str | None = None
+    language: str | None = None
+
+
+class Synthesizer:
+    """Speaks one text. Close it at the end."""
+
+    def __init__(
+        self,
+        options: Options,
+        settings: SpeechSettings,
+        notify: Callable[[str], None],
+        *,
+        keeps_usage: bool = True,
+    ) -> None:
+        """Choose the model. `notify` receives warnings, a sentence each.
+
+        Raises `UsageError` for settings that the model does not take, and `KeyMissing`.
+        """
+        self.choice: SpeechChoice = speech_choice(
+            options.model, base_url=options.base_url, environ=options.environ
+        )
+        self.usage = Usage()
+        """What the provider billed so far."""
+        self.spoken = 0
+        """Characters of the pieces that are complete."""
+        self._notify = notify
+        self._settings = self._checked(settings, options)
+        self._options = options
+        self._request = SpeechRequest(
+            self.choice.model,
+            voice=self._settings.voice,
+            speed=self._settings.speed,
+            instructions=self._settings.instructions,
+            language=self._settings.language,
+            key=self.choice.key,
+            base_url=self.choice.base_url,
+            environ=options.environ,
+        )
+        self._costs = CostTally(options.prices, options.tts)
+        keeps = keeps_usage and not unkept_files.loses_state()
+        self._budget = BudgetWatch(
+            options.spending or BudgetSettings(),
+            self._costs,
+            lambda notice: notify(notice.text),
+            open_ledger if keeps else None,
+        )
+
+    # ----------------------------------------------------------------- checks
+
+    @property
+    def name(self) -> str:
+        """PROVIDER/MODEL."""
+        return self.choice.name
+
+    @property
+    def cost(self) -> float | None:
+        """Estimated cost so far in US dollars; None if the price is unknown."""
+        if self._costs.is_free(self.name) or self.usage == Usage():
+            return 0.0
+        return self._costs.cost_of(self.name, SOURCE, self.usage)
+
+    @property
+    def formats(self) -> tuple[SpeechFormat, ...]:
+        """The formats that the model makes."""
+        service = self.choice.service
+        return _EMBEDDED_FORMATS if service is None else (*service.formats, *_EMBEDDED_FORMATS)
+
+    def check_format(self, audio_format: SpeechFormat, text: TextSource) -> None:
+        """Raise `UsageError` if the model cannot make this text in this format."""
+        if audio_format not in self.formats:
+            made = ", ".join(dict.fromkeys(self.formats))
+            raise UsageError(
+                f"{self.choice.provider.name} makes no {audio_format}.", f"It makes {made}."
+            )
+        service = self.choice.service
+        if audio_format in {*_EMBEDDED_FORMATS, *JOINABLE} or service is None:
+            return
+        if not (isinstance(text, WholeText) and text.fits(service.most_characters)):
+            raise UsageError(
+                f"A text of more than {service.most_characters:,} characters cannot become one"
+                f" {audio_format} file.",
+                "Use --format wav.",
+            )
+
+    def _checked(self, settings: SpeechSettings, options: Options) -> SpeechSettings:
+        """Return the settings that the model takes; warn about the others."""
+        service, who = self.choice.service, self.choice.provider.name
+        settings = self._with_speed(settings, SPEEDS if service is None else service.speeds)
+        if settings.instructions and not (
+            service and service.takes_instructions(self.choice.model)
+        ):
+            self._notify(f"{self.name} follows no instructions.")
+            settings = replace(settings, instructions=None)
+        if settings.language and not (service and service.takes_language):
+            self._notify(f"{who} detects the language from the text; --language has no effect.")
+            settings = replace(settings, language=None)
+        if service is None:
+            return replace(settings, voice=settings.voice or self._usual_voice(options, ()))
+        known = () if self.choice.base_url else service.voices
+        if settings.voice and not _may_be_voice(settings.voice, known):
+            hint = similar(settings.voice, known) or f"Choose {one_of(known)}."
+            raise UsageError(f"{self.name} has no voice {clean(settings.voice)[:40]!r}.", hint)
+        return replace(settings, voice=settings.voice or self._usual_voice(options, known))
+
+    def _usual_voice(self, options: Options, known: tuple[str, ...]) -> str | None:
+        """Return the voice of the settings if it is one of this model."""
+        known = known or self.choice.provider.voices
+        return options.voice if options.voice in known else None
+
+    def _with_speed(
+        self, settings: SpeechSettings, speeds: tuple[float, float] | None
+    ) -> SpeechSettings:
+        if settings.speed is None:
+            return settings
+        if speeds is None:
+            self._notify(f"{self.name} has no speed; --speed has no effect.")
+            return replace(settings, speed=None)
+        lowest, highest = speeds
+        if not lowest <= settings.speed <= highest:
+            raise UsageError(
+                f"{self.name} speaks at a speed of {lowest:g} to {highest:g},"
+                f" not {settings.speed:g}.",
+                "1 is normal.",
+            )
+        return settings
+
+    # ----------------------------------------------------------------- speaking
+
+    async def sound(self, text: TextSource) -> AsyncGenerator[bytes, None]:
+        """Yield the speech as PCM16 mono at 24 kHz. Raises `VoicechatError`."""
+        service = self.choice.service
+        made = self._embedded(text) if service is None else self._decoded(text, service)
+        async with aclosing(made) as pieces:
+            async for pcm in pieces:
+                if pcm:
+                    yield pcm
+
+    async def encoded(
+        self, text: TextSource, audio_format: SpeechFormat
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the speech in an encoded format, as the provider sends it."""
+        service = self.choice.service
+        assert service is not None
+        request = replace(self._request, format=audio_format)
+        start: PieceStart | None = None
+        async with aclosing(self._answers(text, service, request)) as events:
+            async for event in events:
+                if event is None:
+                    if start is not None and (rest := start.finish()):
+                        yield rest
+                    start = PieceStart(audio_format)
+                elif data := event.data if start is None else start.take(event.data):
+                    yield data
+
+    async def _embedded(self, text: TextSource) -> AsyncGenerator[bytes, None]:
+        voice = EmbeddedSpeech(
+            self._options, self._settings.voice, self._settings.speed, self._notify
+        )
+        try:
+            async with aclosing(text.pieces(_EMBEDDED_PIECE)) as pieces:
+                async for piece in pieces:
+                    async with aclosing(voice.speak(piece)) as words:
+                        async for pcm in words:
+                            yield pcm
+                    self.spoken += len(piece)
+        finally:
+            await voice.close()
+
+    async def _decoded(
+        self, text: TextSource, service: SpeechService
+    ) -> AsyncGenerator[bytes, None]:
+        request = replace(self._request, format=service.sound(self._request))
+        label = self.choice.provider.name
+        decoder = SoundDecoder(label)
+        async with aclosing(self._answers(text, service, request)) as events:
+            async for event in events:
+                if event is None:
+                    yield decoder.finish()
+                    decoder = SoundDecoder(label)
+                else:
+                    yield decoder.decode(event.data)
+
+    async def _answers(
+        self, text: TextSource, service: SpeechService, request: SpeechRequest
+    ) -> AsyncGenerator[SpeechAudio | None, None]:
+        """Yield the sound of each piece, and None after a piece."""
+        provider = ProviderSpeech(service, request)
+        try:
+            async with aclosing(text.pieces(service.most_characters)) as pieces:
+                async for piece in pieces:
+                    await self._budget.require()
+                    bill = _Bill()
+                    try:
+                        async with aclosing(provider.speak(piece)) as events:
+                            async for event in events:
+                                if isinstance(event, SpeechAudio):
+                                    bill.has_sound = True
+                                    yield event
+                                else:
+                                    bill.usage += self._taken(event)
+                    finally:
+                        # Sound that is cut off is billed, too.
+                        self._count(bill, piece, service)
+                    self.spoken += len(piece)
+                    yield None
+        finally:
+            await provider.close()
+
+    def _taken(self, event: SpeechEvent) -> Usage:
+        """Report a warning; return the usage in an event."""
+        if isinstance(event, SpeechWarning):
+            self._notify(event.text)
+        return event.usage if isinstance(event, SpeechUsage) else Usage()
+
+    def _count(self, bill: _Bill, piece: str, service: SpeechService) -> None:
+        """Count what a piece costs. A server on this machine charges nothing."""
+        host = urlsplit(self.choice.base_url or "").hostname or ""
+        billed = bill.usage
+        by_characters = service.bills_characters(self.choice.model) and not is_loopback(host)
+        if billed == Usage() and bill.has_sound and by_characters:
+            billed = character_usage(len(piece))
+        self.usage += billed
+        self._costs.add(self.name, SOURCE, billed)
+        self._budget.add(self.name, SOURCE, billed)
+
+    async def close(self) -> None:
+        """Write the usage."""
+        await self._budget.close()
+
+
+@dataclass(slots=True)
+class _Bill:
+    """What is known about the cost of a piece."""
+
+    usage: Usage = field(default_factory=Usage)
+    has_sound: bool = False
+
+
+def _may_be_voice(name: str, known: tuple[str, ...]) -> bool:
+    return not known or name in known or name.startswith(_CUSTOM_VOICE)
+
+
+def seconds_of(pcm_bytes: int) -> float:
+    """Return the duration of PCM16 mono at 24 kHz."""
+    return pcm_bytes / (2 * SPEECH_RATE)
