@@ -21,15 +21,17 @@ from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_FORMATS, SpeechFormat
 from voicechat.synthesis.speech_file import SUFFIXES, SpeechFile, SpeechOutput, SpeechPipe
 from voicechat.synthesis.speech_player import SpeechPlayer
-from voicechat.synthesis.speech_text import MOST_CHARACTERS
+from voicechat.synthesis.speech_text import (
+    CHARACTERS_PER_SECOND,
+    MOST_CHARACTERS,
+    nothing_to_speak,
+)
 from voicechat.synthesis.synthesizer import SpeechSettings, Synthesizer, seconds_of
 from voicechat.synthesis.text_source import LiveText, TextSource, WholeText, read_pipe
 from voicechat.system import exit_deadline
 from voicechat.system.escape_key import escape_pressed
 from voicechat.system.terminal_guard import is_dumb
 
-_CHARACTERS_PER_SECOND = 15.0
-"""Rough speed of speech, for the progress within a piece."""
 _PCM: tuple[SpeechFormat, ...] = ("wav", "pcm")
 
 
@@ -159,6 +161,7 @@ class _Run:
 
     async def _play(self, text: TextSource) -> None:
         self._player = SpeechPlayer(self._options)
+        self._speech.pace = self._player.wait_for_text
         try:
             async with aclosing(self._sound(text)) as sound:
                 await self._player.play(sound)
@@ -175,7 +178,8 @@ class _Run:
                 yield data
 
     async def _sound(self, text: TextSource) -> AsyncGenerator[bytes]:
-        async with aclosing(self._speech.sound(text)) as pieces:
+        made = self._speech.sound(text, is_played=self._player is not None)
+        async with aclosing(made) as pieces:
             async for pcm in pieces:
                 self._pcm_bytes += len(pcm)
                 self._show()
@@ -193,7 +197,7 @@ class _Run:
         whole = self._text.characters if self._text is not None else None
         share = ""
         if whole:
-            guessed = max(self._speech.spoken, seconds * _CHARACTERS_PER_SECOND)
+            guessed = max(self._speech.spoken, seconds * CHARACTERS_PER_SECOND)
             done = self._speech.spoken >= whole
             share = f", {1.0 if done else min(guessed / whole, 0.99):.0%} of the text"
         self._line.show(f"{self._speech.name}: {amount}{share}")
@@ -212,7 +216,7 @@ async def _text(request: SpeakRequest, *, is_live: bool) -> TextSource:
             return WholeText(await asyncio.to_thread(_read_file, Path(request.file)))
         return WholeText(" ".join(request.words))
     if sys.stdin.isatty() and not request.words and request.file is None:
-        raise UsageError("There is no text to speak.", 'Type: voicechat speak "Hello"')
+        raise nothing_to_speak()
     parts: AsyncIterator[str] = read_pipe(0)
     if is_live:
         return LiveText(parts)

@@ -7,6 +7,7 @@ into `SpeechEvent`s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
@@ -35,6 +36,7 @@ MEDIA_TYPES: Mapping[SpeechFormat, str] = {
     "pcm": f"audio/pcm;rate={SPEECH_RATE}",
 }
 
+_RATE = re.compile(r"\brate=(\d{4,6})\b")
 _LONGEST_LINE = 16 << 20
 """Bytes of one line of an event stream; it holds some seconds of sound in base64."""
 
@@ -63,6 +65,8 @@ class SpeechAudio:
     """The next bytes of the sound, in the requested format."""
 
     data: bytes = field(repr=False)
+    rate: int = SPEECH_RATE
+    """Sample rate in Hz of PCM without a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class SpeechService:
     request: Callable[[SpeechRequest, str], HttpRequest]
     """Builds the request that speaks a text."""
     reader: Callable[[SpeechRequest, str], SpeechReader]
-    """Returns the reader of an answer with this media type."""
+    """Returns the reader of an answer with this `Content-Type`, in lower case."""
     voices: tuple[str, ...] = ()
     """All voices; empty if the provider has more than are known."""
     formats: tuple[SpeechFormat, ...] = SPEECH_FORMATS
@@ -162,12 +166,13 @@ class SpeechService:
 class WholeBody:
     """An answer whose body is the sound. HTTP itself tells that it was cut off."""
 
-    def __init__(self) -> None:
+    def __init__(self, media_type: str) -> None:
         self.finished = True
+        self._rate = rate_in(media_type)
 
     def read(self, piece: bytes) -> Iterable[SpeechEvent]:
         """Return the bytes as they are."""
-        return [SpeechAudio(piece)]
+        return [SpeechAudio(piece, self._rate)]
 
 
 class JsonBody:
@@ -220,12 +225,18 @@ class ServerSentEvents:
                 self.finished = self.finished or is_last
 
 
-def audio_in(value: object) -> Iterable[SpeechEvent]:
+def rate_in(media_type: str) -> int:
+    """Return the sample rate that a media type names, such as audio/L16;rate=16000."""
+    found = _RATE.search(media_type)
+    return int(found[1]) if found else SPEECH_RATE
+
+
+def audio_in(value: object, rate: int = SPEECH_RATE) -> Iterable[SpeechEvent]:
     """Return the sound in a field with base64; a failure if it is none."""
     data = base64_bytes(value)
     if data is None:
         return [SpeechFailed("It sent sound that is not base64.")]
-    return [SpeechAudio(data)] if data else []
+    return [SpeechAudio(data, rate)] if data else []
 
 
 def failure_in(value: object) -> SpeechFailed:

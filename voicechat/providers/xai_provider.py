@@ -68,6 +68,7 @@ from voicechat.providers.rest import (
 )
 from voicechat.providers.voice_samples import xai_sample
 from voicechat.providers.xai_session import RATES, session_object, unsupported
+from voicechat.providers.xai_speech import SPEECH
 from voicechat.system.dial_target import DialTarget
 
 # --------------------------------------------------------------------------- server events
@@ -261,10 +262,13 @@ PROVIDER = Provider(
         "grok-voice-latest": Price(minute=0.08, dated="2026-09-24"),
         "grok-voice-think-fast-2.0": Price(minute=0.08, dated="2026-09-24"),
         "grok-voice-think-fast-1.0": Price(minute=0.05, dated="2026-04-06"),
+        # A character counts as a token of text.
+        "grok-tts": Price(text_in=15, dated="2026-07-28"),
     },
     key_variables=("XAI_API_KEY",),
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 7_200, dial=_dial),
+    speech=SPEECH,
     order=30,
 )

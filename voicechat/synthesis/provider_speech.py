@@ -134,9 +134,9 @@ class ProviderSpeech:
                 async with asyncio.timeout(PIECE_S):
                     body = await read_start(answer)
                 self._refuse(host, answer, body)
-            media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-            reader = self._service.reader(self._request, media_type)
-            self._check_media_type(host, media_type, reader)
+            content_type = answer.headers.get("content-type", "").strip().lower()
+            reader = self._service.reader(self._request, content_type)
+            self._check_media_type(host, content_type.partition(";")[0].rstrip(), reader)
             most = min(_MOST_BYTES, _LEAST_BYTES + characters * _BYTES_PER_CHARACTER)
             async with aclosing(_read(answer, reader, host, most)) as events:
                 async for event in events:

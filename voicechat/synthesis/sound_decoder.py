@@ -5,11 +5,13 @@ from __future__ import annotations
 from voicechat.errors import SessionLost
 from voicechat.providers.json_fields import Samples
 from voicechat.providers.speech_service import SPEECH_RATE
-from voicechat.server.tts.remote_sound import MonoConverter, WavHeader, read_wav_header
+from voicechat.server.tts.remote_sound import MonoConverter, SoundFormat, read_wav_header
+
+_RIFF = b"RIFF"
 
 
 class SoundDecoder:
-    """Decodes a WAV file, or PCM16 mono at 24 kHz without a header. Samples stay as they are.
+    """Decodes a WAV file, or PCM16 mono without a header. At 24 kHz, samples stay as they are.
 
     label: the beginning of a sentence about sound that cannot be decoded.
     """
@@ -21,37 +23,43 @@ class SoundDecoder:
         self._samples = Samples()
         self._converter: MonoConverter | None = None
         self._left: int | None = None
+        """Bytes of sound that the header of a WAV file announces; None for any number."""
 
-    def decode(self, data: bytes) -> bytes:
-        """Return the samples in the next bytes. Raises `SessionLost`."""
+    def decode(self, data: bytes, rate: int = SPEECH_RATE) -> bytes:
+        """Return the samples in the next bytes. Raises `SessionLost`.
+
+        rate: sample rate in Hz of sound without a header.
+        """
         if self._start is not None:
             self._start += data
-            if not self._begin(self._start):
+            begin = self._begin(self._start, rate)
+            if begin is None:
                 return b""
-            data, self._start = self._start, None
-            if self._converter is not None:
-                return self._convert(data[self._header.start :])
-        return self._convert(data) if self._converter else self._samples.piece(data)
+            data, self._start = self._start[begin:], None
+        return self._samples.piece(data) if self._converter is None else self._convert(data)
 
-    def _begin(self, start: bytes) -> bool:
-        """Find out what the sound is; return False while bytes are missing."""
-        if len(start) < 4 or not start.startswith(b"RIFF"):
-            return len(start) >= 4
+    def _begin(self, start: bytes, rate: int) -> int | None:
+        """Find out what the sound is; return where it begins, or None while bytes are missing."""
+        if len(start) < len(_RIFF):
+            return None
+        if not start.startswith(_RIFF):
+            if rate != SPEECH_RATE:
+                self._converter = MonoConverter(SoundFormat(rate), SPEECH_RATE, self._label)
+            return 0
         try:
             header = read_wav_header(start)
         except ValueError:
             raise SessionLost(f"{self._label} sent sound that is not PCM.") from None
         if header is None:
-            return False
-        self._header: WavHeader = header
+            return None
         self._left = header.size
         self._converter = MonoConverter(header.format, SPEECH_RATE, self._label)
-        return True
+        return header.start
 
     def _convert(self, data: bytes) -> bytes:
         assert self._converter is not None
         if self._left is not None:
-            data = data[: max(self._left, 0)]
+            data = data[: self._left]
             self._left -= len(data)
         return self._converter.convert(data).tobytes()
 

@@ -14,9 +14,12 @@ from voicechat.core import effects, inputs
 from voicechat.errors import SoundError
 from voicechat.providers.speech_service import SPEECH_RATE
 from voicechat.session.audio_link import OpenAudio, SoundLine, cleaned
+from voicechat.synthesis.speech_text import CHARACTERS_PER_SECOND
 
-AHEAD_S = 60.0
-"""Seconds of sound that may wait for the speaker; then the provider waits."""
+AHEAD_S = 300.0
+"""Seconds of sound that may wait for the speaker; then the next request waits."""
+AHEAD_CHARACTERS = 1_000
+"""Characters that may be sent to a socket before they are heard; then the text waits."""
 STALL_S = 15.0
 """Seconds without progress of the speaker after which it counts as broken."""
 _ITEM = "speech"
@@ -31,7 +34,8 @@ class SpeechPlayer:
         """Open the speaker named in the options."""
         self.heard_s = 0.0
         """Seconds of sound that were heard."""
-        self._sent_s = 0.0
+        self._sent = 0
+        """Bytes of sound in the queue of the audio process and before."""
         self._changed = asyncio.Event()
         self._is_finished = False
         self._failure: SoundError | None = None
@@ -70,14 +74,20 @@ class SpeechPlayer:
             for start in range(0, len(pcm), _BLOCK):
                 block = pcm[start : start + _BLOCK]
                 self._line.send(effects.Play(_ITEM, block))
-                self._sent_s += len(block) / (2 * SPEECH_RATE)
+            self._sent += len(pcm)
             self._check()
-            while self._sent_s - self.heard_s > AHEAD_S:
+            while self._sent / (2 * SPEECH_RATE) - self.heard_s > AHEAD_S:
                 await self._progress()
-        if self._sent_s:
+        if self._sent:
             self._line.send(effects.EndItem(_ITEM))
             while not self._is_finished:
                 await self._progress()
+
+    async def wait_for_text(self, characters: int) -> None:
+        """Wait until the text after these characters is due, so that no sound piles up."""
+        while characters - self.heard_s * CHARACTERS_PER_SECOND > AHEAD_CHARACTERS:
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _progress(self) -> None:
         """Wait until more was heard."""

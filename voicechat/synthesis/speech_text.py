@@ -6,11 +6,16 @@ Pieces end at sentences, where a voice pauses anyway, so their sounds can be joi
 from __future__ import annotations
 
 import re
+
 from voicechat.core.text import clean
+from voicechat.errors import UsageError
 from voicechat.server.tts.spoken_text import SpokenText
 
 MOST_CHARACTERS = 2_000_000
 """Longest text: about 40 hours of speech."""
+
+CHARACTERS_PER_SECOND = 15.0
+"""Rough speed of speech."""
 
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 _BLANKS = re.compile(r"[ \t]*\n\s*\n\s*")
@@ -38,6 +43,11 @@ def plain_text(text: str) -> str:
 def is_speakable(text: str) -> bool:
     """Return True if there is a letter or a digit to speak."""
     return any(map(str.isalnum, text))
+
+
+def nothing_to_speak() -> UsageError:
+    """Return the error for a text without words."""
+    return UsageError("There is no text to speak.", 'Type: voicechat speak "Hello"')
 
 
 def weight(text: str) -> int:

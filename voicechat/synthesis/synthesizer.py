@@ -6,7 +6,7 @@ goes into the ledger and counts against the budgets, as that of conversations do
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -17,11 +17,12 @@ from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.setting_place import similar
 from voicechat.core.items import Usage
 from voicechat.core.text import clean, one_of
-from voicechat.errors import UsageError
+from voicechat.errors import ConnectError, SessionLost, UsageError
 from voicechat.providers.speech_catalog import speech_choice
 from voicechat.providers.speech_service import (
     SPEECH_RATE,
     SpeechAudio,
+    SpeechDialog,
     SpeechEvent,
     SpeechFormat,
     SpeechRequest,
@@ -32,11 +33,12 @@ from voicechat.providers.speech_service import (
 )
 from voicechat.session.budget_watch import BudgetWatch, open_ledger
 from voicechat.session.costs import CostTally
+from voicechat.synthesis.dialog_speech import dialog_speech
 from voicechat.synthesis.embedded_speech import SPEEDS, EmbeddedSpeech
 from voicechat.synthesis.encoded_joins import JOINABLE, PieceStart
 from voicechat.synthesis.provider_speech import ProviderSpeech
 from voicechat.synthesis.sound_decoder import SoundDecoder
-from voicechat.synthesis.text_source import TextSource, WholeText
+from voicechat.synthesis.text_source import LiveText, TextSource, WholeText
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ SOURCE = "speech"
 _EMBEDDED_FORMATS: tuple[SpeechFormat, ...] = ("wav", "pcm")
 _EMBEDDED_PIECE = 2_000
 """Characters of a piece for the embedded voice, so that progress is visible."""
+_PACED_CHARACTERS = 500
 _CUSTOM_VOICE = "voice_"
 
 
@@ -84,7 +87,9 @@ class Synthesizer:
         self.usage = Usage()
         """What the provider billed so far."""
         self.spoken = 0
-        """Characters of the pieces that are complete."""
+        """Characters of the pieces that are complete, or that were sent to a socket."""
+        self.pace: Callable[[int], Awaitable[None]] = _at_once
+        """Waits until the text after so many characters is due; for a socket."""
         self._notify = notify
         self._settings = self._checked(settings, options)
         self._options = options
@@ -188,10 +193,20 @@ class Synthesizer:
 
     # ----------------------------------------------------------------- speaking
 
-    async def sound(self, text: TextSource) -> AsyncGenerator[bytes, None]:
-        """Yield the speech as PCM16 mono at 24 kHz. Raises `VoicechatError`."""
+    async def sound(
+        self, text: TextSource, *, is_played: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the speech as PCM16 mono at 24 kHz. Raises `VoicechatError`.
+
+        is_played: begin to speak early, over a socket if the provider has one.
+        """
         service = self.choice.service
-        made = self._embedded(text) if service is None else self._decoded(text, service)
+        if service is None:
+            made = self._embedded(text)
+        elif service.dialog and (is_played or isinstance(text, LiveText)):
+            made = self._dialog(text, service, service.dialog)
+        else:
+            made = self._decoded(text, service)
         async with aclosing(made) as pieces:
             async for pcm in pieces:
                 if pcm:
@@ -240,7 +255,51 @@ class Synthesizer:
                     yield decoder.finish()
                     decoder = SoundDecoder(label)
                 else:
-                    yield decoder.decode(event.data)
+                    yield decoder.decode(event.data, event.rate)
+
+    async def _dialog(
+        self,
+        text: TextSource,
+        service: SpeechService,
+        make: Callable[[SpeechRequest], SpeechDialog],
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the sound of a socket. Without one, a complete text is spoken over HTTP."""
+        await self._budget.require()
+        bill, decoder = _Bill(), SoundDecoder(self.choice.provider.name)
+        try:
+            sent = self._paced(text)
+            async with aclosing(dialog_speech(make(self._request), sent, self._sent)) as events:
+                async for event in events:
+                    if isinstance(event, SpeechAudio):
+                        bill.has_sound = True
+                        yield decoder.decode(event.data, event.rate)
+                    else:
+                        bill.usage += self._taken(event)
+            yield decoder.finish()
+            return
+        except (ConnectError, SessionLost):
+            if bill.has_sound or isinstance(text, LiveText):
+                raise
+        finally:
+            self._count(bill, self.spoken, service)
+        self.spoken = 0
+        async with aclosing(self._decoded(text, service)) as pieces:
+            async for pcm in pieces:
+                yield pcm
+
+    async def _paced(self, text: TextSource) -> AsyncGenerator[str, None]:
+        """Yield the text in small parts, not much earlier than it is heard."""
+        passed = 0
+        async with aclosing(text.deltas()) as deltas:
+            async for delta in deltas:
+                for start in range(0, len(delta), _PACED_CHARACTERS):
+                    part = delta[start : start + _PACED_CHARACTERS]
+                    yield part
+                    passed += len(part)
+                    await self.pace(passed)
+
+    def _sent(self, characters: int) -> None:
+        self.spoken += characters
 
     async def _answers(
         self, text: TextSource, service: SpeechService, request: SpeechRequest
@@ -262,7 +321,7 @@ class Synthesizer:
                                     bill.usage += self._taken(event)
                     finally:
                         # Sound that is cut off is billed, too.
-                        self._count(bill, piece, service)
+                        self._count(bill, len(piece), service)
                     self.spoken += len(piece)
                     yield None
         finally:
@@ -274,13 +333,13 @@ class Synthesizer:
             self._notify(event.text)
         return event.usage if isinstance(event, SpeechUsage) else Usage()
 
-    def _count(self, bill: _Bill, piece: str, service: SpeechService) -> None:
+    def _count(self, bill: _Bill, characters: int, service: SpeechService) -> None:
         """Count what a piece costs. A server on this machine charges nothing."""
         host = urlsplit(self.choice.base_url or "").hostname or ""
         billed = bill.usage
         by_characters = service.bills_characters(self.choice.model) and not is_loopback(host)
         if billed == Usage() and bill.has_sound and by_characters:
-            billed = character_usage(len(piece))
+            billed = character_usage(characters)
         self.usage += billed
         self._costs.add(self.name, SOURCE, billed)
         self._budget.add(self.name, SOURCE, billed)
@@ -296,6 +355,10 @@ class _Bill:
 
     usage: Usage = field(default_factory=Usage)
     has_sound: bool = False
+
+
+async def _at_once(_: int) -> None:
+    """Do not wait."""
 
 
 def _may_be_voice(name: str, known: tuple[str, ...]) -> bool:

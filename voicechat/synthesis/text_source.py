@@ -15,6 +15,7 @@ from voicechat.synthesis.speech_text import (
     SentenceBuffer,
     cut_text,
     is_speakable,
+    nothing_to_speak,
     plain_text,
     weight,
 )
@@ -22,7 +23,6 @@ from voicechat.synthesis.speech_text import (
 _READ_BYTES = 8_192
 _READS_AHEAD = 32
 """Blocks of a pipe that wait; then the program that writes it waits."""
-_REMEDY = 'Type: voicechat speak "Hello"'
 
 
 class WholeText:
@@ -34,7 +34,7 @@ class WholeText:
         self.plain = plain_text(text)
         """The text without markup."""
         if not is_speakable(self.plain):
-            raise UsageError("There is no text to speak.", _REMEDY)
+            raise nothing_to_speak()
         self.characters: int | None = len(self.plain)
 
     async def pieces(self, most: int) -> AsyncGenerator[str, None]:
@@ -84,7 +84,7 @@ class LiveText:
         finally:
             filling.cancel()
         if not has_spoken:
-            raise UsageError("There is no text to speak.", _REMEDY)
+            raise nothing_to_speak()
 
     async def _fill(self, queue: asyncio.Queue[str | None]) -> None:
         try:

@@ -113,7 +113,7 @@ class GatewayCodec:
         self.capabilities = upstream.capabilities
         self.stale = False
         self._team = team
-        self._endpoint = DialTarget(url, _headers(key) | team_header(team) if key else {})
+        self._endpoint = DialTarget(url, protocol_headers(key) | team_header(team) if key else {})
         self._answers = upstream.answers
         self._state = GatewayState(calls_end=upstream.answers)
         self._config: Message = {}
@@ -258,7 +258,8 @@ def team_header(team: str) -> dict[str, Secret]:
     return {"x-vercel-ai-gateway-team": Secret(team)} if team else {}
 
 
-def _headers(key: Secret) -> dict[str, Secret]:
+def protocol_headers(key: Secret) -> dict[str, Secret]:
+    """Return the headers of each request and socket."""
     return {
         "Authorization": Secret(f"Bearer {key.reveal()}"),
         "ai-gateway-protocol-version": Secret("0.0.1"),

@@ -14,6 +14,7 @@ from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
 from voicechat.providers.google.google_codec import URL, GoogleCodec, address, is_token
+from voicechat.providers.google.google_speech import SPEECH
 from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import (
     HttpRequest,
@@ -77,10 +78,16 @@ PROVIDER = Provider(
         "Gacrux", "Iapetus", "Laomedeia", "Pulcherrima", "Rasalgethi", "Sadachbia", "Sadaltager",
         "Schedar", "Sulafat", "Umbriel", "Vindemiatrix", "Zubenelgenubi",
     ),
-    prices={"gemini-3.8-live": _PRICE, "gemini-3.8-live-extended-thinking": _PRICE},
+    prices={
+        "gemini-3.8-live": _PRICE,
+        "gemini-3.8-live-extended-thinking": _PRICE,
+        "gemini-3.8-flash-tts": Price(text_in=0.5, audio_out=9, dated="2026-11-29"),
+        "gemini-3.8-flash-lite-tts": Price(text_in=0.5, audio_out=6, dated="2026-11-29"),
+    },
     key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 68_000, _token_socket, _dial),
+    speech=SPEECH,
     order=40,
 )  # fmt: skip

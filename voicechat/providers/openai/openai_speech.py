@@ -78,7 +78,8 @@ def _sound(request: SpeechRequest) -> SpeechFormat:
 
 
 def _reader(_: SpeechRequest, media_type: str) -> SpeechReader:
-    return ServerSentEvents(_event) if media_type == "text/event-stream" else WholeBody()
+    is_stream = media_type.startswith("text/event-stream")
+    return ServerSentEvents(_event) if is_stream else WholeBody(media_type)
 
 
 def _event(event: dict[str, object]) -> tuple[Iterable[SpeechEvent], bool]:
