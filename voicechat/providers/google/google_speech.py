@@ -1,7 +1,7 @@
 """Text to speech of Gemini: `generateContent` with sound as the response.
 
-The answer is one JSON object with PCM or WAV in base64. Models before 3.8 take instructions in
-front of the text, later ones as its style.
+The answer is one JSON object with base64: WAV, and PCM from models before 3.8. Those models take
+instructions in front of the text, later ones as its style.
 
 Sources: Gemini API docs, "Text-to-speech generation"; `@ai-sdk/google`, `google-speech-model.ts`.
 """
@@ -29,7 +29,6 @@ from voicechat.providers.speech_service import (
 
 DEFAULT_VOICE = "Kore"
 _STYLE_IN_TEXT = ("gemini-2.5-", "gemini-3.1-")
-_WAV = "AUDIO_WAV"
 
 
 def _request(request: SpeechRequest, text: str) -> HttpRequest:
@@ -44,8 +43,6 @@ def _request(request: SpeechRequest, text: str) -> HttpRequest:
     if request.language:
         speech["languageCode"] = request.language
     config: dict[str, object] = {"responseModalities": ["AUDIO"], "speechConfig": speech}
-    if not in_text:
-        config["responseFormat"] = {"audio": {"mimeType": _WAV}}
     body = {"contents": [{"role": "user", "parts": [part]}], "generationConfig": config}
     base = http_base(socket_base(request.base_url or URL), URL, "/ws/google.")
     # The key goes into a header: addresses end up in logs.
