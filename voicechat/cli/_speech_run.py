@@ -32,8 +32,6 @@ from voicechat.system import exit_deadline
 from voicechat.system.escape_key import escape_pressed
 from voicechat.system.terminal_guard import is_dumb
 
-_PCM: tuple[SpeechFormat, ...] = ("wav", "pcm")
-
 
 @dataclass(frozen=True, slots=True)
 class SpeakRequest:
@@ -145,14 +143,15 @@ class _Run:
         """Speak the text to its end."""
         request = self._request
         is_played = request.out is None
-        self._text = text = await _text(request, is_live=is_played or request.format in _PCM)
+        self._text = text = await _text(request, is_live=is_played or request.format != "aac")
         if is_played:
             await self._play(text)
             return
-        self._speech.check_format(request.format, text)
-        output = _output(request)
+        is_native = self._speech.is_native(request.format, text)
+        output = _output(request, None if is_native else request.format)
+        made = self._native(text, request.format) if is_native else self._sound(text)
         try:
-            async with aclosing(self._file(text, request.format)) as pieces:
+            async with aclosing(made) as pieces:
                 async for data in pieces:
                     output.write(data)
             output.finish()
@@ -168,16 +167,16 @@ class _Run:
         finally:
             await self._player.close()
 
-    async def _file(self, text: TextSource, audio_format: SpeechFormat) -> AsyncGenerator[bytes]:
-        is_pcm = audio_format in _PCM
-        made = self._sound(text) if is_pcm else self._speech.encoded(text, audio_format)
-        async with aclosing(made) as pieces:
+    async def _native(
+        self, text: TextSource, audio_format: SpeechFormat
+    ) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._speech.native(text, audio_format)) as pieces:
             async for data in pieces:
                 self._bytes += len(data)
                 self._show()
                 yield data
 
-    async def _sound(self, text: TextSource) -> AsyncGenerator[bytes]:
+    async def _sound(self, text: TextSource) -> AsyncGenerator[bytes, None]:
         made = self._speech.sound(text, is_played=self._player is not None)
         async with aclosing(made) as pieces:
             async for pcm in pieces:
@@ -241,11 +240,9 @@ def _read_file(path: Path) -> str:
     return text
 
 
-def _output(request: SpeakRequest) -> SpeechOutput:
+def _output(request: SpeakRequest, encodes: SpeechFormat | None) -> SpeechOutput:
     assert request.out is not None
-    if request.out == "-":
-        return SpeechPipe(request.format)
-    return SpeechFile(Path(request.out), request.format)
+    return SpeechPipe(encodes) if request.out == "-" else SpeechFile(Path(request.out), encodes)
 
 
 class ProgressLine:

@@ -53,6 +53,8 @@ class Provider:
     voices: tuple[str, ...] = ()
     sample: SampleRequest | None = field(default=None, repr=False)
     """Requests a sample of a voice; None if the provider has none."""
+    speech: SpeechService | None = field(default=None, repr=False)
+    """Its text to speech; None if it has none, or is the embedded server."""
     voice_lists: tuple[str, ...] = ()
     """Paths of the lists of all voices below the root of its API; empty if it has no lists."""
     model_voices: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
@@ -81,8 +83,6 @@ class Provider:
     """Returns the factory of its codecs; None for the embedded server, which has no address yet."""
     tokens: TokenEndpoint | None = field(default=None, repr=False)
     """Its endpoint for short-lived tokens; None if it has none."""
-    speech: SpeechService | None = field(default=None, repr=False)
-    """Its text to speech; None if it has none, or is the embedded server."""
     order: int = 100
     """Position in lists. With no model named, the first provider with a key is used."""
     is_compatible: bool = False

@@ -47,6 +47,7 @@ from voicechat.core.events import (
 from voicechat.core.price import Price
 from voicechat.core.settings import Capabilities
 from voicechat.errors import Secret
+from voicechat.providers import xai_speech
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
 from voicechat.providers.json_fields import as_text, fields, number
@@ -68,7 +69,6 @@ from voicechat.providers.rest import (
 )
 from voicechat.providers.voice_samples import xai_sample
 from voicechat.providers.xai_session import RATES, session_object, unsupported
-from voicechat.providers.xai_speech import SPEECH
 from voicechat.system.dial_target import DialTarget
 
 # --------------------------------------------------------------------------- server events
@@ -257,6 +257,7 @@ PROVIDER = Provider(
     ),
     voices=("ara", "eve", "rex", "sal", "leo"),
     sample=xai_sample,
+    speech=xai_speech.SPEECH,
     voice_lists=("tts/voices", "custom-voices"),
     prices={
         "grok-voice-latest": Price(minute=0.08, dated="2026-09-24"),
@@ -269,6 +270,5 @@ PROVIDER = Provider(
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 7_200, dial=_dial),
-    speech=SPEECH,
     order=30,
 )

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
-import struct
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from voicechat.core.text import clean
 from voicechat.errors import UsageError, VoicechatError
-from voicechat.providers.speech_service import SPEECH_RATE, SpeechFormat
-
-WAV_HEADER_BYTES = 44
-_UNKNOWN_SIZE = 0xFFFF_FFFF
-_MOST_WAV_BYTES = 0xFFFF_0000
-"""Sound that a WAV file can hold: about a day."""
+from voicechat.providers.speech_service import SpeechFormat
+from voicechat.synthesis.sound_encoder import STREAMED, encoder
 
 SUFFIXES: dict[str, SpeechFormat] = {
     ".mp3": "mp3",
@@ -35,18 +31,8 @@ SUFFIXES: dict[str, SpeechFormat] = {
 """The format that the end of a file's name means."""
 
 
-def wav_header(pcm_bytes: int | None) -> bytes:
-    """Return the header of a WAV file with PCM16 mono at 24 kHz; None for an unknown length.
-
-    Source: Multimedia Programming Interface and Data Specifications 1.0, "WAVE".
-    """
-    size = _UNKNOWN_SIZE if pcm_bytes is None else pcm_bytes
-    riff = _UNKNOWN_SIZE if pcm_bytes is None else pcm_bytes + WAV_HEADER_BYTES - 8
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF", riff, b"WAVE", b"fmt ", 16, 1, 1, SPEECH_RATE, 2 * SPEECH_RATE, 2, 16,
-        b"data", size,
-    )  # fmt: skip
+_MOST_IN_MEMORY = 32 << 20
+"""Bytes of a file that is encoded for a pipe; more goes to a file in the temporary folder."""
 
 
 class SpeechOutput(Protocol):
@@ -68,16 +54,18 @@ class SpeechOutput(Protocol):
 class SpeechFile:
     """A file that gets its name when it is complete. A device or a pipe is written directly."""
 
-    def __init__(self, path: Path, audio_format: SpeechFormat) -> None:
-        """Open the file. Raises `UsageError` when it cannot be written."""
-        self._path, self._is_wav = path, audio_format == "wav"
-        self._written = 0
+    def __init__(self, path: Path, encodes: SpeechFormat | None) -> None:
+        """Open the file. Raises `UsageError` when it cannot be written.
+
+        encodes: the format of a file that is written as PCM; None if it is written as it is.
+        """
+        self._path = path
         self._part: str | None = None
         try:
             self._file = self._opened()
-            if self._is_wav:
-                self._file.write(wav_header(None))
+            self._encoder = encoder(self._file, encodes or "pcm")
         except (OSError, ValueError) as error:
+            self.discard()
             raise UsageError(
                 f"{clean(str(path))} cannot be written: {_reason(error)}.", "Check --out."
             ) from None
@@ -94,14 +82,11 @@ class SpeechFile:
         descriptor, self._part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with suppress(OSError, AttributeError):
             os.chmod(self._part, stat.S_IMODE(mode) if mode is not None else _usual_mode())
-        return os.fdopen(descriptor, "wb")
+        return os.fdopen(descriptor, "w+b")
 
     def write(self, data: bytes) -> None:
         """Write the next bytes. Raises `VoicechatError` when the disk is full."""
-        self._written += len(data)
-        if self._is_wav and self._written > _MOST_WAV_BYTES:
-            raise UsageError("The speech is too long for a WAV file.", "Use --format pcm.")
-        self._guard(lambda: self._file.write(data))
+        self._guard(lambda: self._encoder.write(data))
 
     def finish(self) -> None:
         """Give the file its name."""
@@ -109,12 +94,10 @@ class SpeechFile:
         self._part = None
 
     def _complete(self) -> None:
+        self._encoder.finish()
         if self._part is None:
             self._file.close()
             return
-        if self._is_wav:
-            self._file.seek(0)
-            self._file.write(wav_header(self._written))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -122,12 +105,14 @@ class SpeechFile:
 
     def discard(self) -> None:
         """Remove what is incomplete."""
-        with suppress(OSError):
-            self._file.close()
         part, self._part = self._part, None
-        if part is not None:
-            with suppress(OSError):
-                os.unlink(part)
+        if part is None:
+            return
+        with suppress(OSError, AttributeError):
+            self._encoder.abort()
+            self._file.close()
+        with suppress(OSError):
+            os.unlink(part)
 
     def _guard(self, act: Callable[[], object]) -> None:
         try:
@@ -140,53 +125,75 @@ class SpeechFile:
 
 
 class SpeechPipe:
-    """Standard output. A WAV header there names no length."""
+    """Standard output. A WAV header there names no length; mp3, opus and flac come at the end."""
 
-    def __init__(self, audio_format: SpeechFormat) -> None:
-        """Raises `UsageError` for a terminal."""
+    def __init__(self, encodes: SpeechFormat | None) -> None:
+        """Raises `UsageError` for a terminal. encodes: as in `SpeechFile`."""
         if sys.stdout.isatty():
             raise UsageError("Sound is not written to a terminal.", "Name a file: --out speech.wav")
-        self._buffer: BinaryIO = sys.stdout.buffer
-        # The command's standard output turns failed writes into messages.
-        self._guard: Callable[..., object] = getattr(sys.stdout, "guard", _unguarded)
-        if audio_format == "wav":
-            self.write(wav_header(None))
+        self._output = _StandardOutput()
+        self._bytes = None if encodes in {None, *STREAMED} else SpeechBytes(encodes)
+        self._encoder = encoder(self._output, encodes or "pcm") if self._bytes is None else None
 
     def write(self, data: bytes) -> None:
         """Write and flush the next bytes, so that the reader hears them at once."""
-        self._guard(self._buffer.write, data)
-        self._guard(self._buffer.flush)
+        (self._encoder or self._bytes).write(data)  # type: ignore[union-attr]
 
     def finish(self) -> None:
-        """Do nothing: everything is written."""
+        """Write what an encoder kept back."""
+        if self._bytes is not None:
+            self._bytes.finish()
+            for block in self._bytes.blocks():
+                self._output.write(block)
 
     def discard(self) -> None:
-        """Do nothing: what was written cannot be taken back."""
+        """Drop what was not written."""
+        if self._bytes is not None:
+            self._bytes.discard()
 
 
 class SpeechBytes:
-    """The bytes in memory."""
+    """The bytes of a file, in memory or in the temporary folder."""
 
-    def __init__(self, audio_format: SpeechFormat) -> None:
-        self._is_wav = audio_format == "wav"
-        self._data = bytearray()
+    def __init__(self, encodes: SpeechFormat | None) -> None:
+        """encodes: as in `SpeechFile`."""
+        self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY))
+        self._encoder = encoder(self._file, encodes or "pcm")
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
-        self._data += data
+        self._encoder.write(data)
 
     def finish(self) -> None:
-        """Do nothing: `content` returns everything."""
+        """Complete the file."""
+        self._encoder.finish()
 
     def discard(self) -> None:
         """Drop the bytes."""
-        self._data.clear()
+        self._file.close()
 
-    @property
-    def content(self) -> bytes:
-        """The complete file."""
-        header = wav_header(len(self._data)) if self._is_wav else b""
-        return header + bytes(self._data)
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the complete file."""
+        self._file.seek(0)
+        while block := self._file.read(1 << 16):
+            yield block
+
+
+class _StandardOutput(io.RawIOBase):
+    """Standard output as a file that cannot seek and keeps nothing back."""
+
+    def __init__(self) -> None:
+        self._buffer = sys.stdout.buffer
+        # The command's standard output turns failed writes into messages.
+        self._guard: Callable[..., object] = getattr(sys.stdout, "guard", _unguarded)
+
+    def seekable(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> int:
+        self._guard(self._buffer.write, data)
+        self._guard(self._buffer.flush)
+        return len(data)
 
 
 def _unguarded(act: Callable[..., object], *arguments: object) -> object:

@@ -35,9 +35,9 @@ from voicechat.session.budget_watch import BudgetWatch, open_ledger
 from voicechat.session.costs import CostTally
 from voicechat.synthesis.dialog_speech import dialog_speech
 from voicechat.synthesis.embedded_speech import SPEEDS, EmbeddedSpeech
-from voicechat.synthesis.encoded_joins import JOINABLE, PieceStart
 from voicechat.synthesis.provider_speech import ProviderSpeech
 from voicechat.synthesis.sound_decoder import SoundDecoder
+from voicechat.synthesis.sound_encoder import ENCODED_HERE, STREAMED
 from voicechat.synthesis.text_source import LiveText, TextSource, WholeText
 from voicechat.system.loopback import is_loopback
 
@@ -45,10 +45,9 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.speech_catalog import SpeechChoice
 
-SOURCE = "speech"
-"""Kind of this usage in the ledger."""
+SOURCE = "other"
+"""Kind of this usage in the ledger: no answers, at the price of the model itself."""
 
-_EMBEDDED_FORMATS: tuple[SpeechFormat, ...] = ("wav", "pcm")
 _EMBEDDED_PIECE = 2_000
 """Characters of a piece for the embedded voice, so that progress is visible."""
 _PACED_CHARACTERS = 500
@@ -126,28 +125,22 @@ class Synthesizer:
             return 0.0
         return self._costs.cost_of(self.name, SOURCE, self.usage)
 
-    @property
-    def formats(self) -> tuple[SpeechFormat, ...]:
-        """The formats that the model makes."""
-        service = self.choice.service
-        return _EMBEDDED_FORMATS if service is None else (*service.formats, *_EMBEDDED_FORMATS)
+    def is_native(self, audio_format: SpeechFormat, text: TextSource) -> bool:
+        """Return True if the provider's own bytes are the file; else it is encoded from PCM.
 
-    def check_format(self, audio_format: SpeechFormat, text: TextSource) -> None:
-        """Raise `UsageError` if the model cannot make this text in this format."""
-        if audio_format not in self.formats:
-            made = ", ".join(dict.fromkeys(self.formats))
-            raise UsageError(
-                f"{self.choice.provider.name} makes no {audio_format}.", f"It makes {made}."
-            )
+        Raises `UsageError` for a format that neither makes.
+        """
         service = self.choice.service
-        if audio_format in {*_EMBEDDED_FORMATS, *JOINABLE} or service is None:
-            return
-        if not (isinstance(text, WholeText) and text.fits(service.most_characters)):
+        made = (*(service.formats if service else ()), *ENCODED_HERE)
+        if audio_format not in made:
+            formats = ", ".join(dict.fromkeys(made))
             raise UsageError(
-                f"A text of more than {service.most_characters:,} characters cannot become one"
-                f" {audio_format} file.",
-                "Use --format wav.",
+                f"{self.choice.provider.name} makes no {audio_format}.", f"It makes {formats}."
             )
+        if service is None or audio_format not in service.formats or audio_format in STREAMED:
+            return False
+        is_one_piece = isinstance(text, WholeText) and text.fits(service.most_characters)
+        return is_one_piece or audio_format not in ENCODED_HERE
 
     def _checked(self, settings: SpeechSettings, options: Options) -> SpeechSettings:
         """Return the settings that the model takes; warn about the others."""
@@ -212,22 +205,20 @@ class Synthesizer:
                 if pcm:
                     yield pcm
 
-    async def encoded(
+    async def native(
         self, text: TextSource, audio_format: SpeechFormat
     ) -> AsyncGenerator[bytes, None]:
-        """Yield the speech in an encoded format, as the provider sends it."""
+        """Yield the speech in a format of the provider, as it sends it.
+
+        The pieces of a long text follow each other, which only aac allows: a stream of frames.
+        """
         service = self.choice.service
         assert service is not None
         request = replace(self._request, format=audio_format)
-        start: PieceStart | None = None
         async with aclosing(self._answers(text, service, request)) as events:
             async for event in events:
-                if event is None:
-                    if start is not None and (rest := start.finish()):
-                        yield rest
-                    start = PieceStart(audio_format)
-                elif data := event.data if start is None else start.take(event.data):
-                    yield data
+                if event is not None:
+                    yield event.data
 
     async def _embedded(self, text: TextSource) -> AsyncGenerator[bytes, None]:
         voice = EmbeddedSpeech(

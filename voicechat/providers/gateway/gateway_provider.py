@@ -12,9 +12,9 @@ from functools import partial
 from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
+from voicechat.providers.gateway import gateway_speech
 from voicechat.providers.gateway.gateway_account import team_of
 from voicechat.providers.gateway.gateway_codec import URL, GatewayCodec, address, team_header
-from voicechat.providers.gateway.gateway_speech import SPEECH
 from voicechat.providers.google.google_provider import PROVIDER as GOOGLE
 from voicechat.providers.openai.openai_provider import PROVIDER as OPENAI
 from voicechat.providers.provider import ConnectionRequest, Provider
@@ -68,10 +68,10 @@ PROVIDER = Provider(
         for upstream in (GOOGLE, OPENAI)
         for name, price in upstream.prices.items()
     },
+    speech=gateway_speech.SPEECH,
     key_variables=("AI_GATEWAY_API_KEY",),
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 300, _token_socket, _dial),
-    speech=SPEECH,
     order=50,
 )  # fmt: skip

@@ -15,13 +15,13 @@ from voicechat.core.price import Price
 from voicechat.errors import UsageError
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
+from voicechat.providers.openai import openai_speech
 from voicechat.providers.openai.live_codec import LiveCodec
 from voicechat.providers.openai.live_session import VOICES as LIVE_VOICES
 from voicechat.providers.openai.live_session import is_live, live_url
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_compatible import ANY_SERVER
-from voicechat.providers.openai.openai_speech import SPEECH
 from voicechat.providers.openai.translation_codec import (
     TranslationCodec,
     is_translator,
@@ -93,6 +93,7 @@ PROVIDER = Provider(
         "gpt-realtime", "gpt-realtime-mini", "gpt-live-1.1", "gpt-live-1",
     ),
     sample=openai_sample,
+    speech=openai_speech.SPEECH,
     voices=(
         "marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse",
     ),
@@ -103,6 +104,10 @@ PROVIDER = Provider(
         "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize", "whisper-1",
     ),
     prices={
+        "gpt-4o-mini-tts": Price(text_in=0.6, audio_out=12, dated="2026-11-29"),
+        # A character counts as a token of text.
+        "tts-1": Price(text_in=15, dated="2026-11-29"),
+        "tts-1-hd": Price(text_in=30, dated="2026-11-29"),
         "gpt-realtime": _FULL,
         "gpt-realtime-1.5": _FULL,
         "gpt-realtime-2": _SECOND,
@@ -112,10 +117,6 @@ PROVIDER = Provider(
         "gpt-live-1": _LIVE,
         "gpt-live-1.1": _LIVE,
         "gpt-realtime-translate": Price(minute=0.034, dated="2026-11-28"),
-        "gpt-4o-mini-tts": Price(text_in=0.6, audio_out=12, dated="2026-11-29"),
-        # A character counts as a token of text.
-        "tts-1": Price(text_in=15, dated="2026-11-29"),
-        "tts-1-hd": Price(text_in=30, dated="2026-11-29"),
     },
     limits={
         "gpt-realtime-2": _LARGE,
@@ -128,7 +129,6 @@ PROVIDER = Provider(
     url_variable="OPENAI_BASE_URL",
     connect=_connect,
     tokens=TokenEndpoint(client_secret_request, 10, 7_200),
-    speech=SPEECH,
     order=10,
     is_compatible=True,
 )  # fmt: skip

@@ -1,0 +1,156 @@
+"""Encoding PCM16 mono at 24 kHz into a file: WAV, or with libsndfile mp3, Ogg Opus and FLAC.
+
+Sources: Multimedia Programming Interface and Data Specifications 1.0, "WAVE"; libsndfile,
+"Supported formats".
+"""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from voicechat.errors import UsageError
+from voicechat.providers.speech_service import SPEECH_RATE, SpeechFormat
+
+if TYPE_CHECKING:
+    import soundfile
+
+WAV_HEADER_BYTES = 44
+_UNKNOWN_SIZE = 0xFFFF_FFFF
+_MOST_WAV_BYTES = 0xFFFF_0000
+"""Sound that a WAV file can hold: about a day."""
+_FORMATS: dict[SpeechFormat, tuple[str, str]] = {
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "opus": ("OGG", "OPUS"),
+    "flac": ("FLAC", "PCM_16"),
+}
+
+ENCODED_HERE: tuple[SpeechFormat, ...] = ("wav", "pcm", *_FORMATS)
+"""Formats that are made from PCM on this machine."""
+STREAMED: tuple[SpeechFormat, ...] = ("wav", "pcm")
+"""Formats whose beginning does not depend on their end."""
+
+
+class SoundEncoder(Protocol):
+    """Encodes the sound of one file."""
+
+    def write(self, pcm: bytes) -> None:
+        """Encode whole samples. Raises `OSError`, and `UsageError` for too much sound."""
+        ...
+
+    def finish(self) -> None:
+        """Complete the file, which stays open. Raises `OSError`."""
+        ...
+
+    def abort(self) -> None:
+        """Release the encoder of an incomplete file."""
+        ...
+
+
+def encoder(file: BinaryIO, audio_format: SpeechFormat) -> SoundEncoder:
+    """Return the encoder of a file. A stream that cannot seek takes `STREAMED` formats only."""
+    if audio_format in _FORMATS:
+        return _LibraryEncoder(file, audio_format)
+    return _WavEncoder(file) if audio_format == "wav" else _PcmEncoder(file)
+
+
+def wav_header(pcm_bytes: int | None) -> bytes:
+    """Return the header of a WAV file with PCM16 mono at 24 kHz; None for an unknown length."""
+    size = _UNKNOWN_SIZE if pcm_bytes is None else pcm_bytes
+    riff = _UNKNOWN_SIZE if pcm_bytes is None else pcm_bytes + WAV_HEADER_BYTES - 8
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF", riff, b"WAVE", b"fmt ", 16, 1, 1, SPEECH_RATE, 2 * SPEECH_RATE, 2, 16,
+        b"data", size,
+    )  # fmt: skip
+
+
+class _PcmEncoder:
+    """Samples without a header."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, pcm: bytes) -> None:
+        self._file.write(pcm)
+
+    def finish(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+class _WavEncoder(_PcmEncoder):
+    """A WAV file. Where the file cannot seek, its header names no length."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._written = 0
+        file.write(wav_header(None))
+
+    def write(self, pcm: bytes) -> None:
+        self._written += len(pcm)
+        if self._written > _MOST_WAV_BYTES:
+            raise UsageError("The speech is too long for a WAV file.", "Use --format flac.")
+        super().write(pcm)
+
+    def finish(self) -> None:
+        if self._file.seekable():
+            self._file.seek(0)
+            self._file.write(wav_header(self._written))
+
+
+class _LibraryEncoder:
+    """A file that libsndfile writes."""
+
+    def __init__(self, file: BinaryIO, audio_format: SpeechFormat) -> None:
+        import soundfile
+
+        kind, subtype = _FORMATS[audio_format]
+        self._file = _CheckedFile(file)
+        self._encoder: soundfile.SoundFile = soundfile.SoundFile(
+            self._file, "w", SPEECH_RATE, 1, format=kind, subtype=subtype
+        )
+
+    def write(self, pcm: bytes) -> None:
+        self._encoder.buffer_write(pcm, "int16")
+        self._file.check()
+
+    def finish(self) -> None:
+        self._encoder.close()
+        self._file.check()
+
+    def abort(self) -> None:
+        with suppress(RuntimeError):
+            self._encoder.close()
+
+
+class _CheckedFile:
+    """A file for libsndfile, which calls it from C, where an error would be lost."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self._error = self._error or error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def check(self) -> None:
+        """Raise the first error."""
+        if self._error is not None:
+            raise self._error
