@@ -21,7 +21,7 @@ from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
-from voicechat.session.budget_watch import open_ledger
+from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
     check_approve,
@@ -130,7 +130,7 @@ def connect(
     with rewording():
         options, own = with_tools(given.options(devices), tools)
         open_audio = partial(CardLink, card) if devices is None else None
-        ledger = None if given.settings is False else open_ledger
+        ledger = None if given.settings is False else kept_ledger()
         session = Session(options, tools=own, open_audio=open_audio, open_ledger=ledger)
     named = () if tools is None else options.tools or ()
     return ClientSession(session, events, approve, pcm, reports_played, named)
