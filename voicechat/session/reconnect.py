@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean, excerpt
-from voicechat.errors import ConnectError, SessionLost, VoicechatError
-from voicechat.providers.codec import Codec, closing, prompting, refused_part
+from voicechat.errors import ConnectError, SessionLost, VoicechatError, first
+from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
@@ -337,6 +337,8 @@ class ConnectionLoop:
             why = None
         finally:
             self.codec = self.connection = None
+            for event in unreported(codec, time.monotonic() - self._expiry.began_at):
+                self._on_event(event)
             if not self._is_created:
                 # The provider refused to resume the session: request a new one.
                 self._handle = ""
@@ -490,11 +492,3 @@ class ConnectionLoop:
 
 def _host(codec: Codec) -> str:
     return clean(urlsplit(codec.endpoint().url).hostname or "") or "The server"
-
-
-def first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """Return the first single exception in nested groups."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error  # type: ignore[return-value]

@@ -21,7 +21,7 @@ from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
 from voicechat.core.text import clean
-from voicechat.errors import BudgetSpent, VoicechatError
+from voicechat.errors import BudgetSpent, VoicechatError, first
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
@@ -30,7 +30,7 @@ from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.key_mask import KeyMask
 from voicechat.session.latency_log import LatencyLog
 from voicechat.session.model import ChosenModel
-from voicechat.session.reconnect import ConnectionLoop, first
+from voicechat.session.reconnect import ConnectionLoop
 from voicechat.session.requested_settings import sound_settings
 from voicechat.session.session_recording import SessionRecording, StartRecording
 from voicechat.session.sound_notices import (
@@ -348,7 +348,7 @@ class Session(SessionControls):
             case effects.StartNewSession():
                 self._connections.renew(new_session=True)
             case effects.UsageChanged(_, added, source):
-                self._used.append((self._chosen.choice.name, source, added))
+                self._used.append((self._chosen.connected_name, source, added))
                 self._account_soon()
             case effects.CheckBudget():
                 self._check_budget(is_due=True)

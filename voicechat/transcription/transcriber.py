@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.transcript_order import Passage, TranscriptOrder
-from voicechat.errors import SessionLost, VoicechatError
+from voicechat.errors import SessionLost, VoicechatError, first
 from voicechat.providers.codec import Codec
-from voicechat.session.reconnect import ConnectionLoop, first
+from voicechat.session.reconnect import ConnectionLoop
 from voicechat.session.updates import Link
 from voicechat.transcription.audio_sources import AudioSource
 from voicechat.transcription.transcription_budget import TranscriptionBudget
