@@ -98,6 +98,7 @@ def test_wrong_input_is_one_sentence(
                 'os.environ["VOICECHAT_LOCAL_CHAT"] = "no"',
             ],
         ),
+        ("--text --budget 2.50", ["history=True,", "budget=2.50,"]),
         ("--record x --theme dark", ["no counterpart of --record", "no counterpart of --theme"]),
     ],
 )
@@ -107,3 +108,9 @@ def test_flags_become_parameters(line: str, parts: list[str], capsys) -> None:
     ast.parse(source)
     for part in parts:
         assert part in source
+
+
+def test_a_conversation_that_is_not_kept_is_not_kept_by_the_program(capsys) -> None:
+    assert main(["--text", "--no-history", "--show-code"]) == 0
+    source = capsys.readouterr().out
+    assert "history" not in source.lower()

@@ -80,6 +80,8 @@ def connect(
     api_key: str | None = None,
     profile: str | None = None,
     settings: bool | str | os.PathLike[str] = True,
+    history: bool = False,
+    budget: float | None = None,
 ) -> ClientSession:
     """Prepare a session; `async with` opens it and closes it.
 
@@ -98,6 +100,8 @@ def connect(
                    `voicechat login`; see `read_keyring`
     profile        a profile of the settings file
     settings       True: read the user's settings file. False: read none. A path: read that one
+    history        True: keep the conversation in the user's history, as the command does
+    budget         US dollars; once they are spent, nothing more is requested
 
     Parameters override the environment, which overrides the settings file. Raises `TypeError`
     for a parameter of a wrong type, `UsageError` for a wrong value or setting, `KeyMissing` when
@@ -113,6 +117,8 @@ def connect(
         push_to_talk=push_to_talk,
         output=output,
         settings=settings,
+        history=history,
+        budget=budget,
     )
     devices = audio if isinstance(audio, Devices) else None
     if audio is not None and devices is None:
@@ -128,8 +134,13 @@ def connect(
     with rewording():
         options, own = with_tools(given.options(devices), tools)
         open_audio = partial(CardLink, card) if devices is None else None
-        ledger = None if given.settings is False else kept_ledger()
-        session = Session(options, tools=own, open_audio=open_audio, open_ledger=ledger)
+        session = Session(
+            options,
+            tools=own,
+            open_audio=open_audio,
+            open_ledger=kept_ledger() if given.keeps_files else None,
+            keeps_history=given.history,
+        )
     named = () if tools is None else options.tools or ()
     return ClientSession(session, events, approve, pcm, reports_played, named)
 
