@@ -12,8 +12,11 @@ from asyncio.subprocess import PIPE
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from scripted import TOKEN, scripted_server
 
+from voicechat.cli._program_code import _literal
 from voicechat.cli.app import main
 
 
@@ -107,3 +110,12 @@ def test_flags_become_parameters(line: str, parts: list[str], capsys) -> None:
     ast.parse(source)
     for part in parts:
         assert part in source
+
+
+@given(st.text() | st.text("'\"\\\n{}#"))
+@example("\\'")
+@example('"""\n__import__("os")\n')
+def test_any_text_is_a_literal_of_the_same_text(text: str) -> None:
+    source = _literal(text)
+    assert ast.literal_eval(source) == text
+    assert source.isprintable()
