@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from voicechat.core import inputs
 from voicechat.core.effects import Floor
@@ -20,7 +20,7 @@ from voicechat.core.items import Item, ToolCall, Usage
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
+from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first_error
 from voicechat.session.budget_watch import open_ledger
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
@@ -63,8 +63,6 @@ CLOSE_S = 10.0
 
 LEAD_S = 0.2
 """Seconds of sound that `send` may be ahead of real time."""
-
-Failure = TypeVar("Failure", bound=BaseException)
 
 
 def connect(
@@ -219,7 +217,7 @@ class ClientSession:
             try:
                 self._task.result()
             except BaseExceptionGroup as group:
-                raise _first(group) from None
+                raise first_error(group) from None
 
     async def close(self) -> None:
         """End the session. A loop over its events ends, too. Does nothing when it is closed."""
@@ -242,7 +240,7 @@ class ClientSession:
         except* _Closed:
             pass
         except* VoicechatError as group:
-            failure = in_api_words(_first(group))
+            failure = in_api_words(first_error(group))
         finally:
             self._tasks = None
             self._events.end(failure)
@@ -485,9 +483,3 @@ def _missing_tools(session: Session, names: Iterable[str]) -> list[str]:
 
 
 # --------------------------------------------------------------------------- small steps
-
-
-def _first(group: BaseExceptionGroup[Failure]) -> Failure:
-    for each in group.exceptions:
-        return _first(each) if isinstance(each, BaseExceptionGroup) else each
-    raise AssertionError("an exception group is never empty")

@@ -21,7 +21,7 @@ from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
 from voicechat.core.text import clean
-from voicechat.errors import BudgetSpent, VoicechatError
+from voicechat.errors import BudgetSpent, VoicechatError, first_error
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
@@ -30,7 +30,7 @@ from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.key_mask import KeyMask
 from voicechat.session.latency_log import LatencyLog
 from voicechat.session.model import ChosenModel
-from voicechat.session.reconnect import ConnectionLoop, first
+from voicechat.session.reconnect import ConnectionLoop
 from voicechat.session.requested_settings import sound_settings
 from voicechat.session.session_recording import SessionRecording, StartRecording
 from voicechat.session.sound_notices import (
@@ -215,6 +215,7 @@ class Session(SessionControls):
 
     async def run(self) -> None:
         """Run until `close`. Raises `VoicechatError` if the session cannot start or continue."""
+        failure: VoicechatError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = self._runs.tasks = tasks
@@ -227,9 +228,11 @@ class Session(SessionControls):
                 for task in (tools, living, closing):
                     task.cancel()
         except* VoicechatError as group:
-            raise first(group) from None
+            failure = first_error(group)
         finally:
             await self._end()
+        if failure is not None:
+            raise failure
 
     async def _live(self) -> None:
         await self._open_sound()
