@@ -20,7 +20,7 @@ from voicechat.core.items import Item, ToolCall, Usage
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first
+from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first_error
 from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
@@ -228,7 +228,7 @@ class ClientSession:
             try:
                 self._task.result()
             except BaseExceptionGroup as group:
-                raise first(group) from None
+                raise first_error(group) from None
 
     async def close(self) -> None:
         """End the session. A loop over its events ends, too. Does nothing when it is closed."""
@@ -251,7 +251,7 @@ class ClientSession:
         except* _Closed:
             pass
         except* VoicechatError as group:
-            failure = in_api_words(first(group))
+            failure = in_api_words(first_error(group))
         finally:
             self._tasks = None
             self._events.end(failure)
