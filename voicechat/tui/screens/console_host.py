@@ -143,9 +143,8 @@ class ConsoleHost(Screen[None]):
             self.remove_class(_OPEN)
             self._focus_conversation()
             back = f" {key_of('console')} goes back to the frames."
-        found = await self.query_one(TranscriptView).reveal(key)
-        what = f"The frame belongs to {self._name_of(key)}" if found else "The entry is far above"
-        self._reply(f"{what}.{back}")
+        await self.query_one(TranscriptView).reveal(key)
+        self._reply(f"The frame belongs to {self._name_of(key)}.{back}")
 
     def _entry_of(self, row: FrameRow) -> str | None:
         transcript = self._session.transcript

@@ -291,7 +291,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
             self._run_command(message.text.strip())
         else:
             self._session.type(message.text)
-        self.query_one(TranscriptView).anchor()
+        self.call_later(self.query_one(TranscriptView).go_to_newest)
 
     def start_command(self, line: str) -> None:
         """Run a slash command, or put it into the composer if it takes an argument."""
