@@ -109,6 +109,14 @@ async def test_typing_searches_and_shows_the_first_result() -> None:
         assert turns(pilot) == []
 
 
+async def test_enter_in_one_burst_with_the_words_continues_what_they_find() -> None:
+    async with browsing() as (pilot, session):
+        for key in (*"tea", "enter"):  # as a slow line delivers them
+            pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: bool(session.asked))
+        assert ("continue", "talk1000", 3) in session.asked
+
+
 async def test_enter_continues_the_selected_conversation() -> None:
     async with browsing() as (pilot, session):
         await pilot.press("down")

@@ -56,14 +56,14 @@ class HistoryScreen(Screen[None]):
     """The conversations that match the typed words, and a preview of the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f7", "close", "Close", priority=True),
-        Binding("up", "move(-1)", "Up", priority=True),
-        Binding("down", "move(1)", "Down", priority=True),
-        Binding("tab,shift+tab", "switch", "Turns", priority=True),
-        Binding("f2", "rename", "Rename", priority=True),
-        Binding("f4", "export", "Export", priority=True),
-        Binding("f8", "delete", "Delete", priority=True),
-        Binding("f9", "undo", "Undo", priority=True),
+        Binding("escape,f7", "close", "Close"),
+        Binding("up", "move(-1)", "Up"),
+        Binding("down", "move(1)", "Down"),
+        Binding("tab,shift+tab", "switch", "Turns"),
+        Binding("f2", "rename", "Rename"),
+        Binding("f4", "export", "Export"),
+        Binding("f8", "delete", "Delete"),
+        Binding("f9", "undo", "Undo"),
     ]
     AUTO_FOCUS = "#history-search"
 
@@ -72,6 +72,8 @@ class HistoryScreen(Screen[None]):
         self._session = session
         self._words = words
         self._found: list[FoundConversation] = []
+        self._searched: str | None = None
+        """The words that `_found` contains; None before the first search."""
         self._stored: StoredConversation | None = None
         self._deleted: list[ConversationRow] = []
         """Deleted conversations, the last one at the end; gone for good when the screen closes."""
@@ -99,6 +101,9 @@ class HistoryScreen(Screen[None]):
 
     @work(group="search", exclusive=True)
     async def _search(self, selected: str = "") -> None:
+        await self._show_found(selected)
+
+    async def _show_found(self, selected: str = "") -> None:
         words = self.query_one("#history-search", Input).value
         log = self._session.history if self._session.conversation_id else None
         if log is not None:
@@ -112,7 +117,7 @@ class HistoryScreen(Screen[None]):
         found = await self._run(work)
         if found is None:
             return
-        self._found = found
+        self._found, self._searched = found, words
         shown = self.query_one("#history-list", OptionList)
         shown.clear_options()
         now = time.time()
@@ -202,13 +207,28 @@ class HistoryScreen(Screen[None]):
         keys = _KEYS if is_inside else _TURN_KEYS
         self.query_one("#history-keys", Static).update(_key_line(keys))
 
-    @on(Input.Submitted, "#history-search")
     @on(OptionList.OptionSelected, "#history-list")
-    def _continue(self) -> None:
+    def _picked(self) -> None:
+        """Continue the conversation of the preview; the first click on another one shows it."""
         row, stored = self._selected, self._stored
-        if row is None or stored is None or stored.row.id != row.id:
-            return
-        if row.id != self._session.conversation_id:
+        if row is not None and stored is not None and stored.row.id == row.id:
+            self._continue(stored)
+
+    @on(Input.Submitted, "#history-search")
+    @work(group="open", exclusive=True)
+    async def _submitted(self) -> None:
+        """Continue the selected conversation, found with all words that were typed before."""
+        if self.query_one("#history-search", Input).value != self._searched:
+            self.workers.cancel_group(self, "search")
+            await self._show_found()
+        row, stored = self._selected, self._stored
+        if row is not None and (stored is None or stored.row.id != row.id):
+            stored = await self._run(lambda: history_calls.load(row.id))
+        if row is not None and stored is not None:
+            self._continue(stored)
+
+    def _continue(self, stored: StoredConversation) -> None:
+        if stored.row.id != self._session.conversation_id:
             self._session.continue_conversation(stored)
         self.action_close()
 

@@ -79,15 +79,15 @@ class PickerScreen(ModalScreen[None]):
     """A modal screen with one picker at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", priority=True),
-        Binding("up", "move(-1)", priority=True),
-        Binding("down", "move(1)", priority=True),
-        Binding("pageup", "page(-1)", priority=True),
-        Binding("pagedown", "page(1)", priority=True),
-        Binding("enter", "choose", priority=True),
+        Binding("escape", "leave", "Close"),
+        Binding("up", "move(-1)"),
+        Binding("down", "move(1)"),
+        Binding("pageup", "page(-1)"),
+        Binding("pagedown", "page(1)"),
+        Binding("enter", "choose"),
         Binding("space", "more", priority=True),
-        Binding("f8", "save", "Save", priority=True),
-        *(Binding(key, f"tab('{name}')", priority=True) for name, key in TAB_KEYS.items()),
+        Binding("f8", "save", "Save"),
+        *(Binding(key, f"tab('{name}')") for name, key in TAB_KEYS.items()),
     ]
     AUTO_FOCUS = "#picker-search"
 
@@ -297,6 +297,11 @@ class PickerScreen(ModalScreen[None]):
             self.show_picker(name)
         else:
             self._say("This conversation has no sound. Start without --text.", Level.WARNING)
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        """Act after all letters that were typed before Enter."""
+        self.action_choose()
 
     def action_choose(self) -> None:
         """Act on the selected item, or take the edited text."""

@@ -54,7 +54,7 @@ CONSOLE_KEYS = (
     ("d", "direction", "show sent frames, received frames or both"),
     ("e", "errors", "show errors only, or everything"),
     ("c", "copy", "copy the frame as JSON"),
-    ("s", "save", "save the rows that are shown as JSON lines, in the current folder"),
+    ("s", "save", "save the rows that are shown as JSON lines, in a file that you name"),
     ("x", "clear", "remove all rows"),
     ("End", "follow", "go to the newest frame, and follow"),
     ("Esc", "back", "close the filter or the JSON, then go back to the conversation"),
