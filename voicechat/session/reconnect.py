@@ -347,11 +347,10 @@ class ConnectionLoop:
 
     def _final(self, codec: Codec, lost: ConnectionLost | ConnectError) -> VoicechatError | None:
         """Return the error that ends the session; None if another connection may replace it."""
-        if isinstance(lost, ConnectionLost):
-            if not self._is_created:
-                self._refused_part = refused_part(codec, lost.message)
-            if lost.refusal is not None:
-                return lost.refusal
+        if isinstance(lost, ConnectionLost) and not self._is_created:
+            self._refused_part = refused_part(codec, lost.message)
+        if isinstance(lost, ConnectionLost) and lost.refusal is not None:
+            return lost.refusal
         if self._refusal and (self._is_new_peer or not self._sessions_created):
             return self._refused(codec)
         return None if isinstance(lost, ConnectionLost) and self._may_retry(lost) else lost
