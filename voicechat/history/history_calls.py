@@ -17,7 +17,7 @@ from voicechat.history.history_export import FORMATS, exported, local_time
 from voicechat.history.history_reader import FoundConversation
 from voicechat.history.stored_conversation import StoredConversation
 from voicechat.system.private_files import create_private
-from voicechat.system.text_table import table
+from voicechat.system.text_table import counted, table
 
 
 def find(words: str, limit: int = history_reader.MOST_LISTED) -> list[FoundConversation]:
@@ -80,7 +80,7 @@ def listing(found: Iterable[FoundConversation]) -> str:
     """Return conversations as a table; a line with the match follows each result of a search."""
     rows = list(found)
     cells = [
-        (row.id, local_time(row.changed_at), str(row.turns), row.model, row.title)
+        (row.id, local_time(row.changed_at), counted(row.turns, "turn"), row.model, row.title)
         for row in (each.conversation for each in rows)
     ]
     lines = []

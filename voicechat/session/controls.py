@@ -297,7 +297,7 @@ class SessionControls(RequestControls):
 
     def continue_conversation(self, stored: StoredConversation) -> None:
         """File the conversation away and continue this one of the history, or fork it."""
-        self._begin(f"Continuing {stored.row.title}.", stored)
+        self._begin("Opening a past conversation.", stored)
         self._report_continued(stored)
 
     def _begin(self, why: str, stored: StoredConversation | None) -> None:
