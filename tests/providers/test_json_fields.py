@@ -7,7 +7,8 @@ import json
 import pytest
 
 from voicechat.providers import json_fields
-from voicechat.providers.json_fields import CHEAP_CHARACTERS, MOST_TEXT, is_costly, message
+from voicechat.providers.json_fields import message
+from voicechat.system.frame_cost import CHEAP_CHARACTERS, MOST_TEXT, is_costly
 
 MEGABYTE = 1 << 20
 COSTLY = {

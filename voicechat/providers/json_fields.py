@@ -13,21 +13,13 @@ from typing import NoReturn, TypeVar
 import msgspec
 
 from voicechat.core.text import clean, split_tail
+from voicechat.system.frame_cost import CHEAP_CHARACTERS, is_costly
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 Kind = TypeVar("Kind")
 
 _LARGEST = 2**53
 _DEEPEST = 32
-
-CHEAP_CHARACTERS = 1 << 18
-"""A frame of this length is read in milliseconds, whatever is in it."""
-MOST_TEXT = 600_000
-"""Characters of a frame that are not sound; to clean more of them would take too long."""
-MOST_PARTS = 50_000
-"""Marks of JSON in a longer frame: each can be a value, and a field takes 0.4 µs to read."""
-_MARKS = '{[,:"'
-_SHORTEST_SOUND = 10_000
 
 
 def parse(frame: str | bytes, record: type[Record]) -> Record | None:
@@ -42,25 +34,6 @@ def parse(frame: str | bytes, record: type[Record]) -> Record | None:
 def message(frame: str | bytes) -> dict[str, object] | None:
     """Read the JSON object in a frame with all its fields; None if it is not one."""
     return _read(frame, dict[str, object])
-
-
-def is_costly(frame: str | bytes) -> bool:
-    """Return True for a large frame that would block the event loop, judged by its marks alone.
-
-    Sound is cheap: one long text without spaces and escapes.
-    """
-    if len(frame) <= CHEAP_CHARACTERS:
-        return False
-    text = frame if isinstance(frame, str) else frame.decode("latin-1")
-    if sum(map(text.count, _MARKS)) > MOST_PARTS:
-        return True
-    if len(text) <= MOST_TEXT:
-        return False
-    return not text.isascii() or sum(map(len, filter(_is_text, text.split('"')))) > MOST_TEXT
-
-
-def _is_text(part: str) -> bool:
-    return len(part) < _SHORTEST_SOUND or any(mark in part for mark in " \\\x7f")
 
 
 def _read(frame: str | bytes, kind: type[Kind]) -> Kind | None:
