@@ -24,9 +24,9 @@ from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
+from voicechat.session.frame_limits import FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
-from voicechat.session.unreadable_frames import UnreadableFrames
 from voicechat.session.updates import Link
 from voicechat.transports.connection_errors import TOO_LARGE
 from voicechat.transports.refusal_reasons import refusal
@@ -157,6 +157,7 @@ class ConnectionLoop:
         self._refused_part: str | None = None
         """Part of the settings because of which this connection got no session."""
         self._parts_refused = 0
+        self._limits = FrameLimits()
         self._closed_resumable = 0
         """Times in a row that the provider closed a session that can be resumed."""
         self._openings = 0
@@ -389,12 +390,11 @@ class ConnectionLoop:
         return self._closed_resumable <= MAX_CLOSED_RESUMABLE
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
-        unreadable = UnreadableFrames(_host(codec))
+        self._limits.connected()
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
-                if isinstance(event, events.Unmapped) and event.unreadable:
-                    unreadable.count(had_session=bool(self._sessions_created))
+                self._limits.check(event, _host(codec), had_session=bool(self._sessions_created))
                 self._note_event(event)
                 self._on_event(event)
 
