@@ -20,6 +20,7 @@ from voicechat.errors import SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec
 from voicechat.session.reconnect import ConnectionLoop
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 from voicechat.transcription.audio_sources import AudioSource
 from voicechat.transcription.utterances import Utterances
 from voicechat.transports.websocket import ConnectionLost
@@ -88,7 +89,7 @@ class Transcriber:
         """Transcribe the source to its end or until `stop`. Raises `VoicechatError`."""
         failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 tasks.create_task(self._connections.run())
                 tasks.create_task(self._check_deadlines())
                 tasks.create_task(self._send_source())

@@ -17,6 +17,7 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
 from voicechat.system.output_tail import OutputTail
+from voicechat.system.task_group import TaskGroup
 from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_elicitation import elicit
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
@@ -223,7 +224,7 @@ class McpConnection:
 
     async def _refresh_on_change(self, client: Client) -> None:
         """Read the list again whenever it changed, until the connection is over."""
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             subscription = tasks.create_task(self._subscribe(client))
             while not self._ended:
                 await self._list_changed.wait()

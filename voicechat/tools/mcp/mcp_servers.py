@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import ConnectError
+from voicechat.system.task_group import TaskGroup
 from voicechat.system.text_table import counted
 from voicechat.tools.mcp.mcp_connection import McpConnection, NotReady, SessionGone
 from voicechat.tools.mcp.mcp_pins import Pins
@@ -128,7 +129,7 @@ class McpServers:
 
     async def run(self) -> None:
         """Run all servers until each has failed permanently or this is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             for server in self._servers:
                 tasks.create_task(server.run(), name=f"mcp {server.config.name}")
 
