@@ -28,6 +28,7 @@ from voicechat.session.frame_limits import FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 from voicechat.transports.connection_errors import TOO_LARGE
 from voicechat.transports.refusal_reasons import refusal
 from voicechat.transports.websocket import (
@@ -318,7 +319,7 @@ class ConnectionLoop:
         failure: VoicechatError | None = None
         try:
             await self._write_frames(connection, self._opening(codec))
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 tasks.create_task(self._read(codec, connection))
                 tasks.create_task(self._write(codec, connection))
                 tasks.create_task(self._watch(connection, codec))
