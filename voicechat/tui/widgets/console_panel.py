@@ -31,6 +31,7 @@ from voicechat.session.frame_log import FrameLog, FrameRow, FrameTap, seconds, s
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.frame_list import FrameList
 from voicechat.tui.widgets.json_text import json_text
+from voicechat.tui.widgets.text_columns import WidthText, fitting
 
 if TYPE_CHECKING:
     from voicechat.session.view import SessionView
@@ -146,10 +147,11 @@ class ConsolePanel(Vertical):
         yield self._list
         yield self._frame
         yield self._field
-        keys = Content(" · ").join(
-            [Content.assemble((key, "bold"), (f" {word}", _QUIET)) for key, word, _ in CONSOLE_KEYS]
-        )
-        yield Static(keys, markup=False, id="console-keys")
+        keys = [
+            Content.assemble((key, "bold"), (f" {word}", _QUIET)) for key, word, _ in CONSOLE_KEYS
+        ]
+        line = WidthText(lambda width: fitting(keys, " · ", width))
+        yield Static(line, markup=False, id="console-keys")
 
     def on_mount(self) -> None:
         """Show what the log has, and start painting."""

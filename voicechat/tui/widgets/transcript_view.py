@@ -196,12 +196,12 @@ class TranscriptView(VerticalScroll, can_focus=False):
             each.remove_class(MARKED)
         if key not in self._lines:
             await self._load(key)
-        line = self._lines.get(key)
-        if line is None:
+        found = self._lines.get(key)
+        if found is None:
             return False
-        line.add_class(MARKED)
+        found.add_class(MARKED)
         self.anchor(False)
-        self.call_after_refresh(self.scroll_to_widget, line, animate=False)
+        self.call_after_refresh(self.scroll_to_widget, found, animate=False)
         return True
 
     async def _load(self, key: str) -> None:
