@@ -77,7 +77,7 @@ async def test_a_text_file_is_spoken(server: OpenAISpeech, tmp_path: Path) -> No
         (("x", "--out", "absent/y.wav"), 2, "absent/y.wav cannot be written: no such file"),
         (("x", "--out", "."), 2, "cannot be written: is a directory. Check --out."),
         (("x", "--voice", "nobody", "--out", "y"), 2, "(HTTP 400: Input should be 'alloy')."),
-        (("x", "--model", "local", "--out", "y.mp3"), 2, "local makes no mp3. It makes wav, pcm."),
+        (("x", "--model", "local", "--out", "y.aac"), 2, "local makes no aac. It makes wav, pcm"),
     ],
     ids=range(13),
 )
@@ -141,6 +141,23 @@ async def test_a_link_and_its_permissions_stay(server: OpenAISpeech, tmp_path: P
     assert link.is_symlink()
     assert real.read_bytes() == sound_of("Hello.")
     assert real.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("audio_format", ["wav", "mp3", "opus", "flac"])
+async def test_a_long_text_becomes_one_file(
+    server: OpenAISpeech, tmp_path: Path, audio_format: str
+) -> None:
+    import soundfile
+
+    out = tmp_path / f"speech.{audio_format}"
+    long = "This is a sentence of a long text. " * 200
+    assert await speak(long, "--out", str(out)) == 0
+    assert len(server.texts) == 2
+    samples, rate = soundfile.read(out, dtype="int16")
+    whole = b"".join(map(sound_of, server.texts))
+    assert (len(samples), rate) == (len(whole) // 2, 24_000)
+    if audio_format in {"wav", "flac"}:
+        assert samples.tobytes() == whole
 
 
 # ------------------------------------------------------------------------------ processes

@@ -47,7 +47,7 @@ async def sound(
     speech: Synthesizer, text: Any, audio_format: Any = None, *, is_played: bool = False
 ) -> bytes:
     made = (
-        speech.encoded(text, audio_format)
+        speech.native(text, audio_format)
         if audio_format
         else speech.sound(text, is_played=is_played)
     )

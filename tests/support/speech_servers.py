@@ -43,30 +43,12 @@ def wav_of(pcm: bytes, rate: int = 24_000, size: int = 0xFFFF_FFFF) -> bytes:
     return head + pcm
 
 
-MP3_HEADER = bytes.fromhex("fff384c4")
-"""MPEG 2 layer III, 64 kbit/s, 24 kHz, mono: frames of 192 bytes."""
-
-
-def mp3_frames(text: str) -> bytes:
-    """Return the frames with sound of the mp3 file for a text."""
-    return b"".join((MP3_HEADER + bytes([n % 250]) * 188) for n in range(1, len(text) // 20 + 2))
-
-
-def mp3_of(text: str) -> bytes:
-    """Return an mp3 file as LAME writes it: an ID3 tag, a frame with the Info tag, frames."""
-    tag = b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(10)
-    info = (MP3_HEADER + bytes(9) + b"Info").ljust(192, b"\0")
-    return tag + info + mp3_frames(text)
-
-
 def encoded_of(text: str, audio_format: str) -> bytes:
-    """Return the file for a text; of formats without frames of their own, a stand-in."""
+    """Return the file for a text; of compressed formats a stand-in."""
     if audio_format == "pcm":
         return sound_of(text)
     if audio_format == "wav":
         return wav_of(sound_of(text))
-    if audio_format == "mp3":
-        return mp3_of(text)
     return audio_format.encode() + sound_of(text)
 
 

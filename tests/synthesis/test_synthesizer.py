@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from http_stub import running
-from speech_servers import KEY, OpenAISpeech, mp3_frames, mp3_of, sound_of
+from speech_servers import KEY, OpenAISpeech, encoded_of, sound_of
 
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.options import Options
@@ -28,7 +28,7 @@ def options(server: OpenAISpeech | None = None, **more: Any) -> Options:
 
 
 async def sound(speech: Synthesizer, text: Any, audio_format: Any = None) -> bytes:
-    made = speech.encoded(text, audio_format) if audio_format else speech.sound(text)
+    made = speech.native(text, audio_format) if audio_format else speech.sound(text)
     try:
         async with aclosing(made) as pieces:
             return b"".join([piece async for piece in pieces])
@@ -48,28 +48,23 @@ async def test_the_pieces_of_a_long_text_are_joined_sample_by_sample(model: str 
     assert speech.spoken == sum(map(len, server.texts))
 
 
-async def test_mp3_pieces_are_joined_without_their_tags() -> None:
+async def test_pieces_of_aac_follow_each_other() -> None:
     async with running(OpenAISpeech()) as server:
         speech = Synthesizer(options(server), SpeechSettings(), pytest.fail)
-        spoken = await sound(speech, WholeText(LONG), "mp3")
-    first, *later = server.texts
-    assert spoken == mp3_of(first) + b"".join(map(mp3_frames, later))
+        assert speech.is_native("aac", WholeText(LONG))
+        spoken = await sound(speech, WholeText(LONG), "aac")
+    assert spoken == b"".join(encoded_of(each, "aac") for each in server.texts)
 
 
-@pytest.mark.parametrize("audio_format", ["opus", "aac"])
-async def test_streams_follow_each_other(audio_format: str) -> None:
-    async with running(OpenAISpeech()) as server:
-        speech = Synthesizer(options(server), SpeechSettings(), pytest.fail)
-        spoken = await sound(speech, WholeText(LONG), audio_format)
-    assert spoken == b"".join(audio_format.encode() + sound_of(each) for each in server.texts)
-
-
-async def test_one_piece_is_passed_through() -> None:
+@pytest.mark.parametrize("audio_format", ["mp3", "opus", "flac"])
+async def test_one_piece_is_passed_through(audio_format: Any) -> None:
     async with running(OpenAISpeech()) as server:
         speech = Synthesizer(options(server), SpeechSettings(), pytest.fail)
         text = WholeText("Hello.")
-        speech.check_format("flac", text)
-        assert await sound(speech, text, "flac") == b"flac" + sound_of("Hello.")
+        assert speech.is_native(audio_format, text)
+        assert not speech.is_native(audio_format, WholeText(LONG))
+        spoken = await sound(speech, text, audio_format)
+    assert spoken == encoded_of("Hello.", audio_format)
 
 
 async def test_a_live_text_is_spoken_sentence_by_sentence() -> None:
@@ -119,7 +114,7 @@ async def test_usage_goes_into_the_ledger() -> None:
             speech = Synthesizer(options(server, model=model), SpeechSettings(), pytest.fail)
             await sound(speech, WholeText("Hello."))
     (events,) = rows()[before:]  # a server on this machine bills no characters
-    assert events[:4] == ("openai/gpt-4o-mini-tts", "speech", 10, 100)
+    assert events[:4] == ("openai/gpt-4o-mini-tts", "other", 10, 100)
     assert events[4] == pytest.approx((10 * 0.6 + 100 * 12) / 1e6)
 
 
@@ -136,14 +131,15 @@ async def test_characters_are_billed(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_budget_ends_the_speech() -> None:
     async with running(OpenAISpeech()) as server:
         chosen = options(
-            server, model="openai/gpt-4o-mini-tts", spending=BudgetSettings(session_tokens=150)
+            server, model="openai/gpt-4o-mini-tts", spending=BudgetSettings(session_tokens=130)
         )
         said: list[str] = []
         speech = Synthesizer(chosen, SpeechSettings(), said.append)
-        with pytest.raises(BudgetSpent, match="budget of 150 tokens"):
+        with pytest.raises(BudgetSpent, match="budget of 130 tokens"):
             await sound(speech, WholeText(LONG))
     assert len(server.texts) == 2
-    assert "is used up" in said[-1]
+    assert len(said) == 1
+    assert "of the budget of 130 tokens for this session is used" in said[0]
 
 
 # ----------------------------------------------------------------------------- the model
@@ -214,14 +210,10 @@ def test_the_voice_of_the_settings_is_used_where_it_exists() -> None:
         assert speech._request.voice == used
 
 
-@pytest.mark.parametrize(
-    ("model", "audio_format", "said"),
-    [
-        ("local", "mp3", "local makes no mp3. It makes wav, pcm."),
-        ("openai", "flac", "more than 4,096 characters cannot become one flac file."),
-    ],
-)
-def test_a_format_that_cannot_be_made(model: str, audio_format: Any, said: str) -> None:
-    speech = Synthesizer(options(model=model), SpeechSettings(), pytest.fail)
-    with pytest.raises(UsageError, match=said):
-        speech.check_format(audio_format, WholeText(LONG))
+def test_a_format_that_cannot_be_made() -> None:
+    speech = Synthesizer(options(model="local"), SpeechSettings(), pytest.fail)
+    with pytest.raises(
+        UsageError, match=r"local makes no aac\. It makes wav, pcm, mp3, opus, flac"
+    ):
+        speech.is_native("aac", WholeText(LONG))
+    assert not speech.is_native("mp3", WholeText(LONG))

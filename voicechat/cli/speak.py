@@ -60,6 +60,7 @@ def speak(
     output_device: Annotated[Text, flag("output_device")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
     profile: Annotated[Text, flag("profile")] = None,
+    budget: Annotated[Text, flag("budget")] = None,
 ) -> int:
     """Speak a text, also one in Markdown or longer than the model's limit.
 
@@ -72,7 +73,7 @@ def speak(
     from voicechat.config import remembered_devices
     from voicechat.config.options import typed
 
-    names = ("model", "output_device", "base_url", "profile")
+    names = ("model", "output_device", "base_url", "profile", "budget")
     flags = typed({name: context.params[name] for name in names})
     request = speech_run.SpeakRequest(
         words=tuple(text or ()),

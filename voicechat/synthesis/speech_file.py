@@ -61,6 +61,7 @@ class SpeechFile:
         """
         self._path = path
         self._part: str | None = None
+        self._is_finished = False
         try:
             self._file = self._opened()
             self._encoder = encoder(self._file, encodes or "pcm")
@@ -91,7 +92,7 @@ class SpeechFile:
     def finish(self) -> None:
         """Give the file its name."""
         self._guard(self._complete)
-        self._part = None
+        self._is_finished = True
 
     def _complete(self) -> None:
         self._encoder.finish()
@@ -105,14 +106,15 @@ class SpeechFile:
 
     def discard(self) -> None:
         """Remove what is incomplete."""
-        part, self._part = self._part, None
-        if part is None:
+        if self._is_finished:
             return
         with suppress(OSError, AttributeError):
             self._encoder.abort()
+        with suppress(OSError, AttributeError):
             self._file.close()
-        with suppress(OSError):
-            os.unlink(part)
+        if self._part is not None:
+            with suppress(OSError):
+                os.unlink(self._part)
 
     def _guard(self, act: Callable[[], object]) -> None:
         try:
@@ -131,7 +133,7 @@ class SpeechPipe:
         """Raises `UsageError` for a terminal. encodes: as in `SpeechFile`."""
         if sys.stdout.isatty():
             raise UsageError("Sound is not written to a terminal.", "Name a file: --out speech.wav")
-        self._output = _StandardOutput()
+        self._output = cast("BinaryIO", _StandardOutput())
         self._bytes = None if encodes in {None, *STREAMED} else SpeechBytes(encodes)
         self._encoder = encoder(self._output, encodes or "pcm") if self._bytes is None else None
 
@@ -157,7 +159,10 @@ class SpeechBytes:
 
     def __init__(self, encodes: SpeechFormat | None) -> None:
         """encodes: as in `SpeechFile`."""
-        self._file = cast("BinaryIO", tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY))
+        self._file = cast(
+            "BinaryIO",
+            tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY),  # noqa: SIM115
+        )
         self._encoder = encoder(self._file, encodes or "pcm")
 
     def write(self, data: bytes) -> None:

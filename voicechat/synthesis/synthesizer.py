@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from voicechat.config import unkept_files
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.setting_place import similar
+from voicechat.core import effects
 from voicechat.core.items import Usage
 from voicechat.core.text import clean, one_of
 from voicechat.errors import ConnectError, SessionLost, UsageError
@@ -31,7 +31,7 @@ from voicechat.providers.speech_service import (
     SpeechWarning,
     character_usage,
 )
-from voicechat.session.budget_watch import BudgetWatch, open_ledger
+from voicechat.session.budget_watch import BudgetWatch, kept_ledger
 from voicechat.session.costs import CostTally
 from voicechat.synthesis.dialog_speech import dialog_speech
 from voicechat.synthesis.embedded_speech import SPEEDS, EmbeddedSpeech
@@ -103,13 +103,16 @@ class Synthesizer:
             environ=options.environ,
         )
         self._costs = CostTally(options.prices, options.tts)
-        keeps = keeps_usage and not unkept_files.loses_state()
         self._budget = BudgetWatch(
             options.spending or BudgetSettings(),
             self._costs,
-            lambda notice: notify(notice.text),
-            open_ledger if keeps else None,
+            self._publish,
+            kept_ledger() if keeps_usage else None,
         )
+
+    def _publish(self, notice: effects.Notice) -> None:
+        if not self._budget.used_up:  # then an error says so
+            self._notify(f"{notice.text} {notice.pipe_hint or notice.hint}".strip())
 
     # ----------------------------------------------------------------- checks
 
