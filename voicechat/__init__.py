@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from voicechat.session.model_list import ListedModel, list_models
     from voicechat.session.sound_card import CardLine
     from voicechat.session.sound_card import SoundCardProtocol as SoundCard
+    from voicechat.synthesis.speak_call import SynthesizedSpeech, speak, speak_async
     from voicechat.tools.functions import tool
     from voicechat.tools.registry import ToolError
 
@@ -67,6 +68,7 @@ __all__ = [
     "SessionLost",
     "SoundCard",
     "SoundError",
+    "SynthesizedSpeech",
     "ToolCall",
     "ToolError",
     "Transcript",
@@ -78,6 +80,8 @@ __all__ = [
     "list_models",
     "read_keyring",
     "read_picture",
+    "speak",
+    "speak_async",
     "tool",
 ]
 
@@ -96,6 +100,7 @@ _HOMES = {
     "Picture": "voicechat.core.pictures:Picture",
     "Problem": f"{_EVENTS}:ProblemEvent",
     "SoundCard": "voicechat.session.sound_card:SoundCardProtocol",
+    "SynthesizedSpeech": "voicechat.synthesis.speak_call:SynthesizedSpeech",
     "ToolCall": f"{_EVENTS}:ToolCallEvent",
     "ToolError": "voicechat.tools.registry:ToolError",
     "Transcript": f"{_EVENTS}:TranscriptEvent",
@@ -105,6 +110,8 @@ _HOMES = {
     "list_models": "voicechat.session.model_list:list_models",
     "read_keyring": "voicechat.session.keyring_access:read_keyring",
     "read_picture": "voicechat.session.client_pictures:read_picture",
+    "speak": "voicechat.synthesis.speak_call:speak",
+    "speak_async": "voicechat.synthesis.speak_call:speak_async",
     "tool": "voicechat.tools.functions:tool",
 }
 """The module and the name in it of each exported name; those of errors are missing."""

@@ -20,6 +20,7 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 async def test_block_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_server() as backend, asyncio.timeout(20):
+        backend.tts.names = (*backend.tts.names, "alloy")  # the default voice of OpenAI
         monkeypatch.setenv("OPENAI_BASE_URL", backend.app.url)
         monkeypatch.setenv("OPENAI_API_KEY", TOKEN)
         code = compile(block, "python-api.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

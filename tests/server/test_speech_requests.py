@@ -66,3 +66,10 @@ async def test_client_that_leaves_ends_its_speech() -> None:
         await until(lambda: backend.tts.open_speeches)
         leaving.cancel()
         await until(lambda: not backend.tts.open_speeches)
+
+
+async def test_wav_has_a_header() -> None:
+    async with scripted_server() as backend:
+        wav = await spoken(backend, "hello", "deep", "wav")
+        assert wav[:4] == b"RIFF"
+        assert wav[44:] == await spoken(backend, "hello", "deep")

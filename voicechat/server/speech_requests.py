@@ -1,12 +1,14 @@
 """Speech over HTTP: `POST /v1/audio/speech` for a short text, such as a sample of a voice.
 
-Source: OpenAI API reference, "Create speech". The answer is raw PCM16 mono at 24 kHz. Every voice
-of the server can be named, and `model` is ignored.
+Source: OpenAI API reference, "Create speech". The answer is PCM16 mono at 24 kHz, raw or as
+WAV. Every voice of the server can be named, and `model` is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
+import io
+import wave
 from collections.abc import Awaitable
 from contextlib import aclosing
 from http import HTTPStatus
@@ -57,14 +59,15 @@ class SpeechRequests:
             return _wrong("input", f"must be a text of 1 to {MAX_CHARACTERS} characters")
         if voice is not None and voice not in self._tts.names:
             return _wrong("voice", f"must be one of {', '.join(self._tts.names)}")
-        if body.get("response_format") != "pcm":
-            return _wrong("response_format", "must be pcm")
+        form = body.get("response_format")
+        if form not in ("pcm", "wav"):
+            return _wrong("response_format", "must be pcm or wav")
         if self._running >= MAX_AT_ONCE:
             message = "The server speaks other texts. Try again."
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "server_overloaded", message)
-        return self._speak(text.strip(), cast("str | None", voice))
+        return self._speak(text.strip(), cast("str | None", voice), is_wav=form == "wav")
 
-    async def _speak(self, text: str, voice: str | None) -> Response:
+    async def _speak(self, text: str, voice: str | None, *, is_wav: bool) -> Response:
         self._running += 1
         try:
             async with asyncio.timeout(DEADLINE_S):
@@ -76,13 +79,14 @@ class SpeechRequests:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "engine_failed", str(error))
         finally:
             self._running -= 1
+        content = _wav(pcm) if is_wav else pcm
         fields = {
-            "Content-Type": f"audio/pcm; rate={RATE}",
-            "Content-Length": str(len(pcm)),
+            "Content-Type": "audio/wav" if is_wav else f"audio/pcm; rate={RATE}",
+            "Content-Length": str(len(content)),
             "Connection": "close",
             "Cache-Control": "no-store",
         }
-        return Response(HTTPStatus.OK.value, HTTPStatus.OK.phrase, Headers(fields), pcm)
+        return Response(HTTPStatus.OK.value, HTTPStatus.OK.phrase, Headers(fields), content)
 
     async def _pcm(self, text: str, voice: str | None) -> bytes:
         pieces: list[bytes] = []
@@ -94,6 +98,17 @@ class SpeechRequests:
         resampler = Resampler(self._tts.rate, RATE)
         sound = resampler.convert(np.frombuffer(pcm, np.int16))
         return sound.tobytes() + resampler.finish().tobytes()
+
+
+def _wav(pcm: bytes) -> bytes:
+    """Return a WAV file with this sound."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(RATE)
+        writer.writeframes(pcm)
+    return file.getvalue()
 
 
 def _wrong(field: str, requirement: str) -> Response:

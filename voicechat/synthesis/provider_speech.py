@@ -173,6 +173,8 @@ class ProviderSpeech:
         """Raise the error for an answer with a status other than 200."""
         status = answer.status_code
         said = excerpt(" ".join(clean(read_error(body)).split())).rstrip(".")
+        if status in {401, 403} and not self._request.key:
+            raise KeyMissing(f"{host} asks for a key (HTTP {status}).", "Set the provider's key.")
         error = refused(host, status, masked(said, self._request.key))
         if status in _PASSING and type(error) is ConnectError and not _is_final(said):
             raise _PassingFailure(error, _retry_after(answer))

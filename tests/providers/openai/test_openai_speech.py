@@ -117,6 +117,12 @@ async def test_a_refusal_is_one_sentence_and_not_repeated(
     assert "\x1b" not in str(caught.value)
 
 
+async def test_a_server_that_asks_for_a_key() -> None:
+    async with running(OpenAISpeech()) as server:
+        with pytest.raises(KeyMissing, match="asks for a key"):
+            await spoken(server, key=None)
+
+
 async def test_a_passing_failure_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_speech, "PAUSE_S", 0.0)
     busy = (503, {"message": "busy"})
