@@ -160,6 +160,7 @@ class _Run:
 
     async def _play(self, text: TextSource) -> None:
         self._player = SpeechPlayer(self._options)
+        self._player.on_heard = self._show
         self._speech.pace = self._player.wait_for_text
         try:
             async with aclosing(self._sound(text)) as sound:
@@ -193,6 +194,8 @@ class _Run:
         """Show how much of the text is speech."""
         seconds = seconds_of(self._pcm_bytes)
         amount = f"{seconds:,.0f} s of speech" if seconds else f"{self._bytes / 1000:,.0f} kB"
+        if self._player is not None:
+            amount = f"{self._player.heard_s:,.0f} s heard of {seconds:,.0f} s"
         whole = self._text.characters if self._text is not None else None
         share = ""
         if whole:

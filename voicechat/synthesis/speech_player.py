@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 
@@ -37,6 +37,8 @@ class SpeechPlayer:
         self._sent = 0
         """Bytes of sound in the queue of the audio process and before."""
         self._changed = asyncio.Event()
+        self.on_heard: Callable[[], object] = lambda: None
+        """Called when more was heard."""
         self._is_finished = False
         self._failure: SoundError | None = None
         self._opened = partial(remembered_devices.remember, options, ("output",))
@@ -54,6 +56,7 @@ class SpeechPlayer:
         match event:
             case inputs.Heard(_, heard_ms):
                 self.heard_s = heard_ms / 1000
+                self.on_heard()
             case inputs.PlaybackFinished() | inputs.PlaybackStopped():
                 self._is_finished = True
             case sound.Opened(output_name=None):
