@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from voicechat.config import endpoint_settings, mcp_entry
+from voicechat.config import endpoint_settings, gateway_settings, mcp_entry
 from voicechat.config.loader import TABLES
 from voicechat.config.options import SETTINGS, Setting
 from voicechat.config.session_keys import KEYS
@@ -129,6 +129,8 @@ def settings_page() -> str:
         ),
         "## MCP servers\n\n" + meanings(mcp_entry.KEYS),
         "## Endpoints\n\n" + meanings(endpoint_settings.KEYS),
+        "## The AI Gateway\n\nIn `[gateway]`, for `voicechat speak`.\n\n"
+        + meanings(gateway_settings.KEYS),
         "## Other environment variables\n\n" + meanings(others),
     ]
     return "\n".join(parts)

@@ -25,6 +25,7 @@ from voicechat.config import (
     budget_settings,
     doubtful_settings,
     endpoint_settings,
+    gateway_settings,
     key_store,
     mcp_settings,
     permission_settings,
@@ -68,6 +69,7 @@ TABLES: Mapping[str, str] = {
     "prices": 'Tables of your own prices: [prices."PROVIDER/MODEL"].',
     mcp_settings.TABLE: "Tables of MCP servers: [mcpServers.NAME]. Also read from mcp.json.",
     endpoint_settings.TABLE: "Tables of HTTP endpoints that become tools: [endpoints.NAME].",
+    gateway_settings.TABLE: "Table of options of the AI Gateway; its keys are below.",
 }
 """Lists and tables of the settings file and their meaning."""
 
@@ -129,6 +131,7 @@ def load(
     if "record" in merged:
         merged["record"] = Path(str(merged["record"])).expanduser()
     named: dict[str, str | Secret] = {**environ, **keys}
+    gateway, warnings = gateway_settings.gateway_options(stored.place, stored.gateway, named)
     mcp_warnings = mcp_settings.Warnings()
     servers = mcp_settings.read_json(path.with_name("mcp.json"), named, mcp_warnings)
     if stored.servers is not None:
@@ -142,13 +145,14 @@ def load(
         ),
         mcp_servers=mcp_settings.refuse_duplicates(servers),
         endpoints=endpoint_settings.endpoints(stored.place, stored.endpoints, named),
+        gateway=gateway,
         keys=MappingProxyType(keys),
         keyring_keys=tuple(name for name in logins.unread if name not in keys),
         variables=_read_variables(environ),
         prices=MappingProxyType(stored.prices),
     )
     found = doubtful_settings.warnings(options, environ, stored.place.file.text)
-    return replace(options, warnings=(*found, *mcp_warnings))
+    return replace(options, warnings=(*found, *warnings, *mcp_warnings))
 
 
 def _origins(environ: Mapping[str, str], typed: Mapping[str, object]) -> dict[str, str]:
@@ -259,6 +263,7 @@ class _StoredSettings:
     profiles: dict[str, dict[str, object]] = field(default_factory=dict)
     prices: dict[str, Price] = field(default_factory=dict)
     servers: object = None
+    gateway: object = field(default_factory=dict)
     endpoints: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def profile(self, chosen: object) -> dict[str, object]:
@@ -336,6 +341,7 @@ def _read_file(file: ConfigFile) -> _StoredSettings:
         place,
         endpoints=_tables(place, endpoint_settings.TABLE, table),
         servers=table.pop(mcp_settings.TABLE, None),
+        gateway=table.pop(gateway_settings.TABLE, {}),
         keys=_read_keys(place, table.pop("keys", {})),
         settings=_read_settings(place, table),
         profiles={

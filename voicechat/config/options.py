@@ -303,6 +303,8 @@ class Options:
     """MCP servers that voicechat connects to. `session_settings` has those the provider calls."""
     endpoints: tuple[Endpoint, ...] = ()
     """HTTP endpoints of the user that are offered as tools."""
+    gateway: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+    """Options of the AI Gateway, in its shape; see `gateway_settings`."""
 
     remembered_devices: tuple[Literal["input", "output"], ...] = ()
     """The sides whose device was remembered, not chosen this time."""

@@ -100,6 +100,7 @@ class Synthesizer:
             language=self._settings.language,
             key=self.choice.key,
             base_url=self.choice.base_url,
+            options=options.gateway,
             environ=options.environ,
         )
         self._costs = CostTally(options.prices, options.tts)
