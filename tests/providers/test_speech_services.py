@@ -27,7 +27,8 @@ from voicechat.config.options import Options
 from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
 from voicechat.providers.catalog import PROVIDERS
 from voicechat.providers.speech_service import SpeechRequest
-from voicechat.synthesis.synthesizer import SpeechSettings, Synthesizer
+from voicechat.synthesis.speech_settings import SpeechSettings
+from voicechat.synthesis.synthesizer import Synthesizer
 from voicechat.synthesis.text_source import LiveText, WholeText
 
 KEYS = {name: Secret(KEY) for name in ("XAI_API_KEY", "AI_GATEWAY_API_KEY", "GEMINI_API_KEY")}

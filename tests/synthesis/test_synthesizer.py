@@ -15,7 +15,8 @@ from voicechat.core.price import Price
 from voicechat.errors import BudgetSpent, KeyMissing, Secret, UsageError
 from voicechat.history.usage_ledger import UsageLedger
 from voicechat.providers.speech_catalog import speech_choice
-from voicechat.synthesis.synthesizer import SpeechSettings, Synthesizer
+from voicechat.synthesis.speech_settings import SpeechSettings
+from voicechat.synthesis.synthesizer import Synthesizer
 from voicechat.synthesis.text_source import LiveText, WholeText
 
 LONG = "This is a sentence of a long text. " * 300
@@ -200,7 +201,7 @@ def test_a_setting_without_effect_is_a_warning() -> None:
     Synthesizer(options(model="openai/tts-1"), settings, said.append)
     assert said == [
         "openai/tts-1 follows no instructions.",
-        "openai detects the language from the text; --language has no effect.",
+        "openai takes no language; --language has no effect.",
     ]
 
 

@@ -21,12 +21,13 @@ from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_FORMATS, SpeechFormat
 from voicechat.synthesis.speech_file import SUFFIXES, SpeechFile, SpeechOutput, SpeechPipe
 from voicechat.synthesis.speech_player import SpeechPlayer
+from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.speech_text import (
     CHARACTERS_PER_SECOND,
     MOST_CHARACTERS,
     nothing_to_speak,
 )
-from voicechat.synthesis.synthesizer import SpeechSettings, Synthesizer, seconds_of
+from voicechat.synthesis.synthesizer import Synthesizer, seconds_of
 from voicechat.synthesis.text_source import LiveText, TextSource, WholeText, read_pipe
 from voicechat.system import exit_deadline
 from voicechat.system.escape_key import escape_pressed

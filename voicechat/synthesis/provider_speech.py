@@ -109,7 +109,9 @@ class ProviderSpeech:
         except BodyError as error:
             raise SessionLost(f"{host} sent no readable sound. {error}") from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
-            absent = ConnectError(f"{host} could not be reached.", "Check the network.")
+            absent = ConnectError(
+                f"{host} could not be reached.", "Check the network and --base-url."
+            )
             raise _PassingFailure(absent) from None
         except (httpx.TimeoutException, TimeoutError):
             raise SessionLost(f"{host} stopped answering.", "Try again.") from None

@@ -13,7 +13,8 @@ from voicechat.providers.speech_service import MEDIA_TYPES, SPEECH_FORMATS, Spee
 from voicechat.session.client_checks import check_choice, check_type, check_types, rewording
 from voicechat.session.client_options import Parameters
 from voicechat.synthesis.speech_file import SpeechBytes
-from voicechat.synthesis.synthesizer import SpeechSettings, Synthesizer
+from voicechat.synthesis.speech_settings import SpeechSettings
+from voicechat.synthesis.synthesizer import Synthesizer
 from voicechat.synthesis.text_source import WholeText
 
 

@@ -62,7 +62,8 @@ class SpeechPlayer:
             case sound.Opened(output_name=None):
                 told = cleaned(event)
                 assert isinstance(told, sound.Opened)
-                self._failure = SoundError(told.problem or "There is no speaker.", told.hint)
+                hint = f"{told.hint} To write a file, add --out FILE.".strip()
+                self._failure = SoundError(told.problem or "There is no speaker.", hint)
             case sound.Opened():
                 self._failure = None
                 with suppress(OSError):

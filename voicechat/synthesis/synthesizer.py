@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from voicechat.config.budget_settings import BudgetSettings
-from voicechat.config.setting_place import similar
 from voicechat.core import effects
 from voicechat.core.items import Usage
-from voicechat.core.text import clean, one_of
 from voicechat.errors import ConnectError, SessionLost, UsageError
 from voicechat.providers.speech_catalog import speech_choice
 from voicechat.providers.speech_service import (
@@ -34,10 +32,11 @@ from voicechat.providers.speech_service import (
 from voicechat.session.budget_watch import BudgetWatch, kept_ledger
 from voicechat.session.costs import CostTally
 from voicechat.synthesis.dialog_speech import dialog_speech
-from voicechat.synthesis.embedded_speech import SPEEDS, EmbeddedSpeech
+from voicechat.synthesis.embedded_speech import EmbeddedSpeech
 from voicechat.synthesis.provider_speech import ProviderSpeech
 from voicechat.synthesis.sound_decoder import SoundDecoder
 from voicechat.synthesis.sound_encoder import ENCODED_HERE, STREAMED
+from voicechat.synthesis.speech_settings import SpeechSettings, taken_settings
 from voicechat.synthesis.text_source import LiveText, TextSource, WholeText
 from voicechat.system.loopback import is_loopback
 
@@ -51,18 +50,6 @@ SOURCE = "other"
 _EMBEDDED_PIECE = 2_000
 """Characters of a piece for the embedded voice, so that progress is visible."""
 _PACED_CHARACTERS = 500
-_CUSTOM_VOICE = "voice_"
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechSettings:
-    """How to speak. None leaves the choice to the model."""
-
-    voice: str | None = None
-    speed: float | None = None
-    """1.0 is normal."""
-    instructions: str | None = None
-    language: str | None = None
 
 
 class Synthesizer:
@@ -90,7 +77,7 @@ class Synthesizer:
         self.pace: Callable[[int], Awaitable[None]] = _at_once
         """Waits until the text after so many characters is due; for a socket."""
         self._notify = notify
-        self._settings = self._checked(settings, options)
+        self._settings = taken_settings(settings, self.choice, options.voice, notify)
         self._options = options
         self._request = SpeechRequest(
             self.choice.model,
@@ -145,48 +132,6 @@ class Synthesizer:
             return False
         is_one_piece = isinstance(text, WholeText) and text.fits(service.most_characters)
         return is_one_piece or audio_format not in ENCODED_HERE
-
-    def _checked(self, settings: SpeechSettings, options: Options) -> SpeechSettings:
-        """Return the settings that the model takes; warn about the others."""
-        service, who = self.choice.service, self.choice.provider.name
-        settings = self._with_speed(settings, SPEEDS if service is None else service.speeds)
-        if settings.instructions and not (
-            service and service.takes_instructions(self.choice.model)
-        ):
-            self._notify(f"{self.name} follows no instructions.")
-            settings = replace(settings, instructions=None)
-        if settings.language and not (service and service.takes_language):
-            self._notify(f"{who} detects the language from the text; --language has no effect.")
-            settings = replace(settings, language=None)
-        if service is None:
-            return replace(settings, voice=settings.voice or self._usual_voice(options, ()))
-        known = () if self.choice.base_url else service.voices
-        if settings.voice and not _may_be_voice(settings.voice, known):
-            hint = similar(settings.voice, known) or f"Choose {one_of(known)}."
-            raise UsageError(f"{self.name} has no voice {clean(settings.voice)[:40]!r}.", hint)
-        return replace(settings, voice=settings.voice or self._usual_voice(options, known))
-
-    def _usual_voice(self, options: Options, known: tuple[str, ...]) -> str | None:
-        """Return the voice of the settings if it is one of this model."""
-        known = known or self.choice.provider.voices
-        return options.voice if options.voice in known else None
-
-    def _with_speed(
-        self, settings: SpeechSettings, speeds: tuple[float, float] | None
-    ) -> SpeechSettings:
-        if settings.speed is None:
-            return settings
-        if speeds is None:
-            self._notify(f"{self.name} has no speed; --speed has no effect.")
-            return replace(settings, speed=None)
-        lowest, highest = speeds
-        if not lowest <= settings.speed <= highest:
-            raise UsageError(
-                f"{self.name} speaks at a speed of {lowest:g} to {highest:g},"
-                f" not {settings.speed:g}.",
-                "1 is normal.",
-            )
-        return settings
 
     # ----------------------------------------------------------------- speaking
 
@@ -354,10 +299,6 @@ class _Bill:
 
 async def _at_once(_: int) -> None:
     """Do not wait."""
-
-
-def _may_be_voice(name: str, known: tuple[str, ...]) -> bool:
-    return not known or name in known or name.startswith(_CUSTOM_VOICE)
 
 
 def seconds_of(pcm_bytes: int) -> float:
