@@ -160,6 +160,18 @@ async def test_a_long_text_becomes_one_file(
         assert samples.tobytes() == whole
 
 
+async def test_the_program_that_it_shows_writes_the_same_file(
+    server: OpenAISpeech, tmp_path: Path, capsys
+) -> None:
+    out = tmp_path / "speech.mp3"
+    words = ('It\'s "you".', "--out", str(out), "--voice", "coral", "--speed", "2")
+    assert await speak(*words, "--show-code") == 0
+    code = capsys.readouterr().out
+    await asyncio.to_thread(exec, compile(code, "shown.py", "exec"), {})
+    assert out.read_bytes() == encoded_of('It\'s "you".', "mp3")
+    assert await speak("x", "--show-code") == 2
+
+
 # ------------------------------------------------------------------------------ processes
 
 

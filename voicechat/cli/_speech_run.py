@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,37 @@ class SpeakRequest:
     def reads_input(self) -> bool:
         """True if the text comes from standard input."""
         return self.file == "-" or (self.file is None and self.words in {(), ("-",)})
+
+
+def program(request: SpeakRequest, flags: Mapping[str, object]) -> str:
+    """Return the Python program that writes the same file. Raises `UsageError` without one."""
+    if request.out in {None, "-"} or request.reads_input or "budget" in flags:
+        raise UsageError(
+            "--show-code needs a text and a file, and no budget.", "Name the file with --out."
+        )
+    text = json.dumps(" ".join(request.words), ensure_ascii=False)
+    if request.file is not None:
+        text = f'Path({json.dumps(request.file)}).read_text(encoding="utf-8")'
+    settings = request.settings
+    given = {
+        "format": request.format,
+        "voice": settings.voice,
+        "speed": settings.speed,
+        "instructions": settings.instructions,
+        "language": settings.language,
+        "base_url": flags.get("base_url"),
+        "profile": flags.get("profile"),
+    }
+    arguments = [text, *([json.dumps(flags["model"])] if "model" in flags else [])]
+    arguments += [f"{n}={json.dumps(v)}" for n, v in given.items() if v is not None]
+    return "".join(
+        [
+            '"""Made by voicechat --show-code."""\n\nfrom pathlib import Path\n\n',
+            "import voicechat\n\nspeech = voicechat.speak(\n",
+            *(f"    {each},\n" for each in arguments),
+            f")\nPath({json.dumps(request.out)}).write_bytes(speech.audio)\n",
+        ]
+    )
 
 
 def speak(options: Options, request: SpeakRequest) -> int:

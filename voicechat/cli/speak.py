@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from voicechat.cli import _completion_values as values
-from voicechat.cli.command import CommandEntry, Text, flag, load_options
+from voicechat.cli.command import SHOW_CODE, CommandEntry, Text, flag, load_options
 from voicechat.cli.talk import device_name
 from voicechat.errors import UsageError
 
@@ -61,6 +61,7 @@ def speak(
     base_url: Annotated[Text, flag("base_url")] = None,
     profile: Annotated[Text, flag("profile")] = None,
     budget: Annotated[Text, flag("budget")] = None,
+    show_code: Annotated[bool, SHOW_CODE] = False,
 ) -> int:
     """Speak a text, also one in Markdown or longer than the model's limit.
 
@@ -86,6 +87,9 @@ def speak(
         language=language,
     )
     request.check()
+    if show_code:
+        typer.echo(speech_run.program(request, flags), nl=False)
+        return 0
     options = load_options(flags)
     if out is None:
         options = remembered_devices.with_devices(options, flags, device_name)

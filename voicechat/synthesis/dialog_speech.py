@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
-from voicechat.errors import SessionLost
+from voicechat.errors import Secret, SessionLost
 from voicechat.providers.speech_service import SpeechDialog, SpeechEvent, SpeechFailed
 from voicechat.synthesis.provider_speech import check_encrypted, failed
 from voicechat.synthesis.speech_text import WordBuffer, is_speakable, nothing_to_speak
@@ -21,16 +21,17 @@ SILENCE_S = 60.0
 async def dialog_speech(
     dialog: SpeechDialog,
     text: AsyncIterator[str],
+    key: Secret | None,
     on_sent: Callable[[int], object] = lambda characters: None,
 ) -> AsyncGenerator[SpeechEvent, None]:
     """Speak a text while it is written; yield the sound.
 
-    `on_sent` receives the number of characters of each part that was sent. Raises `KeyMissing`,
-    `ConnectError`, `SessionLost` and what `text` raises.
+    key: the one that the dialog sends. `on_sent` receives the number of characters of each part
+    that was sent. Raises `KeyMissing`, `ConnectError`, `SessionLost` and what `text` raises.
     """
     target = dialog.target
     host = urlsplit(target.url).hostname or ""
-    check_encrypted(target.url, target.headers.get("Authorization"))
+    check_encrypted(target.url, key)
     connection = await dial(target)
     sending = asyncio.create_task(_send(connection, dialog, text, on_sent), name="text to speak")
     try:
@@ -38,7 +39,7 @@ async def dialog_speech(
             async for frame in frames:
                 for event in dialog.read(frame):
                     if isinstance(event, SpeechFailed):
-                        raise failed(host, event)
+                        raise failed(host, event, key)
                     yield event
                 if dialog.finished:
                     return

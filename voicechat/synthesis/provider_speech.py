@@ -53,10 +53,9 @@ _ENCODED = frozenset(
     {"audio/mpeg", "audio/mp3", "audio/ogg", "audio/opus", "audio/aac", "audio/flac"}
 )
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_BYTES_PER_CHARACTER = 200_000
-"""Bytes of an answer for each character: two seconds of sound in base64, at quarter speed."""
+_BYTES_PER_CHARACTER = 32_000
+"""Bytes of an answer for each character at normal speed: half a second of sound in base64."""
 _LEAST_BYTES = 16 << 20
-_MOST_BYTES = 1 << 30
 
 
 class _PassingFailure(Exception):
@@ -139,9 +138,12 @@ class ProviderSpeech:
             content_type = answer.headers.get("content-type", "").strip().lower()
             reader = self._service.reader(self._request, content_type)
             self._check_media_type(host, content_type.partition(";")[0].rstrip(), reader)
-            most = min(_MOST_BYTES, _LEAST_BYTES + characters * _BYTES_PER_CHARACTER)
+            slower = 1 / min(1.0, self._request.speed or 1.0)
+            most = _LEAST_BYTES + int(characters * _BYTES_PER_CHARACTER * slower)
             async with aclosing(_read(answer, reader, host, most)) as events:
                 async for event in events:
+                    if isinstance(event, SpeechFailed):
+                        raise failed(host, event, self._request.key)
                     yield event
         finally:
             await stream.__aexit__(None, None, None)
@@ -174,10 +176,10 @@ class ProviderSpeech:
     def _refuse(self, host: str, answer: httpx.Response, body: bytes) -> NoReturn:
         """Raise the error for an answer with a status other than 200."""
         status = answer.status_code
-        said = excerpt(" ".join(clean(read_error(body)).split())).rstrip(".")
+        said = _quotable(read_error(body), self._request.key)
         if status in {401, 403} and not self._request.key:
             raise KeyMissing(f"{host} asks for a key (HTTP {status}).", "Set the provider's key.")
-        error = refused(host, status, masked(said, self._request.key))
+        error = refused(host, status, said)
         if status in _PASSING and type(error) is ConnectError and not _is_final(said):
             raise _PassingFailure(error, _retry_after(answer))
         raise error
@@ -204,16 +206,14 @@ async def _read(
             if received > most:
                 raise SessionLost(f"{host} does not stop sending sound.")
             for event in reader.read(piece):
-                if isinstance(event, SpeechFailed):
-                    raise failed(host, event)
                 yield event
     if not reader.finished:
         raise SessionLost(f"{host} ended the sound early.", "Try again.")
 
 
-def failed(host: str, event: SpeechFailed) -> VoicechatError:
+def failed(host: str, event: SpeechFailed, key: Secret | None) -> VoicechatError:
     """Return the error for a failure that a provider reports in its answer."""
-    said = excerpt(" ".join(event.reason.split())).rstrip(".")
+    said = _quotable(event.reason, key)
     quote = f": {said}" if said else ""
     return refusal(host, said, quote) or SessionLost(f"{host} could not speak the text{quote}.")
 
@@ -243,9 +243,11 @@ def refused(host: str, status: int, said: str) -> VoicechatError:
     return ConnectError(f"{host} could not speak the text{tail}", "Try again later.")
 
 
-def masked(text: str, key: Secret | None) -> str:
-    """Return a text without the key."""
-    return text.replace(key.reveal(), "***") if key else text
+def _quotable(text: str, key: Secret | None) -> str:
+    """Return a provider's text for a sentence: clean, short and without the key."""
+    if key:
+        text = text.replace(key.reveal(), "***")
+    return excerpt(" ".join(clean(text).split())).rstrip(".")
 
 
 def check_encrypted(url: str, key: Secret | None) -> None:

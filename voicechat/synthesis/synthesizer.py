@@ -207,8 +207,9 @@ class Synthesizer:
         await self._budget.require()
         bill, decoder = _Bill(), SoundDecoder(self.choice.provider.name)
         try:
-            sent = self._paced(text)
-            async with aclosing(dialog_speech(make(self._request), sent, self._sent)) as events:
+            dialog, parts = make(self._request), self._paced(text)
+            speech = dialog_speech(dialog, parts, self._request.key, self._sent)
+            async with aclosing(speech) as events:
                 async for event in events:
                     if isinstance(event, SpeechAudio):
                         bill.has_sound = True
