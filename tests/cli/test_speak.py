@@ -221,8 +221,7 @@ class Hanging(OpenAISpeech):
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("key", ["\x03", "\x1b"], ids=["ctrl-c", "esc"])
-async def test_a_key_stops_it_and_leaves_no_file(tmp_path: Path, key: str) -> None:
+async def test_ctrl_c_stops_it_and_leaves_no_file(tmp_path: Path) -> None:
     from on_terminal import OnTerminal, ended
 
     out = tmp_path / "out" / "speech.wav"
@@ -234,7 +233,7 @@ async def test_a_key_stops_it_and_leaves_no_file(tmp_path: Path, key: str) -> No
             await asyncio.to_thread(terminal.see, r"openai/tts-1: 0 s of speech, \d+% of the text")
             assert len(os.listdir(out.parent)) == 1  # the part
             family = terminal.family()
-            terminal.type(key)
+            terminal.type("\x03")
             assert await asyncio.to_thread(terminal.code) == 130
             assert os.listdir(out.parent) == []
             assert not ended(family)

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from voicechat.cli.command import say
 from voicechat.config.options import Options
@@ -21,7 +21,6 @@ from voicechat.core.text import clean, one_of
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_FORMATS, SpeechFormat
 from voicechat.synthesis.speech_file import SUFFIXES, SpeechFile, SpeechOutput, SpeechPipe
-from voicechat.synthesis.speech_player import SpeechPlayer
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.speech_text import (
     CHARACTERS_PER_SECOND,
@@ -33,6 +32,9 @@ from voicechat.synthesis.text_source import LiveText, TextSource, WholeText, rea
 from voicechat.system import exit_deadline
 from voicechat.system.escape_key import escape_pressed
 from voicechat.system.terminal_guard import is_dumb
+
+if TYPE_CHECKING:
+    from voicechat.synthesis.speech_player import SpeechPlayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ class _Run:
             output.discard()
 
     async def _play(self, text: TextSource) -> None:
+        from voicechat.synthesis.speech_player import SpeechPlayer
+
         self._player = SpeechPlayer(self._options)
         self._player.on_heard = self._show
         self._speech.pace = self._player.wait_for_text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from voicechat.errors import SessionLost
 from voicechat.providers.json_fields import Samples
 from voicechat.providers.speech_service import SPEECH_RATE
-from voicechat.server.tts.remote_sound import MonoConverter, SoundFormat, read_wav_header
+
+if TYPE_CHECKING:
+    from voicechat.server.tts.remote_sound import MonoConverter
 
 _RIFF = b"RIFF"
 
@@ -42,9 +46,14 @@ class SoundDecoder:
         """Find out what the sound is; return where it begins, or None while bytes are missing."""
         if len(start) < len(_RIFF):
             return None
-        if not start.startswith(_RIFF):
-            if rate != SPEECH_RATE:
-                self._converter = MonoConverter(SoundFormat(rate), SPEECH_RATE, self._label)
+        is_wav = start.startswith(_RIFF)
+        if not is_wav and rate == SPEECH_RATE:
+            return 0
+        # With numpy, which PCM at the usual rate does not need.
+        from voicechat.server.tts.remote_sound import MonoConverter, SoundFormat, read_wav_header
+
+        if not is_wav:
+            self._converter = MonoConverter(SoundFormat(rate), SPEECH_RATE, self._label)
             return 0
         try:
             header = read_wav_header(start)

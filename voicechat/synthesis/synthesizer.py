@@ -31,7 +31,6 @@ from voicechat.providers.speech_service import (
 )
 from voicechat.session.budget_watch import BudgetWatch, kept_ledger
 from voicechat.session.costs import CostTally
-from voicechat.synthesis.dialog_speech import dialog_speech
 from voicechat.synthesis.embedded_speech import EmbeddedSpeech
 from voicechat.synthesis.provider_speech import ProviderSpeech
 from voicechat.synthesis.sound_decoder import SoundDecoder
@@ -204,6 +203,8 @@ class Synthesizer:
         make: Callable[[SpeechRequest], SpeechDialog],
     ) -> AsyncGenerator[bytes, None]:
         """Yield the sound of a socket. Without one, a complete text is spoken over HTTP."""
+        from voicechat.synthesis.dialog_speech import dialog_speech
+
         await self._budget.require()
         bill, decoder = _Bill(), SoundDecoder(self.choice.provider.name)
         try:
