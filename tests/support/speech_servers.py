@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ClassVar
@@ -245,7 +246,7 @@ class GoogleSpeech(HttpStub):
         self.chunks = [json.dumps(answer, indent=2).encode() + b"\n"]
 
 
-class SpeechSocket:
+class SpeechSocket(ABC):
     """The half of a provider's socket that both of them share. `received` holds the frames."""
 
     protocols: ClassVar[list[Subprotocol] | None] = None
@@ -281,13 +282,13 @@ class SpeechSocket:
             elif message["type"].endswith(("text-done", "text.done")):
                 await self.finish(socket)
 
+    @abstractmethod
     async def speak(self, socket: ServerConnection, delta: str) -> None:
         """Answer a part of the text."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def finish(self, socket: ServerConnection) -> None:
         """Answer the end of the text."""
-        raise NotImplementedError
 
 
 class XaiSpeechSocket(SpeechSocket):
