@@ -105,7 +105,7 @@ def test_a_keyring_that_fails_changes_nothing(path: Path, ring: MemoryKeyring) -
 @pytest.mark.parametrize("backend", [null.Keyring, fail.Keyring], ids=["null", "fail"])
 def test_without_a_keyring_there_is_a_reason(backend: type) -> None:
     with in_use(backend()):
-        assert keyring_name() == ("", "This system has no keyring that is in use.")
+        assert keyring_name() == ("", "This system has no usable keyring.")
 
 
 def test_without_the_package_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
