@@ -117,8 +117,12 @@ class BudgetSpent(VoicechatError):
     exit_code = 8
 
 
-def first(group: BaseExceptionGroup[Failure]) -> Failure:
-    """Return the first single exception in nested groups."""
+def first_error(group: BaseExceptionGroup[Failure]) -> Failure:
+    """Return the first single exception in nested groups.
+
+    Raise it only after the `except*` clause: Python before 3.11.4 wraps what a clause raises in
+    another group.
+    """
     for each in group.exceptions:
-        return first(each) if isinstance(each, BaseExceptionGroup) else each
+        return first_error(each) if isinstance(each, BaseExceptionGroup) else each
     raise AssertionError("an exception group is never empty")

@@ -118,10 +118,7 @@ def _body(options: Options, question: str | None) -> str:
 def _literal(value: object) -> str:
     """Return a value as source, text in double quotes where they need no escape."""
     text = repr(value)
-    if isinstance(value, str) and '"' not in value:
-        inner = text[1:-1].replace("\\'", "'")
-        return f'"{inner}"'
-    return text
+    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in value else text
 
 
 def _indented(code: str, spaces: int) -> str:

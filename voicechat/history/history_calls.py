@@ -11,7 +11,7 @@ from pathlib import Path
 
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
-from voicechat.history import history_edits, history_reader
+from voicechat.history import history_edits, history_reader, open_conversations
 from voicechat.history.database import opened
 from voicechat.history.history_export import FORMATS, exported, local_time
 from voicechat.history.history_reader import FoundConversation
@@ -43,7 +43,12 @@ def rename(conversation_id: str, title: str) -> None:
 
 
 def hide(conversation_id: str, is_hidden: bool) -> None:
-    """Delete a conversation in a way that can be undone, or undo that."""
+    """Delete a conversation in a way that can be undone, or undo that.
+
+    Raises `UsageError` for one that is open in another program.
+    """
+    if is_hidden:
+        open_conversations.refuse_if_open(conversation_id)
     with opened() as connection:
         history_edits.hide(connection, conversation_id, is_hidden)
 

@@ -20,7 +20,7 @@ from voicechat.core.items import Item, ToolCall, Usage
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first
+from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first_error
 from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
@@ -50,6 +50,7 @@ from voicechat.session.images import refusal
 from voicechat.session.session import Session
 from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Capabilities, SessionSettings
@@ -228,7 +229,7 @@ class ClientSession:
             try:
                 self._task.result()
             except BaseExceptionGroup as group:
-                raise first(group) from None
+                raise first_error(group) from None
 
     async def close(self) -> None:
         """End the session. A loop over its events ends, too. Does nothing when it is closed."""
@@ -245,13 +246,13 @@ class ClientSession:
     async def _run(self) -> None:
         failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with TaskGroup() as self._tasks:
                 await self._session.run()
                 raise _Closed
         except* _Closed:
             pass
         except* VoicechatError as group:
-            failure = in_api_words(first(group))
+            failure = in_api_words(first_error(group))
         finally:
             self._tasks = None
             self._events.end(failure)

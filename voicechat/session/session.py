@@ -21,7 +21,7 @@ from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
 from voicechat.core.text import clean, has_key
-from voicechat.errors import BudgetSpent, VoicechatError, first
+from voicechat.errors import BudgetSpent, VoicechatError, first_error
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
@@ -43,6 +43,7 @@ from voicechat.session.updates import (
     SoundChanged,
     Update,
 )
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -217,8 +218,9 @@ class Session(SessionControls):
 
     async def run(self) -> None:
         """Run until `close`. Raises `VoicechatError` if the session cannot start or continue."""
+        failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 self._tasks = self._runs.tasks = tasks
                 tools = tasks.create_task(self._tools.run())
                 living = tasks.create_task(self._live())
@@ -229,9 +231,11 @@ class Session(SessionControls):
                 for task in (tools, living, closing):
                     task.cancel()
         except* VoicechatError as group:
-            raise first(group) from None
+            failure = first_error(group)
         finally:
             await self._end()
+        if failure is not None:
+            raise failure
 
     async def _live(self) -> None:
         await self._open_sound()
