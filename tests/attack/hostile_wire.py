@@ -53,6 +53,8 @@ TEXTS: tuple[str, ...] = (
     "\n" * 30_000,
     "```\n" + "y\n" * 15_000,
     "https://example.org/" * 3_000,
+    "www.a==x" * 1_500,
+    "http://<a  - " * 900,
     "1. a\n" * 8_000,
     "\t" * 30_000,
     SAYING,

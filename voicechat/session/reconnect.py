@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean, excerpt
-from voicechat.errors import ConnectError, SessionLost, VoicechatError
-from voicechat.providers.codec import Codec, closing, prompting, refused_part
+from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
+from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
@@ -314,6 +314,7 @@ class ConnectionLoop:
         self._is_answering = False
         self._refusal, self._is_created, self._refused_part = "", False, None
         why: ConnectionLost | None = None
+        failure: VoicechatError | None = None
         try:
             await self._write_frames(connection, self._opening(codec))
             async with asyncio.TaskGroup() as tasks:
@@ -323,20 +324,15 @@ class ConnectionLoop:
                 tasks.create_task(self._await_renewal())
                 tasks.create_task(fill_silence(codec, connection))
         except* (ConnectionLost, ConnectError) as group:
-            lost = first(group)
-            if not self._is_created and isinstance(lost, ConnectionLost):
-                self._refused_part = refused_part(codec, lost.message)
-            if isinstance(lost, ConnectionLost) and lost.refusal is not None:
-                raise lost.refusal from None
-            if self._refusal and (self._is_new_peer or not self._sessions_created):
-                raise self._refused(codec) from None
-            if not (isinstance(lost, ConnectionLost) and self._may_retry(lost)):
-                raise lost from None
-            why = lost
+            lost = first_error(group)
+            failure = self._final(codec, lost)
+            why = lost if isinstance(lost, ConnectionLost) else None
         except* _Ended:
             why = None
         finally:
             self.codec = self.connection = None
+            for event in unreported(codec, time.monotonic() - self._expiry.began_at):
+                self._on_event(event)
             if not self._is_created:
                 # The provider refused to resume the session: request a new one.
                 self._handle = ""
@@ -345,7 +341,19 @@ class ConnectionLoop:
                     await connection.send(closing(codec))
             finally:
                 await connection.close()
+        if failure is not None:
+            raise failure
         return why
+
+    def _final(self, codec: Codec, lost: ConnectionLost | ConnectError) -> VoicechatError | None:
+        """Return the error that ends the session; None if another connection may replace it."""
+        if isinstance(lost, ConnectionLost) and not self._is_created:
+            self._refused_part = refused_part(codec, lost.message)
+        if isinstance(lost, ConnectionLost) and lost.refusal is not None:
+            return lost.refusal
+        if self._refusal and (self._is_new_peer or not self._sessions_created):
+            return self._refused(codec)
+        return None if isinstance(lost, ConnectionLost) and self._may_retry(lost) else lost
 
     def _opening(self, codec: Codec) -> list[str | bytes]:
         """Return the first frames; they resume the last session if it has these instructions."""
@@ -490,11 +498,3 @@ class ConnectionLoop:
 
 def _host(codec: Codec) -> str:
     return clean(urlsplit(codec.endpoint().url).hostname or "") or "The server"
-
-
-def first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """Return the first single exception in nested groups."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error  # type: ignore[return-value]

@@ -192,8 +192,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
 
     async def reveal(self, key: str) -> bool:
         """Scroll to an entry and mark it; return False if the transcript does not show it."""
-        for line in self._lines.values():
-            line.remove_class(MARKED)
+        for each in self._lines.values():
+            each.remove_class(MARKED)
         if key not in self._lines:
             await self._load(key)
         found = self._lines.get(key)
