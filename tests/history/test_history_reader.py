@@ -12,8 +12,19 @@ import pytest
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import UsageError
 from voicechat.history import database, history_edits, history_reader, history_store
+from voicechat.history.history_reader import MOST_TITLE
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
 from voicechat.history.stored_conversation import StoredConversation
+
+
+def test_a_long_title_of_many_lines_is_one_short_line(tmp_path: Path) -> None:
+    with closing(database.connect(tmp_path / "history.db")) as connection:
+        row = ConversationRow("long0000", "a\nb\r\x1b[31m " + "x" * 100_000, model="m" * 100_000)
+        with database.transaction(connection):
+            history_store.save_conversation(connection, row)
+        [found] = history_reader.conversations(connection)
+    assert found.title.startswith("a b\ufffd\ufffd[31m xxx")
+    assert (len(found.title), len(found.model)) == (MOST_TITLE, MOST_TITLE)
 
 
 @pytest.fixture(params=["index", "no index"])
