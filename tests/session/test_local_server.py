@@ -220,3 +220,17 @@ def test_the_child_ends_with_its_parent(child, name: str) -> None:
         parent.wait(10)
         _, alive = psutil.wait_procs([server], timeout=5)
     assert not alive
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows reports an end only to the loop")
+async def test_a_killed_child_does_not_run_even_before_the_loop_notices(child) -> None:
+    server = LocalServer(Options(), command=child(WATCHING))
+    await server.start()
+    pid = pid_of(server)
+    os.kill(pid, signal.SIGKILL)
+    while alive(pid):
+        pass
+    assert server._child is not None
+    assert server._child.returncode is None
+    assert not server.running
+    await server.stop()
