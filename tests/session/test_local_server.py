@@ -58,6 +58,13 @@ def pid_of(server: LocalServer) -> int:
     return server._child.pid
 
 
+def kill(pid: int) -> None:
+    """Kill a child, and return when it has ended; the loop has not noticed it yet."""
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # a thread has taken its exit status
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
 async def test_the_child_knows_the_forbidden_tools(child) -> None:
     code = READY.replace('"recognizer"', 'os.environ["VOICECHAT_FORBIDDEN_TOOLS"]')
     progress: list[str] = []
@@ -228,9 +235,7 @@ async def test_a_killed_child_does_not_run_even_before_the_loop_notices(child) -
     server = LocalServer(Options(), command=child(WATCHING))
     await server.start()
     pid = pid_of(server)
-    os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):  # a thread has taken its exit status
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    kill(pid)
     assert server._child is not None
     assert server._child.returncode is None
     assert not server.running
