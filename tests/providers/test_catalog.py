@@ -281,15 +281,16 @@ def test_the_error_about_a_model_that_cannot_transcribe_names_one_that_can(model
 
 def test_list_prices_name_a_listed_model_and_a_date():
     priced = [(p, *entry) for p in PROVIDERS.values() for entry in p.prices.items()]
-    spoken = {p.name: p.speech.models if p.speech else () for p in PROVIDERS.values()}
-    upstream = {
-        f"{p.name}/{name}" for p in PROVIDERS.values() for name in (*p.models, *spoken[p.name])
-    }
-    for provider, name, price in priced:
-        listed = (*provider.models, *provider.translation_models, *spoken[provider.name])
-        assert name in listed or name in upstream | {
-            f"openai/{each}" for each in PROVIDERS["openai"].translation_models
+    listed = {
+        p.name: {
+            *p.models, *p.translation_models, *p.transcription_models,
+            *(p.speech.models if p.speech else ()),
         }
+        for p in PROVIDERS.values()
+    }  # fmt: skip
+    upstream = {f"{name}/{model}" for name, models in listed.items() for model in models}
+    for provider, name, price in priced:
+        assert name in listed[provider.name] | upstream
         assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
         assert price.dated or price == Price()
 
