@@ -128,8 +128,10 @@ async def test_sound_that_is_cut_off_leaves_no_file(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-async def test_a_full_disk_is_one_sentence(server: OpenAISpeech, capsys) -> None:
-    assert await speak("Hello.", "--out", "/dev/full", "--format", "pcm") == 1
+@pytest.mark.parametrize("audio_format", ["wav", "mp3", "opus"])
+async def test_a_full_disk_is_one_sentence(server: OpenAISpeech, capsys, audio_format: str) -> None:
+    long = "This is a sentence of a long text. " * 200
+    assert await speak(long, "--out", "/dev/full", "--format", audio_format) == 1
     assert "/dev/full cannot be written: no space left on device." in capsys.readouterr().err
 
 
@@ -170,6 +172,24 @@ async def test_the_program_that_it_shows_writes_the_same_file(
     await asyncio.to_thread(exec, compile(code, "shown.py", "exec"), {})
     assert out.read_bytes() == encoded_of('It\'s "you".', "mp3")
     assert await speak("x", "--show-code") == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+async def test_a_disk_that_fills_up_leaves_no_file(tmp_path: Path) -> None:
+    """The encoder of mp3 writes through a library that cannot raise."""
+    async with running(OpenAISpeech()) as server:
+        environ = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url}
+        command = 'ulimit -f 40; exec "$0" -m voicechat speak - --out speech.mp3'
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", command, sys.executable, cwd=tmp_path, env=environ,
+            stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, error = await process.communicate(b"This is a sentence of a long text. " * 1_000)
+    assert error == b"voicechat: " + os.fsencode(tmp_path / "speech.mp3") + (
+        b" cannot be written: file too large. Write it to another place.\n"
+    )
+    assert process.returncode == 1
+    assert os.listdir(tmp_path) == []
 
 
 # ------------------------------------------------------------------------------ processes

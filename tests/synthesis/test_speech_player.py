@@ -85,6 +85,18 @@ async def test_the_provider_waits_for_the_speaker(monkeypatch: pytest.MonkeyPatc
     playing.cancel()
 
 
+async def test_a_text_waits_until_what_was_sent_is_heard() -> None:
+    player, speaker = opened()
+    await player.wait_for_text(speech_player.AHEAD_CHARACTERS)
+    waiting = asyncio.create_task(player.wait_for_text(speech_player.AHEAD_CHARACTERS + 30))
+    speaker.tell(inputs.Heard("speech", 1_000))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    speaker.tell(inputs.Heard("speech", 2_000))
+    async with asyncio.timeout(5):
+        await waiting
+
+
 async def test_without_a_speaker_it_ends() -> None:
     player, speaker = opened()
     playing = asyncio.create_task(player.play(speech(2)))

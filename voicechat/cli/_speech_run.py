@@ -20,7 +20,7 @@ from voicechat.core.price import dollars
 from voicechat.core.text import clean, one_of
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_FORMATS, SpeechFormat
-from voicechat.synthesis.speech_file import SUFFIXES, SpeechFile, SpeechOutput, SpeechPipe
+from voicechat.synthesis.speech_file import SUFFIXES, speech_output
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.speech_text import (
     CHARACTERS_PER_SECOND,
@@ -183,7 +183,7 @@ class _Run:
             await self._play(text)
             return
         is_native = self._speech.is_native(request.format, text)
-        output = _output(request, None if is_native else request.format)
+        output = speech_output(request.out or "-", None if is_native else request.format)
         made = self._native(text, request.format) if is_native else self._sound(text)
         try:
             async with aclosing(made) as pieces:
@@ -278,11 +278,6 @@ def _read_file(path: Path) -> str:
     if "\0" in text:
         raise UsageError(f"{name} is not a UTF-8 text.", "Check --file.")
     return text
-
-
-def _output(request: SpeakRequest, encodes: SpeechFormat | None) -> SpeechOutput:
-    assert request.out is not None
-    return SpeechPipe(encodes) if request.out == "-" else SpeechFile(Path(request.out), encodes)
 
 
 class ProgressLine:

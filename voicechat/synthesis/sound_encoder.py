@@ -7,14 +7,17 @@ Sources: Multimedia Programming Interface and Data Specifications 1.0, "WAVE"; l
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_RATE, SpeechFormat
 
 if TYPE_CHECKING:
     import soundfile
+
+Result = TypeVar("Result")
 
 WAV_HEADER_BYTES = 44
 _UNKNOWN_SIZE = 0xFFFF_FFFF
@@ -135,20 +138,25 @@ class _CheckedFile:
         self._error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        try:
-            self._file.write(data)
-        except OSError as error:
-            self._error = self._error or error
+        self._tried(lambda: self._file.write(data), 0)
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
+        return self._tried(lambda: self._file.seek(offset, whence), 0)
 
     def tell(self) -> int:
-        return self._file.tell()
+        return self._tried(self._file.tell, 0)
 
     def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
+        return self._tried(lambda: self._file.read(size), b"")
+
+    def _tried(self, act: Callable[[], Result], otherwise: Result) -> Result:
+        """Use the file until its first error, which `check` raises."""
+        try:
+            return act() if self._error is None else otherwise
+        except OSError as error:
+            self._error = error
+            return otherwise
 
     def check(self) -> None:
         """Raise the first error."""

@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -51,94 +51,92 @@ class SpeechOutput(Protocol):
         ...
 
 
-class SpeechFile:
-    """A file that gets its name when it is complete. A device or a pipe is written directly."""
+def speech_output(out: str, encodes: SpeechFormat | None) -> SpeechOutput:
+    """Open a file, a device or, for -, standard output. Raises `UsageError`.
 
-    def __init__(self, path: Path, encodes: SpeechFormat | None) -> None:
-        """Open the file. Raises `UsageError` when it cannot be written.
-
-        encodes: the format of a file that is written as PCM; None if it is written as it is.
-        """
-        self._path = path
-        self._part: str | None = None
-        self._is_finished = False
-        try:
-            self._file = self._opened()
-            self._encoder = encoder(self._file, encodes or "pcm")
-        except (OSError, ValueError) as error:
-            self.discard()
-            raise UsageError(
-                f"{clean(str(path))} cannot be written: {_reason(error)}.", "Check --out."
-            ) from None
-
-    def _opened(self) -> BinaryIO:
-        path = self._path = self._path.resolve()  # a link stays a link
+    encodes: the format of what is written as PCM; None if it is written as it is.
+    """
+    if out == "-":
+        if sys.stdout.isatty():
+            raise UsageError("Sound is not written to a terminal.", "Name a file: --out speech.wav")
+        return SpeechStream(_StandardOutput(), encodes)
+    path = Path(out)
+    try:
+        path = path.resolve()  # a link stays a link
         mode = path.stat().st_mode if path.exists() else None
         if mode is not None and stat.S_ISDIR(mode):
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
         if mode is not None and not stat.S_ISREG(mode):
-            return open(path, "wb", buffering=0)
+            return SpeechStream(_Device(path), encodes)
+        return SpeechFile(path, mode, encodes)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{_cannot(Path(out), error)}.", "Check --out.") from None
+
+
+class SpeechFile:
+    """A file that gets its name when it is complete."""
+
+    def __init__(self, path: Path, mode: int | None, encodes: SpeechFormat | None) -> None:
+        """Open it. mode: of the file that it replaces; None if there is none. Raises `OSError`."""
+        self._path = path
+        self._is_finished = False
         if mode is not None and not os.access(path, os.W_OK):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         descriptor, self._part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with suppress(OSError, AttributeError):
-            os.chmod(self._part, stat.S_IMODE(mode) if mode is not None else _usual_mode())
-        return os.fdopen(descriptor, "w+b")
+        self._file = os.fdopen(descriptor, "w+b")
+        try:
+            with suppress(OSError, AttributeError):
+                os.chmod(self._part, stat.S_IMODE(mode) if mode is not None else _usual_mode())
+            self._encoder = encoder(self._file, encodes or "pcm")
+        except BaseException:
+            self._remove()
+            raise
 
     def write(self, data: bytes) -> None:
         """Write the next bytes. Raises `VoicechatError` when the disk is full."""
-        self._guard(lambda: self._encoder.write(data))
+        with _explained(self._path):
+            self._encoder.write(data)
 
     def finish(self) -> None:
         """Give the file its name."""
-        self._guard(self._complete)
-        self._is_finished = True
-
-    def _complete(self) -> None:
-        self._encoder.finish()
-        if self._part is None:
+        with _explained(self._path):
+            self._encoder.finish()
+            self._file.flush()
+            os.fsync(self._file.fileno())
             self._file.close()
-            return
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._part, self._path)
+            os.replace(self._part, self._path)
+        self._is_finished = True
 
     def discard(self) -> None:
         """Remove what is incomplete."""
-        if self._is_finished:
-            return
-        with suppress(OSError, AttributeError):
-            self._encoder.abort()
-        with suppress(OSError, AttributeError):
-            self._file.close()
-        if self._part is not None:
+        if not self._is_finished:
             with suppress(OSError):
-                os.unlink(self._part)
+                self._encoder.abort()
+            self._remove()
 
-    def _guard(self, act: Callable[[], object]) -> None:
-        try:
-            act()
-        except OSError as error:
-            raise VoicechatError(
-                f"{clean(str(self._path))} cannot be written: {_reason(error)}.",
-                "Write it to another place.",
-            ) from None
+    def _remove(self) -> None:
+        with suppress(OSError, ValueError):
+            # What is buffered and does not fit on the disk must not be written once more.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._file.fileno())
+            os.close(nowhere)
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            os.unlink(self._part)
 
 
-class SpeechPipe:
-    """Standard output. A WAV header there names no length; mp3, opus and flac come at the end."""
+class SpeechStream:
+    """An output that cannot seek: WAV names no length there; mp3, opus and flac come at the end."""
 
-    def __init__(self, encodes: SpeechFormat | None) -> None:
-        """Raises `UsageError` for a terminal. encodes: as in `SpeechFile`."""
-        if sys.stdout.isatty():
-            raise UsageError("Sound is not written to a terminal.", "Name a file: --out speech.wav")
-        self._output = cast("BinaryIO", _StandardOutput())
+    def __init__(self, output: io.RawIOBase, encodes: SpeechFormat | None) -> None:
+        """encodes: as in `speech_output`."""
+        self._output = cast("BinaryIO", output)
         self._bytes = None if encodes in {None, *STREAMED} else SpeechBytes(encodes)
         self._encoder = encoder(self._output, encodes or "pcm") if self._bytes is None else None
 
     def write(self, data: bytes) -> None:
-        """Write and flush the next bytes, so that the reader hears them at once."""
+        """Write the next bytes at once, so that the reader hears them."""
         (self._encoder or self._bytes).write(data)  # type: ignore[union-attr]
 
     def finish(self) -> None:
@@ -147,18 +145,20 @@ class SpeechPipe:
             self._bytes.finish()
             for block in self._bytes.blocks():
                 self._output.write(block)
+        self._output.close()
 
     def discard(self) -> None:
         """Drop what was not written."""
         if self._bytes is not None:
             self._bytes.discard()
+        self._output.close()
 
 
 class SpeechBytes:
     """The bytes of a file, in memory or in the temporary folder."""
 
     def __init__(self, encodes: SpeechFormat | None) -> None:
-        """encodes: as in `SpeechFile`."""
+        """encodes: as in `speech_output`."""
         self._file = cast(
             "BinaryIO",
             tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY),  # noqa: SIM115
@@ -205,12 +205,45 @@ def _unguarded(act: Callable[..., object], *arguments: object) -> object:
     return act(*arguments)
 
 
+class _Device(io.RawIOBase):
+    """A device or a named pipe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = open(path, "wb")  # noqa: SIM115
+
+    def seekable(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> int:
+        with _explained(self._path):
+            self._file.write(data)
+            self._file.flush()
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            with suppress(OSError):
+                self._file.close()
+        super().close()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Convert an `OSError` of a write into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise VoicechatError(f"{_cannot(path, error)}.", "Write it to another place.") from None
+
+
+def _cannot(path: Path, error: Exception) -> str:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return f"{clean(str(path))} cannot be written: {reason}"
+
+
 def _usual_mode() -> int:
     """Return the permissions of a file that this process creates."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
