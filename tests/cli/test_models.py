@@ -60,7 +60,8 @@ def test_programs_and_the_command_list_the_same_models(monkeypatch, tmp_path, ca
     names = [
         name
         for each in listed
-        for name in (*each["models"], *each["transcribers"], *each["translators"])
+        for kind in ("models", "transcribers", "translators", "speakers")
+        for name in each[kind]
     ]
     assert len(names) > 10
     assert [model.name for model in list_models()] == names

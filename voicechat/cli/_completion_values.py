@@ -35,23 +35,18 @@ def transcription_models() -> Values:
 
 def speech_models() -> Values:
     """Models that speak, and the embedded voice."""
-    from voicechat.providers.catalog import every_provider
-
-    found = [
-        f"{each.name}/{name}"
-        for each in every_provider().values()
-        if each.speech is not None
-        for name in each.speech.models
-    ]
-    return ["local", *found]
+    return ["local", *_models("speech")]
 
 
-def speech_voices() -> Values:
-    """Voices of all models that speak, and the embedded one."""
-    from voicechat.providers.catalog import every_provider
+def speech_voices(ctx: typer.Context) -> Values:
+    """Voices of the model that was typed, or of all models that speak, and the embedded ones."""
+    from voicechat.session.model_list import list_models
 
-    services = [each.speech for each in every_provider().values() if each.speech is not None]
-    return [*embedded_voices(), *(voice for service in services for voice in service.voices)]
+    found = [each for each in list_models() if each.purpose == "speech"]
+    model = ctx.params.get("model") or ""
+    own = [each for each in found if model in {each.name, each.provider} and each.voices]
+    listed = [voice for each in own or found for voice in each.voices]
+    return [*dict.fromkeys(listed if own else [*embedded_voices(), *listed])]
 
 
 def translation_models() -> Values:

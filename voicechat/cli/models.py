@@ -135,6 +135,7 @@ def models_as_json(providers: Sequence[ListedProvider]) -> str:
             "models": provider.models,
             "transcribers": provider.transcription_models,
             "translators": provider.translation_models,
+            "speakers": provider.speech_models,
             "voices": provider.voices,
             "model_voices": provider.model_voices,
             "limits": {
@@ -176,6 +177,7 @@ def _lines(provider: ListedProvider) -> Iterator[str]:
         "address": [_status(name, found) for name, found in provider.address.items()],
         "transcribes": [name.partition("/")[2] for name in provider.transcription_models],
         "translates": [name.partition("/")[2] for name in provider.translation_models],
+        "speaks": [name.partition("/")[2] for name in provider.speech_models],
         "voices": provider.voices,
     }
     yield from table((name, ", ".join(values)) for name, values in rows.items() if values)

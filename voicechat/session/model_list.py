@@ -14,7 +14,7 @@ from voicechat.errors import VoicechatError
 from voicechat.providers.catalog import codec_of, every_provider, price_of
 from voicechat.providers.provider import ModelLimits, Provider
 
-Purpose = Literal["conversation", "transcription", "translation"]
+Purpose = Literal["conversation", "transcription", "translation", "speech"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class ListedModel:
     provider: str
     """Name of the provider."""
     purpose: Purpose
-    """`conversation` for `connect`; `transcription` and `translation` for `voicechat transcribe`
-    and `voicechat translate`."""
+    """`conversation` for `connect`; `transcription`, `translation` and `speech` for `voicechat
+    transcribe`, `voicechat translate` and `voicechat speak`."""
     default: bool
     """True for the model that the provider's name alone selects."""
     voices: tuple[str, ...]
@@ -59,6 +59,10 @@ class ListedProvider:
     is_ready: bool
     """True if a key and an address are set, where it needs them."""
     translation_models: tuple[str, ...]
+    speech_models: tuple[str, ...]
+    """Models that speak a text."""
+    speech_voices: tuple[str, ...]
+    """Voices of those; empty if they are unknown."""
     model_voices: Mapping[str, tuple[str, ...]]
     """Voices of the models that have others than `voices`."""
     limits: Mapping[str, ModelLimits]
@@ -105,6 +109,7 @@ def _listed_models(provider: ListedProvider) -> Iterator[ListedModel]:
         ("conversation", provider.models, provider.voices),
         ("transcription", provider.transcription_models, ()),
         ("translation", provider.translation_models, ()),
+        ("speech", provider.speech_models, provider.speech_voices),
     )
     for purpose, names, usual in lists:
         for name in names:
@@ -125,6 +130,7 @@ def _listed_provider(provider: Provider, options: Options) -> ListedProvider:
     address = provider.url_variable
     has_address = provider.connect is None or provider.url is not None
     models = tuple(full(name) for name in provider.models)
+    speech = provider.speech
     translators = tuple(full(name) for name in provider.translation_models)
     return ListedProvider(
         name=provider.name,
@@ -141,6 +147,8 @@ def _listed_provider(provider: Provider, options: Options) -> ListedProvider:
         address={address: address in options.variables} if address else {},
         is_ready=(not keys or any(keys.values())) and (has_address or address in options.variables),
         translation_models=translators,
+        speech_models=tuple(full(name) for name in speech.models) if speech else (),
+        speech_voices=speech.voices if speech else (),
         model_voices={full(name): voices for name, voices in provider.model_voices.items()},
         limits={full(name): limits for name, limits in provider.limits.items()},
         prices={
