@@ -24,7 +24,7 @@ from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
-from voicechat.session.frame_limits import FrameLimits
+from voicechat.session.frame_limits import TEXT_AT_ONCE, FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
@@ -159,6 +159,7 @@ class ConnectionLoop:
         """Part of the settings because of which this connection got no session."""
         self._parts_refused = 0
         self._limits = FrameLimits()
+        self._received = 0
         self._closed_resumable = 0
         """Times in a row that the provider closed a session that can be resumed."""
         self._openings = 0
@@ -387,11 +388,13 @@ class ConnectionLoop:
         return self._closed_resumable <= MAX_CLOSED_RESUMABLE
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
-        self._limits.connected()
+        self._limits.connected(_host(codec))
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
+            self._received += len(frame)
             for event in codec.decode(frame):
-                self._limits.check(event, _host(codec), had_session=bool(self.sessions_created))
+                if isinstance(event, events.Unmapped) or self._received > TEXT_AT_ONCE:
+                    self._limits.check(event, had_session=bool(self.sessions_created))
                 self._note_event(event)
                 self._on_event(event)
 
