@@ -14,6 +14,7 @@ from http_stub import HANG, SeenRequest, running
 from speech_servers import KEY, OpenAISpeech, encoded_of, sound_of
 
 from voicechat.cli import app
+from voicechat.synthesis.text_source import read_pipe
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 
@@ -216,6 +217,19 @@ async def test_a_pipe_is_spoken_while_it_is_written(server: OpenAISpeech) -> Non
         process.stdin.close()
         assert await process.stdout.read() == sound_of("And the second")
         assert await process.wait() == 0
+
+
+async def test_a_pipe_becomes_the_file_that_the_provider_makes(
+    server: OpenAISpeech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readable, writable = os.pipe()
+    os.write(writable, b"Hello. And more.")
+    os.close(writable)
+    monkeypatch.setattr("voicechat.cli._speech_run.read_pipe", lambda _: read_pipe(readable))
+    out = tmp_path / "speech.mp3"
+    assert await speak("-", "--out", str(out)) == 0
+    os.close(readable)
+    assert out.read_bytes() == encoded_of("Hello. And more.", "mp3")
 
 
 async def test_a_reader_that_ends_ends_the_program(server: OpenAISpeech) -> None:

@@ -20,6 +20,7 @@ from voicechat.core.price import dollars
 from voicechat.core.text import clean, one_of
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_FORMATS, SpeechFormat
+from voicechat.synthesis.sound_encoder import STREAMED
 from voicechat.synthesis.speech_file import SUFFIXES, speech_output
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.speech_text import (
@@ -178,7 +179,8 @@ class _Run:
         """Speak the text to its end."""
         request = self._request
         is_played = request.out is None
-        self._text = text = await _text(request, is_live=is_played or request.format != "aac")
+        # The other formats are complete at the end only, so their text may be complete, too.
+        self._text = text = await _text(request, is_live=is_played or request.format in STREAMED)
         if is_played:
             await self._play(text)
             return

@@ -89,7 +89,7 @@ class Synthesizer:
             options=options.gateway,
             environ=options.environ,
         )
-        self._costs = CostTally(options.prices, options.tts)
+        self._costs = CostTally(options.prices)
         self._budget = BudgetWatch(
             options.spending or BudgetSettings(),
             self._costs,
