@@ -285,7 +285,9 @@ def test_list_prices_name_a_listed_model_and_a_date():
     for provider, name, price in priced:
         listed = provider.models + provider.translation_models + provider.transcription_models
         assert name in listed or name in upstream | {
-            f"openai/{each}" for each in PROVIDERS["openai"].translation_models
+            f"openai/{each}"
+            for each in PROVIDERS["openai"].translation_models
+            + PROVIDERS["openai"].transcription_models
         }
         assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
         assert price.dated or price == Price()

@@ -17,8 +17,7 @@ class Provider:
         self.limits = FrameLimits(lambda: self.now)
 
     def sends(self, *sent: events.Event) -> None:
-        for event in sent:
-            self.limits.check(event, "h", had_session=True)
+        self.limits.check(sent, "h", had_session=True)
 
 
 def test_a_long_conversation_is_no_flood() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from voicechat.core import events
 from voicechat.errors import ConnectError
@@ -17,6 +17,10 @@ TEXT_AT_ONCE = 2_000_000
 """Characters that a provider may send at any time, and that are kept for the conversation."""
 TEXT_PER_S = 2_000
 """Characters by which that grows each second; a quick model writes fewer."""
+AT_ONCE = 200
+"""Most events that are counted together; most frames cost no more than a list needs."""
+LONG = 10_000
+"""Characters of a frame whose events are counted at once."""
 _ITEM = 500
 """Characters that an item costs besides its text."""
 
@@ -37,20 +41,19 @@ class FrameLimits:
         """Forget the unreadable frames of the last connection."""
         self._unreadable.clear()
 
-    def check(self, event: events.Event, host: str, *, had_session: bool) -> None:
-        """Count an event.
+    def check(self, received: Iterable[events.Event], host: str, *, had_session: bool) -> None:
+        """Count events, in their order.
 
         Raises `ConnectionLost` if there are too many unreadable frames within a second. Until there
         was a session, they may be any time apart, and it raises `ConnectError`, as it does for too
         much text.
         """
-        if isinstance(event, events.AudioDelta):
-            return
-        if isinstance(event, events.Unmapped):
-            if event.unreadable:
-                self._count_unreadable(host, had_session=had_session)
-            return
-        self._count_text(event, host)
+        for event in received:
+            if isinstance(event, events.Unmapped):
+                if event.unreadable:
+                    self._count_unreadable(host, had_session=had_session)
+            elif not isinstance(event, events.AudioDelta):
+                self._count_text(event, host)
 
     def _count_unreadable(self, host: str, *, had_session: bool) -> None:
         times = self._unreadable

@@ -24,7 +24,7 @@ from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
-from voicechat.session.frame_limits import FrameLimits
+from voicechat.session.frame_limits import AT_ONCE, LONG, FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
@@ -207,10 +207,7 @@ class ConnectionLoop:
             self._renewal.set()
 
     async def send_now(self, command: commands.Command) -> None:
-        """Send a command immediately, including audio, and wait until it is written.
-
-        Raises `ConnectionLost` if that is not possible.
-        """
+        """Send a command now, and wait until it is written; raise `ConnectionLost` otherwise."""
         if self.connection is None or self.codec is None:
             raise ConnectionLost("There is no connection.")
         await self._write_frames(self.connection, self.codec.encode(command))
@@ -388,10 +385,19 @@ class ConnectionLoop:
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
         self._limits.connected()
+        host, uncounted = _host(codec), list[events.Event]()
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
-                self._limits.check(event, _host(codec), had_session=bool(self.sessions_created))
+                if not isinstance(event, events.AudioDelta):
+                    uncounted.append(event)
+                if (
+                    len(uncounted) > AT_ONCE
+                    or len(frame) > LONG
+                    or getattr(event, "unreadable", False)
+                ):
+                    self._limits.check(uncounted, host, had_session=bool(self.sessions_created))
+                    uncounted.clear()
                 self._note_event(event)
                 self._on_event(event)
 
