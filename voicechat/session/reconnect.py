@@ -221,10 +221,7 @@ class ConnectionLoop:
         return is_wanted
 
     async def run(self) -> None:
-        """Dial and connect repeatedly. Raises `VoicechatError` if no connection is possible.
-
-        May be called again after an error.
-        """
+        """Dial and connect repeatedly. Raises `VoicechatError`, and may be called again then."""
         failures, lost_at = 0, time.monotonic()
         unusable: list[float] = []  # when connections in a row began that ended early
         self._unanswered, self._openings, self._stopped_by = 0, 0, None
@@ -391,11 +388,8 @@ class ConnectionLoop:
             for event in codec.decode(frame):
                 if not isinstance(event, events.AudioDelta):
                     uncounted.append(event)
-                if (
-                    len(uncounted) > AT_ONCE
-                    or len(frame) > LONG
-                    or getattr(event, "unreadable", False)
-                ):
+                is_odd = len(frame) > LONG or getattr(event, "unreadable", False)
+                if is_odd or len(uncounted) > AT_ONCE:
                     self._limits.check(uncounted, host, had_session=bool(self.sessions_created))
                     uncounted.clear()
                 self._note_event(event)
@@ -470,10 +464,9 @@ class ConnectionLoop:
                     prompt = []
             if self._floor() in _RESPONSE_PENDING and connection.quiet_for() > silence_limit_s:
                 raise ConnectionLost("The connection was lost during the answer.")
-            if codec.stale and self._floor() in _BETWEEN_TURNS:
-                raise _Ended
             between_turns = self._floor() in _BETWEEN_TURNS
-            if self._expiry.is_due(time.monotonic(), between_turns=between_turns):
+            is_due = self._expiry.is_due(time.monotonic(), between_turns=between_turns)
+            if is_due or (codec.stale and between_turns):
                 raise _Ended
 
     def _check_opening(self, codec: Codec, waited_s: float) -> None:
