@@ -24,7 +24,7 @@ from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
-from voicechat.session.frame_limits import AT_ONCE, LONG, FrameLimits
+from voicechat.session.frame_limits import TEXT_AT_ONCE, FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
@@ -159,6 +159,7 @@ class ConnectionLoop:
         """Part of the settings because of which this connection got no session."""
         self._parts_refused = 0
         self._limits = FrameLimits()
+        self._received = 0
         self._closed_resumable = 0
         """Times in a row that the provider closed a session that can be resumed."""
         self._openings = 0
@@ -207,7 +208,10 @@ class ConnectionLoop:
             self._renewal.set()
 
     async def send_now(self, command: commands.Command) -> None:
-        """Send a command now, and wait until it is written; raise `ConnectionLost` otherwise."""
+        """Send a command immediately, including audio, and wait until it is written.
+
+        Raises `ConnectionLost` if that is not possible.
+        """
         if self.connection is None or self.codec is None:
             raise ConnectionLost("There is no connection.")
         await self._write_frames(self.connection, self.codec.encode(command))
@@ -221,7 +225,10 @@ class ConnectionLoop:
         return is_wanted
 
     async def run(self) -> None:
-        """Dial and connect repeatedly. Raises `VoicechatError`, and may be called again then."""
+        """Dial and connect repeatedly. Raises `VoicechatError` if no connection is possible.
+
+        May be called again after an error.
+        """
         failures, lost_at = 0, time.monotonic()
         unusable: list[float] = []  # when connections in a row began that ended early
         self._unanswered, self._openings, self._stopped_by = 0, 0, None
@@ -381,17 +388,13 @@ class ConnectionLoop:
         return self._closed_resumable <= MAX_CLOSED_RESUMABLE
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
-        self._limits.connected()
-        host, uncounted = _host(codec), list[events.Event]()
+        self._limits.connected(_host(codec))
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
+            self._received += len(frame)
             for event in codec.decode(frame):
-                if not isinstance(event, events.AudioDelta):
-                    uncounted.append(event)
-                is_odd = len(frame) > LONG or getattr(event, "unreadable", False)
-                if is_odd or len(uncounted) > AT_ONCE:
-                    self._limits.check(uncounted, host, had_session=bool(self.sessions_created))
-                    uncounted.clear()
+                if isinstance(event, events.Unmapped) or self._received > TEXT_AT_ONCE:
+                    self._limits.check(event, had_session=bool(self.sessions_created))
                 self._note_event(event)
                 self._on_event(event)
 
