@@ -32,6 +32,8 @@ def run(tmp_path: Path):
     for name in ("CONFIG", "STATE", "DATA", "CACHE"):
         environ[f"XDG_{name}_HOME"] = str(tmp_path / name)
 
+    environ["VOICECHAT_LOCAL_CHAT"] = "no"  # a chat server of this machine stays out
+
     def voicechat(
         *arguments: str,
         stdin: str = "",

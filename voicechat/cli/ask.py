@@ -27,6 +27,7 @@ def ask(
     chat_url: Annotated[Text, flag("chat_url")] = None,
     chat_model: Annotated[Text, flag("chat_model")] = None,
     local_chat: Annotated[bool, flag("local_chat")] = False,
+    budget: Annotated[Text, flag("budget")] = None,
     show_code: Annotated[bool, SHOW_CODE] = False,
 ) -> int:
     """Answer one question in text, and exit.
@@ -52,7 +53,7 @@ COMMAND = CommandEntry(8, "ask", "Answer one question, and exit.", ask)
 def _question(words: list[str]) -> str:
     """The words, with standard input in the place of -. Raises `UsageError`."""
     if words.count("-") > 1:
-        raise UsageError("Standard input can be read once only.", "Write - once.")
+        raise UsageError("Standard input can be read only once.", "Write - once.")
     parts = [sys.stdin.read(_LONGEST + 1) if word == "-" else word for word in words]
     text = " ".join(part.strip() for part in parts).strip()
     if not text:

@@ -10,7 +10,7 @@ import typer
 
 from voicechat.cli import _completion_values
 from voicechat.config.options import SETTINGS, Options
-from voicechat.core.text import clean
+from voicechat.core.text import clean, without_keys
 
 Text = str | None
 """Value of an option with a text; None when it was not typed."""
@@ -49,8 +49,11 @@ def flag(name: str) -> Any:
 
 
 def say(sentence: str) -> None:
-    """Write a message for the user to standard error, without control characters."""
-    typer.echo(f"voicechat: {clean(sentence)}", err=True)
+    """Write a message for the user to standard error, without control characters and keys.
+
+    A message may repeat a word of the command line, and a user may paste a key there.
+    """
+    typer.echo(f"voicechat: {without_keys(clean(sentence))}", err=True)
 
 
 def load_options(flags: Mapping[str, object] = MappingProxyType({})) -> Options:

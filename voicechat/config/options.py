@@ -249,7 +249,7 @@ class Options:
     )
     budget: str | None = field(
         default=None,
-        metadata=_about("Stop asking for answers after this cost.", "DOLLARS", in_file=False),
+        metadata=_about("Request nothing more after this cost.", "DOLLARS", in_file=False),
     )
     """The most that this session may cost, as it was typed."""
     spending: BudgetSettings | None = None
@@ -275,6 +275,17 @@ class Options:
             inner="keep",
             at_top=False,
             is_age=True,
+        ),
+    )
+    history_titles: str = field(
+        default="words",
+        metadata=_about(
+            "Titles of conversations: words (your first ones) or model (it writes them).",
+            "KIND",
+            choices=("words", "model"),
+            table=HISTORY,
+            inner="titles",
+            at_top=False,
         ),
     )
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)

@@ -21,7 +21,7 @@ from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first_error
-from voicechat.session.budget_watch import open_ledger
+from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
     check_approve,
@@ -81,6 +81,8 @@ def connect(
     api_key: str | None = None,
     profile: str | None = None,
     settings: bool | str | os.PathLike[str] = True,
+    history: bool = False,
+    budget: float | None = None,
 ) -> ClientSession:
     """Prepare a session; `async with` opens it and closes it.
 
@@ -99,6 +101,8 @@ def connect(
                    `voicechat login`; see `read_keyring`
     profile        a profile of the settings file
     settings       True: read the user's settings file. False: read none. A path: read that one
+    history        True: keep the conversation in the user's history, as the command does
+    budget         US dollars; once they are spent, nothing more is requested
 
     Parameters override the environment, which overrides the settings file. Raises `TypeError`
     for a parameter of a wrong type, `UsageError` for a wrong value or setting, `KeyMissing` when
@@ -114,6 +118,8 @@ def connect(
         push_to_talk=push_to_talk,
         output=output,
         settings=settings,
+        history=history,
+        budget=budget,
     )
     devices = audio if isinstance(audio, Devices) else None
     if audio is not None and devices is None:
@@ -129,8 +135,13 @@ def connect(
     with rewording():
         options, own = with_tools(given.options(devices), tools)
         open_audio = partial(CardLink, card) if devices is None else None
-        ledger = None if given.settings is False else open_ledger
-        session = Session(options, tools=own, open_audio=open_audio, open_ledger=ledger)
+        session = Session(
+            options,
+            tools=own,
+            open_audio=open_audio,
+            open_ledger=kept_ledger() if given.keeps_files else None,
+            keeps_history=given.history,
+        )
     named = () if tools is None else options.tools or ()
     return ClientSession(session, events, approve, pcm, reports_played, named)
 
@@ -481,6 +492,3 @@ def _missing_tools(session: Session, names: Iterable[str]) -> list[str]:
     if session._options.mcp_servers:
         return []
     return [name for name in names if session._tools.registry.get(name) is None]
-
-
-# --------------------------------------------------------------------------- small steps

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
+from voicechat.system.http_client import limit_reads
 from voicechat.system.output_tail import OutputTail
 from voicechat.system.task_group import TaskGroup
 from voicechat.tools.mcp.mcp_answers import TolerantStream
@@ -411,6 +412,7 @@ def load_sdk() -> None:
     try:
         for name in _MODULES:
             importlib.import_module(name)
+        limit_reads(importlib.import_module("httpcore2").AsyncHTTP11Connection)
     except ModuleNotFoundError:
         raise NOT_INSTALLED from None
     # The SDK logs what servers send; that must not reach the terminal. One of its modules logs as
