@@ -270,7 +270,8 @@ class ConnectionLoop:
     async def _wait_after_unusable(self, reason: str, count: int, seconds: float) -> None:
         """Wait after connections in a row that ended early; raise after too many seconds."""
         if seconds > (GIVE_UP_S if self.sessions_created else FIRST_GIVE_UP_S):
-            raise SessionLost(f"{reason} No connection lasted, {count} times in a row.")
+            lost = f"{reason} No connection lasted, {count} times in a row."
+            raise SessionLost(lost, "Check the address, or try again later.")
         await asyncio.sleep(backoff(count - 1, random.random))
 
     def _count_unanswered(self, codec: Codec) -> None:
