@@ -145,7 +145,7 @@ async def test_an_unusable_history_costs_one_notice_and_nothing_else(state: Path
             await asyncio.to_thread(log.wait_saved)
         await answered(driver, "three")
         notices = [u.text for u in driver.updates if isinstance(u, effects.Notice)]
-    reason = "it is damaged or not a history"
+    reason = "the file is damaged or not a history"
     assert notices.count(f"This conversation is not kept in the history: {reason}.") == 1
     assert sum("history" in text for text in notices) == 1
 

@@ -22,6 +22,10 @@ from voicechat.history.migrations import FULL_TEXT, MIGRATIONS, TRIGGER_NAMES, T
 BUSY_S: Final = 5.0
 """Seconds to wait for another process that writes."""
 
+REPLACE_HINT: Final = "Move it away, and voicechat starts a new one."
+_DAMAGED: Final = "the file is damaged or not a history"
+_FOLDER: Final = "there is a folder in its place"
+
 UPDATE_HINT: Final = "Update voicechat, or use --no-history."
 
 
@@ -217,8 +221,10 @@ def unusable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, ValueError) as error:
+        why = reason(error)
         raise HistoryUnusable(
-            f"The history in {clean(str(path))} cannot be used: {reason(error)}."
+            f"The history in {clean(str(path))} cannot be used: {why}.",
+            REPLACE_HINT if why in (_DAMAGED, _FOLDER) else "",
         ) from None
 
 
@@ -232,9 +238,10 @@ def reason(error: BaseException) -> str:
         ("read-only file or folder", lambda text: "readonly" in text),
         ("another program is using it", lambda text: "locked" in text or "busy" in text),
         (
-            "it is damaged or not a history",
+            _DAMAGED,
             lambda text: "malformed" in text or "not a data" in text,
         ),
+        (_FOLDER, lambda text: text == "Is a directory"),
     ]
     words = next((words for words, fits in known if fits(text)), clean(text).rstrip("."))
     return words[:1].lower() + words[1:]

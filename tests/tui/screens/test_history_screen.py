@@ -135,6 +135,26 @@ async def test_the_keys_are_those_that_have_an_effect() -> None:
         await until(pilot, lambda: keys(pilot) == "Enter continues  Tab turns  Esc closes")
 
 
+@pytest.mark.parametrize("what", ["damaged", "a folder"])
+async def test_a_history_that_cannot_be_used_says_what_to_do_and_is_tried_again(what: str) -> None:
+    path = database.history_path()
+    kept = path.rename(path.with_suffix(".kept"))
+    if what == "damaged":
+        path.write_bytes(b"no database" * 1_000)
+    else:
+        path.mkdir()
+    session = Continuing(with_sound=False)
+    async with VoicechatApp(session).run_test() as pilot:  # type: ignore[arg-type]
+        await pilot.press("f7")
+        await until(pilot, lambda: titles(pilot) == ["Type to try again."])
+        assert note(pilot).endswith("Move it away, and voicechat starts a new one.")
+        path.rename(path.with_suffix(".bad"))
+        kept.rename(path)
+        await pilot.press(*"tr")
+        await until(pilot, lambda: titles(pilot) == ["Trains"])
+        assert not screen(pilot).query_one("#history-note").display
+
+
 async def test_a_long_list_goes_by_pages_and_says_that_it_is_not_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

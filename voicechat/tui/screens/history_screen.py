@@ -85,6 +85,8 @@ class HistoryScreen(Screen[None]):
         self._session = session
         self._words = words
         self._found: list[FoundConversation] = []
+        self._failed = False
+        """True while the note is about a failure."""
         self._searched: str | None = None
         """The words that `_found` contains; None before the first search."""
         self._stored: StoredConversation | None = None
@@ -104,6 +106,7 @@ class HistoryScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the last conversations, or those with the words of the command."""
+        self._show_line("Looking …")
         self._search()
 
     # ---------------------------------------------------------------- searching
@@ -129,7 +132,10 @@ class HistoryScreen(Screen[None]):
 
         found = await self._run(work)
         if found is None:
+            self.query_one("#history-list", OptionList).clear_options()
+            self._show_line("Type to try again.")
             return
+        self._note_failure("")
         has_more = len(found) > MOST_LISTED
         del found[MOST_LISTED:]
         self._found, self._searched = found, words
@@ -139,25 +145,35 @@ class HistoryScreen(Screen[None]):
         current = self._session.conversation_id
         shown.add_options(_option(each, now, current) for each in found)
         if has_more:
-            shown.add_option(Option(plain(_MORE.format(MOST_LISTED), QUIET), disabled=True))
+            self._show_line(_MORE.format(MOST_LISTED))
         if found:
             ids = [each.conversation.id for each in found]
             shown.highlighted = ids.index(selected) if selected in ids else 0
         else:
             self._clear_preview()
-            text = "Nothing was found." if words.strip() else _EMPTY
-            shown.add_option(Option(plain(text, QUIET), disabled=True))
+            self._show_line("Nothing was found." if words.strip() else _EMPTY)
         self._show_keys()
+
+    def _show_line(self, text: str) -> None:
+        """Add a line that cannot be chosen to the list."""
+        line = Option(plain(text, QUIET), disabled=True)
+        self.query_one("#history-list", OptionList).add_option(line)
 
     async def _run(self, work: Callable[[], T]) -> T | None:
         """Run a request to the history on a thread; report its failure and return None."""
         try:
             return await call_with_deadline(work, DEADLINE_S)
         except TimeoutError:
-            self._note("The history does not answer: the disk is too slow.")
+            self._note_failure("The history does not answer: the disk is too slow.")
         except VoicechatError as error:
-            self._note(str(error))
+            self._note_failure(str(error))
         return None
+
+    def _note_failure(self, text: str) -> None:
+        """Show a failure; an empty text removes the last one."""
+        if text or self._failed:
+            self._note(text)
+        self._failed = bool(text)
 
     def _note(self, text: str) -> None:
         note = self.query_one("#history-note", Static)
