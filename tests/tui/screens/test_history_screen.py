@@ -184,14 +184,14 @@ async def test_enter_continues_the_selected_conversation() -> None:
         await pilot.press("down")
         await until(pilot, lambda: "About Trains" in turns(pilot)[0])
         await pilot.press("enter")
-        assert ("continue", "talk2000", 3) in session.asked
-        assert not isinstance(pilot.app.screen, HistoryScreen)
+        await until(pilot, lambda: ("continue", "talk2000", 3) in session.asked)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, HistoryScreen))
 
 
 async def test_enter_on_a_turn_forks_from_there() -> None:
     async with browsing() as (pilot, session):
         await pilot.press("tab", "up", "enter")
-        assert ("fork", "talk3000", 2) in session.asked
+        await until(pilot, lambda: ("fork", "talk3000", 2) in session.asked)
 
 
 async def test_a_conversation_is_renamed() -> None:
@@ -258,7 +258,7 @@ async def test_a_key_of_the_history_acts_on_every_press_though_it_is_a_toggle_el
 async def test_the_screen_fits_every_terminal(size: tuple[int, int]) -> None:
     async with browsing(size) as (pilot, _):
         await pilot.press("tab", "down", "tab", "escape")
-        assert not isinstance(pilot.app.screen, HistoryScreen)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, HistoryScreen))
 
 
 async def test_a_kept_conversation_is_filed_with_one_press() -> None:
