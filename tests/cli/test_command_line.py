@@ -245,7 +245,7 @@ def test_a_report_follows_causes_and_groups() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit address space")
-@pytest.mark.parametrize("megabytes", [150, 300])
+@pytest.mark.parametrize("megabytes", [150, 210, 225, 300, 400])
 def test_a_limit_of_memory_gives_an_answer_or_one_sentence(run, megabytes: int) -> None:
     python = shlex.quote(sys.executable)
     program = f"ulimit -v {megabytes * 1024}; exec {python} -m voicechat --text"

@@ -60,10 +60,13 @@ def load_options(flags: Mapping[str, object] = MappingProxyType({})) -> Options:
     """Load the options of a command that connects, with the keys that the keyring keeps.
 
     The keyring may ask for the user's password, so it is not read for the embedded voice. Call it
-    before the loop runs. Raises `UsageError` for wrong settings.
+    before the loop runs. Raises `UsageError` for wrong settings, and `VoicechatError` if the shell
+    allows too little memory.
     """
     from voicechat.config import key_store, loader
+    from voicechat.system import memory_limit
 
+    memory_limit.require()
     options = loader.load(flags)
     if not options.keyring_keys or _is_embedded(options.model):
         return options

@@ -17,7 +17,7 @@ from voicechat.history.history_export import FORMATS, exported, local_time
 from voicechat.history.history_reader import FoundConversation
 from voicechat.history.stored_conversation import StoredConversation
 from voicechat.system.private_files import create_private
-from voicechat.system.text_table import table
+from voicechat.system.text_table import counted, table
 
 
 def find(words: str, limit: int = history_reader.MOST_LISTED) -> list[FoundConversation]:
@@ -54,7 +54,7 @@ def hide(conversation_id: str, is_hidden: bool) -> None:
 
 
 def purge(conversation_ids: Iterable[str]) -> None:
-    """Delete conversations for good."""
+    """Delete conversations permanently."""
     with opened() as connection:
         for conversation_id in conversation_ids:
             history_edits.purge(connection, conversation_id)
@@ -65,7 +65,7 @@ def export(name: str, path: str) -> None:
     form = Path(path).suffix.removeprefix(".")
     if form not in FORMATS:
         endings = ", ".join(f".{each}" for each in FORMATS)
-        raise UsageError(f"{clean(path)} has no known ending.", f"Use one of {endings}.")
+        raise UsageError(f"{clean(path)} has no known file extension.", f"Use one of {endings}.")
     write_document(path, exported(load(name), form))
 
 
@@ -85,7 +85,7 @@ def listing(found: Iterable[FoundConversation]) -> str:
     """Return conversations as a table; a line with the match follows each result of a search."""
     rows = list(found)
     cells = [
-        (row.id, local_time(row.changed_at), str(row.turns), row.model, row.title)
+        (row.id, local_time(row.changed_at), counted(row.turns, "turn"), row.model, row.title)
         for row in (each.conversation for each in rows)
     ]
     lines = []

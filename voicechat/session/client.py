@@ -50,6 +50,7 @@ from voicechat.session.images import refusal
 from voicechat.session.session import Session
 from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Capabilities, SessionSettings
@@ -245,7 +246,7 @@ class ClientSession:
     async def _run(self) -> None:
         failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with TaskGroup() as self._tasks:
                 await self._session.run()
                 raise _Closed
         except* _Closed:

@@ -43,6 +43,7 @@ from voicechat.session.updates import (
     SoundChanged,
     Update,
 )
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -219,7 +220,7 @@ class Session(SessionControls):
         """Run until `close`. Raises `VoicechatError` if the session cannot start or continue."""
         failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 self._tasks = self._runs.tasks = tasks
                 tools = tasks.create_task(self._tools.run())
                 living = tasks.create_task(self._live())

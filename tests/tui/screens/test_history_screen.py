@@ -234,7 +234,7 @@ async def test_the_ending_of_the_file_is_the_format_of_an_export(tmp_path: Path)
         assert line.value == "conversation-talk3000.md"
         line.value = "weather.pdf"
         await pilot.press("enter")
-        await until(pilot, lambda: "no known ending" in note(pilot))
+        await until(pilot, lambda: "no known file extension" in note(pilot))
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(pilot.app.screen, LineSheet))
         pilot.app.screen.query_one(Input).value = "weather.txt"

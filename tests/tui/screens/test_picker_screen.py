@@ -382,7 +382,7 @@ async def test_values_that_wait_are_wrong_or_have_a_list(patch: object) -> None:
         await rig.press("enter")
         await rig.enter_text("http://localhost:1/v1")
         await rig.press("enter")
-        takes = "It takes effect at the next start."
+        takes = "Save it, and it takes effect at the next start."
         await rig.says(f"chat_url is now “http://localhost:1/v1”. {takes}")
         await rig.select("token_command")
         await rig.press("enter")

@@ -91,7 +91,7 @@ class HistoryScreen(Screen[None]):
         """The words that `_found` contains; None before the first search."""
         self._stored: StoredConversation | None = None
         self._deleted: list[ConversationRow] = []
-        """Deleted conversations, the last one at the end; gone for good when the screen closes."""
+        """Deleted conversations, the last one at the end; gone when the screen closes."""
 
     def compose(self) -> ComposeResult:
         """Yield the search, the list, the preview and the keys."""
@@ -362,7 +362,7 @@ class HistoryScreen(Screen[None]):
             self._search(row.id)
 
     def action_close(self) -> None:
-        """Delete for good what was not brought back, and close the screen."""
+        """Permanently delete what was not brought back, and close the screen."""
         if ids := [row.id for row in self._deleted]:
             self.app.run_worker(_purge(ids), group="history", exit_on_error=False)
         self.dismiss()
