@@ -341,6 +341,7 @@ async def test_a_switch_a_choice_and_a_text_are_changed_and_saved(
         takes = "It takes effect with the next connection."
         await rig.says(f"gain_control is now “on”. {takes}")
         await rig.until(lambda: "not saved" in rig.rows[1])
+        await rig.until(lambda: "Set by: you, in this session" in rig.shown("picker-details"))
         await rig.select("barge_in")
         await rig.press("enter")
         await rig.says(f"barge_in is now “high”. {takes}")
