@@ -202,8 +202,9 @@ async def test_a_conversation_that_is_open_in_another_program_is_forked(state: P
             original = await saved(driver)
         with held_elsewhere(original.row.id):
             async with kept(backend, history_calls.load()) as driver:
-                notice = effects.Notice('"one" is open in another voicechat. This is a fork of it.')
-                await driver.until(lambda: notice in driver.updates)
+                text = '"one" is open in another voicechat. This is a fork of it.'
+                hint = "The conversation there goes on without it."
+                await driver.until(lambda: effects.Notice(text, hint=hint) in driver.updates)
                 await answered(driver, "two")
                 fork = await saved(driver)
             with pytest.raises(UsageError, match="open in another voicechat"):
