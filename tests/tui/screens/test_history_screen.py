@@ -171,6 +171,16 @@ async def test_a_long_list_goes_by_pages_and_says_that_it_is_not_all(
         assert session.asked == []
 
 
+async def test_a_search_may_end_after_the_screen_closed() -> None:
+    async with browsing() as (pilot, _):
+        shown = screen(pilot)
+        searching = asyncio.create_task(shown._show_found())
+        await pilot.press("escape")
+        await until(pilot, lambda: not shown.query("#history-list"))
+        await searching
+        await shown._show_found()  # a worker that begins late
+
+
 async def test_enter_in_one_burst_with_the_words_continues_what_they_find() -> None:
     async with browsing() as (pilot, session):
         for key in (*"tea", "enter"):  # as a slow line delivers them

@@ -23,6 +23,7 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.effects import EndItem, Floor, Play
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
+from voicechat.line_mode.pickers.picker import PickerItem
 from voicechat.session.device_names import DeviceName
 from voicechat.session.updates import Link
 from voicechat.tools.registry import Tool
@@ -260,6 +261,17 @@ def _tool(name: str, about: str = "") -> Tool:
         return "done"
 
     return Tool(ToolSpec(name, about, {}, Permission.ASK), call, "plugin lights.py")
+
+
+async def test_a_late_message_of_another_list_is_no_theme(patch: object) -> None:
+    async with picker_rig(patch) as rig:
+        await rig.open("themes")
+        assert rig.screen is not None
+        before = rig.pilot.app.theme
+        rig.screen.query_one(PickList).post_message(PickList.Moved(PickerItem("model", "model")))
+        await rig.press("down", "up")
+        await rig.until(rig.selected)
+        assert rig.pilot.app.theme == before
 
 
 async def test_a_tool_is_switched_off_and_on(patch: object) -> None:

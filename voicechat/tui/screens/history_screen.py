@@ -120,6 +120,8 @@ class HistoryScreen(Screen[None]):
         await self._show_found(selected)
 
     async def _show_found(self, selected: str = "") -> None:
+        if not self._is_shown:
+            return
         words = self.query_one("#history-search", Input).value
         log = self._session.history if self._session.conversation_id else None
         if log is not None:
@@ -131,6 +133,8 @@ class HistoryScreen(Screen[None]):
             return history_calls.find(words, MOST_LISTED + 1)
 
         found = await self._run(work)
+        if not self._is_shown:
+            return
         if found is None:
             self.query_one("#history-list", OptionList).clear_options()
             self._show_line("Type to try again.")
@@ -175,7 +179,14 @@ class HistoryScreen(Screen[None]):
             self._note(text)
         self._failed = bool(text)
 
+    @property
+    def _is_shown(self) -> bool:
+        """False before the screen has its widgets, and when a worker outlives them."""
+        return bool(self.query("#history-keys"))
+
     def _note(self, text: str) -> None:
+        if not self._is_shown:
+            return
         note = self.query_one("#history-note", Static)
         note.update(plain(text))
         note.display = bool(text)
@@ -192,7 +203,7 @@ class HistoryScreen(Screen[None]):
         if row is None:
             return
         stored = await self._run(lambda: history_calls.load(row.id))
-        if stored is None or row is not self._selected:
+        if stored is None or not self._is_shown or row is not self._selected:
             return
         self._stored = stored
         turns = self.query_one("#history-turns", OptionList)
@@ -212,6 +223,8 @@ class HistoryScreen(Screen[None]):
 
     @property
     def _selected(self) -> ConversationRow | None:
+        if not self._is_shown:
+            return None
         at = self.query_one("#history-list", OptionList).highlighted
         return self._found[at].conversation if at is not None and at < len(self._found) else None
 
@@ -219,7 +232,11 @@ class HistoryScreen(Screen[None]):
 
     @property
     def _in_turns(self) -> bool:
-        return self.focused is self.query_one("#history-turns")
+        return self.focused is not None and self.focused.id == "history-turns"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return False for keys that are pressed before the screen has its widgets."""
+        return action == "close" or self._is_shown
 
     def action_move(self, by: int) -> None:
         """Select the next or the previous conversation, or turn."""
@@ -249,6 +266,8 @@ class HistoryScreen(Screen[None]):
     @on(events.DescendantFocus)
     def _show_keys(self) -> None:
         """Show the keys that have an effect now."""
+        if not self._is_shown:
+            return
         keys = [_UNDO] if self._deleted else []
         if self._in_turns:
             keys = list(_TURN_KEYS)
@@ -271,13 +290,15 @@ class HistoryScreen(Screen[None]):
     @work(group="open", exclusive=True)
     async def _submitted(self) -> None:
         """Continue the selected conversation, found with all words that were typed before."""
+        if not self._is_shown:
+            return
         if self.query_one("#history-search", Input).value != self._searched:
             self.workers.cancel_group(self, "search")
             await self._show_found()
         row, stored = self._selected, self._stored
         if row is not None and (stored is None or stored.row.id != row.id):
             stored = await self._run(lambda: history_calls.load(row.id))
-        if row is not None and stored is not None:
+        if row is not None and stored is not None and self._is_shown:
             self._continue(stored)
 
     def _continue(self, stored: StoredConversation) -> None:
