@@ -296,7 +296,8 @@ class _StoredSettings:
             name = str(profile["profile"])
             tables.append((self.place.table("profiles", name), self.profiles[name]))
         for place, settings in tables:
-            found |= {name: place(name) for name in settings}
+            session = cast("Mapping[str, object]", settings.get("session_settings", {}))
+            found |= {name: place(name) for name in (*settings, *session)}
             for table in _INNER_KEYS:
                 keys = cast("Mapping[str, str]", settings.get(f"[{table}]", {}))
                 found |= {name: place.below(table)(key) for key, name in keys.items()}
