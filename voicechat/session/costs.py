@@ -19,7 +19,12 @@ from voicechat.system.text_table import counted
 TRANSCRIPTION = "transcription"
 """Kind of usage of the transcription model; see `core.effects.UsageChanged`."""
 
-_BILLED_APART = {TRANSCRIPTION: "transcription", "delegation": "delegated work"}
+TOKEN = "token"
+"""Kind of usage of a session that a token opens in another program, with an assumed length."""
+
+_BILLED_APART = {
+    TRANSCRIPTION: "transcription", "delegation": "delegated work", TOKEN: "sessions of tokens",
+}  # fmt: skip
 """Kinds of usage of other models, whose prices are not known here, with their names."""
 
 

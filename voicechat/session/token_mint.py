@@ -147,6 +147,29 @@ async def mint(
     settings: of the session, for the providers whose tokens hold them; None for the voice and the
     instructions of the options. Raises `UsageError`, `KeyMissing` and `ConnectError`.
     """
+    name, tokens, request = _prepared(options, seconds, settings)
+    token = tokens.read(request, await _post(tokens.build(request), request.key))
+    if token is None:
+        provider = name.partition("/")[0]
+        raise ConnectError(f"{provider} answered without a token.", "Check --base-url.")
+    expires_at = None if token.expires_at is None else int(token.expires_at)
+    return MintedToken(token.value.reveal(), token.url, expires_at)
+
+
+def check_mint(options: Options, seconds: int | None = None) -> str:
+    """Return the PROVIDER/MODEL of the tokens for these options, without sending anything.
+
+    Raises `UsageError` and `KeyMissing` if none can be requested.
+    """
+    name, tokens, request = _prepared(options, seconds, None)
+    tokens.build(request)
+    return name
+
+
+def _prepared(
+    options: Options, seconds: int | None, settings: SessionSettings | None
+) -> tuple[str, rest.TokenEndpoint, rest.TokenRequest]:
+    """Return PROVIDER/MODEL, the token endpoint of the provider, and the request for a token."""
     from voicechat.providers import catalog, rest
 
     named = catalog.provider_named((options.model or "").partition("/")[0])
@@ -156,15 +179,15 @@ async def mint(
         options.model, base_url=options.base_url, environ=options.environ, wire=options.wire
     )
     provider = catalog.every_provider()[choice.provider]
-    name = choice.name.partition("/")[2]
+    model = choice.name.partition("/")[2]
     if provider.is_embedded:
-        socket = _served_socket(options, name)
+        socket = _served_socket(options, model)
         tokens, key, variable = _key(provider, options)
     else:
         tokens, key, variable = _key(provider, options)
         socket = choice.codec().endpoint().url
     request = rest.TokenRequest(
-        model=name,
+        model=model,
         key=key,
         socket=socket,
         seconds=seconds,
@@ -175,11 +198,7 @@ async def mint(
         now=time.time(),
         environ=options.environ,
     )
-    token = tokens.read(request, await _post(tokens.build(request), key))
-    if token is None:
-        raise ConnectError(f"{provider.name} answered without a token.", "Check --base-url.")
-    expires_at = None if token.expires_at is None else int(token.expires_at)
-    return MintedToken(token.value.reveal(), token.url, expires_at)
+    return choice.name, tokens, request
 
 
 def _served_socket(options: Options, model: str) -> str:
