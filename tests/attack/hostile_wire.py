@@ -53,6 +53,8 @@ TEXTS: tuple[str, ...] = (
     "\n" * 30_000,
     "```\n" + "y\n" * 15_000,
     "https://example.org/" * 3_000,
+    "www.a==x" * 1_500,
+    "http://<a  - " * 900,
     "1. a\n" * 8_000,
     "\t" * 30_000,
     SAYING,
@@ -201,6 +203,62 @@ async def _huge_frames(socket: ServerConnection, wire: str, choose: Random) -> N
         await asyncio.sleep(0.05)
 
 
+def _delta(wire: str, kind: str, text: str) -> dict[str, object]:
+    """Return a frame with a piece of the only text of its kind: the reply, a call or the user."""
+    ids = {"response_id": "r", "item_id": kind, "call_id": kind, "output_index": 0}
+    if wire == "google":
+        name = "inputTranscription" if kind == "user" else "outputTranscription"
+        return {"serverContent": {name: {"text": text}}}
+    if wire == "gateway":
+        names = {"text": "text-delta", "call": "function-call-arguments-delta"}
+        frame = {"responseId": "r", "itemId": kind, "callId": kind, "delta": text}
+        return {
+            "type": names.get(kind, "input-transcription-completed"),
+            "transcript": text,
+            **frame,
+        }
+    if wire == "live":
+        side = "input" if kind == "user" else "output"
+        return {"type": f"session.{side}_transcript.delta", "delta": text}
+    names = {
+        "text": "response.output_text.delta",
+        "call": "response.function_call_arguments.delta",
+        "user": "conversation.item.input_audio_transcription.delta",
+    }
+    return {"type": names[kind], **ids, "content_index": 0, "delta": text}
+
+
+async def _endless_text(socket: ServerConnection, wire: str, choose: Random) -> None:
+    await _open(socket, wire)
+    kind = choose.choice(("text", "call", "user"))
+    unit = choose.choice(("word ", "\u0430", "\U0001f468\u200d", "\x1b[2J", "\ud83d", "x"))
+    for frame in _texts(wire, "so ", iter([0]))[:-1]:
+        await socket.send(json.dumps(frame))
+    if wire not in {"google", "gateway", "live"}:
+        await socket.send(json.dumps({"type": "response.created", "response": {"id": "r"}}))
+    delta = json.dumps(_delta(wire, kind, unit * (1_000_000 // len(unit))))
+    for _ in range(300):
+        await socket.send(delta)
+
+
+async def _huge_texts(socket: ServerConnection, wire: str, choose: Random) -> None:
+    await _open(socket, wire)
+    units = (
+        "\ud83d",
+        "\ude00\ud83d",
+        "a\u200d",
+        "\x1b",
+        "\r\n",
+        "\U000e0041",
+        "e\u0301",
+        "\\u001b",
+    )
+    for number in range(4):
+        text = choose.choice(units) * 1_200_000
+        for frame in _texts(wire, text, count(number * 10)):
+            await socket.send(json.dumps(frame))
+
+
 async def _too_large(socket: ServerConnection, wire: str, choose: Random) -> None:
     await _open(socket, wire)
     await socket.send(bytes(120_000_000) if choose.random() < 0.5 else "x" * 60_000_000)
@@ -276,6 +334,8 @@ WAYS: dict[str, Callable[[ServerConnection, str, Random], Awaitable[None]]] = {
     "streamed text": _streamed_text,
     "flood of responses": _flood,
     "huge frames": _huge_frames,
+    "huge texts": _huge_texts,
+    "endless text": _endless_text,
     "too large a frame": _too_large,
     "many fragments": _fragments,
     "sound": _sound,

@@ -146,3 +146,21 @@ def test_on_a_terminal_the_key_is_not_shown(tmp_path: Path) -> None:
         assert terminal.is_sane()
     finally:
         terminal.close()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [["login", "openai"], ["login"], [], ["login", "--file", "openai"], ["models"]],
+    ids=str,
+)
+def test_a_key_that_was_typed_as_an_argument_is_not_repeated(
+    before: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = f"sk-proj-{'planted0' * 20}"
+    assert main([*before, typed]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "planted" not in captured.err
+    assert len(captured.err.splitlines()) == 1
+    if len(before) > 1:
+        assert "Type only voicechat login PROVIDER" in captured.err

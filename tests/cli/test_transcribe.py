@@ -21,17 +21,20 @@ from faults import FaultProxy
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import TypeAdapter
 from scripted import Loud, check
+from usage_rows import usage_rows
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from voicechat.cli import _transcription_run as transcription_run
 from voicechat.cli import app
 from voicechat.cli._transcription_run import PassagePrinter, TranscribeRequest
+from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.options import Options
-from voicechat.errors import Secret, SessionLost, UsageError
+from voicechat.errors import BudgetSpent, Secret, SessionLost, UsageError
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec
 from voicechat.transcription import transcriber
+from voicechat.transcription.transcription_budget import TranscriptionBudget
 
 CLIENT = TypeAdapter(RealtimeClientEvent)
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -232,6 +235,50 @@ async def test_json_has_every_field(three_sounds):
     assert session["include"] == ["item.input_audio_transcription.logprobs"]
     transcription = session["audio"]["input"]["transcription"]
     assert transcription == {"model": "gpt-transcribe", "languages": ["en"]}
+
+
+@pytest.fixture
+def own_history(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("own_history")
+async def test_each_passage_counts_at_the_price_of_its_model(three_sounds):
+    async with scripted_provider(complete_each) as (_, port):
+        await transcribed(port, TranscribeRequest(three_sounds))
+    rows = usage_rows()
+    counted = [("openai/gpt-live-transcribe", 1.0)] * 3
+    assert [(row["model"], row["seconds"]) for row in rows] == counted
+    assert [row["cost"] for row in rows] == pytest.approx([0.017 / 60] * 3)
+
+
+@pytest.mark.usefixtures("own_history")
+async def test_the_utterance_over_the_budget_is_not_sent(three_sounds, monkeypatch, capsys):
+    monkeypatch.setattr(transcriber, "MAX_UNTRANSCRIBED", 1)
+    request, out = TranscribeRequest(three_sounds), io.StringIO()
+    async with scripted_provider(complete_each) as (provider, port):
+        limited = options(port, spending=BudgetSettings(day=0.0003))
+        with pytest.raises(
+            BudgetSpent, match=r"^Nothing more is requested: the budget of \$0\.0003"
+        ):
+            await transcription_run._run(limited, request, PassagePrinter(out, request))
+        assert provider.commits == 2
+        assert out.getvalue() == "passage 1\npassage 2\n"
+        assert "94 % of the budget of $0.0003 for today is used" in capsys.readouterr().err
+        with pytest.raises(BudgetSpent):
+            await transcription_run._run(limited, request, PassagePrinter(out, request))
+        assert provider.connections == 1
+
+
+@pytest.mark.usefixtures("own_history")
+async def test_a_model_without_a_price_counts_as_the_settings_say(three_sounds, capsys):
+    async with scripted_provider(complete_each) as (_, port):
+        spending = BudgetSettings(session=1.0, unknown_minute=9.0)
+        await transcribed(
+            port, TranscribeRequest(three_sounds), model="openai/whisper-1", spending=spending
+        )
+    assert [row["cost"] for row in usage_rows()] == [None] * 3
+    assert "The price of openai/whisper-1 is unknown." in capsys.readouterr().err
 
 
 async def test_a_lost_connection_loses_and_repeats_no_passage(three_sounds):
@@ -437,6 +484,7 @@ async def test_stopping_without_speech_does_not_wait_for_a_connection(monkeypatc
             transcription_run._settings(options(port), TranscribeRequest(), model),
             source,
             on_passage=lambda _: None, on_partial=lambda _: None, notify=notify,
+            budget=TranscriptionBudget(options(port), choice.name, notify),
         )  # fmt: skip
         running = asyncio.create_task(writer.run())
         async with asyncio.timeout(10):

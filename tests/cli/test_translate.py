@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 from fake_live import STEP, fast_input, translation
 from fake_wires import Fake, running
+from usage_rows import usage_rows
 
 from voicechat.cli import _translation_run as translation_run
 from voicechat.cli._translation_run import SentencePrinter, TranslateRequest
 from voicechat.cli.app import main
+from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.options import Options
 from voicechat.core.items import ItemStatus, Role
-from voicechat.errors import KeyMissing, Secret, UsageError
+from voicechat.errors import BudgetSpent, KeyMissing, Secret, UsageError
 from voicechat.session.client_events import TranscriptEvent
 
 VOICE = b"\x00\x10" * (STEP // 2)
@@ -36,13 +38,14 @@ def speech(tmp_path: Path) -> str:
     return str(path)
 
 
-async def translated(request: TranslateRequest) -> tuple[int, str, Fake]:
+async def translated(request: TranslateRequest, **more: Any) -> tuple[int, str, Fake]:
     """Run the command in a thread, against the scripted translator."""
     out = io.StringIO()
     async with running(translation) as fake:
         options = Options(
             base_url=f"http://127.0.0.1:{fake.port}/v1",
             keys={"OPENAI_API_KEY": Secret("planted-key")},
+            **more,
         )
         code = await asyncio.to_thread(translation_run.translate, options, request, out)
     return code, out.getvalue(), fake
@@ -61,6 +64,23 @@ async def test_a_file_is_shown_in_both_languages(
     assert fake.heard == 2 * STEP
     with wave.open(str(saved), "rb") as file:
         assert VOICE in file.readframes(file.getnframes())
+
+
+async def test_its_time_counts_for_usage_and_budget(
+    speech: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(translation_run, "LAST_WORDS_S", 0.2)
+    with fast_input(monkeypatch):
+        assert (await translated(TranslateRequest("fr", speech)))[0] == 0
+    rows = usage_rows()
+    assert {row["model"] for row in rows} == {"openai/gpt-realtime-translate"}
+    assert sum(row["seconds"] for row in rows) >= 0.2
+    assert sum(row["cost"] for row in rows) == pytest.approx(
+        sum(row["seconds"] for row in rows) / 60 * 0.034
+    )
+    with fast_input(monkeypatch), pytest.raises(BudgetSpent):
+        await translated(TranslateRequest("fr", speech), spending=BudgetSettings(day=0.00001))
 
 
 async def test_lines_of_json(speech: str, monkeypatch: pytest.MonkeyPatch) -> None:

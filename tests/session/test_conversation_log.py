@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Transcript
 from voicechat.core.pictures import Kind, Picture
-from voicechat.errors import Secret
+from voicechat.errors import Secret, UsageError
 from voicechat.history import database, history_calls
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
 from voicechat.history.history_writer import HistoryWriter
@@ -162,6 +164,52 @@ async def test_a_conversation_continues_in_another_session(state: Path) -> None:
             stored = await saved(driver)
     assert [text for _, text in words(stored)] == ["one", "You said one.", "two", "You said two."]
     assert len(history_calls.find("")) == 1
+
+
+async def test_a_conversation_that_is_open_in_another_program_is_forked(state: Path) -> None:
+    async with scripted_server() as backend:
+        async with kept(backend) as driver:
+            await answered(driver, "one")
+            original = await saved(driver)
+        with held_elsewhere(original.row.id):
+            async with kept(backend, history_calls.load()) as driver:
+                notice = effects.Notice('"one" is open in another voicechat. This is a fork of it.')
+                await driver.until(lambda: notice in driver.updates)
+                await answered(driver, "two")
+                fork = await saved(driver)
+            with pytest.raises(UsageError, match="open in another voicechat"):
+                history_calls.hide(original.row.id, True)
+        assert fork.row.parent_id == original.row.id
+        assert words(history_calls.load(original.row.id)) == words(original)
+        async with kept(backend, history_calls.load(original.row.id)) as driver:
+            await answered(driver, "three")
+            assert (await saved(driver)).row.id == original.row.id, "free after the kill"
+            with pytest.raises(UsageError, match="open in another voicechat"):
+                await asyncio.to_thread(deleted_elsewhere, original.row.id)
+
+
+def deleted_elsewhere(conversation_id: str) -> None:
+    """Delete a conversation in another process. Raises `UsageError` with its error message."""
+    program = [sys.executable, "-m", "voicechat", "history", "delete", conversation_id]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise UsageError(done.stderr)
+
+
+@contextmanager
+def held_elsewhere(conversation_id: str) -> Iterator[None]:
+    """Let another process have a conversation open, and kill it at the end."""
+    code = "import sys; from voicechat.history.open_conversations import claim"
+    code += "; print(claim(sys.argv[1]), flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    program = [sys.executable, "-c", code, conversation_id]
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        try:
+            yield
+        finally:
+            other.kill()
 
 
 async def test_a_fork_begins_with_the_turns_before_and_leaves_its_parent(state: Path) -> None:

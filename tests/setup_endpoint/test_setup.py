@@ -101,7 +101,9 @@ async def test_others_get_none(headers: dict[str, str], status: int, code: str) 
 async def test_a_login_of_the_users_own_proxy_is_enough() -> None:
     async with http_stub() as login, setup_rig(login_url=f"{login.url}/auth") as rig:
         login.listed, login.models = 202, b""
-        assert (await rig.post(headers=COOKIE)).status_code == 200
+        path = "/api/realtime/setup?a=%ff"
+        assert (await rig.post(path, headers=COOKIE)).status_code == 200
+        assert login.seen[0].headers["x-original-uri"] == "/api/realtime/setup"
         assert login.seen[0].headers["cookie"] == "session=planted"
         assert "authorization" not in login.seen[0].headers
         for status, expected in (

@@ -31,6 +31,7 @@ from voicechat.system import exit_deadline
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.audio_sources import AudioSource, FileSource, MicrophoneSource
 from voicechat.transcription.transcriber import Transcriber
+from voicechat.transcription.transcription_budget import TranscriptionBudget
 
 if TYPE_CHECKING:
     from voicechat.session.local_server import LocalServer
@@ -84,6 +85,8 @@ async def _run(options: Options, request: TranscribeRequest, printer: PassagePri
             codec = await _embedded(options, printer, stack)
         for sentence in (*options.warnings, *unsupported(await codec(), settings)):
             printer.print_message(sentence)
+        budget = TranscriptionBudget(options, choice.name, printer.print_message)
+        stack.push_async_callback(budget.close)
         writer = Transcriber(
             codec,
             settings,
@@ -91,6 +94,7 @@ async def _run(options: Options, request: TranscribeRequest, printer: PassagePri
             on_passage=printer.write,
             on_partial=printer.show,
             notify=printer.print_message,
+            budget=budget,
         )
         return await _until_stopped(writer, printer)
 

@@ -24,6 +24,7 @@ from voicechat.config.options import Options
 from voicechat.core.items import Role
 from voicechat.errors import UsageError
 from voicechat.providers import catalog
+from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.client import ClientSession
 from voicechat.session.client_events import AudioChunk, ProblemEvent, TranscriptEvent
 from voicechat.session.event_queue import EventQueue
@@ -165,9 +166,11 @@ class _Run:
     def _session(self, *, with_devices: bool) -> ClientSession:
         events = EventQueue()
         if with_devices:
-            return ClientSession(Session(self._options), events, None)
+            return ClientSession(Session(self._options, open_ledger=kept_ledger()), events, None)
         card = PcmCard(events.put_audio, events.drop_audio)
-        session = Session(self._options, open_audio=partial(CardLink, card))
+        session = Session(
+            self._options, open_audio=partial(CardLink, card), open_ledger=kept_ledger()
+        )
         return ClientSession(session, events, None, card)
 
     async def _show(self, session: ClientSession) -> None:

@@ -27,6 +27,7 @@ def ask(
     chat_url: Annotated[Text, flag("chat_url")] = None,
     chat_model: Annotated[Text, flag("chat_model")] = None,
     local_chat: Annotated[bool, flag("local_chat")] = False,
+    budget: Annotated[Text, flag("budget")] = None,
     show_code: Annotated[bool, SHOW_CODE] = False,
 ) -> int:
     """Answer one question in text, and exit.

@@ -44,6 +44,7 @@ def transcribe(
     input_device: Annotated[Text, flag("input_device")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
     profile: Annotated[Text, flag("profile")] = None,
+    budget: Annotated[Text, flag("budget")] = None,
 ) -> int:
     """Transcribe speech live, from a WAV file or from a pipe.
 

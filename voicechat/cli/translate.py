@@ -41,6 +41,7 @@ def translate(
     output_device: Annotated[Text, flag("output_device")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
     profile: Annotated[Text, flag("profile")] = None,
+    budget: Annotated[Text, flag("budget")] = None,
 ) -> int:
     """Translate speech live, from a WAV file or from a pipe.
 

@@ -249,7 +249,7 @@ class Options:
     )
     budget: str | None = field(
         default=None,
-        metadata=_about("Stop asking for answers after this cost.", "DOLLARS", in_file=False),
+        metadata=_about("Request nothing more after this cost.", "DOLLARS", in_file=False),
     )
     """The most that this session may cost, as it was typed."""
     spending: BudgetSettings | None = None

@@ -152,4 +152,4 @@ class Budget:
         return max(1.0, round(limit.amount * MORE)) if limit.in_tokens else limit.amount * MORE
 
 
-PIPE_HINT = "Raise it with --budget or in [budget] of the settings file."
+PIPE_HINT = "Set a higher --budget, or change [budget] in the settings file."

@@ -297,6 +297,9 @@ class Capabilities:
     """Sessions can be resumed. The provider closes some with 1008 for reasons that pass."""
     opening_factor: float = 1.0
     """Multiplies the time in which a session must open; a server may load its models first."""
+    answer_factor: float = 1.0
+    """Multiplies the time without news after which an answer counts as hanging; a model may load or
+    reason first."""
     remote_tools: bool = True
     """The provider can fetch tools from an MCP server and run them itself."""
     transcription_remedy: str = 'Set transcription to the name of another model, or to "off".'

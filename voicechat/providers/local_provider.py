@@ -17,6 +17,9 @@ from voicechat.providers.provider import Provider
 from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest
 from voicechat.providers.voice_samples import openai_sample
 
+ANSWER_FACTOR = 20.0
+"""A chat server may load a model for two minutes, and the model may reason as long."""
+
 _UNSUPPORTED = (
     *UNCOMMON,
     "mcp_servers",
@@ -59,7 +62,11 @@ def _token_request(request: TokenRequest) -> HttpRequest:
 EMBEDDED = Dialect(
     name="local",
     capabilities=Capabilities(
-        pictures=(), remote_tools=False, transcription_only=True, transcription_remedy=""
+        pictures=(),
+        remote_tools=False,
+        transcription_only=True,
+        transcription_remedy="",
+        answer_factor=ANSWER_FACTOR,
     ),
     session=_session,
     unsupported=_unsupported,

@@ -218,6 +218,7 @@ XAI = Dialect(
     half_duplex=True,
     verbatim=_verbatim,
     clears_first=True,
+    bills_connection=True,
 )
 """The dialect of xAI."""
 

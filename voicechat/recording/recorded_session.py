@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voicechat.config import unkept_files
-from voicechat.session.budget_watch import open_ledger
+from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.session import Session
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def open_session(
     return Session(
         options,
         start_recording=start_recording,
-        open_ledger=None if unkept_files.loses_state() else open_ledger,
+        open_ledger=kept_ledger(),
         commands=commands,
         keeps_history=options.history,
         stored=stored,

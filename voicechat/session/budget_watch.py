@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from voicechat.config import unkept_files
 from voicechat.core import effects
 from voicechat.core.budget import PIPE_HINT, Budget, Period, Spending
 from voicechat.core.items import Usage
@@ -22,7 +23,7 @@ from voicechat.core.price import Price
 from voicechat.core.turn_latency import TurnLatency
 from voicechat.errors import BudgetSpent, UsageError, VoicechatError
 from voicechat.history.history_rows import ResponseRow
-from voicechat.session.costs import TOKEN, CostTally, spending_of
+from voicechat.session.costs import BILLED_APART, TOKEN, CostTally, spending_of
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.system.text_table import counted
 
@@ -118,9 +119,7 @@ class BudgetWatch:
     def error(self) -> BudgetSpent:
         """The error for a response that is not requested."""
         text = self.notice.text
-        return BudgetSpent(
-            f"No further answer is asked for: {text[:1].lower()}{text[1:]}", PIPE_HINT
-        )
+        return BudgetSpent(f"Nothing more is requested: {text[:1].lower()}{text[1:]}", PIPE_HINT)
 
     @property
     def notice(self) -> effects.Notice:
@@ -143,7 +142,7 @@ class BudgetWatch:
         self._count()
 
     def _unknown_price(self, model: str, source: str, usage: Usage) -> effects.Notice:
-        what = f"The price of {model}" if source == "response" else f"The price of {source}"
+        what = f"The price of {BILLED_APART.get(source, model)}"
         each = self._unknown.text_in
         if source == TOKEN:
             minutes = counted(round(usage.seconds / 60), "minute")
@@ -265,8 +264,12 @@ class BudgetWatch:
         return " ".join(self._budget.allow_more())
 
 
-def open_ledger() -> Ledger:
-    """Open the usage in the history of the user."""
+def kept_ledger() -> Callable[[], Ledger] | None:
+    """Return how to open the usage in the user's history; None if nothing can be written there."""
+    return None if unkept_files.loses_state() else _open_ledger
+
+
+def _open_ledger() -> Ledger:
     from voicechat.history.usage_ledger import UsageLedger
 
     return UsageLedger()

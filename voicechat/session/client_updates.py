@@ -76,8 +76,9 @@ class ClientUpdates:
                 self._events.put(ConnectionEvent(link, text))
                 if link is Link.ONLINE:
                     self._online()
-            case effects.Notice(text, level, hint) if level is not Level.INFO:
-                self._events.put(ProblemEvent(api_words(text), api_words(hint), level))
+            case effects.Notice(text, level, hint, pipe_hint) if level is not Level.INFO:
+                remedy = api_words(pipe_hint or hint)
+                self._events.put(ProblemEvent(api_words(text), remedy, level))
             case SoundChanged(_, _, problem, hint) if problem:
                 self._events.put(ProblemEvent(problem, hint, Level.WARNING))
             case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import reduce
+from typing import Final
 from urllib.parse import urlsplit
 
 from voicechat.core import events
@@ -22,9 +23,11 @@ TRANSCRIPTION = "transcription"
 TOKEN = "token"
 """Kind of usage of a session that a token opens in another program, with an assumed length."""
 
-_BILLED_APART = {
-    TRANSCRIPTION: "transcription", "delegation": "delegated work", TOKEN: "sessions of tokens",
-}  # fmt: skip
+BILLED_APART: Final = {
+    TRANSCRIPTION: "transcription",
+    "delegation": "delegated work",
+    TOKEN: "sessions of tokens",
+}
 """Kinds of usage of other models, whose prices are not known here, with their names."""
 
 
@@ -71,7 +74,7 @@ class CostTally:
 
     def cost_of(self, model: str, source: str, usage: Usage) -> float | None:
         """Return the estimated cost of a usage in US dollars; None if the price is unknown."""
-        price = None if source in _BILLED_APART else self._price(model)
+        price = None if source in BILLED_APART else self._price(model)
         return None if price is None else estimate(usage, price)
 
     def spending(self, unknown: Price) -> Spending:
@@ -122,11 +125,11 @@ class CostTally:
         models = dict.fromkeys(
             model
             for model, source in self.used
-            if source not in _BILLED_APART and not self.is_free(model)
+            if source not in BILLED_APART and not self.is_free(model)
         )
         apart = [
             name
-            for kind, name in _BILLED_APART.items()
+            for kind, name in BILLED_APART.items()
             if any(source == kind and used != Usage() for (_, source), used in self.used.items())
         ]
         known = {model: price for model in models if (price := self._price(model)) is not None}

@@ -89,7 +89,7 @@ async def mint_token_async(
         check_type("session_config", session_config, Mapping)
     given = Parameters(
         model=model, voice=voice, instructions=instructions, base_url=base_url, api_key=api_key,
-        profile=profile, push_to_talk=None, output="audio", settings=settings,
+        profile=profile, settings=settings,
     )  # fmt: skip
     with rewording():
         options = given.options(None)
@@ -244,6 +244,7 @@ async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
     import httpx
 
     from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
+    from voicechat.system.http_client import open_client
 
     host = httpx.URL(request.url).host
     headers = {name: value.reveal() for name, value in request.headers.items()} | UNCOMPRESSED
@@ -251,7 +252,7 @@ async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
         # The asynchronous client tries all addresses of a name side by side.
         async with (
             asyncio.timeout(DEADLINE_S),
-            httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client,
+            open_client(timeout=DEADLINE_S, follow_redirects=False) as client,
             client.stream("POST", request.url, headers=headers, content=request.body) as answer,
         ):
             content = await read_all(answer, _MAX_BYTES)

@@ -33,7 +33,7 @@ from voicechat.errors import Secret, UsageError, VoicechatError
 from voicechat.server.fair_share import Allowance
 from voicechat.server.shutdown import stop_requested
 from voicechat.server.tls import CLEAR_TEXT, server_context
-from voicechat.session.budget_watch import Ledger, open_ledger
+from voicechat.session.budget_watch import Ledger, kept_ledger
 from voicechat.session.session_config import settings_in
 from voicechat.setup_endpoint.client_check import ClientCheck
 from voicechat.setup_endpoint.client_limits import ClientLimits, client_of
@@ -216,7 +216,7 @@ def serve(settings: Options, options: EndpointOptions) -> int:
         if allowance.take():
             _print_json(sys.stderr, {"warning": clean(sentence)})
 
-    endpoint = SetupEndpoint(settings, options, warn, open_ledger)
+    endpoint = SetupEndpoint(settings, options, warn, kept_ledger())
     if options.allow_remote and options.tls_cert is None:
         warn(CLEAR_TEXT)
     return asyncio.run(_serve(endpoint, options))

@@ -22,6 +22,7 @@ from voicechat.setup_endpoint.client_limits import ClientLimits, client_of
 from voicechat.setup_endpoint.endpoint_options import EndpointOptions, is_local_name
 from voicechat.setup_endpoint.refusals import Refusal, busy
 from voicechat.system.http_body import UNCOMPRESSED
+from voicechat.system.http_client import open_client
 
 if TYPE_CHECKING:
     import httpx
@@ -98,7 +99,7 @@ class _Login:
             raise busy("Too many logins are being checked.")
         self._running += 1
         try:
-            status = await self._status(cookies, str(request.url))
+            status = await self._status(cookies, request.scope["path"])
         finally:
             self._running -= 1
         if status in {401, 403} or 300 <= status < 400:
@@ -107,14 +108,14 @@ class _Login:
             return True
         raise _unavailable()
 
-    async def _status(self, cookies: str, url: str) -> int:
+    async def _status(self, cookies: str, path: str) -> int:
         import httpx
 
         if self._client is None:
-            self._client = httpx.AsyncClient(
+            self._client = open_client(
                 timeout=LOGIN_S, trust_env=False, headers=UNCOMPRESSED, cookies=_no_cookies()
             )
-        headers = {"Cookie": cookies, "X-Original-URL": url[:2_000], "X-Original-Method": "POST"}
+        headers = {"Cookie": cookies, "X-Original-URI": path, "X-Original-Method": "POST"}
         try:
             async with (
                 asyncio.timeout(LOGIN_S),

@@ -16,11 +16,13 @@ from collections.abc import Awaitable, Callable
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.transcript_order import Passage, TranscriptOrder
-from voicechat.errors import SessionLost, VoicechatError
+from voicechat.errors import SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec
-from voicechat.session.reconnect import ConnectionLoop, first
+from voicechat.session.reconnect import ConnectionLoop
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 from voicechat.transcription.audio_sources import AudioSource
+from voicechat.transcription.transcription_budget import TranscriptionBudget
 from voicechat.transcription.utterances import Utterances
 from voicechat.transports.websocket import ConnectionLost
 
@@ -50,6 +52,7 @@ class Transcriber:
     on_passage   receives every final passage, in spoken order
     on_partial   receives the text of the unfinished passage whenever it changes
     notify       receives sentences for the user
+    budget       counts the usage, and ends the run before an utterance that it does not allow
     """
 
     def __init__(
@@ -61,7 +64,10 @@ class Transcriber:
         on_passage: Callable[[Passage], None],
         on_partial: Callable[[str], None],
         notify: Callable[[str], None],
+        budget: TranscriptionBudget,
     ) -> None:
+        self._budget = budget
+        self._is_budget_spent = False
         self._settings = settings
         self._source = source
         self._on_passage, self._on_partial, self._notify = on_passage, on_partial, notify
@@ -86,18 +92,22 @@ class Transcriber:
 
     async def run(self) -> None:
         """Transcribe the source to its end or until `stop`. Raises `VoicechatError`."""
+        await self._budget.require()
+        failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 tasks.create_task(self._connections.run())
                 tasks.create_task(self._check_deadlines())
                 tasks.create_task(self._send_source())
         except* _Finished:
             pass
         except* VoicechatError as group:
-            raise first(group) from None
+            failure = first_error(group)
         finally:
             for passage in self._transcripts.lost():
                 self._on_passage(passage)
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         """Stop the source; `run` returns when everything before that is transcribed."""
@@ -122,7 +132,7 @@ class Transcriber:
         self._utterances.end_utterance()
         await self._send_pending()
         await self._wait_until(lambda: not self._utterances.waiting)
-        raise _Finished
+        raise self._budget.error if self._is_budget_spent else _Finished
 
     async def _send_pending(self) -> None:
         """Send everything that the current connection has not received, and wait for one."""
@@ -143,6 +153,9 @@ class Transcriber:
             self._session_sent = True
             await self._connections.send_now(commands.UpdateSession(self._settings))
         for utterance in list(self._utterances.waiting):
+            if not utterance.sent and not await self._may_send():
+                self._utterances.drop_unsent()
+                return True
             while utterance.sent < len(utterance.pcm):
                 chunk = bytes(utterance.pcm[utterance.sent : utterance.sent + _CHUNK_BYTES])
                 await self._connections.send_now(commands.AppendAudio(chunk))
@@ -155,6 +168,13 @@ class Transcriber:
                 await self._connections.send_now(commands.CommitAudio())
         return self._epoch == epoch
 
+    async def _may_send(self) -> bool:
+        """Return False, and end the source, if the budget allows no other utterance."""
+        if not (self._is_budget_spent or await self._budget.allows_more()):
+            self._is_budget_spent = True
+            self._source.stop()
+        return not self._is_budget_spent
+
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():
             self._changed.clear()
@@ -166,6 +186,8 @@ class Transcriber:
     def _on_event(self, event: events.Event | inputs.Disconnected) -> None:
         self._last_event_at = time.monotonic()
         self._changed.set()
+        if isinstance(event, events.UserTranscript) and event.usage is not None:
+            self._budget.spend(event.usage)
         match event:
             case events.SessionCreated():
                 self._epoch += 1

@@ -111,6 +111,10 @@ class Utterances:
         for utterance in self.waiting:
             utterance.reset_sent()
 
+    def drop_unsent(self) -> None:
+        """Remove every utterance of which nothing was sent."""
+        self.waiting = [utterance for utterance in self.waiting if utterance.sent]
+
     def acknowledge(self, item_id: str) -> None:
         """Record that the provider made the item `item_id` of the oldest committed utterance."""
         for utterance in self._unacknowledged():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scripted import check, silence, tone
 
 from voicechat.server.realtime.client_shapes import EVENTS
+from voicechat.server.realtime.item_store import RETAINED_TEXT
 from voicechat.server.realtime.protocol_actions import (
     AudioCommitted,
     InputSound,
@@ -268,6 +269,32 @@ def test_invalid_base64_is_refused(audio: Any) -> None:
 
 
 # --------------------------------------------------------------------------- items
+
+
+def test_the_text_of_a_conversation_is_bounded_and_the_oldest_items_go() -> None:
+    protocol = opened()
+    for number in range(200):
+        item = message("x" * (RETAINED_TEXT // 100), id=f"i{number}")
+        after = {"previous_item_id": "root"} if number == 199 else {}
+        send(protocol, "conversation.item.create", item=item, **after)
+        assert kinds(protocol) == ["conversation.item.added", "conversation.item.done"]
+    kept = [entry.item_id for entry in protocol.conversation.entries()]
+    assert 90 < len(kept) <= 100
+    assert kept[0] == "i199", "the newest item stays wherever it is"
+    assert kept[-1] == "i198"
+    send(protocol, "conversation.item.delete", item_id="i0")
+    assert error(protocol)["code"] == "item_delete_invalid_item_id"
+    url = "data:image/png;base64," + "A" * RETAINED_TEXT
+    picture = {"type": "input_image", "image_url": url}
+    send(protocol, "conversation.item.create", item={**message(""), "content": [picture]})
+    assert len(protocol.conversation) == 1
+
+
+def test_an_event_that_takes_long_to_read_is_refused() -> None:
+    protocol = opened()
+    frame = '{"type": "session.update", "session": {"a": [' + "{}," * 300_000 + "1]}}"
+    protocol.receive(frame)
+    assert error(protocol)["code"] == "event_too_large"
 
 
 def test_items_are_inserted_at_the_requested_place() -> None:

@@ -103,6 +103,7 @@ def _session(request: TokenRequest) -> dict[str, object]:
 _FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5, dated="2026-06-22")
 _SECOND = Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5, dated="2026-11-28")
 _LIVE = Price(minute=0.05, paused_minute=0.02, dated="2026-11-28")
+_STREAMED = Price(minute=0.017, dated="2026-11-29")
 _LARGE = ModelLimits(128_000, 32_000)
 
 PROVIDER = Provider(
@@ -132,6 +133,9 @@ PROVIDER = Provider(
         "gpt-live-1": _LIVE,
         "gpt-live-1.1": _LIVE,
         "gpt-realtime-translate": Price(minute=0.034, dated="2026-11-28"),
+        "gpt-live-transcribe": _STREAMED,
+        "gpt-realtime-whisper": _STREAMED,
+        "gpt-transcribe": Price(minute=0.0045, dated="2026-11-29"),
     },
     limits={
         "gpt-realtime-2": _LARGE,

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from voicechat.system.child_process import run_with_input
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_start
+from voicechat.system.http_client import open_client
 from voicechat.tools import page_text
 from voicechat.tools.browser import open_in_browser
 from voicechat.tools.child_programs import plain_environment
@@ -104,9 +105,7 @@ class Web:
 
 
 def _client() -> httpx.AsyncClient:
-    import httpx
-
-    return httpx.AsyncClient(trust_env=False, timeout=_WAIT_S)
+    return open_client(trust_env=False, timeout=_WAIT_S)
 
 
 def _address(text: str) -> str:

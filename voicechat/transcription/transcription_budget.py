@@ -1,0 +1,59 @@
+"""What a run of a transcriber costs, and if the budget allows another utterance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voicechat.config.budget_settings import BudgetSettings
+from voicechat.core import effects
+from voicechat.core.items import Usage
+from voicechat.session.budget_watch import BudgetWatch, kept_ledger
+from voicechat.session.costs import CostTally
+
+if TYPE_CHECKING:
+    from voicechat.config.options import Options
+    from voicechat.errors import BudgetSpent
+
+_KIND = "other"
+"""Kind of the usage: no answers, at the price of the model itself."""
+
+
+class TranscriptionBudget:
+    """Counts the usage of one model where that of conversations is counted."""
+
+    def __init__(self, options: Options, model: str, notify: Callable[[str], None]) -> None:
+        """model: PROVIDER/MODEL. notify: receives sentences for the user."""
+        self._model = model
+        self._costs = CostTally(options.prices)
+        self._notify = notify
+        self._watch = BudgetWatch(
+            options.spending or BudgetSettings(), self._costs, self._publish, kept_ledger()
+        )
+
+    def _publish(self, notice: effects.Notice) -> None:
+        if not self._watch.used_up:  # then `error` says so
+            self._notify(f"{notice.text} {notice.pipe_hint or notice.hint}".strip())
+
+    def spend(self, usage: Usage) -> None:
+        """Count the usage of an utterance."""
+        self._costs.add(self._model, _KIND, usage)
+        self._watch.add(self._model, _KIND, usage)
+        self._watch.settle()
+
+    async def allows_more(self) -> bool:
+        """Return False if the budget is used up, with what all sessions spent until now."""
+        return not (self._watch.has_limits and await self._watch.check(tells=False))
+
+    async def require(self) -> None:
+        """Raise `BudgetSpent` if the budget is used up."""
+        await self._watch.require()
+
+    @property
+    def error(self) -> BudgetSpent:
+        """The error for an utterance that is not transcribed."""
+        return self._watch.error
+
+    async def close(self) -> None:
+        """Write the last usage."""
+        await self._watch.close()
