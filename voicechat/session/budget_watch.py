@@ -148,7 +148,7 @@ class BudgetWatch:
             minutes = counted(round(usage.seconds / 60), "minute")
             return effects.Notice(
                 "The cost of a session that a token opens is unknown. The budget counts"
-                f" {minutes} of ${self._unknown.minute:g}.",
+                f" {minutes} at ${self._unknown.minute:g} each.",
                 hint="Set --token-minutes, or unknown_minute in [budget] of the settings file.",
             )
         return effects.Notice(

@@ -84,8 +84,9 @@ class TokenIssuer:
         try:
             await self._budget.require()
             token = await mint(self._settings, self._options.seconds, session)
-        except BudgetSpent as error:
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "budget_spent", error.message) from None
+        except BudgetSpent:
+            message = "The budget for tokens is used up."
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "budget_spent", message) from None
         except TokensLimited as error:
             self._warn(str(error))
             message = "The provider limits the rate of tokens. Try again later."
