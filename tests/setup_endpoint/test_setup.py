@@ -203,7 +203,7 @@ async def raw(rig: SetupRig, request: str, whole: bool = False) -> bytes:
 
 
 async def test_requests_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "HEAD_S", 0.1)
+    monkeypatch.setattr(http_server, "HEAD_S", 0.4)
     monkeypatch.setattr(request_body, "BODY_S", 0.1)
     head = f"POST /api/realtime/setup HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {ACCESS}\r\n"
     async with setup_rig() as rig:
@@ -334,10 +334,11 @@ async def test_a_refusal_of_the_provider(
 
 
 async def test_a_provider_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_issuer, "ISSUE_S", 0.2)
     async with setup_rig() as rig:
         rig.provider.chunks = [HANG]
-        assert await rig.refused() == (503, "server_overloaded")
+        with monkeypatch.context() as patch:
+            patch.setattr(token_issuer, "ISSUE_S", 0.2)
+            assert await rig.refused() == (503, "server_overloaded")
         rig.provider.chunks = [b"<html>"]
         assert await rig.refused() == (502, "no_token")
 

@@ -249,10 +249,12 @@ async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
     host = httpx.URL(request.url).host
     headers = {name: value.reveal() for name, value in request.headers.items()} | UNCOMPRESSED
     try:
-        # The asynchronous client tries all addresses of a name side by side.
+        # The asynchronous client tries all addresses of a name side by side. It loads certificates,
+        # which takes long: on a thread.
+        made = await asyncio.to_thread(open_client, timeout=DEADLINE_S, follow_redirects=False)
         async with (
             asyncio.timeout(DEADLINE_S),
-            open_client(timeout=DEADLINE_S, follow_redirects=False) as client,
+            made as client,
             client.stream("POST", request.url, headers=headers, content=request.body) as answer,
         ):
             content = await read_all(answer, _MAX_BYTES)
