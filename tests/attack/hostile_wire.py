@@ -167,6 +167,24 @@ async def _costly_texts(socket: ServerConnection, wire: str, choose: Random) -> 
         await asyncio.sleep(0.05)
 
 
+async def _burst_of_texts(socket: ServerConnection, wire: str, choose: Random) -> None:
+    """Send long texts at once, so that one drawing lays out all of them."""
+    await _open(socket, wire)
+    numbers = count(1)
+    for _ in range(4):
+        for unit in choose.sample(_MARKED, 6):
+            for frame in _texts(wire, (unit * 12_000)[:11_900], numbers):
+                await socket.send(json.dumps(frame))
+        await asyncio.sleep(0.3)
+
+
+_MARKED = (
+    "  - `a` ", "- **a** b c d e f g h i j k l m n o p q r\n", "word *a* and so on, and so on ",
+    "| a | b | c d e f g h i j |\n", "1. a b c d e f g h i j k l m n o\n", "> a b `c` d e f g\n",
+    "(x*)", "`a` b ", "# a\n\nb c\n", "https://a.example/b c d e f g h i j\n", "\u6f22\u5b57 ",
+)  # fmt: skip
+
+
 async def _streamed_text(socket: ServerConnection, wire: str, choose: Random) -> None:
     await _open(socket, wire)
     begin, *rest = _texts(wire, choose.choice(TEXTS), count(1))
@@ -331,6 +349,7 @@ async def _nothing(socket: ServerConnection, wire: str, choose: Random) -> None:
 WAYS: dict[str, Callable[[ServerConnection, str, Random], Awaitable[None]]] = {
     "broken frames": _broken_frames,
     "costly texts": _costly_texts,
+    "burst of texts": _burst_of_texts,
     "streamed text": _streamed_text,
     "flood of responses": _flood,
     "huge frames": _huge_frames,

@@ -67,7 +67,7 @@ async def test_the_program_of_a_typed_conversation_answers_each_line() -> None:
     [
         (["ask", ""], "", "The question is empty."),
         (["ask", "-"], " \n", "The question is empty."),
-        (["ask", "-", "-"], "x", "Standard input can be read once only."),
+        (["ask", "-", "-"], "x", "Standard input can be read only once."),
         (["ask"], "", "Missing argument 'QUESTION'"),
         (["ask", "-"], "x" * ((1 << 20) + 1), "The question is longer than 1 MB."),
         (["--show-code", "ask", "x"], "", "Options of 'ask' must follow its name."),

@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scripted import TOKEN, ScriptedServer, scripted_server
+from scripted import TOKEN, ScriptedServer, scripted_server, until
 from session_driver import SessionDriver, online, options
 from two_providers import answered, heard
+from usage_rows import usage_rows
 
 from voicechat.config.options import Options
 from voicechat.core import effects
@@ -26,6 +27,7 @@ from voicechat.history.history_writer import HistoryWriter
 from voicechat.history.stored_conversation import StoredConversation
 from voicechat.history.usage_ledger import UsageLedger
 from voicechat.server.engine_protocols import AssistantRequest, Say
+from voicechat.session import title_request
 from voicechat.session.conversation_log import ConversationLog, first_words
 from voicechat.session.event_stream import EventStream
 from voicechat.session.session import Session
@@ -93,6 +95,33 @@ async def test_turns_usage_model_and_title_are_kept_while_the_session_runs(state
     assert [row["kind"] for row in rows] == ["response"]
     assert rows[0]["conversation_id"] == stored.row.id
     assert rows[0]["total_tokens"] == driver.session.usage.total_tokens > 0
+
+
+async def test_a_model_writes_the_title_once_when_it_is_idle(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(title_request, "IDLE_S", 0.05)
+
+    def answer(request: AssistantRequest) -> list[Say]:
+        asks = request.own_instructions == title_request.PROMPT
+        return [Say('"A trip to\x1b Oslo."')] if asks else echo(request)
+
+    async with scripted_server() as backend:
+        backend.assistant.answer = answer
+        given = replace(options(backend.app.url), history_titles="model")
+        session = Session(given, keeps_history=True, open_ledger=UsageLedger)
+        async with online(SessionDriver(session)) as driver:
+            await answered(driver, "one two")
+            log = session.history
+            assert log is not None
+            await until(lambda: log.has_own_title)
+            await answered(driver, "three")
+            stored = await saved(driver)
+        assert len(backend.assistant.requests) == 3
+    assert (stored.row.title, stored.row.turns) == ("A trip to\ufffd Oslo", 2)
+    assert len(words(stored)) == 4
+    kinds = [row["kind"] for row in usage_rows()]
+    assert sorted(kinds) == ["other", "response", "response"]
 
 
 async def test_a_key_in_a_message_is_masked_in_the_history(state: Path) -> None:

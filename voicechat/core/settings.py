@@ -316,3 +316,9 @@ class Capabilities:
     def accepts(self, picture: Picture) -> bool:
         """Return True if a message can have this picture."""
         return picture.kind in self.pictures and len(picture.data) <= self.picture_bytes
+
+
+CONVERSATION_ONLY = Capabilities(
+    out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=()
+)
+"""A wire without requests outside the conversation, and without pictures."""

@@ -54,7 +54,7 @@ def hide(conversation_id: str, is_hidden: bool) -> None:
 
 
 def purge(conversation_ids: Iterable[str]) -> None:
-    """Delete conversations for good."""
+    """Delete conversations permanently."""
     with opened() as connection:
         for conversation_id in conversation_ids:
             history_edits.purge(connection, conversation_id)
@@ -65,7 +65,7 @@ def export(name: str, path: str) -> None:
     form = Path(path).suffix.removeprefix(".")
     if form not in FORMATS:
         endings = ", ".join(f".{each}" for each in FORMATS)
-        raise UsageError(f"{clean(path)} has no known ending.", f"Use one of {endings}.")
+        raise UsageError(f"{clean(path)} has no known file extension.", f"Use one of {endings}.")
     write_document(path, exported(load(name), form))
 
 

@@ -359,14 +359,14 @@ class SessionControls(RequestControls):
             raise UsageError("This provider has no buffer of sound to clear.")
         self._execute(effects.Send(commands.ClearOutput()))
 
-    async def ask_out_of_band(self, instructions: str) -> str:
+    async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
         """Return the text of an out-of-band response, which does not change the conversation.
 
         Raises `SessionLost` if there is no response.
         """
         if not self.capabilities.out_of_band:
             raise SessionLost("This model has no out-of-band responses.")
-        return await self._requests.ask_out_of_band(instructions)
+        return await self._requests.ask_out_of_band(instructions, most_tokens)
 
     def summarize(self) -> None:
         """Summarize the conversation out of band; the summary is published as a `Report`."""

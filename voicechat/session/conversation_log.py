@@ -31,6 +31,7 @@ from voicechat.session.event_stream import EventStream, Overflow
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
+    from voicechat.session.controls import SessionControls
     from voicechat.session.view import SessionView
 
 FLUSH_S: Final = 0.3
@@ -92,6 +93,8 @@ class ConversationLog:
         """Entries of a fork, which are saved with the first change."""
         now = time.time()
         self._row = ConversationRow(new_conversation_id(), started_at=now, changed_at=now)
+        self.has_own_title = stored is not None and bool(stored.row.title)
+        """The title is more than the first words of this conversation, and stays."""
         self.forks_open_one = False
         """True if the stored conversation is open in another program, which makes this a fork."""
         if stored is not None:
@@ -113,6 +116,12 @@ class ConversationLog:
                 self._users.add(key)
             if stored.is_fork:
                 self._unsaved.add(key)
+
+    def set_title(self, title: str) -> None:
+        """Give the conversation a title that its later words do not change."""
+        self._row = replace(self._row, title=first_words(title))
+        self.has_own_title = True
+        self._writer.put(self._conversation(time.time()))
 
     @property
     def is_recording(self) -> bool:
@@ -217,7 +226,7 @@ class ConversationLog:
         settings["mode"] = "voice" if session.with_sound else "text"
         self._row = replace(
             row,
-            title=row.title if row.is_renamed or self._has_title else self._title(),
+            title=row.title if self.has_own_title or self._has_title else self._title(),
             changed_at=now,
             model=session.model,
             voice=session.voice,
@@ -243,7 +252,7 @@ class ConversationLog:
 
 
 def keep_history(
-    session: SessionView,
+    session: SessionControls,
     stream: EventStream,
     options: Options,
     mask: Callable[[str], str],
@@ -260,6 +269,10 @@ def keep_history(
     days = options.history_days
     writer = HistoryWriter(keep_days=days, mask=mask, on_failure=report)
     log = ConversationLog(session, stream, writer, stored)
+    if options.history_titles == "model":
+        from voicechat.session.title_request import TitleRequest
+
+        TitleRequest(session, stream, log)
     return log
 
 

@@ -293,6 +293,8 @@ class Session(SessionControls):
 
     async def _next_codec(self) -> Codec:
         """Return the codec of the next connection when everything it needs is ready."""
+        if self._closing.is_set():
+            raise asyncio.CancelledError  # a task group that ended may have swallowed it
         codec = await self._chosen.codec()
         await self._match_sound()
         await self._tools.ready.wait()

@@ -23,8 +23,11 @@ def is_costly(frame: str | bytes) -> bool:
     if len(frame) <= CHEAP_CHARACTERS:
         return False
     text = frame if isinstance(frame, str) else frame.decode("latin-1")
-    if sum(map(text.count, _MARKS)) > MOST_PARTS:
-        return True
+    parts = 0
+    for mark in _MARKS:
+        parts += text.count(mark)
+        if parts > MOST_PARTS:
+            return True
     if len(text) <= MOST_TEXT:
         return False
     return not text.isascii() or sum(map(len, filter(_is_text, text.split('"')))) > MOST_TEXT

@@ -19,10 +19,10 @@ from voicechat.core.transcript_order import Passage, TranscriptOrder
 from voicechat.errors import SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec
 from voicechat.session.reconnect import ConnectionLoop
+from voicechat.session.transcription_budget import TranscriptionBudget
 from voicechat.session.updates import Link
 from voicechat.system.task_group import TaskGroup
 from voicechat.transcription.audio_sources import AudioSource
-from voicechat.transcription.transcription_budget import TranscriptionBudget
 from voicechat.transcription.utterances import Utterances
 from voicechat.transports.websocket import ConnectionLost
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import check, silence, tone
+from socket_events import END_OF_REPLY
 
 from voicechat.server.realtime.client_shapes import EVENTS
 from voicechat.server.realtime.item_store import RETAINED_TEXT
@@ -424,14 +425,7 @@ def test_cancel_ends_the_events_and_drops_late_content() -> None:
     (stopped,) = send(protocol, "response.cancel")
     assert isinstance(stopped, ResponseStopped)
     events = out(protocol)
-    assert [event["type"] for event in events] == [
-        "response.output_audio.done",
-        "response.output_audio_transcript.done",
-        "response.content_part.done",
-        "conversation.item.done",
-        "response.output_item.done",
-        "response.done",
-    ]
+    assert [event["type"] for event in events] == END_OF_REPLY
     assert events[-1]["response"]["status_details"]["reason"] == "client_cancelled"
     reply.word("upon ", 100.0)
     reply.sound(tone(100))

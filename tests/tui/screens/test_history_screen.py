@@ -19,6 +19,7 @@ from voicechat.history import database, history_calls, history_store
 from voicechat.history.history_rows import ConversationRow, ItemRow
 from voicechat.history.stored_conversation import StoredConversation
 from voicechat.tui.app import VoicechatApp
+from voicechat.tui.screens import history_screen
 from voicechat.tui.screens.history_screen import HistoryScreen, age
 from voicechat.tui.screens.line_sheet import LineSheet
 from voicechat.tui.widgets.text_columns import WidthText
@@ -134,6 +135,22 @@ async def test_the_keys_are_those_that_have_an_effect() -> None:
         await until(pilot, lambda: keys(pilot) == "Enter continues  Tab turns  Esc closes")
 
 
+async def test_a_long_list_goes_by_pages_and_says_that_it_is_not_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history_screen, "MOST_LISTED", 2)
+    async with browsing() as (pilot, session):
+        more = "These are the last 2. Type more words to find others."
+        assert titles(pilot) == ["Weather", "Trains", more]
+        await pilot.press("pagedown")
+        await until(pilot, lambda: bool(turns(pilot)) and "About Trains" in turns(pilot)[0])
+        await pilot.press("pageup")
+        await until(pilot, lambda: bool(turns(pilot)) and "About Weather" in turns(pilot)[0])
+        await pilot.press(*"tea")
+        await until(pilot, lambda: titles(pilot) == ["Tea [b]"])
+        assert session.asked == []
+
+
 async def test_enter_in_one_burst_with_the_words_continues_what_they_find() -> None:
     async with browsing() as (pilot, session):
         for key in (*"tea", "enter"):  # as a slow line delivers them
@@ -197,7 +214,7 @@ async def test_the_ending_of_the_file_is_the_format_of_an_export(tmp_path: Path)
         assert line.value == "conversation-talk3000.md"
         line.value = "weather.pdf"
         await pilot.press("enter")
-        await until(pilot, lambda: "no known ending" in note(pilot))
+        await until(pilot, lambda: "no known file extension" in note(pilot))
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(pilot.app.screen, LineSheet))
         pilot.app.screen.query_one(Input).value = "weather.txt"

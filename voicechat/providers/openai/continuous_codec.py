@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ import msgspec
 from voicechat.core.commands import named_in
 from voicechat.core.events import Event, ProviderError, SessionCreated, SessionUpdated, Unmapped
 from voicechat.core.items import Usage
-from voicechat.core.settings import AudioFormat, Capabilities
+from voicechat.core.settings import CONVERSATION_ONLY, AudioFormat, Capabilities
 from voicechat.providers.json_fields import (
     as_text,
     base64_bytes,
@@ -32,16 +33,12 @@ from voicechat.providers.openai.duplex_turns import DuplexTurns, SentSound
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
-CAPABILITIES: Final = Capabilities(
+CAPABILITIES: Final = replace(
+    CONVERSATION_ONLY,
     truncate=False,
     semantic_vad=False,
     text_output=False,
     commit_starts_response=True,
-    out_of_band=False,
-    retrieve=False,
-    delete=False,
-    clear_output=False,
-    pictures=(),
     speech_end=False,
     continuous=True,
     speed_range=None,

@@ -185,7 +185,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
     def refresh_state(self) -> None:
         """Draw the current floor, link and modes of the session."""
         self._show_levels()
-        self.query_one(TopLine).show()
+        self.query_one(TopLine).redraw()
         self._update_mode()
         self.post_message(StateDrawn())
 

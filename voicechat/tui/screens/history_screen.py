@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 DEADLINE_S = 10.0
 """Seconds that the disk may take."""
 
+MOST_LISTED = 200
+"""Conversations in the list: the last ones."""
+
+_LINES = 2
+"""Lines of most conversations in the list."""
+
+_MORE = "These are the last {}. Type more words to find others."
+
 MOST_SHOWN = 300
 """Items of a conversation in the preview: the last ones."""
 
@@ -62,6 +70,8 @@ class HistoryScreen(Screen[None]):
         Binding("escape,f7", "close", "Close"),
         Binding("up", "move(-1)", "Up"),
         Binding("down", "move(1)", "Down"),
+        Binding("pageup", "page(-1)", "Page up"),
+        Binding("pagedown", "page(1)", "Page down"),
         Binding("tab,shift+tab", "switch", "Turns"),
         Binding("f2", "rename", "Rename"),
         Binding("f4", "export", "Export"),
@@ -79,7 +89,7 @@ class HistoryScreen(Screen[None]):
         """The words that `_found` contains; None before the first search."""
         self._stored: StoredConversation | None = None
         self._deleted: list[ConversationRow] = []
-        """Deleted conversations, the last one at the end; gone for good when the screen closes."""
+        """Deleted conversations, the last one at the end; gone when the screen closes."""
 
     def compose(self) -> ComposeResult:
         """Yield the search, the list, the preview and the keys."""
@@ -115,17 +125,21 @@ class HistoryScreen(Screen[None]):
         def work() -> list[FoundConversation]:
             if log is not None:
                 log.wait_saved()
-            return history_calls.find(words)
+            return history_calls.find(words, MOST_LISTED + 1)
 
         found = await self._run(work)
         if found is None:
             return
+        has_more = len(found) > MOST_LISTED
+        del found[MOST_LISTED:]
         self._found, self._searched = found, words
         shown = self.query_one("#history-list", OptionList)
         shown.clear_options()
         now = time.time()
         current = self._session.conversation_id
         shown.add_options(_option(each, now, current) for each in found)
+        if has_more:
+            shown.add_option(Option(plain(_MORE.format(MOST_LISTED), QUIET), disabled=True))
         if found:
             ids = [each.conversation.id for each in found]
             shown.highlighted = ids.index(selected) if selected in ids else 0
@@ -198,6 +212,13 @@ class HistoryScreen(Screen[None]):
             shown.action_cursor_down()
         else:
             shown.action_cursor_up()
+
+    def action_page(self, by: int) -> None:
+        """Select a conversation a page away; the turns have these keys themselves."""
+        shown = self.query_one("#history-list", OptionList)
+        if shown.highlighted is not None:
+            wanted = shown.highlighted + by * max(1, shown.size.height // _LINES)
+            shown.highlighted = min(max(0, wanted), len(self._found) - 1)
 
     def action_switch(self) -> None:
         """Move between the search and the turns of the selected conversation."""
@@ -325,7 +346,7 @@ class HistoryScreen(Screen[None]):
             self._search(row.id)
 
     def action_close(self) -> None:
-        """Delete for good what was not brought back, and close the screen."""
+        """Permanently delete what was not brought back, and close the screen."""
         if ids := [row.id for row in self._deleted]:
             self.app.run_worker(_purge(ids), group="history", exit_on_error=False)
         self.dismiss()

@@ -161,7 +161,7 @@ class PickerScreen(ModalScreen[None]):
             self._say(str(error), Level.WARNING)
         except TimeoutError:
             items = []
-            self._say("The list did not come in time. Try again.", Level.WARNING)
+            self._say("The list did not arrive in time. Try again.", Level.WARNING)
         if picker is self._picker:
             self._items = items[:MAX_ITEMS]
             self._filter()

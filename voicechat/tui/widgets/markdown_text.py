@@ -83,6 +83,10 @@ class MarkdownText:
         self._parsed = 0
         """Length of the part that was parsed last."""
 
+    def is_laid_out(self, source: str, width: int, *, growing: bool = False) -> bool:
+        """Return True if `layout` returns at once."""
+        return self._key == (source, width, growing)
+
     def layout(self, source: str, width: int, *, growing: bool = False) -> Content:
         """Return the text for a width in cells; `growing` if more of the source may follow.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -158,23 +159,37 @@ def can_talk(session: Session) -> bool:
     return session.with_sound and session.microphone is not None and not session.hands_free
 
 
-class TopLine(Static):
-    """The top line: link, model, latency of the last turn, cost, usage and voice."""
+class StatusLine(Static):
+    """One line about a session, drawn again only if it looks different."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__("", markup=False, id="top")
+    def __init__(self, session: Session, name: str) -> None:
+        super().__init__("", markup=False, id=name)
         self._session = session
         self._drawn: Content | None = None
 
-    def show(self) -> None:
-        """Redraw if the state of the session looks different."""
+    def redraw(self) -> None:
+        """Redraw if the line looks different."""
         if self._drawn is None or not self._line().is_same(self._drawn):
             self.refresh()
 
     def render(self) -> Content:
-        """Return the line for the current width; the least important parts are omitted first."""
+        """Return the line for the current width."""
         self._drawn = self._line()
         return self._drawn
+
+    @abstractmethod
+    def _line(self) -> Content:
+        """Return the line for the current width."""
+
+
+class TopLine(StatusLine):
+    """The top line: link, model, latency of the last turn, cost, usage and voice.
+
+    The least important parts are omitted first.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "top")
 
     def _line(self) -> Content:
         session = self._session
@@ -214,16 +229,14 @@ def usage_text(usage: Usage) -> str:
     return f"{usage.seconds:,.0f} s billed" if usage.seconds else ""
 
 
-class FloorLine(Static):
+class FloorLine(StatusLine):
     """The floor line: floor or link, and the levels of microphone and speaker."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__("", markup=False, id="floor")
-        self._session = session
+        super().__init__(session, "floor")
         self._levels = LevelsChanged(MIN_LEVEL_DB, MIN_LEVEL_DB)
         self._link_text = ""
         self._on_card = False
-        self._drawn: Content | None = None
 
     def show(self, levels: LevelsChanged, link_text: str, *, on_card: bool = False) -> None:
         """Redraw if these levels or the state of the session look different.
@@ -231,14 +244,7 @@ class FloorLine(Static):
         on_card: the approval card has the focus.
         """
         self._levels, self._link_text, self._on_card = levels, link_text, on_card
-        line = self._line()
-        if self._drawn is None or not line.is_same(self._drawn):
-            self.refresh()
-
-    def render(self) -> Content:
-        """Return the line for the current width."""
-        self._drawn = self._line()
-        return self._drawn
+        self.redraw()
 
     def _line(self) -> Content:
         session = self._session

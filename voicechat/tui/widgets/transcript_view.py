@@ -24,6 +24,7 @@ from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, entry_
 from voicechat.tui.keys import key_of
 from voicechat.tui.widgets.entry_text import QUIET, is_visible, repeats
 from voicechat.tui.widgets.entry_widgets import EntryLine, widget_for
+from voicechat.tui.widgets.layout_budget import LAYOUT_BUDGET
 
 WINDOW_ENTRIES = 150
 """Entries kept mounted at the end of the conversation."""
@@ -33,8 +34,6 @@ PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
 MOUNTED_AT_ONCE = 15
 """Most new entries that are mounted in one turn of the event loop."""
-CHARS_AT_ONCE = 8_000
-"""Characters of entries after which other tasks get a turn."""
 MARKED = "-marked"
 """CSS class of the entry whose frames the console shows."""
 MAX_CALLS_BEFORE = 8
@@ -107,6 +106,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         self._expanded = False
         self._ends_early = False
         """True if entries after the last mounted one are not mounted."""
+        self._line_width = 0
         self.draw_count = 0
         """Number of times an entry was drawn; a new word adds one."""
 
@@ -129,6 +129,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         self._ends_early = False
         await self.remove_children()
         lines = self._new_lines(entry for entry in entries if is_visible(entry))
+        await self._lay_out(lines)
         for at in range(0, len(lines), MOUNTED_AT_ONCE):
             await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
         self._hide_repeated(entries)
@@ -139,7 +140,6 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Update the widgets of these entries. An unknown id is a removed entry."""
         added: list[Entry] = []
         changed = False
-        chars = 0
         for key in ids:
             entry = self._transcript.get(key)
             line = self._lines.get(key)
@@ -151,10 +151,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 drawn = line.show(entry)
                 self.draw_count += drawn
                 changed = changed or drawn
-                chars += len(line.entry_text.plain) if drawn else 0
-                if chars > CHARS_AT_ONCE:
+                if LAYOUT_BUDGET.is_used_up:
                     await asyncio.sleep(0)
-                    chars = 0
         if self.follows and not self._is_held and self.scroll_target_y == self.scroll_y:
             self.anchor()
         if not self.follows and (added or changed):
@@ -169,6 +167,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
     def _hide_repeated(self, entries: Iterable[Entry]) -> None:
         """Hide the tool results that one of these answers repeats."""
         for answer in entries:
+            if entry_id(answer) not in self._lines:
+                continue
             if isinstance(answer, Item) and answer.role is Role.ASSISTANT:
                 for call in self._calls_before(answer):
                     line = self._lines.get(call.call_id)
@@ -296,8 +296,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _mount_entries(self, added: list[Entry]) -> None:
         """Mount new entries at their positions in the transcript, usually the end."""
         await self._remove_greeting()
+        lines = {id(entry): widget_for(entry, self._expanded) for entry in added}
+        await self._lay_out(lines.values())
         mounting: list[AwaitMount] = []
-        chars = 0
         for entry in added:
             after, hidden_before = self._line_before(entry)
             if hidden_before and after is None and self._lines:
@@ -306,16 +307,24 @@ class TranscriptView(VerticalScroll, can_focus=False):
             if self._ends_early and after is mounted[-1]:
                 continue
             first = mounted[:1]
-            [line] = self._new_lines([entry])
+            line = self._lines[entry_id(entry)] = lines[id(entry)]
+            self.draw_count += 1
             if after is None and first:
                 mounting.append(self.mount(line, before=first[0]))
             else:
                 mounting.append(self.mount(line, after=after))
-            chars += len(line.entry_text.plain)
-            if len(mounting) == MOUNTED_AT_ONCE or chars > CHARS_AT_ONCE:
+            if len(mounting) == MOUNTED_AT_ONCE:
                 await _mounted(mounting)
-                chars = 0
         await _mounted(mounting)
+
+    async def _lay_out(self, lines: Iterable[EntryLine]) -> None:
+        """Lay out new entries in turns with other tasks: the view draws all of them at once."""
+        widths = (line.content_size.width for line in self._lines.values())
+        self._line_width = next(filter(None, widths), self._line_width)
+        for line in lines if self._line_width else ():
+            line.lay_out(self._line_width)
+            if LAYOUT_BUDGET.is_used_up:
+                await asyncio.sleep(0)
 
     def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
         """Return the mounted line before the entry, and True if unmounted ones are between."""
