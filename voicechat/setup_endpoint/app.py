@@ -45,6 +45,7 @@ from voicechat.setup_endpoint.refusals import Refusal, json_answer, refused
 from voicechat.setup_endpoint.request_body import json_body
 from voicechat.setup_endpoint.token_issuer import TokenIssuer
 from voicechat.system.loop_watch import stalls_logged
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -113,7 +114,7 @@ class SetupEndpoint:
         not available.
         """
         failure: VoicechatError | None = None
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             tools = tasks.create_task(self.tools.run())
             try:
                 await self.tools.choose()
@@ -128,7 +129,7 @@ class SetupEndpoint:
         if failure is not None:
             raise failure
 
-    async def _listen(self, tasks: asyncio.TaskGroup) -> None:
+    async def _listen(self, tasks: TaskGroup) -> None:
         options = self._options
         guard = PageGuard(self._routes(), options.origins)
         self._server = HttpServer(guard, options.host, options.port, self._tls, options.proxies)
