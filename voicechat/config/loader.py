@@ -44,7 +44,7 @@ from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
 _KEY_VARIABLE = re.compile(
-    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_(?:CHAT|STT|TTS)_KEY"
+    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_(?:(?:CHAT|STT|TTS)_KEY|SERVE_TOKEN)"
 )
 
 _PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION", "_GATEWAY_TEAM")
