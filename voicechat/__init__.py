@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from voicechat.session.model_list import ListedModel, list_models
     from voicechat.session.sound_card import CardLine
     from voicechat.session.sound_card import SoundCardProtocol as SoundCard
+    from voicechat.session.token_mint import MintedToken, mint_token, mint_token_async
     from voicechat.synthesis.speak_call import SynthesizedSpeech, speak, speak_async
     from voicechat.tools.functions import tool
     from voicechat.tools.registry import ToolError
@@ -62,6 +63,7 @@ __all__ = [
     "Interrupted",
     "KeyMissing",
     "ListedModel",
+    "MintedToken",
     "Picture",
     "Problem",
     "ServerError",
@@ -78,6 +80,8 @@ __all__ = [
     "VoicechatError",
     "connect",
     "list_models",
+    "mint_token",
+    "mint_token_async",
     "read_keyring",
     "read_picture",
     "speak",
@@ -97,6 +101,7 @@ _HOMES = {
     "Event": f"{_EVENTS}:ClientEvent",
     "Interrupted": f"{_EVENTS}:InterruptedEvent",
     "ListedModel": "voicechat.session.model_list:ListedModel",
+    "MintedToken": "voicechat.session.token_mint:MintedToken",
     "Picture": "voicechat.core.pictures:Picture",
     "Problem": f"{_EVENTS}:ProblemEvent",
     "SoundCard": "voicechat.session.sound_card:SoundCardProtocol",
@@ -108,6 +113,8 @@ _HOMES = {
     "Usage": "voicechat.core.items:Usage",
     "connect": "voicechat.session.client:connect",
     "list_models": "voicechat.session.model_list:list_models",
+    "mint_token": "voicechat.session.token_mint:mint_token",
+    "mint_token_async": "voicechat.session.token_mint:mint_token_async",
     "read_keyring": "voicechat.session.keyring_access:read_keyring",
     "read_picture": "voicechat.session.client_pictures:read_picture",
     "speak": "voicechat.synthesis.speak_call:speak",

@@ -89,7 +89,7 @@ def test_without_a_keyring_a_private_file_keeps_it(
     err = capsys.readouterr().err
     path = tmp_path / "voicechat" / "keys.json"
     assert f"OPENAI_API_KEY is in {path}, which only you can read." in err
-    assert "This system has no keyring" in err
+    assert "This system has no usable keyring" in err
     assert path.stat().st_mode & 0o077 == 0
     assert main(["logout", "openai"]) == 0
     assert "planted" not in path.read_text(encoding="utf-8")

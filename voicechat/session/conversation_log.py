@@ -31,7 +31,6 @@ from voicechat.session.event_stream import EventStream, Overflow
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
-    from voicechat.session.controls import SessionControls
     from voicechat.session.view import SessionView
 
 FLUSH_S: Final = 0.3
@@ -252,7 +251,7 @@ class ConversationLog:
 
 
 def keep_history(
-    session: SessionControls,
+    session: SessionView,
     stream: EventStream,
     options: Options,
     mask: Callable[[str], str],
@@ -269,10 +268,6 @@ def keep_history(
     days = options.history_days
     writer = HistoryWriter(keep_days=days, mask=mask, on_failure=report)
     log = ConversationLog(session, stream, writer, stored)
-    if options.history_titles == "model":
-        from voicechat.session.title_request import TitleRequest
-
-        TitleRequest(session, stream, log)
     return log
 
 

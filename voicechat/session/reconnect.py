@@ -270,7 +270,8 @@ class ConnectionLoop:
     async def _wait_after_unusable(self, reason: str, count: int, seconds: float) -> None:
         """Wait after connections in a row that ended early; raise after too many seconds."""
         if seconds > (GIVE_UP_S if self.sessions_created else FIRST_GIVE_UP_S):
-            raise SessionLost(f"{reason} No connection lasted, {count} times in a row.")
+            lost = f"{reason} No connection lasted, {count} times in a row."
+            raise SessionLost(lost, "Check the address, or try again later.")
         await asyncio.sleep(backoff(count - 1, random.random))
 
     def _count_unanswered(self, codec: Codec) -> None:
@@ -467,10 +468,9 @@ class ConnectionLoop:
                     prompt = []
             if self._floor() in _RESPONSE_PENDING and connection.quiet_for() > silence_limit_s:
                 raise ConnectionLost("The connection was lost during the answer.")
-            if codec.stale and self._floor() in _BETWEEN_TURNS:
-                raise _Ended
             between_turns = self._floor() in _BETWEEN_TURNS
-            if self._expiry.is_due(time.monotonic(), between_turns=between_turns):
+            is_due = self._expiry.is_due(time.monotonic(), between_turns=between_turns)
+            if is_due or (codec.stale and between_turns):
                 raise _Ended
 
     def _check_opening(self, codec: Codec, waited_s: float) -> None:

@@ -25,7 +25,6 @@ from voicechat.session.updates import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from voicechat.core.settings import Capabilities
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.client_frames import ClientFrame
     from voicechat.providers.codec import Codec
@@ -72,15 +71,6 @@ class RequestControls(SettingControls):
         self._connections.send(frame)
 
     # ----------------------------------------------------------------- out of band
-
-    @property
-    @abstractmethod
-    def capabilities(self) -> Capabilities:
-        """Capabilities of the current model."""
-
-    @abstractmethod
-    async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
-        """Return the text of an out-of-band response, which does not change the conversation."""
 
     @property
     def may_write(self) -> bool:

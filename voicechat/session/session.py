@@ -151,6 +151,10 @@ class Session(SessionControls):
             from voicechat.session.conversation_log import keep_history
 
             self._log = keep_history(self, self._stream, options, self._mask.text, stored)
+            if options.history_titles == "model":
+                from voicechat.session.title_request import TitleRequest
+
+                TitleRequest(self, self._stream, self._log)
         self._publish(ModelChanged(self.model, self.voice))
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
@@ -481,8 +485,8 @@ class Session(SessionControls):
             return
         now = time.monotonic()
         for frame in frames:
-            masked = self._mask.text(frame) if isinstance(frame, str) else self._mask.data(frame)
-            self._stream.publish(RawFrame(direction, masked, now), now)
+            masked, size = self._mask.frame(frame)
+            self._stream.publish(RawFrame(direction, masked, now, size), now)
 
     def _set_link(self, link: Link, text: str = "") -> None:
         self.link = link
