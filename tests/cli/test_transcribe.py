@@ -373,7 +373,7 @@ async def test_once_gives_up_without_speech(monkeypatch, capsys):
     ("arguments", "message"),
     [
         (("--once", "x.wav"), "Use either --once or a file, not both."),
-        ((), "There is nothing to transcribe. Name a WAV file, or use --live."),
+        ((), "There is nothing to transcribe. Name a recording, or use --live."),
         (("--live", "x.wav"), "not both"),
         (("--live", "--model", "xai"), "xai has no transcription sessions."),
         (("--live", "--model", "google"), "google has no transcription sessions"),

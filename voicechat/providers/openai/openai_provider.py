@@ -21,6 +21,7 @@ from voicechat.providers.openai.live_session import is_live, live_url
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_compatible import ANY_SERVER
+from voicechat.providers.openai.openai_transcription import TRANSCRIPTION
 from voicechat.providers.openai.translation_codec import (
     TranslationCodec,
     is_translator,
@@ -128,5 +129,6 @@ PROVIDER = Provider(
     connect=_connect,
     tokens=TokenEndpoint(client_secret_request, 10, 7_200),
     order=10,
+    transcription=TRANSCRIPTION,
     is_compatible=True,
 )  # fmt: skip

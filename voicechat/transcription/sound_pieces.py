@@ -1,0 +1,117 @@
+"""Pieces of a recording that are transcribed one by one, with the times at which they begin.
+
+`cut_in_silences` returns all sound in long pieces, for models that give times themselves.
+`cut_by_speech` returns only speech, in pieces as short as its pauses allow: the times of a piece
+are the times of its words.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from voicechat.core.settings import AudioFormat
+from voicechat.speech.vad import VAD_RATE
+from voicechat.transcription.utterances import PAUSE_MS, PREFIX_MS, Utterances
+
+SEARCH_S = 60.0
+"""Seconds before the longest end of a piece in which it may end."""
+
+SILENCE_S = 0.4
+"""Length in seconds of the quietest place, in whose middle a piece ends."""
+
+_FRAME = VAD_RATE // 50
+_SECOND = 2 * VAD_RATE
+_STEP = 1_024
+"""Bytes that the voice detector takes at a time, so that the start of speech is exact."""
+_LEAD_S = PREFIX_MS / 1000 - 0.1
+"""Seconds of a piece before the speech that began it; the detector needs some speech, too."""
+_TAIL_S = 0.2
+"""Seconds after speech that belong to its piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPiece:
+    """A part of a recording: PCM16 mono at 16 kHz."""
+
+    start_s: float
+    pcm: bytes = field(repr=False)
+    lead_s: float = 0.0
+    """Seconds before its first word, as far as they are known."""
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.pcm) / _SECOND
+
+    @property
+    def wav(self) -> bytes:
+        """The sound as a WAV file."""
+        content = io.BytesIO()
+        with wave.open(content, "wb") as file:
+            file.setparams((1, 2, VAD_RATE, 0, "NONE", ""))
+            file.writeframes(self.pcm)
+        return content.getvalue()
+
+
+async def cut_in_silences(
+    blocks: AsyncIterator[bytes], longest_s: float
+) -> AsyncIterator[SoundPiece]:
+    """Yield all sound in pieces of at most `longest_s` seconds that end in silences."""
+    pending, start = bytearray(), 0
+    longest = round(longest_s * VAD_RATE) * 2
+    async for block in blocks:
+        pending += block
+        while len(pending) >= longest:
+            end = _quietest(pending, longest)
+            yield SoundPiece(start / _SECOND, bytes(pending[:end]))
+            del pending[:end]
+            start += end
+    if pending:
+        yield SoundPiece(start / _SECOND, bytes(pending))
+
+
+def _quietest(pcm: bytearray, end: int) -> int:
+    """Return the position in bytes of the quietest place in the last minute before `end`."""
+    import numpy as np
+
+    first = max(end - round(SEARCH_S * _SECOND), end // 2) // 2 * 2
+    sound = np.frombuffer(bytes(pcm[first:end]), "<i2").astype(np.float32)
+    frames = sound[: sound.size // _FRAME * _FRAME].reshape(-1, _FRAME)
+    power = np.einsum("ij,ij->i", frames, frames)
+    width = min(round(SILENCE_S * VAD_RATE / _FRAME), int(power.size))
+    sums = np.convolve(power, np.ones(width), "valid")
+    # The last of equally quiet places, so that pieces are long.
+    place = int(sums.size) - 1 - int(np.argmin(sums[::-1]))
+    return first + (place + width // 2) * _FRAME * 2
+
+
+async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[SoundPiece]:
+    """Yield each utterance. Raises `ServerError` without a voice detector."""
+    utterances = Utterances(AudioFormat(rate=VAD_RATE))
+    received = end = 0
+    async for block in blocks:
+        for begin in range(0, len(block), _STEP):
+            part = block[begin : begin + _STEP]
+            utterances.add(part)
+            received += len(part)
+            while utterances.waiting and utterances.waiting[0].is_over:
+                pcm = bytes(utterances.waiting.pop(0).pcm)
+                # The next utterance may have begun with this one's end.
+                start = received - sum(len(each.pcm) for each in utterances.waiting) - len(pcm)
+                yield _spoken(pcm, start, continues=start == end)
+                end = start + len(pcm)
+    utterances.end_utterance()
+    for utterance in utterances.waiting:
+        start = received - len(utterance.pcm)
+        yield _spoken(bytes(utterance.pcm), start, continues=start == end)
+
+
+def _spoken(pcm: bytes, start: int, *, continues: bool) -> SoundPiece:
+    """Return a piece without the pause that ended it. `continues`: it begins within speech."""
+    spare = round((PAUSE_MS / 1000 - _TAIL_S) * VAD_RATE) * 2
+    quiet = not any(pcm[-spare:]) or len(pcm) > 3 * spare
+    kept = pcm[:-spare] if quiet and len(pcm) > 2 * spare else pcm
+    return SoundPiece(start / _SECOND, kept, 0.0 if continues else _LEAD_S)
