@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voicechat.core.inputs import Decision
     from voicechat.core.items import Usage
     from voicechat.core.pictures import Picture
+    from voicechat.core.recorded_speech import RecordedSpeech, TimedSegment, TimedWord
     from voicechat.errors import (
         BudgetSpent,
         ConnectError,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from voicechat.session.sound_card import SoundCardProtocol as SoundCard
     from voicechat.tools.functions import tool
     from voicechat.tools.registry import ToolError
+    from voicechat.transcription.transcribe_call import transcribe, transcribe_async
 
 __version__ = "0.1.0"
 
@@ -63,10 +65,13 @@ __all__ = [
     "ListedModel",
     "Picture",
     "Problem",
+    "RecordedSpeech",
     "ServerError",
     "SessionLost",
     "SoundCard",
     "SoundError",
+    "TimedSegment",
+    "TimedWord",
     "ToolCall",
     "ToolError",
     "Transcript",
@@ -79,6 +84,8 @@ __all__ = [
     "read_keyring",
     "read_picture",
     "tool",
+    "transcribe",
+    "transcribe_async",
 ]
 
 _EVENTS = "voicechat.session.client_events"
@@ -95,7 +102,10 @@ _HOMES = {
     "ListedModel": "voicechat.session.model_list:ListedModel",
     "Picture": "voicechat.core.pictures:Picture",
     "Problem": f"{_EVENTS}:ProblemEvent",
+    "RecordedSpeech": "voicechat.core.recorded_speech:RecordedSpeech",
     "SoundCard": "voicechat.session.sound_card:SoundCardProtocol",
+    "TimedSegment": "voicechat.core.recorded_speech:TimedSegment",
+    "TimedWord": "voicechat.core.recorded_speech:TimedWord",
     "ToolCall": f"{_EVENTS}:ToolCallEvent",
     "ToolError": "voicechat.tools.registry:ToolError",
     "Transcript": f"{_EVENTS}:TranscriptEvent",
@@ -106,6 +116,8 @@ _HOMES = {
     "read_keyring": "voicechat.session.keyring_access:read_keyring",
     "read_picture": "voicechat.session.client_pictures:read_picture",
     "tool": "voicechat.tools.functions:tool",
+    "transcribe": "voicechat.transcription.transcribe_call:transcribe",
+    "transcribe_async": "voicechat.transcription.transcribe_call:transcribe_async",
 }
 """The module and the name in it of each exported name; those of errors are missing."""
 

@@ -68,6 +68,7 @@ from voicechat.providers.rest import (
 )
 from voicechat.providers.voice_samples import xai_sample
 from voicechat.providers.xai_session import RATES, session_object, unsupported
+from voicechat.providers.xai_transcription import TRANSCRIPTION
 from voicechat.system.dial_target import DialTarget
 
 # --------------------------------------------------------------------------- server events
@@ -266,5 +267,6 @@ PROVIDER = Provider(
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 7_200, dial=_dial),
+    transcription=TRANSCRIPTION,
     order=30,
 )

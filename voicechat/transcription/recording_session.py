@@ -28,18 +28,19 @@ async def recording_session(
     notify: Callable[[str], None],
     *,
     resumes: bool,
+    keeps_usage: bool = True,
 ) -> AsyncIterator[RecordingSession]:
-    """Open the model of the options while the block runs. Its usage is counted and written.
+    """Open the model of the options while the block runs.
 
-    notify: receives sentences for the user. resumes: keep finished pieces on the disk. Raises
-    `VoicechatError`.
+    notify: receives sentences for the user. resumes: keep finished pieces on the disk.
+    keeps_usage: write the usage to the history. Raises `VoicechatError`.
     """
     choice = recording_choice(
         options.model, wishes, base_url=options.base_url, environ=options.environ
     )
     async with AsyncExitStack() as stack:
         hosted = embedded = None
-        budget = TranscriptionBudget(options, choice.name, notify)
+        budget = TranscriptionBudget(options, choice.name, notify, keeps=keeps_usage)
         stack.push_async_callback(budget.close)
         if choice.service is None:
             from voicechat.transcription.embedded_recognizer import embedded_recognizer

@@ -6,14 +6,15 @@ AI SDK (`@ai-sdk/gateway`), which defines the socket's path, headers and subprot
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
-from voicechat.errors import Secret, UsageError
+from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
+from voicechat.providers.gateway.gateway_account import team_of
 from voicechat.providers.gateway.gateway_codec import URL, GatewayCodec, address, team_header
+from voicechat.providers.gateway.gateway_transcription import TRANSCRIPTION
 from voicechat.providers.google.google_provider import PROVIDER as GOOGLE
 from voicechat.providers.openai.openai_provider import PROVIDER as OPENAI
 from voicechat.providers.provider import ConnectionRequest, Provider
@@ -27,28 +28,16 @@ from voicechat.providers.rest import (
 )
 from voicechat.system.dial_target import DialTarget
 
-TEAM_VARIABLE = "AI_GATEWAY_TEAM"
-"""Names the team that pays, for a key that several teams share."""
-
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     url = address(socket_base(request.base_url or URL), request.model)
-    return partial(GatewayCodec, url, request.model, request.key, _team(request.environ))
-
-
-def _team(environ: Mapping[str, str | Secret]) -> str:
-    """Return the team that pays; empty for that of the key. Raises `UsageError` for other text."""
-    found = environ.get(TEAM_VARIABLE, "")
-    team = found.strip() if isinstance(found, str) else ""
-    if not re.fullmatch(r"[\w.-]{0,100}", team, re.ASCII):
-        raise UsageError(f"{TEAM_VARIABLE} is neither the id nor the short name of a team.")
-    return team
+    return partial(GatewayCodec, url, request.model, request.key, team_of(request.environ))
 
 
 def _token_request(request: TokenRequest) -> HttpRequest:
     seconds = {} if request.seconds is None else {"expiresIn": request.seconds}
     url = f"{_base(request)}/v1/realtime/client-secrets"
-    headers = bearer(request.key) | team_header(_team(request.environ))
+    headers = bearer(request.key) | team_header(team_of(request.environ))
     return post(url, headers, {"model": request.model, **seconds})
 
 
@@ -83,5 +72,6 @@ PROVIDER = Provider(
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 300, _token_socket, _dial),
+    transcription=TRANSCRIPTION,
     order=50,
 )  # fmt: skip
