@@ -135,6 +135,8 @@ async def decoded(name: str, path: Path, found: RecordingFormat) -> AsyncIterato
         # Nothing of it is worth waiting for.
         with suppress(ProcessLookupError):
             child.kill()
+        # An unread pipe would keep the process from being seen to end.
+        await child_process.drain(child.stdout)
         await child.wait()
 
 
