@@ -27,13 +27,12 @@ from openai.types.audio.transcription_create_params import TranscriptionCreatePa
 from pydantic import ConfigDict, ValidationError, create_model
 
 KEY = "sk-planted-0123456789abcdef"
+_FIELDS: dict[str, Any] = {
+    name: (hint, ...) if name in {"file", "model"} else (hint, None)
+    for name, hint in get_type_hints(TranscriptionCreateParamsNonStreaming).items()
+}
 PARAMETERS = create_model(
-    "Parameters",
-    __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True),
-    **{
-        name: (hint, ...) if name in {"file", "model"} else (hint, None)
-        for name, hint in get_type_hints(TranscriptionCreateParamsNonStreaming).items()
-    },
+    "Parameters", __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **_FIELDS
 )
 """The parameters of `openai.audio.transcriptions.create`; unknown ones are refused."""
 SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")

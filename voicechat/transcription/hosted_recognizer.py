@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
+from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -162,7 +163,9 @@ def _content(
     form: dict[str, list[str]] = {}
     for name, value in post.form:
         form.setdefault(name, []).append(value)
-    named = (f"recording.{sound.suffix}", file or sound.content, sound.media_type)
+    # Of a file, httpx sends and buffers a little at a time.
+    content = BytesIO(sound.content) if file is None else file
+    named = (f"recording.{sound.suffix}", content, sound.media_type)
     return {"data": form, "files": {"file": named}}
 
 

@@ -16,7 +16,6 @@ import msgspec
 
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import UsageError
-from voicechat.speech.vad import VAD_RATE
 from voicechat.system import child_process
 from voicechat.system.frames import FrameBuffer
 from voicechat.transcription.recording_format import RecordingFormat
@@ -25,6 +24,7 @@ BLOCK_S = 30.0
 """Seconds in which the decoder must deliver more sound."""
 
 _READ = 65_536
+_END_S = 1.0
 
 
 class _Start(msgspec.Struct):
@@ -132,14 +132,15 @@ async def decoded(name: str, path: Path, found: RecordingFormat) -> AsyncIterato
         await sound.start()
         yield sound
     finally:
-        # Nothing of it is worth waiting for.
-        with suppress(ProcessLookupError):
-            child.kill()
-        # An unread pipe would keep the process from being seen to end.
-        await child_process.drain(child.stdout)
-        await child.wait()
+        await _stop(child)
 
 
-def seconds_of(pcm: bytes | bytearray) -> float:
-    """Return the length of decoded sound in seconds."""
-    return len(pcm) / (2 * VAD_RATE)
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    """End the decoder, which ends when its input closes."""
+    if child.stdin is not None:
+        child.stdin.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            # An unread pipe would keep the process from being seen to end.
+            await child_process.drain(child.stdout)
+    await child_process.stop(child)

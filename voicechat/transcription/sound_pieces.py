@@ -7,8 +7,7 @@ are the times of its words.
 
 from __future__ import annotations
 
-import io
-import wave
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -22,6 +21,8 @@ SEARCH_S = 60.0
 SILENCE_S = 0.4
 """Length in seconds of the quietest place, in whose middle a piece ends."""
 
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+"""The header of a WAV file with PCM. Source: Microsoft, "Multimedia Programming Interface"."""
 _FRAME = VAD_RATE // 50
 _SECOND = 2 * VAD_RATE
 _STEP = 1_024
@@ -34,26 +35,32 @@ _TAIL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class SoundPiece:
-    """A part of a recording: PCM16 mono at 16 kHz."""
+    """A part of a recording."""
 
     start_s: float
-    pcm: bytes = field(repr=False)
+    wav: bytes = field(repr=False)
+    """The sound as a WAV file: PCM16 mono at 16 kHz."""
     lead_s: float = 0.0
     """Seconds before its first word, as far as they are known."""
 
     @property
-    def seconds(self) -> float:
-        """Length in seconds."""
-        return len(self.pcm) / _SECOND
+    def pcm(self) -> bytes:
+        """The samples."""
+        return self.wav[_HEADER.size :]
 
     @property
-    def wav(self) -> bytes:
-        """The sound as a WAV file."""
-        content = io.BytesIO()
-        with wave.open(content, "wb") as file:
-            file.setparams((1, 2, VAD_RATE, 0, "NONE", ""))
-            file.writeframes(self.pcm)
-        return content.getvalue()
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return (len(self.wav) - _HEADER.size) / _SECOND
+
+
+def sound_piece(start: int, pcm: bytes | bytearray | memoryview, lead_s: float = 0.0) -> SoundPiece:
+    """Return the piece with these samples that begins at byte `start` of the recording's."""
+    size = len(pcm)
+    header = _HEADER.pack(
+        b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, VAD_RATE, _SECOND, 2, 16, b"data", size
+    )
+    return SoundPiece(start / _SECOND, b"".join((header, pcm)), lead_s)
 
 
 async def cut_in_silences(
@@ -66,11 +73,14 @@ async def cut_in_silences(
         pending += block
         while len(pending) >= longest:
             end = _quietest(pending, longest)
-            yield SoundPiece(start / _SECOND, bytes(pending[:end]))
+            with memoryview(pending) as whole, whole[:end] as part:
+                piece = sound_piece(start, part)
             del pending[:end]
             start += end
+            yield piece
+            del piece  # it is large
     if pending:
-        yield SoundPiece(start / _SECOND, bytes(pending))
+        yield sound_piece(start, pending)
 
 
 def _quietest(pcm: bytearray, end: int) -> int:
@@ -112,6 +122,5 @@ async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[SoundPiec
 def _spoken(pcm: bytes, start: int, *, continues: bool) -> SoundPiece:
     """Return a piece without the pause that ended it. `continues`: it begins within speech."""
     spare = round((PAUSE_MS / 1000 - _TAIL_S) * VAD_RATE) * 2
-    quiet = not any(pcm[-spare:]) or len(pcm) > 3 * spare
-    kept = pcm[:-spare] if quiet and len(pcm) > 2 * spare else pcm
-    return SoundPiece(start / _SECOND, kept, 0.0 if continues else _LEAD_S)
+    kept = pcm[:-spare] if len(pcm) > 3 * spare else pcm
+    return sound_piece(start, kept, 0.0 if continues else _LEAD_S)
