@@ -107,8 +107,6 @@ class _Run:
             from voicechat.session.reconnect import first
 
             raise first(group) from None
-        except* asyncio.CancelledError:
-            raise
         finally:
             self._progress.clear()
             if session.transcriber.may_continue:

@@ -51,11 +51,6 @@ class FinishedPieces:
         """Return the transcript of a piece; None if it is missing."""
         return self._found.get(_key(piece))
 
-    @property
-    def seconds(self) -> float:
-        """Length of the finished pieces in seconds."""
-        return sum(length for _, length in self._found) / 1000
-
     def add(self, piece: SoundPiece, speech: RecordedSpeech) -> None:
         """Keep the transcript of a piece."""
         if not self._is_usable:
@@ -75,7 +70,7 @@ class FinishedPieces:
     @property
     def is_kept(self) -> bool:
         """True if another run can continue this one."""
-        return self._file is not None and self._is_usable
+        return self._is_usable and (self._file is not None or bool(self._found))
 
     def close(self) -> None:
         """Close the file."""

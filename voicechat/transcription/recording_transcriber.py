@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from voicechat.transcription.embedded_recognizer import EmbeddedRecognizer
     from voicechat.transcription.hosted_recognizer import HostedRecognizer
 
-PIECE_S = 150.0
+PIECE_S = 120.0
 """Seconds of a piece; three of them are in memory while they are sent."""
 
 DIARIZED_S = 720.0
