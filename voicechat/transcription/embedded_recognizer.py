@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from voicechat.core.recorded_speech import RecordedSpeech, TimedSegment
 from voicechat.errors import ServerError
 from voicechat.server.worker_lanes import available_cores
-from voicechat.transcription.sound_pieces import SoundPiece
+from voicechat.transcription.sound_pieces import RecordedPiece
 
 _MOST_LANES = 4
 _PIECE_S = 60.0
@@ -43,7 +43,7 @@ class EmbeddedRecognizer:
         )
         self._stt = MoonshineStt(worker, None, self.lanes)
 
-    async def recognize(self, piece: SoundPiece) -> RecordedSpeech:
+    async def recognize(self, piece: RecordedPiece) -> RecordedSpeech:
         """Return the text of a piece of speech as one segment. Raises `ServerError`."""
         utterance = self._stt.utterance(lambda _: None, dictation=True)
         # Settled before it has sound, it is decoded once, as a whole.

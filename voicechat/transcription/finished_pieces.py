@@ -17,7 +17,7 @@ import msgspec
 
 from voicechat.core.recorded_speech import RecordedSpeech
 from voicechat.providers.transcription_service import TranscriptionJob
-from voicechat.transcription.sound_pieces import SoundPiece
+from voicechat.transcription.sound_pieces import RecordedPiece
 
 _MOST_BYTES = 256 << 20
 _READ = 1 << 20
@@ -47,11 +47,11 @@ class FinishedPieces:
                     row = msgspec.json.decode(line, type=_Row)
                     self._found[row.start_ms, row.length_ms] = row.speech
 
-    def find(self, piece: SoundPiece) -> RecordedSpeech | None:
+    def find(self, piece: RecordedPiece) -> RecordedSpeech | None:
         """Return the transcript of a piece; None if it is missing."""
         return self._found.get(_key(piece))
 
-    def add(self, piece: SoundPiece, speech: RecordedSpeech) -> None:
+    def add(self, piece: RecordedPiece, speech: RecordedSpeech) -> None:
         """Keep the transcript of a piece."""
         if not self._is_usable:
             return
@@ -86,7 +86,7 @@ class FinishedPieces:
             self._path.unlink(missing_ok=True)
 
 
-def _key(piece: SoundPiece) -> tuple[int, int]:
+def _key(piece: RecordedPiece) -> tuple[int, int]:
     return round(piece.start_s * 1000), round(piece.seconds * 1000)
 
 

@@ -106,7 +106,6 @@ def _decode_with_av(file: BinaryIO, out: _Output) -> None:
         if not container.streams.audio:
             raise ValueError("it contains no sound")
         stream = container.streams.audio[0]
-        stream.thread_type = "SLICE"
         seconds = container.duration / _NANOSECONDS if container.duration else None
         out.begin(seconds)
         resampler = av.AudioResampler(format="s16", layout="mono", rate=VAD_RATE)

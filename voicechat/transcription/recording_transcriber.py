@@ -29,7 +29,7 @@ from voicechat.session.reconnect import first
 from voicechat.transcription.finished_pieces import FinishedPieces, finished_pieces
 from voicechat.transcription.recording_decoder import DecodedSound, decoded
 from voicechat.transcription.recordings import Recording
-from voicechat.transcription.sound_pieces import SoundPiece, cut_by_speech, cut_in_silences
+from voicechat.transcription.sound_pieces import RecordedPiece, cut_by_speech, cut_in_silences
 
 if TYPE_CHECKING:
     from voicechat.transcription.embedded_recognizer import EmbeddedRecognizer
@@ -48,7 +48,7 @@ CERTAINLY_SHORT = 2_000_000
 Timed = TypeVar("Timed", TimedSegment, TimedWord)
 
 
-class Spending(Protocol):
+class SpendingCounter(Protocol):
     """Counts what is spent."""
 
     def spend(self, usage: Usage) -> None:
@@ -88,7 +88,7 @@ class RecordingTranscriber:
         choice: RecordingChoice,
         hosted: HostedRecognizer | None,
         embedded: EmbeddedRecognizer | None,
-        spending: Spending,
+        spending: SpendingCounter,
         *,
         notify: Callable[[str], None],
         resumes: bool = True,
@@ -195,20 +195,20 @@ class RecordingTranscriber:
         warnings = (*speech.warnings, problem) if problem else speech.warnings
         return replace(speech, duration_s=sound.seconds or pieces.end_s, warnings=warnings)
 
-    def _cut(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[SoundPiece]:
+    def _cut(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[RecordedPiece]:
         if self._is_cut_by_speech:
             return cut_by_speech(blocks)
         longest = DIARIZED_S if self._choice.job.wishes.diarize else PIECE_S
         return cut_in_silences(blocks, longest)
 
-    async def _piece(self, piece: SoundPiece, number: int, pieces: _Pieces) -> None:
+    async def _piece(self, piece: RecordedPiece, number: int, pieces: _Pieces) -> None:
         speech = pieces.find(piece)
         if speech is None:
             speech = await self._recognize(piece)
             pieces.keep(piece, speech)
         pieces.end(number, piece, speech)
 
-    async def _recognize(self, piece: SoundPiece) -> RecordedSpeech:
+    async def _recognize(self, piece: RecordedPiece) -> RecordedSpeech:
         if self._embedded is not None:
             return await self._embedded.recognize(piece)
         assert self._hosted is not None
@@ -261,19 +261,19 @@ class _Pieces:
         self._transcripts.append(None)
         return len(self._transcripts) - 1
 
-    def find(self, piece: SoundPiece) -> RecordedSpeech | None:
+    def find(self, piece: RecordedPiece) -> RecordedSpeech | None:
         """Return the transcript that an earlier run has made."""
         speech = self._kept.find(piece) if self._kept is not None else None
         if speech is not None:
             self._earlier_s += piece.seconds
         return speech
 
-    def keep(self, piece: SoundPiece, speech: RecordedSpeech) -> None:
+    def keep(self, piece: RecordedPiece, speech: RecordedSpeech) -> None:
         """Write the transcript of a piece to the disk."""
         if self._kept is not None:
             self._kept.add(piece, speech)
 
-    def end(self, number: int, piece: SoundPiece, speech: RecordedSpeech) -> None:
+    def end(self, number: int, piece: RecordedPiece, speech: RecordedSpeech) -> None:
         """Take the transcript of a piece."""
         self._transcripts[number] = shifted(speech, piece.start_s)
         self.end_s = max(self.end_s, piece.start_s + piece.seconds)

@@ -34,7 +34,7 @@ _TAIL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class SoundPiece:
+class RecordedPiece:
     """A part of a recording."""
 
     start_s: float
@@ -54,18 +54,20 @@ class SoundPiece:
         return (len(self.wav) - _HEADER.size) / _SECOND
 
 
-def sound_piece(start: int, pcm: bytes | bytearray | memoryview, lead_s: float = 0.0) -> SoundPiece:
+def sound_piece(
+    start: int, pcm: bytes | bytearray | memoryview, lead_s: float = 0.0
+) -> RecordedPiece:
     """Return the piece with these samples that begins at byte `start` of the recording's."""
     size = len(pcm)
     header = _HEADER.pack(
         b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, VAD_RATE, _SECOND, 2, 16, b"data", size
     )
-    return SoundPiece(start / _SECOND, b"".join((header, pcm)), lead_s)
+    return RecordedPiece(start / _SECOND, b"".join((header, pcm)), lead_s)
 
 
 async def cut_in_silences(
     blocks: AsyncIterator[bytes], longest_s: float
-) -> AsyncIterator[SoundPiece]:
+) -> AsyncIterator[RecordedPiece]:
     """Yield all sound in pieces of at most `longest_s` seconds that end in silences."""
     pending, start = bytearray(), 0
     longest = round(longest_s * VAD_RATE) * 2
@@ -98,7 +100,7 @@ def _quietest(pcm: bytearray, end: int) -> int:
     return first + (place + width // 2) * _FRAME * 2
 
 
-async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[SoundPiece]:
+async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[RecordedPiece]:
     """Yield each utterance. Raises `ServerError` without a voice detector."""
     utterances = Utterances(AudioFormat(rate=VAD_RATE))
     received = end = 0
@@ -119,7 +121,7 @@ async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[SoundPiec
         yield _spoken(bytes(utterance.pcm), start, continues=start == end)
 
 
-def _spoken(pcm: bytes, start: int, *, continues: bool) -> SoundPiece:
+def _spoken(pcm: bytes, start: int, *, continues: bool) -> RecordedPiece:
     """Return a piece without the pause that ended it. `continues`: it begins within speech."""
     spare = round((PAUSE_MS / 1000 - _TAIL_S) * VAD_RATE) * 2
     kept = pcm[:-spare] if len(pcm) > 3 * spare else pcm
