@@ -66,6 +66,18 @@ elif [ "$(uname)" = Linux ] && ! ldconfig -p 2>/dev/null | grep -q libportaudio;
     say "Continuing without sound. You can type."
 fi
 
+# A Secret Service for the tests brings GTK, so only CI installs it, while pip works.
+secret_service=
+if [ "$purpose" = test ] && [ -n "${CI:-}" ] && command -v apt-get >/dev/null; then
+    packages=
+    add dbus
+    add gnome-keyring
+    if [ -n "$packages" ]; then
+        { install || say "No Secret Service can be installed. Its test is skipped."; } &
+        secret_service=$!
+    fi
+fi
+
 # ------------------------------------------------------------------ the virtual environment
 if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     if ! has_venv; then
@@ -131,4 +143,5 @@ for name in (
 for library in .venv/lib/python*/site-packages/moonshine_voice/libmoonshine.* .venv/lib/python*/site-packages/moonshine_voice.libs; do
     rm -rf "$library"
 done
+[ -z "$secret_service" ] || wait "$secret_service" || true
 printf '%s\n' "$wanted" >"$stamp"

@@ -14,6 +14,10 @@ VoicechatError            1  a message and a hint; unexpected errors exit with 1
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+Failure = TypeVar("Failure", bound=BaseException)
+
 
 class Secret:
     """A key that `str`, `repr` and formatting show as stars, and that cannot be pickled.
@@ -111,3 +115,14 @@ class BudgetSpent(VoicechatError):
     """A budget is used up, so no further response is requested."""
 
     exit_code = 8
+
+
+def first_error(group: BaseExceptionGroup[Failure]) -> Failure:
+    """Return the first single exception in nested groups.
+
+    Raise it only after the `except*` clause: Python before 3.11.4 wraps what a clause raises in
+    another group.
+    """
+    for each in group.exceptions:
+        return first_error(each) if isinstance(each, BaseExceptionGroup) else each
+    raise AssertionError("an exception group is never empty")

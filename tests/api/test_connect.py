@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from scripted import TOKEN, ScriptedServer, scripted_server, silence, tone, until
+from usage_rows import usage_rows
 
 import voicechat
+from voicechat.history.database import opened
 from voicechat.server.engine_protocols import AssistantRequest, Call, Partial, Say
 from voicechat.session.updates import SoundChanged
 
@@ -386,3 +389,42 @@ def test_models_are_listed() -> None:
     assert models["local/built-in"].has_key
     assert not models["openai/gpt-realtime-2.1"].has_key
     assert models["openai/whisper-1"].purpose == "transcription"
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("own_state")
+@pytest.mark.parametrize("settings", [True, False])
+async def test_the_conversation_is_kept_on_request(settings: bool) -> None:
+    async with scripted_server() as backend:
+        async with session_on(backend, settings=settings, history=True) as session:
+            await session.send("hello")
+            await rest_of_turn(session)
+        async with session_on(backend, settings=settings) as session:
+            await session.send("forget this")
+            await rest_of_turn(session)
+    with opened() as kept:
+        (listed,) = kept.execute("SELECT id, title FROM conversations").fetchall()
+        found = [text for (text,) in kept.execute("SELECT text FROM items ORDER BY position")]
+    assert listed[1] == "hello"
+    assert found == ["hello", "You said hello."]
+    assert {row["conversation_id"] for row in usage_rows()} >= {listed[0]}
+
+
+async def test_a_budget_ends_the_session() -> None:
+    async with scripted_server() as backend:
+
+        async def ask_twice() -> None:
+            async with session_on(backend, budget=0.000001) as session:
+                await session.send("one")
+                await rest_of_turn(session)
+                await session.send("two")
+                async for _ in session:
+                    pass
+
+        with pytest.raises(voicechat.BudgetSpent, match="Nothing more is requested"):
+            await ask_twice()
+    assert len(backend.assistant.requests) == 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
+import asset_scripts
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -16,12 +16,7 @@ PAGE = ROOT / "docs" / "licenses.md"
 
 @pytest.fixture
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_licenses", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return asset_scripts.script("make_licenses")
 
 
 def test_the_page_lists_every_installed_package(script: ModuleType) -> None:

@@ -51,7 +51,7 @@ from voicechat.tools.registry import BUILT_IN
 
 HOME = str(Path(voicechat.__file__).parent) + os.sep
 
-MICROPHONE, DELTA, QUESTION = 10, 15, 26
+MICROPHONE, DELTA, QUESTION = 10, 15, 25
 """Files that each path may pass at most, both processes together. Never raise one."""
 
 BYTES = 480
@@ -162,7 +162,7 @@ def profile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Profile]:
 
     monkeypatch.setattr(ConnectionLoop, "_watch", idle)
     # The history and the usage are kept aside, on a thread of their own.
-    monkeypatch.setattr(recorded_session, "open_ledger", None)
+    monkeypatch.setattr(recorded_session, "kept_ledger", lambda: None)
     profile = Profile()
     before = sys.getprofile()
     threading.setprofile(profile.hook)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
+
+from asset_scripts import script
 
 from voicechat import errors
 from voicechat.errors import VoicechatError
@@ -22,14 +23,8 @@ INTERNAL = {
 
 
 def test_the_page_is_current() -> None:
-    path = ROOT / "assets" / "make_settings_reference.py"
-    spec = importlib.util.spec_from_file_location("make_settings_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    current = module.settings_page()
-    assert PAGE.read_text(encoding="utf-8") == current, f"run python {path.relative_to(ROOT)}"
+    current = script("make_settings_reference").settings_page()
+    assert PAGE.read_text(encoding="utf-8") == current, "run assets/make_settings_reference.py"
 
 
 def test_the_page_names_every_variable_in_the_code() -> None:

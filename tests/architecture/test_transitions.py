@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
+import asset_scripts
 import pytest
 
 from voicechat.core.conversation import _ON, _SHORT
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def script() -> Any:
-    path = ROOT / "assets" / "make_transitions.py"
-    spec = importlib.util.spec_from_file_location("make_transitions", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return asset_scripts.script("make_transitions")
 
 
 def test_the_tables_are_current(script: Any) -> None:

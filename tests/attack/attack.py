@@ -36,35 +36,53 @@ WAVES: dict[str, tuple[Wave, int]] = {
     "instances": (attack_instances, 1),
 }
 """The waves, with the number of attacks in each."""
+SHORT = {"requests": 3, "screen": 1, "server": 1, "kills": 1}
+"""The number of attacks in a short attack."""
 
 
-def attack(
-    seconds: float, seed: int, only: Sequence[str] = (), rounds: int = 10_000, share: float = 1.0
-) -> AttackLog:
+def attack(seconds: float, seed: int, only: Sequence[str] = (), rounds: int = 10_000) -> AttackLog:
     """Run waves for so many seconds and rounds; return what they found.
 
-    only: names of waves; all by default. share: the part of the attacks in each wave.
+    only: names of waves; all by default.
     """
+
+    def waves(log: AttackLog) -> None:
+        for number in range(seed, seed + rounds):
+            for name in only or WAVES:
+                if log.is_over:
+                    return
+                asyncio.run(_wave(log, name, number, WAVES[name][1]))
+
+    return _watched(waves, seconds, seed, 3.0)
+
+
+def short_attack(seed: int, only: Sequence[str]) -> AttackLog:
+    """Run the beginning of these waves side by side, with little patience; return the findings."""
+
+    async def waves(log: AttackLog) -> None:
+        await asyncio.gather(*(_wave(log, name, seed, SHORT[name]) for name in only))
+
+    return _watched(lambda log: asyncio.run(waves(log)), 600, seed, 0.4)
+
+
+def _watched(
+    waves: Callable[[AttackLog], None], seconds: float, seed: int, patience_s: float
+) -> AttackLog:
     with tempfile.TemporaryDirectory(prefix="voicechat-attack-") as folder:
-        patience_s = 3.0 if share == 1 else 0.7
         log = AttackLog(seed, time.monotonic() + seconds, patience_s, folders=[Path(folder)])
         with KeyWatch(log) as watch:
-            for number in range(seed, seed + rounds):
-                for name in only or WAVES:
-                    if log.is_over:
-                        break
-                    asyncio.run(_wave(log, name, number, share))
+            waves(log)
             log.wave = "at the end"
             left_running(log)
             watch.search_files()
     return log
 
 
-async def _wave(log: AttackLog, name: str, number: int, share: float) -> None:
-    run, most = WAVES[name]
+async def _wave(log: AttackLog, name: str, number: int, most: int) -> None:
+    run, _ = WAVES[name]
     log.wave = f"{name}, seed {number}"
     try:
-        await run(log, Random(f"{name} {number}"), max(1, round(most * share)))
+        await run(log, Random(f"{name} {number}"), most)
     except Exception as error:
         traceback.print_exc()
         place = traceback.extract_tb(error.__traceback__)[-1]

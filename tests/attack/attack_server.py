@@ -79,9 +79,33 @@ async def _costly_events(url: str, choose: Random) -> None:
         json.dumps({"type": "conversation.item.create", "item": {**item, "content": [{}] * 9_999}}),
         '{"type": "response.create", "response": {"input": [' + "{}," * 200_000 + "{}]}}",
         b"\x00" * 3_000_000,
+        '{"type": "x",' + "".join(f'"{n}":1,' for n in range(1_200_000)) + '"z": 1}',
+        '{"type": "session.update", "session": {"a": [' + "{}," * 5_000_000 + "1]}}",
+        '{"type": "session.update", "session": {"instructions": "' + "\\u001b" * 2_500_000 + '"}}',
     ]
     choose.shuffle(frames)
     await _frames(url, frames)
+
+
+async def _endless_items(url: str, choose: Random) -> None:
+    text = choose.choice(("word ", "x", "\u0430")) * 100_000
+    kind = choose.choice(("message", "function_call_output"))
+    frames: list[str | bytes] = []
+    for number in range(600):
+        item: dict[str, object] = {"type": kind, "id": f"i{number}"}
+        if kind == "message":
+            item |= {"role": "user", "content": [{"type": "input_text", "text": text}]}
+        else:
+            item |= {"call_id": f"c{number}", "output": text}
+        frames.append(json.dumps({"type": "conversation.item.create", "item": item}))
+    await asyncio.gather(*(_frames(url, frames) for _ in range(3)))
+
+
+async def _large_frames(url: str, choose: Random) -> None:
+    """Send small events until the client has to wait, and then large ones, which wait with it."""
+    small: list[str | bytes] = ['{"type": "x"}'] * 400
+    large = '{"type": "x", "a": "' + "A" * 15_000_000 + '"}'
+    await _frames(url, [*small, *[large] * 20, *small], read=choose.random() < 0.5)
 
 
 async def _too_large(url: str, choose: Random) -> None:
@@ -168,6 +192,8 @@ async def _minted_tokens(url: str, choose: Random) -> None:
 ATTACKS: dict[str, Attack] = {
     "broken events": _broken_events,
     "costly events": _costly_events,
+    "endless items": _endless_items,
+    "large frames": _large_frames,
     "too large a frame": _too_large,
     "a client that does not read": _no_reading,
     "rapid connects": _rapid_connects,

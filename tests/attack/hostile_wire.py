@@ -53,6 +53,8 @@ TEXTS: tuple[str, ...] = (
     "\n" * 30_000,
     "```\n" + "y\n" * 15_000,
     "https://example.org/" * 3_000,
+    "www.a==x" * 1_500,
+    "http://<a  - " * 900,
     "1. a\n" * 8_000,
     "\t" * 30_000,
     SAYING,
@@ -165,6 +167,24 @@ async def _costly_texts(socket: ServerConnection, wire: str, choose: Random) -> 
         await asyncio.sleep(0.05)
 
 
+async def _burst_of_texts(socket: ServerConnection, wire: str, choose: Random) -> None:
+    """Send long texts at once, so that one drawing lays out all of them."""
+    await _open(socket, wire)
+    numbers = count(1)
+    for _ in range(4):
+        for unit in choose.sample(_MARKED, 6):
+            for frame in _texts(wire, (unit * 12_000)[:11_900], numbers):
+                await socket.send(json.dumps(frame))
+        await asyncio.sleep(0.3)
+
+
+_MARKED = (
+    "  - `a` ", "- **a** b c d e f g h i j k l m n o p q r\n", "word *a* and so on, and so on ",
+    "| a | b | c d e f g h i j |\n", "1. a b c d e f g h i j k l m n o\n", "> a b `c` d e f g\n",
+    "(x*)", "`a` b ", "# a\n\nb c\n", "https://a.example/b c d e f g h i j\n", "\u6f22\u5b57 ",
+)  # fmt: skip
+
+
 async def _streamed_text(socket: ServerConnection, wire: str, choose: Random) -> None:
     await _open(socket, wire)
     begin, *rest = _texts(wire, choose.choice(TEXTS), count(1))
@@ -199,6 +219,62 @@ async def _huge_frames(socket: ServerConnection, wire: str, choose: Random) -> N
     for _ in range(6):
         await socket.send(choose.choice(frames))
         await asyncio.sleep(0.05)
+
+
+def _delta(wire: str, kind: str, text: str) -> dict[str, object]:
+    """Return a frame with a piece of the only text of its kind: the reply, a call or the user."""
+    ids = {"response_id": "r", "item_id": kind, "call_id": kind, "output_index": 0}
+    if wire == "google":
+        name = "inputTranscription" if kind == "user" else "outputTranscription"
+        return {"serverContent": {name: {"text": text}}}
+    if wire == "gateway":
+        names = {"text": "text-delta", "call": "function-call-arguments-delta"}
+        frame = {"responseId": "r", "itemId": kind, "callId": kind, "delta": text}
+        return {
+            "type": names.get(kind, "input-transcription-completed"),
+            "transcript": text,
+            **frame,
+        }
+    if wire == "live":
+        side = "input" if kind == "user" else "output"
+        return {"type": f"session.{side}_transcript.delta", "delta": text}
+    names = {
+        "text": "response.output_text.delta",
+        "call": "response.function_call_arguments.delta",
+        "user": "conversation.item.input_audio_transcription.delta",
+    }
+    return {"type": names[kind], **ids, "content_index": 0, "delta": text}
+
+
+async def _endless_text(socket: ServerConnection, wire: str, choose: Random) -> None:
+    await _open(socket, wire)
+    kind = choose.choice(("text", "call", "user"))
+    unit = choose.choice(("word ", "\u0430", "\U0001f468\u200d", "\x1b[2J", "\ud83d", "x"))
+    for frame in _texts(wire, "so ", iter([0]))[:-1]:
+        await socket.send(json.dumps(frame))
+    if wire not in {"google", "gateway", "live"}:
+        await socket.send(json.dumps({"type": "response.created", "response": {"id": "r"}}))
+    delta = json.dumps(_delta(wire, kind, unit * (1_000_000 // len(unit))))
+    for _ in range(300):
+        await socket.send(delta)
+
+
+async def _huge_texts(socket: ServerConnection, wire: str, choose: Random) -> None:
+    await _open(socket, wire)
+    units = (
+        "\ud83d",
+        "\ude00\ud83d",
+        "a\u200d",
+        "\x1b",
+        "\r\n",
+        "\U000e0041",
+        "e\u0301",
+        "\\u001b",
+    )
+    for number in range(4):
+        text = choose.choice(units) * 1_200_000
+        for frame in _texts(wire, text, count(number * 10)):
+            await socket.send(json.dumps(frame))
 
 
 async def _too_large(socket: ServerConnection, wire: str, choose: Random) -> None:
@@ -273,9 +349,12 @@ async def _nothing(socket: ServerConnection, wire: str, choose: Random) -> None:
 WAYS: dict[str, Callable[[ServerConnection, str, Random], Awaitable[None]]] = {
     "broken frames": _broken_frames,
     "costly texts": _costly_texts,
+    "burst of texts": _burst_of_texts,
     "streamed text": _streamed_text,
     "flood of responses": _flood,
     "huge frames": _huge_frames,
+    "huge texts": _huge_texts,
+    "endless text": _endless_text,
     "too large a frame": _too_large,
     "many fragments": _fragments,
     "sound": _sound,

@@ -97,6 +97,21 @@ async def _voices(port: int) -> object:
     return await served_voices(_target(port), ("tts/voices", "custom-voices"))
 
 
+async def _local_servers(port: int) -> object:
+    from voicechat.session.server_discovery import find_servers
+
+    return await find_servers((port,))
+
+
+async def _sample(port: int) -> object:
+    from voicechat.session.model import ChosenModel
+    from voicechat.session.voice_sample import voice_sample
+
+    at = f"http://127.0.0.1:{port}/v1"
+    options = Options(model="xai/grok-voice-latest", base_url=at, keys={"XAI_API_KEY": KEY})
+    return len(await voice_sample(ChosenModel(options, tuple, str), "ara", 24_000))
+
+
 async def _recognizer(port: int) -> object:
     stt = RemoteStt(
         TranscriptionEndpoint(f"http://127.0.0.1:{port}/v1", key=KEY),
@@ -145,6 +160,8 @@ REQUESTS: dict[str, Callable[[int], Awaitable[object]]] = {
     "MCP server": _mcp,
     "list of models": _models,
     "list of voices": _voices,
+    "servers of this machine": _local_servers,
+    "sample of a voice": _sample,
     "speech recognizer": _recognizer,
     "voice server": _voice,
     "model download": _download,

@@ -12,8 +12,11 @@ from asyncio.subprocess import PIPE
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from scripted import TOKEN, scripted_server
 
+from voicechat.cli._program_code import _literal
 from voicechat.cli.app import main
 
 
@@ -64,7 +67,7 @@ async def test_the_program_of_a_typed_conversation_answers_each_line() -> None:
     [
         (["ask", ""], "", "The question is empty."),
         (["ask", "-"], " \n", "The question is empty."),
-        (["ask", "-", "-"], "x", "Standard input can be read once only."),
+        (["ask", "-", "-"], "x", "Standard input can be read only once."),
         (["ask"], "", "Missing argument 'QUESTION'"),
         (["ask", "-"], "x" * ((1 << 20) + 1), "The question is longer than 1 MB."),
         (["--show-code", "ask", "x"], "", "Options of 'ask' must follow its name."),
@@ -98,6 +101,7 @@ def test_wrong_input_is_one_sentence(
                 'os.environ["VOICECHAT_LOCAL_CHAT"] = "no"',
             ],
         ),
+        ("--text --budget 2.50", ["history=True,", "budget=2.50,"]),
         ("--record x --theme dark", ["no counterpart of --record", "no counterpart of --theme"]),
     ],
 )
@@ -107,3 +111,18 @@ def test_flags_become_parameters(line: str, parts: list[str], capsys) -> None:
     ast.parse(source)
     for part in parts:
         assert part in source
+
+
+def test_a_conversation_that_is_not_kept_is_not_kept_by_the_program(capsys) -> None:
+    assert main(["--text", "--no-history", "--show-code"]) == 0
+    source = capsys.readouterr().out
+    assert "history" not in source.lower()
+
+
+@given(st.text() | st.text("'\"\\\n{}#"))
+@example("\\'")
+@example('"""\n__import__("os")\n')
+def test_any_text_is_a_literal_of_the_same_text(text: str) -> None:
+    source = _literal(text)
+    assert ast.literal_eval(source) == text
+    assert source.isprintable()

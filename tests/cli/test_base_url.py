@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from http import HTTPStatus
 from pathlib import Path
 
+import piped_program
 import pytest
 from compatible_servers import CompatibleServer, LocalAI, Speaches, SpeechToSpeech, Vllm, serving
 from websockets.asyncio.server import ServerConnection
@@ -15,27 +13,10 @@ from websockets.http11 import Request, Response
 
 
 async def typed(folder: Path, server: CompatibleServer, *more: str) -> tuple[int, str, str]:
-    """Pipe one line through `voicechat --text`; return its exit code, output and last error."""
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VOICECHAT_", "OPENAI_", "COV_")) and not name.endswith("_KEY")
-    }
-    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
-        environ[f"XDG_{name}_HOME"] = str(folder / name)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "voicechat", "--text"),
-        *("--base-url", f"http://127.0.0.1:{server.port}", *more),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environ,
-    )
-    async with asyncio.timeout(50):
-        out, errors = await process.communicate(b"hello\n")
-    assert process.returncode is not None
-    assert b"Traceback" not in errors
-    return process.returncode, out.decode(), errors.decode().strip().rpartition("\n")[2]
+    """Pipe a line to a session with this server; return exit code, output and last error."""
+    address = ("--base-url", f"http://127.0.0.1:{server.port}")
+    code, out, errors = await piped_program.typed(folder, "hello", *address, *more)
+    return code, out, errors.strip().rpartition("\n")[2]
 
 
 @pytest.mark.parametrize(

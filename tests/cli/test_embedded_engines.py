@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 
+import piped_program
 from http_stub import http_stub
 
 
 async def typed(folder: Path, settings: str, *flags: str) -> tuple[int, str, str]:
     """Pipe a question through `voicechat --text`; return its exit code and what it printed."""
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("VOICECHAT_", "OPENAI_", "COV_")) and not name.endswith("_KEY")
-    }
-    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
-        environ[f"XDG_{name}_HOME"] = str(folder / name)
     file = folder / "CONFIG" / "voicechat" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text(settings, encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "voicechat", "--text", *flags),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environ,
-    )
-    async with asyncio.timeout(50):
-        out, errors = await process.communicate(b"what is two plus two\n")
-    assert process.returncode is not None
-    return process.returncode, out.decode(), errors.decode()
+    return await piped_program.typed(folder, "what is two plus two", *flags)
 
 
 async def test_the_settings_choose_the_chat_server_and_its_key(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_conversations_are_listed_and_searched(capsys: Output) -> None:
     assert main(["history"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["bbbb2222", "aaaa1111"]
+    assert all("  1 turn  " in line for line in lines)
     assert main(["history", "search", "about", "tea"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("aaaa1111")

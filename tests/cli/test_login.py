@@ -89,7 +89,7 @@ def test_without_a_keyring_a_private_file_keeps_it(
     err = capsys.readouterr().err
     path = tmp_path / "voicechat" / "keys.json"
     assert f"OPENAI_API_KEY is in {path}, which only you can read." in err
-    assert "This system has no keyring" in err
+    assert "This system has no usable keyring" in err
     assert path.stat().st_mode & 0o077 == 0
     assert main(["logout", "openai"]) == 0
     assert "planted" not in path.read_text(encoding="utf-8")
@@ -146,3 +146,21 @@ def test_on_a_terminal_the_key_is_not_shown(tmp_path: Path) -> None:
         assert terminal.is_sane()
     finally:
         terminal.close()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [["login", "openai"], ["login"], [], ["login", "--file", "openai"], ["models"]],
+    ids=str,
+)
+def test_a_key_that_was_typed_as_an_argument_is_not_repeated(
+    before: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = f"sk-proj-{'planted0' * 20}"
+    assert main([*before, typed]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "planted" not in captured.err
+    assert len(captured.err.splitlines()) == 1
+    if len(before) > 1:
+        assert "Type only voicechat login PROVIDER" in captured.err

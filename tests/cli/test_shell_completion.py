@@ -141,6 +141,7 @@ def test_other_shells_get_help_and_escapes() -> None:
     line = _completion_candidates._line
     assert line("fish", "a:b", "two\n words") == "a:b\ttwo words"
     assert line("zsh", "a:b\\", "help") == "a\\:b\\\\:help"
+    assert line("fish", "a", "b\x1b]0;c\x07") == "a\tb\ufffd]0;c\ufffd"
     assert line("bash", "a:b", "help") == "a:b"
 
 

@@ -33,8 +33,8 @@ from voicechat.config.options import Options
 from voicechat.errors import BudgetSpent, Secret, SessionLost, UsageError
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec
+from voicechat.session.transcription_budget import TranscriptionBudget
 from voicechat.transcription import transcriber
-from voicechat.transcription.transcription_budget import TranscriptionBudget
 
 CLIENT = TypeAdapter(RealtimeClientEvent)
 TRANSCRIPTION = "conversation.item.input_audio_transcription"

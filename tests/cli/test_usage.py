@@ -54,7 +54,7 @@ def history() -> None:
     ledger.close()
     connection = connect(path)
     with transaction(connection):
-        title = "=Talk about \x1b[31mcats"
+        title = "\t=Talk about \x1b[31mcats"
         save_conversation(connection, ConversationRow("talk1", title, time.time(), time.time()))
     connection.close()
 
@@ -123,7 +123,7 @@ def test_json_and_csv_hold_the_same_rows(capsys: Capture) -> None:
     assert document["by"] == "conversation"
     assert [float(row["cost"]) for row in rows] == [each["cost"] for each in document["rows"]]
     assert rows[0]["conversation"] == "talk1"
-    assert rows[0]["title"].startswith("'=Talk about "), "no formula"
+    assert rows[0]["title"].startswith("'\t=Talk about "), "no formula"
     assert "\x1b" not in rows[0]["title"]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from concurrent_edits import edit_at_once
 from keyring.backends import fail, null
 from keyrings import MemoryKeyring, in_use, secret_service
 
@@ -105,7 +106,7 @@ def test_a_keyring_that_fails_changes_nothing(path: Path, ring: MemoryKeyring) -
 @pytest.mark.parametrize("backend", [null.Keyring, fail.Keyring], ids=["null", "fail"])
 def test_without_a_keyring_there_is_a_reason(backend: type) -> None:
     with in_use(backend()):
-        assert keyring_name() == ("", "This system has no keyring that is in use.")
+        assert keyring_name() == ("", "This system has no usable keyring.")
 
 
 def test_without_the_package_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +156,16 @@ def test_the_secret_service_of_a_desktop(tmp_path: Path) -> None:
         assert "127.0.0.1 could not be reached" in voicechat("token"), "the key was read"
         assert f"{NAME} is forgotten." in voicechat("logout", "openai")
         assert "openai issues tokens only for a key" in voicechat("token", "--model", "openai")
+
+
+_KEEP = """
+from voicechat.config.key_store import store
+from voicechat.errors import Secret
+def edit(number):
+    store(path, f"{name}_{number}_KEY", Secret(f"sk-{name}-{number}"), in_keyring=False)
+"""
+
+
+def test_two_processes_lose_no_key(path: Path) -> None:
+    edit_at_once(path, ("OWN", "OTHER"), _KEEP)
+    assert len(stored_keys(path).keys) == 120

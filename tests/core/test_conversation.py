@@ -38,6 +38,7 @@ from voicechat.core.effects import (
 )
 from voicechat.core.interruption import CONFIRM_TIMEOUT_S
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Usage, entry_id
+from voicechat.core.responses import HANGS
 from voicechat.core.settings import Capabilities, SessionSettings, ToolSpec
 from voicechat.core.turns import SLOT_TIMEOUT_S, SlotState
 
@@ -48,7 +49,7 @@ TOOLS = (ToolSpec("look", "Look.", {}), ToolSpec("write", "Write.", {}))
 class ConversationDriver:
     """A conversation with its own clock; keeps every effect."""
 
-    def __init__(self, hands_free: bool = True, speaker: bool = True, **flags: bool) -> None:
+    def __init__(self, hands_free: bool = True, speaker: bool = True, **flags: float) -> None:
         self.now = 100.0
         self.effects: list[Effect] = []
         self.conversation = Conversation(
@@ -90,7 +91,7 @@ class ConversationDriver:
         return self.conversation.floor
 
 
-def online(**options: bool) -> ConversationDriver:
+def online(**options: float) -> ConversationDriver:
     driver = ConversationDriver(**options)
     driver.feed(events.SessionCreated("s"))
     return driver
@@ -368,6 +369,13 @@ def test_a_hanging_response_is_cancelled_and_then_given_up() -> None:
     assert driver.sent(effects)[0] == CancelResponse("r1")
     assert StopPlayback() in effects
     assert any(isinstance(e, Recycle) for e in effects)
+    assert Notice(HANGS, Level.ERROR, "Send the message again.") in effects
+
+
+def test_a_model_that_loads_or_reasons_has_longer() -> None:
+    driver = replying(online(answer_factor=20.0))
+    assert driver.sent(driver.later(20 * SLOT_TIMEOUT_S[SlotState.RUNNING] - 1.0)) == []
+    assert CancelResponse("r1") in driver.sent(driver.later(2.0))
 
 
 def test_a_response_that_is_still_playing_is_not_hanging() -> None:

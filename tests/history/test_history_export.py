@@ -111,6 +111,11 @@ def test_subtitles_are_cues_with_times_from_the_start() -> None:
     assert text.count("-->") == 2
 
 
+def test_subtitles_have_no_tags() -> None:
+    text = exported(conversation("1 < 2 <b>x</B> {\\an8}<font size=99> a<3"), "srt")
+    assert "You: 1 < 2 ‹b>x‹/B> { \\an8}‹font size=99> a<3" in text
+
+
 def test_broken_fields_of_a_row_do_not_stop_an_export() -> None:
     row = ConversationRow("abc", "x", settings="{broken")
     item = ItemRow("abc", "1", 1.0, 1.0, "user", "x", picture="[broken")

@@ -12,8 +12,19 @@ import pytest
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import UsageError
 from voicechat.history import database, history_edits, history_reader, history_store
+from voicechat.history.history_reader import MOST_TITLE
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
 from voicechat.history.stored_conversation import StoredConversation
+
+
+def test_a_long_title_of_many_lines_is_one_short_line(tmp_path: Path) -> None:
+    with closing(database.connect(tmp_path / "history.db")) as connection:
+        row = ConversationRow("long0000", "a\nb\r\x1b[31m " + "x" * 100_000, model="m" * 100_000)
+        with database.transaction(connection):
+            history_store.save_conversation(connection, row)
+        [found] = history_reader.conversations(connection)
+    assert found.title.startswith("a b\ufffd\ufffd[31m xxx")
+    assert (len(found.title), len(found.model)) == (MOST_TITLE, MOST_TITLE)
 
 
 @pytest.fixture(params=["index", "no index"])
@@ -124,3 +135,37 @@ def test_what_ran_when_the_program_ended_is_final_in_a_continued_transcript() ->
         assert (call.state, call.started_at) == (ToolState.CANCELLED, started_at)
     assert isinstance(odd, Item)
     assert (odd.role, odd.status, odd.picture) == (Role.SYSTEM, ItemStatus.COMPLETED, None)
+
+
+def steps(connection: sqlite3.Connection, conversations: int) -> dict[str, int]:
+    """Fill the history, and count the steps of SQLite for what a start and a list need."""
+    with database.transaction(connection):
+        for number in range(conversations):
+            row = ConversationRow(f"{number:08x}", f"Talk {number}", number, number, "openai/x")
+            history_store.save_conversation(connection, row)
+            item = ItemRow(row.id, "one", 1.0, float(number), "assistant", f"words {number}")
+            history_store.save_item(connection, item)
+    counted = {}
+    for name, read in (
+        ("list", lambda: history_reader.conversations(connection, 20)),
+        ("latest", lambda: history_reader.latest(connection)),
+        ("find", lambda: history_reader.conversation_named(connection, f"{7:08x}")),
+        ("search", lambda: history_reader.search(connection, f"words {7}", 20)),
+    ):
+        count = [0]
+        connection.set_progress_handler(lambda: count.__setitem__(0, count[0] + 1), 10)  # noqa: B023
+        assert read()
+        connection.set_progress_handler(None, 0)
+        counted[name] = 10 * count[0]
+    return counted
+
+
+def test_ten_thousand_conversations_do_not_slow_down_a_start(tmp_path: Path) -> None:
+    with closing(database.connect(tmp_path / "few.db")) as connection:
+        few = steps(connection, 100)
+    with closing(database.connect(tmp_path / "many.db")) as connection:
+        many = steps(connection, 10_000)
+    for name in ("list", "latest"):
+        assert many[name] < 3 * few[name] + 1_000, name
+    assert many["find"] < 100_000, "a few for each conversation"
+    assert many["search"] < 1_000_000

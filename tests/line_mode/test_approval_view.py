@@ -54,6 +54,27 @@ class ApprovalSetup:
         return self.out.getvalue().splitlines()
 
 
+def test_many_arguments_are_read_in_one_pass() -> None:
+    class Compared(str):
+        count = 0
+
+        def __eq__(self, other: object) -> bool:
+            Compared.count += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    pairs = [(Compared(f"a{number}"), 1) for number in range(2_000)]
+
+    def loads(text: str, object_pairs_hook: object) -> object:
+        return object_pairs_hook(pairs)  # type: ignore[operator]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("voicechat.line_mode.approval_view.json.loads", loads)
+        printed_view("{}")
+    assert Compared.count < 20_000
+
+
 def printed_view(arguments: str, **more: object) -> list[str]:
     return approval_lines(approval_view(ToolCall("c", "i", "r", "write", arguments, **more)))  # type: ignore[arg-type]
 

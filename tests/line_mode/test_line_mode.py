@@ -488,11 +488,11 @@ async def test_commands_report_the_state_without_a_microphone(standard_input) ->
     ]
 
 
-async def test_mute_while_talking_is_reported_once(standard_input) -> None:
+async def test_mute_while_talking_is_reported_once_per_command(standard_input) -> None:
     standard_input(b"\n/mute\n/mute\n/quit\n")
     session = ScriptedSession(with_sound=True, hands_free=False)
     _, lines = await run_chat(session)
-    assert lines[1:] == ["Talk now. An empty line ends your turn.", MUTED]
+    assert lines[1:] == ["Talk now. An empty line ends your turn.", MUTED, MUTED]
 
 
 async def test_enter_talks_in_push_to_talk(standard_input) -> None:

@@ -85,7 +85,7 @@ async def test_settings_are_shown_changed_and_saved(
         session = driver.session
         shown = run_command(session, "/settings earcons")
         assert shown == "earcons is off. Play short sounds when the state changes."
-        later = "earcons is now “on”. It takes effect at the next start."
+        later = "earcons is now “on”. Save it, and it takes effect at the next start."
         assert run_command(session, "/settings earcons on") == later
         assert run_command(session, "/settings speed 1.25") == "speed is now “1.25”."
         assert session.speaking_rate == 1.25

@@ -283,7 +283,8 @@ def test_list_prices_name_a_listed_model_and_a_date():
     priced = [(p, *entry) for p in PROVIDERS.values() for entry in p.prices.items()]
     upstream = {f"{p.name}/{name}" for p in PROVIDERS.values() for name in p.models}
     for provider, name, price in priced:
-        assert name in (*provider.models, *provider.translation_models) or name in upstream | {
+        listed = provider.models + provider.translation_models + provider.transcription_models
+        assert name in listed or name in upstream | {
             f"openai/{each}" for each in PROVIDERS["openai"].translation_models
         }
         assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)

@@ -178,6 +178,13 @@ def test_seconds_are_a_running_total():
     assert [e.usage.seconds for e in done] == [5, 1, 0]
 
 
+def test_the_connection_time_since_the_last_answer_is_billed_too():
+    reader = codec()
+    assert reader.unreported(8.0).seconds == 0, "there is no session"
+    decode(reader, *frames("xai_server", "xai-turn"))
+    assert reader.unreported(8.0).seconds == 3
+
+
 def test_a_call_and_text_in_one_response():
     events = decode(codec(), *frames("xai_server", "xai-tools"))
     ready = of(ToolCallReady, events)

@@ -192,6 +192,16 @@ def test_a_wrong_request_for_a_token_says_what_is_wrong(
     assert json.loads(answer.body)["error"]["param"] == param
 
 
+def test_long_requests_for_tokens_are_bounded_together() -> None:
+    session = {"type": "realtime", "instructions": "x" * 250_000}
+    made = ClientSecrets("m", lambda: ("plain",))
+    statuses = [
+        made.create(request(json.dumps({"session": session}))).status_code for _ in "x" * 90
+    ]
+    assert statuses[:60] == [200] * 60
+    assert statuses[70:] == [429] * 20
+
+
 def request(body: str = "{}", kind: str = "application/json; charset=utf-8") -> ClientRequest:
     """Return a request for a token."""
     headers = http_connection.Headers({"Content-Type": kind})

@@ -222,6 +222,22 @@ async def test_a_session_that_begins_over_the_budget_does_not_connect(tmp_path: 
             await session.run()
 
 
+async def test_connection_time_counts_for_the_model_that_was_connected() -> None:
+    async with running(grok) as fake, scripted_server() as backend:
+        driver = SessionDriver(Session(Options(
+            model="xai/grok-voice-latest", with_sound=False,
+            base_url=f"http://127.0.0.1:{fake.port}",
+            keys={"XAI_API_KEY": Secret("planted-key"), "OPENAI_API_KEY": Secret(TOKEN)},
+            variables={"OPENAI_BASE_URL": backend.app.url.removesuffix("/realtime")},
+        )))  # fmt: skip
+        async with online(driver):
+            driver.session.change_model(MODEL)
+            await answered(driver, "one")
+        used = {model: usage.seconds for (model, _), usage in driver.session._costs.used.items()}
+        assert used["xai/grok-voice-latest"] > 0
+        assert used[MODEL] == 0
+
+
 # ----------------------------------------------------------------------- two programs
 
 

@@ -149,3 +149,23 @@ async def test_a_translation_continues_after_a_lost_connection() -> None:
         speak(driver)
         await driver.until(lambda: driver.texts(Role.ASSISTANT) == ["mots parlés"] * 2)
         assert driver.texts(Role.USER) == ["spoken words"] * 2
+
+
+@pytest.mark.parametrize(
+    ("serve", "model", "settings"),
+    [(live, LIVE, {}), (translation, TRANSLATOR, {"translate_to": "fr"})],
+    ids=["live", "translation"],
+)
+async def test_time_without_an_answer_is_counted_at_the_end(
+    serve: Callable[..., Any], model: str, settings: dict[str, object]
+) -> None:
+    async with at(serve, model, hands_free=True, **settings) as (driver, fake):
+        speak(driver)
+        await fake.until(lambda: fake.heard == 20 * len(VOICE))
+        fake.sockets[-1].transport.abort()
+        await driver.until(lambda: LinkChanged(Link.ONLINE, "Reconnected.") in driver.updates)
+        before = driver.session.usage.seconds
+        assert before >= 0.4
+        speak(driver)
+        await fake.until(lambda: fake.heard == 40 * len(VOICE))
+    assert driver.session.usage.seconds >= before + 0.4

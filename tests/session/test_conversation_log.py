@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scripted import TOKEN, ScriptedServer, scripted_server
+from scripted import TOKEN, ScriptedServer, scripted_server, until
 from session_driver import SessionDriver, online, options
 from two_providers import answered, heard
+from usage_rows import usage_rows
 
 from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState, Transcript
 from voicechat.core.pictures import Kind, Picture
-from voicechat.errors import Secret
+from voicechat.errors import Secret, UsageError
 from voicechat.history import database, history_calls
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
 from voicechat.history.history_writer import HistoryWriter
 from voicechat.history.stored_conversation import StoredConversation
 from voicechat.history.usage_ledger import UsageLedger
 from voicechat.server.engine_protocols import AssistantRequest, Say
+from voicechat.session import title_request
 from voicechat.session.conversation_log import ConversationLog, first_words
 from voicechat.session.event_stream import EventStream
 from voicechat.session.session import Session
@@ -91,6 +95,33 @@ async def test_turns_usage_model_and_title_are_kept_while_the_session_runs(state
     assert [row["kind"] for row in rows] == ["response"]
     assert rows[0]["conversation_id"] == stored.row.id
     assert rows[0]["total_tokens"] == driver.session.usage.total_tokens > 0
+
+
+async def test_a_model_writes_the_title_once_when_it_is_idle(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(title_request, "IDLE_S", 0.05)
+
+    def answer(request: AssistantRequest) -> list[Say]:
+        asks = request.own_instructions == title_request.PROMPT
+        return [Say('"A trip to\x1b Oslo."')] if asks else echo(request)
+
+    async with scripted_server() as backend:
+        backend.assistant.answer = answer
+        given = replace(options(backend.app.url), history_titles="model")
+        session = Session(given, keeps_history=True, open_ledger=UsageLedger)
+        async with online(SessionDriver(session)) as driver:
+            await answered(driver, "one two")
+            log = session.history
+            assert log is not None
+            await until(lambda: log.has_own_title)
+            await answered(driver, "three")
+            stored = await saved(driver)
+        assert len(backend.assistant.requests) == 3
+    assert (stored.row.title, stored.row.turns) == ("A trip to\ufffd Oslo", 2)
+    assert len(words(stored)) == 4
+    kinds = [row["kind"] for row in usage_rows()]
+    assert sorted(kinds) == ["other", "response", "response"]
 
 
 async def test_a_key_in_a_message_is_masked_in_the_history(state: Path) -> None:
@@ -162,6 +193,52 @@ async def test_a_conversation_continues_in_another_session(state: Path) -> None:
             stored = await saved(driver)
     assert [text for _, text in words(stored)] == ["one", "You said one.", "two", "You said two."]
     assert len(history_calls.find("")) == 1
+
+
+async def test_a_conversation_that_is_open_in_another_program_is_forked(state: Path) -> None:
+    async with scripted_server() as backend:
+        async with kept(backend) as driver:
+            await answered(driver, "one")
+            original = await saved(driver)
+        with held_elsewhere(original.row.id):
+            async with kept(backend, history_calls.load()) as driver:
+                notice = effects.Notice('"one" is open in another voicechat. This is a fork of it.')
+                await driver.until(lambda: notice in driver.updates)
+                await answered(driver, "two")
+                fork = await saved(driver)
+            with pytest.raises(UsageError, match="open in another voicechat"):
+                history_calls.hide(original.row.id, True)
+        assert fork.row.parent_id == original.row.id
+        assert words(history_calls.load(original.row.id)) == words(original)
+        async with kept(backend, history_calls.load(original.row.id)) as driver:
+            await answered(driver, "three")
+            assert (await saved(driver)).row.id == original.row.id, "free after the kill"
+            with pytest.raises(UsageError, match="open in another voicechat"):
+                await asyncio.to_thread(deleted_elsewhere, original.row.id)
+
+
+def deleted_elsewhere(conversation_id: str) -> None:
+    """Delete a conversation in another process. Raises `UsageError` with its error message."""
+    program = [sys.executable, "-m", "voicechat", "history", "delete", conversation_id]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise UsageError(done.stderr)
+
+
+@contextmanager
+def held_elsewhere(conversation_id: str) -> Iterator[None]:
+    """Let another process have a conversation open, and kill it at the end."""
+    code = "import sys; from voicechat.history.open_conversations import claim"
+    code += "; print(claim(sys.argv[1]), flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    program = [sys.executable, "-c", code, conversation_id]
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        try:
+            yield
+        finally:
+            other.kill()
 
 
 async def test_a_fork_begins_with_the_turns_before_and_leaves_its_parent(state: Path) -> None:

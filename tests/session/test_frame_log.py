@@ -307,7 +307,7 @@ def test_events_lost_to_a_full_queue_are_counted_in_the_log() -> None:
     for number in range(QUEUE_LIMIT + 5):
         session.stream.publish(RawFrame(RECEIVED, f'{{"type":"t{number}"}}', 1.0), 1.0)
     changed = tap.take()
-    assert changed[0].facts.gist == "5 events were too many and are missing"
+    assert changed[0].facts.gist == "5 events are missing: they came too fast"
     assert changed[1].facts.type == "t5"
     assert len(changed) == QUEUE_LIMIT + 1
     assert tap.take() == []

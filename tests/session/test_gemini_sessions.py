@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from fake_wires import Fake, gemini, running
+from fake_wires import Fake, gemini
 from following import follow
+from scripted_conversation import session_at
 from session_driver import SessionDriver
 
-from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Role, ToolCall, ToolState
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Kind, Picture
-from voicechat.errors import Secret
-from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
 from voicechat.tools.functions import tool
 from voicechat.tools.registry import Tool
@@ -26,25 +24,11 @@ PLAIN, THINKING = "gemini-3.8-live", "gemini-3.8-live-extended-thinking"
 EARLIER = "gemini-3.1-flash-live-preview"
 
 
-@asynccontextmanager
-async def talking(
+def talking(
     model: str = PLAIN, tools: Iterable[Tool] = (), **session_settings: object
-) -> AsyncIterator[tuple[SessionDriver, Fake]]:
+) -> AbstractAsyncContextManager[tuple[SessionDriver, Fake]]:
     """Run a session with the fake of Gemini Live."""
-    async with running(gemini) as fake:
-        options = Options(
-            model=f"google/{model}", with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
-            keys={"GEMINI_API_KEY": Secret("planted-key")}, session_settings=session_settings,
-        )  # fmt: skip
-        driver = SessionDriver(Session(options, tools=tools))
-        living = asyncio.create_task(driver.session.run())
-        try:
-            await driver.until(lambda: driver.session.link is Link.ONLINE)
-            yield driver, fake
-        finally:
-            driver.session.close()
-            await living
-        assert fake.wrong == []
+    return session_at(gemini, f"google/{model}", "GEMINI_API_KEY", tools=tools, **session_settings)
 
 
 async def answered(driver: SessionDriver, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,6 +56,13 @@ def alive(pid: int) -> bool:
 def pid_of(server: LocalServer) -> int:
     assert server._child is not None
     return server._child.pid
+
+
+def kill(pid: int) -> None:
+    """Kill a child, and return when it has ended; the loop has not noticed it yet."""
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):  # a thread has taken its exit status
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
 async def test_the_child_knows_the_forbidden_tools(child) -> None:
@@ -220,3 +228,15 @@ def test_the_child_ends_with_its_parent(child, name: str) -> None:
         parent.wait(10)
         _, alive = psutil.wait_procs([server], timeout=5)
     assert not alive
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows reports an end only to the loop")
+async def test_a_killed_child_does_not_run_even_before_the_loop_notices(child) -> None:
+    server = LocalServer(Options(), command=child(WATCHING))
+    await server.start()
+    pid = pid_of(server)
+    kill(pid)
+    assert server._child is not None
+    assert server._child.returncode is None
+    assert not server.running
+    await server.stop()

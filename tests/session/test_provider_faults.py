@@ -18,12 +18,12 @@ from websockets.exceptions import ConnectionClosed
 
 from voicechat.config.options import Options
 from voicechat.core import effects
-from voicechat.core.items import Role
+from voicechat.core.items import Item, Role
 from voicechat.core.seeding import SHORTENED
 from voicechat.errors import ConnectError, KeyMissing, Secret, SessionLost, VoicechatError
 from voicechat.session import reconnect, session_expiry
+from voicechat.session.frame_limits import TEXT_AT_ONCE, UNREADABLE
 from voicechat.session.session import Session
-from voicechat.session.unreadable_frames import UNREADABLE
 from voicechat.session.updates import Link, LinkChanged
 from voicechat.transports import websocket
 from voicechat.transports.websocket import DialFailed
@@ -496,6 +496,37 @@ async def test_a_provider_that_sends_unreadable_frames_is_disconnected(impatient
         await answered(driver, "three")
         assert any("unreadable data" in text for text in notices(driver))
         assert driver.texts(Role.USER) == ["one", "two", "three"]
+
+
+TEXT_DELTAS = {
+    "openai": {"type": "response.output_text.delta", "response_id": "r", "item_id": "i"},
+    "google": {"serverContent": {"outputTranscription": {}}},
+    "gateway": {"type": "text-delta", "responseId": "r", "itemId": "i"},
+}
+
+
+@pytest.mark.parametrize("wire", TEXT_DELTAS)
+async def test_a_provider_that_sends_text_without_end_is_left(wire, impatient) -> None:
+    text = "word " * (TEXT_AT_ONCE // 50)
+    frame = dict(TEXT_DELTAS[wire])
+    if wire == "google":
+        frame = {"serverContent": {"outputTranscription": {"text": text}}}
+    else:
+        frame["delta"] = text
+    async with provided(wire) as provider:
+        session = provider.session()
+        driver = SessionDriver(session)
+        running = asyncio.create_task(session.run())
+        await driver.until(lambda: len(provider.fake.sockets) == 1)
+        await answered(driver, "one")
+        with suppress(ConnectionClosed):
+            for _ in range(40):
+                await provider.socket.send(json.dumps(frame))
+        with pytest.raises(ConnectError, match="sends text without end"):
+            await running
+        kept = sum(len(each.text) for each in session.transcript.entries if isinstance(each, Item))
+        assert kept < 2 * TEXT_AT_ONCE
+        assert provider.dialled == 1
 
 
 @pytest.mark.parametrize(

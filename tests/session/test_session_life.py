@@ -143,6 +143,13 @@ async def test_interrupting_ends_the_response() -> None:
         await driver.until(lambda: "You said again." in driver.texts(Role.ASSISTANT))
 
 
+async def test_a_session_ends_that_is_closed_while_it_renews_its_connection() -> None:
+    async with scripted_server() as backend:
+        async with asyncio.timeout(15), running_session(backend) as driver:
+            driver.session.new_conversation()
+        assert driver.session.link is not Link.ONLINE
+
+
 async def test_a_new_conversation_does_not_contain_the_old_one() -> None:
     async with scripted_server() as backend, running_session(backend) as driver:
         driver.session.type("one")

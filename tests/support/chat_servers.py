@@ -65,6 +65,8 @@ class ChatServer(ThreadingHTTPServer):
     answers: dict[str, object]
     hangs = False
     """Accept connections and answer nothing."""
+    hangs_on_chats = False
+    """Take a chat and do not answer it."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -96,6 +98,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.server.headers.append(dict(self.headers))
+        if self.server.hangs_on_chats:
+            self.server.over.wait(20)
+            return
         self.send_response(200)
         self.end_headers()
         delta = json.dumps({"choices": [{"delta": {"content": ANSWER}}]})

@@ -62,7 +62,7 @@ def in_use(backend: KeyringBackend) -> Iterator[None]:
 def secret_service(folder: Path) -> Iterator[dict[str, str]]:
     """Start a D-Bus of its own with an unlocked GNOME keyring on it; the variables to reach it.
 
-    Skips the test where there is none: the package brings GTK, so CI does not install it.
+    Skips the test where there is none: the package brings GTK, and only CI installs it.
     """
     if absent := ", ".join(name for name in PROGRAMS if not shutil.which(name)):
         pytest.skip(f"{absent} is absent; on Debian: apt-get install dbus gnome-keyring")

@@ -18,9 +18,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from voicechat.core.items import Usage
 from voicechat.history import database
-from voicechat.history.history_rows import ConversationRow, ItemRow, ResponseRow
+from voicechat.history.history_rows import ConversationRow, ItemRow
 from voicechat.history.history_writer import HistoryWriter
 
 MOST_TURNS, MORE_S = 6, 0.015
@@ -38,7 +37,6 @@ def write_turns(path: Path, name: str, report: int) -> None:
             ConversationRow(name, "A title", at, at, "local/built-in", turns=number),
             ItemRow(name, f"user_{number}", at, at, "user", f"question number {number}"),
             ItemRow(name, f"reply_{number}", at + 0.5, at, "assistant", f"answer {number} " * 9),
-            ResponseRow(name, f"response_{number}", at, "local/built-in", Usage(3, 2, 1), 0.0),
         )
         if not writer.wait_saved(30.0):
             os._exit(1)
@@ -84,15 +82,12 @@ def missing(path: Path, reported: dict[str, int]) -> list[str]:
                 row[0]
                 for row in connection.execute(
                     "SELECT entry_id FROM items JOIN conversations"
-                    " ON items.conversation = conversations.number WHERE id = ?"
-                    " UNION ALL SELECT response_id FROM responses WHERE conversation_id = ?",
-                    (name, name),
+                    " ON items.conversation = conversations.number WHERE id = ?",
+                    (name,),
                 )
             }
             wanted = [
-                f"{kind}_{number}"
-                for number in range(1, last + 1)
-                for kind in ("user", "reply", "response")
+                f"{kind}_{number}" for number in range(1, last + 1) for kind in ("user", "reply")
             ]
             faults += [f"{name} {each}" for each in wanted if each not in found]
     return faults

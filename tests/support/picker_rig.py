@@ -24,6 +24,7 @@ from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.screens.picker_screen import PickerScreen
 from voicechat.tui.widgets.notice_line import NoticeLine
 from voicechat.tui.widgets.pick_list import PickList
+from voicechat.tui.widgets.text_columns import WidthText
 
 DEVICES = (
     DeviceName("input", "Desk", "Desk microphone", "ALSA", 1, True),
@@ -77,6 +78,8 @@ class PickerRig:
             return ""
         part = self.screen.query_one(f"#{name}", Static)
         content = part.render()
+        if isinstance(content, WidthText):
+            content = content.text(part.size.width)
         assert isinstance(content, Content)
         return content.plain if part.display else ""
 

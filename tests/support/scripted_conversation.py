@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from voicechat.core.items import Item, Role
 from voicechat.errors import Secret
 from voicechat.session.session import Session
 from voicechat.session.updates import Link
+from voicechat.tools.registry import Tool
 
 Entry = tuple[str, str, str]
 """Role or "tool", text or name, and state."""
@@ -33,14 +34,21 @@ CONVERSATION: list[Entry] = [
 
 @asynccontextmanager
 async def session_at(
-    serve: Callable[..., Any], model: str, key: str, *, hands_free: bool = False, **settings: object
+    serve: Callable[..., Any],
+    model: str,
+    key: str,
+    *,
+    hands_free: bool = False,
+    tools: Iterable[Tool] = (),
+    **settings: object,
 ) -> AsyncIterator[tuple[SessionDriver, Fake]]:
     """Run a session of this model with a fake server; `key`: the variable of its API key."""
     async with running(serve) as fake:
-        driver = SessionDriver(Session(Options(
+        options = Options(
             model=model, with_sound=False, base_url=f"http://127.0.0.1:{fake.port}",
             keys={key: Secret("planted-key")}, session_settings=settings,
-        )))  # fmt: skip
+        )  # fmt: skip
+        driver = SessionDriver(Session(options, tools=tools))
         if hands_free:
             driver.session._handle(inputs.HandsFree(True))
         living = asyncio.create_task(driver.session.run())

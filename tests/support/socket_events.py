@@ -34,16 +34,19 @@ async def append(connection: Any, pcm: bytes) -> None:
         await connection.input_audio_buffer.append(audio=block)
 
 
-REPLY = [
-    "response.output_item.added",
-    "conversation.item.added",
-    "response.content_part.added",
-    "response.output_audio_transcript.delta",
-    "response.output_audio.delta",
+END_OF_REPLY = [
     "response.output_audio.done",
     "response.output_audio_transcript.done",
     "response.content_part.done",
     "conversation.item.done",
     "response.output_item.done",
     "response.done",
+]
+REPLY = [
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio_transcript.delta",
+    "response.output_audio.delta",
+    *END_OF_REPLY,
 ]

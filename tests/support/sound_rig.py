@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -48,13 +48,7 @@ class Rig:
         patience: float = PATIENCE_S,
     ) -> E:
         """Return the next matching event of this kind; AssertionError if none comes."""
-        give_up = time.monotonic() + patience
-        while (left := give_up - time.monotonic()) > 0:
-            try:
-                at, event = self._arrivals.get(timeout=left)
-            except queue.Empty:
-                break
-            self.events.append((at, event))
+        for event in self._arriving(patience):
             if isinstance(event, kind) and suits(event):
                 return event
         raise AssertionError(f"no {kind.__name__}; had {self._news()}")
@@ -70,16 +64,18 @@ class Rig:
 
     def collect(self, seconds: float) -> list[AudioEvent]:
         """Return all events within this time."""
-        found: list[AudioEvent] = []
+        return list(self._arriving(seconds))
+
+    def _arriving(self, seconds: float) -> Iterator[AudioEvent]:
+        """Yield the events within this time, as they arrive."""
         give_up = time.monotonic() + seconds
         while (left := give_up - time.monotonic()) > 0:
             try:
                 at, event = self._arrivals.get(timeout=left)
             except queue.Empty:
-                break
+                return
             self.events.append((at, event))
-            found.append(event)
-        return found
+            yield event
 
     def follow(self, kind: Kind, suits: Callable[[str], bool]) -> None:
         """Wait until a device is reported for this side: the server moved the stream to it, or it

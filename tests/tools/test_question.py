@@ -95,6 +95,8 @@ def test_the_only_field_needs_no_name() -> None:
         {"properties": {"a": {"type": "array", "items": {"type": "string"}}}},
         {"properties": {f"a{n}": {"type": "string"} for n in range(50)}},
         {"properties": [1]},
+        {"properties": {"a" * 101: {"type": "string"}}},
+        {"properties": {"a\u202e": {"type": "string"}}},
     ],
     ids=repr,
 )
@@ -112,10 +114,40 @@ def test_other_schemas_are_not_forms(schema: dict[str, object]) -> None:
         ("javascript:alert(1)", False),
         ("https://h/\u202e", False),
         ("https://[", False),
+        ("https://bank.example@other.example/", False),
+        ("https://other.example\\@bank.example/", False),
+        ("https://h/ x", False),
+        ("https://h/\n", False),
     ],
 )
 def test_only_safe_pages_are_opened(url: str, is_page: bool) -> None:
     assert is_web_page(url) is is_page
+    assert not is_web_page(url + "x" * 8_000)
+
+
+HUGE = 10**400
+HOSTILE = {
+    "text": {"type": "string", "default": "a\x1b[2J\u202e" + "b" * 100_000},
+    "list": {"type": "array", "items": {"enum": ["c" * 5_000] * 100}, "default": ["\x07"] * 9_999},
+    "number": {"type": "integer", "minimum": HUGE, "maximum": -HUGE, "default": HUGE // HUGE},
+    "float": {"type": "number", "minimum": float("nan"), "maximum": float("inf")},
+}
+
+
+def test_a_hostile_form_is_short_and_clean() -> None:
+    for each in fields({"properties": HOSTILE}):
+        assert each.shown.isprintable()
+        assert len(each.shown) < 2_500
+        assert all(abs(limit) < HUGE for limit in each.limits.values())
+
+
+def test_any_number_and_limit_gives_a_value_or_one_sentence() -> None:
+    found = fields({"properties": HOSTILE})
+    assert read_values(found, "number=5")["number"] == 5
+    for text in (f"number={'9' * 4_000}", f"number={'9' * 9_000}", "float=1e999", "list=d"):
+        with pytest.raises(UsageError) as caught:
+            read_values(found, text)
+        assert len(str(caught.value)) < 1_500
 
 
 # ------------------------------------------------------------------------- waiting questions

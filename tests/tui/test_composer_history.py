@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from concurrent_edits import edit_at_once
 
 from voicechat.config.options import Options
 from voicechat.errors import Secret
@@ -112,3 +113,25 @@ async def test_a_search_gives_each_message_once_the_newest_first(tmp_path: Path)
     assert history.search("call") == ["Call Ada", "call bob"]
     assert history.search("") == ["Call Ada", "hello", "call bob"]
     assert history.search("nothing") == []
+
+
+_KEEP = """
+import asyncio
+from voicechat.tui import composer_history
+composer_history.MAX_BYTES = 4_000
+kept = composer_history.ComposerHistory(path)
+def edit(number):
+    asyncio.run(kept.keep(f"{name} {number}"))
+"""
+
+
+def test_two_processes_lose_no_message(tmp_path: Path) -> None:
+    path = tmp_path / "messages.jsonl"
+    edit_at_once(path, ("own", "other"), _KEEP)
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    for name in ("own", "other"):
+        # The file was replaced by its newest messages a few times.
+        numbers = [int(line.split()[1]) for line in lines if line.startswith(f"{name} ")]
+        assert numbers == list(range(60))[-len(numbers) :]
+    assert "own 59" in lines
+    assert "other 59" in lines

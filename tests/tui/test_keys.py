@@ -100,8 +100,8 @@ def default_keys() -> Iterator[None]:
     [
         ({"mut": "F11"}, "mut is not an action of the screen. Did you mean mute?"),
         ({"zzz": "F11"}, "zzz is not an action of the screen. docs/settings.md lists the actions."),
-        ({"mute": "m"}, "mute: 'm' is no usable key. Write it like F11, Ctrl+T or Alt+M."),
-        ({"mute": "\x1b[2J"}, "mute: '\ufffd[2j' is no usable key."),
+        ({"mute": "m"}, "mute: 'm' is not a usable key. Write it like F11, Ctrl+T or Alt+M."),
+        ({"mute": "\x1b[2J"}, "mute: '\ufffd[2j' is not a usable key."),
         ({"mute": "Ctrl+I"}, "mute: A terminal sends Ctrl+I as Tab. Choose another key."),
         ({"mute": "ctrl+c"}, "mute: Ctrl+C copies, and quits when pressed twice."),
         ({"mute": "Ctrl+W"}, "mute: Ctrl+W edits the message."),

@@ -14,6 +14,7 @@ from voicechat.session.updates import Link
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.themes import LIGHT
+from voicechat.tui.widgets.entry_widgets import EntryLine
 
 Scene = Callable[[ScriptedSession], None]
 SnapshotComparison = Callable[..., bool]
@@ -82,6 +83,8 @@ def matches_snapshot(
         assert isinstance(screen, ConversationScreen)
         await screen.flush()
         await pilot.press(*keys)
+        while any(line.is_waiting for line in screen.query(EntryLine)):
+            await pilot.pause()
         await pilot.pause()
 
     return compare_svg(app, terminal_size=size, run_before=show)

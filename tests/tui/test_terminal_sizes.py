@@ -12,6 +12,7 @@ from textual import events
 from textual.app import App
 from textual.geometry import Size
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from voicechat.core.items import Item, Role
 from voicechat.tui.app import VoicechatApp
@@ -67,6 +68,30 @@ async def test_every_tiny_size_draws_everything(keys: tuple[str, ...]) -> None:
         await pilot.press(*keys)
         for size in TINY_SIZES:
             await resize(app, size)
+
+
+@pytest.mark.parametrize("keys", [(), ("f8",), ("f1",), ("f6",), ("slash",)], ids=str)
+async def test_an_idle_screen_of_one_column_is_not_laid_out_again_and_again(
+    keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layouts = []
+    lay_out = Screen._refresh_layout
+
+    def count(screen: Screen[None], size: Size | None = None, scroll: bool = False) -> None:
+        layouts.append(screen)
+        lay_out(screen, size, scroll)
+
+    session = ScriptedSession(hands_free=False)
+    async with VoicechatApp(session).run_test(size=(1, 10)) as pilot:
+        if keys:
+            scenes.asking(session)
+        await pilot.press(*keys)
+        for _ in range(10):  # until the last change is drawn
+            await pilot.pause()
+        monkeypatch.setattr(Screen, "_refresh_layout", count)
+        for _ in range(10):
+            await pilot.pause()
+    assert len(layouts) <= 3, "ten pauses of an endless repetition have at least ten"
 
 
 async def test_a_storm_of_sizes_ends_in_the_last_one() -> None:

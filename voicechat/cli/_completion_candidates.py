@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from voicechat.core.text import clean
+
 COMPLETE = "_VOICECHAT_COMPLETE"
 
 SCRIPTS = {
@@ -93,7 +95,7 @@ def _joined(words: Sequence[str]) -> tuple[list[str], str]:
 
 
 def _line(shell: str, value: str, help_text: str) -> str:
-    help_text = " ".join(help_text.split())
+    help_text = " ".join(clean(help_text).split())
     if shell == "fish" and help_text:
         return f"{value}\t{help_text}"
     if shell == "zsh":

@@ -1,4 +1,4 @@
-"""Questions in lines on the terminal, for people and screen readers alike."""
+"""Questions in lines on the terminal, for people and screen readers."""
 
 from __future__ import annotations
 

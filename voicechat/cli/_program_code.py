@@ -19,7 +19,8 @@ _DEVICES = {
 }
 """Settings that are parameters of `Devices`, and their names there."""
 
-_OF_THE_SCREEN = {"theme"}
+_OTHERS = {"model", "theme", "history", "budget"}
+"""Settings that are written in a form of their own, or mean nothing without a screen."""
 
 _TYPED = """\
         # Reading blocks, so it happens on a thread. An empty line or the end of input stops.
@@ -74,17 +75,21 @@ def program(flags: Mapping[str, object], options: Options, question: str | None 
             '    """Open the session and print what is said."""\n',
             *(f"    # {sentence}\n" for sentence in _missing(flags)),
             "    await voicechat.read_keyring()\n" if options.keyring_keys else "",
-            *_connect(flags, question),
+            *_connect(flags, options, question),
             _body(options, question),
             "\n\nasyncio.run(main())\n",
         ]
     )
 
 
-def _connect(flags: Mapping[str, object], question: str | None) -> Iterator[str]:
+def _connect(flags: Mapping[str, object], options: Options, question: str | None) -> Iterator[str]:
     """Yield the call of `connect`, one parameter on a line."""
     given = [_literal(flags["model"])] if "model" in flags else []
     given += [f"{name}={_literal(flags[name])}" for name in _PARAMETERS if name in flags]
+    if options.history:
+        given.append("history=True")
+    if options.budget:
+        given.append(f"budget={options.budget.removeprefix('$')}")
     if flags.get("with_sound", True):
         devices = [
             f"{own}={_literal(flags[name])}" for name, own in _DEVICES.items() if name in flags
@@ -113,10 +118,7 @@ def _body(options: Options, question: str | None) -> str:
 def _literal(value: object) -> str:
     """Return a value as source, text in double quotes where they need no escape."""
     text = repr(value)
-    if isinstance(value, str) and '"' not in value:
-        inner = text[1:-1].replace("\\'", "'")
-        return f'"{inner}"'
-    return text
+    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in value else text
 
 
 def _indented(code: str, spaces: int) -> str:
@@ -127,7 +129,7 @@ def _variables(flags: Mapping[str, object]) -> Iterator[str]:
     """Yield assignments of the settings that `connect` reads from the environment only."""
     for name, value in flags.items():
         setting = SETTINGS[name]
-        if name == "model" or name in {*_PARAMETERS, *_DEVICES, *_OF_THE_SCREEN}:
+        if name in {*_PARAMETERS, *_DEVICES, *_OTHERS}:
             continue
         if setting.variable:
             text = ("yes" if value else "no") if setting.is_switch else str(value)
@@ -137,6 +139,6 @@ def _variables(flags: Mapping[str, object]) -> Iterator[str]:
 def _missing(flags: Mapping[str, object]) -> Iterator[str]:
     """Yield a sentence for each flag that the library does not have."""
     for name in flags:
-        has_parameter = name == "with_sound" or SETTINGS[name].variable
-        if name in _OF_THE_SCREEN or not has_parameter:
+        has_parameter = name in {"with_sound", "budget"} or SETTINGS[name].variable
+        if name == "theme" or not has_parameter:
             yield f"The library has no counterpart of {SETTINGS[name].flag}."

@@ -27,11 +27,11 @@ from voicechat.core.transcript_order import Passage
 from voicechat.errors import Secret
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec, unsupported
+from voicechat.session.transcription_budget import TranscriptionBudget
 from voicechat.system import exit_deadline
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.audio_sources import AudioSource, FileSource, MicrophoneSource
 from voicechat.transcription.transcriber import Transcriber
-from voicechat.transcription.transcription_budget import TranscriptionBudget
 
 if TYPE_CHECKING:
     from voicechat.session.local_server import LocalServer

@@ -28,7 +28,7 @@ from voicechat import cli
 from voicechat.cli._completion_candidates import COMPLETE, answer
 from voicechat.cli.command import CommandEntry, say
 from voicechat.cli.talk import talk
-from voicechat.core.text import clean
+from voicechat.core.text import clean, has_key
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.system import home_folder, process_secrecy, standard_streams
 
@@ -171,9 +171,14 @@ def _reported(error: BaseException) -> str:
     return crash_report.save_report(error)
 
 
+_LOGIN = "Type only voicechat login PROVIDER, and give the key when it asks."
+
+
 def _sentence(error: TyperException) -> str:
     text = " ".join(clean(error.format_message()).split()).rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "voicechat"
+    if has_key(text):
+        return f"A key does not belong on a command line: shells keep what you type. {_LOGIN}"
     end = "" if text.endswith("?") else "."
     return f"{text[:1].upper()}{text[1:]}{end} See {command} --help."

@@ -53,7 +53,7 @@ COMMAND = CommandEntry(8, "ask", "Answer one question, and exit.", ask)
 def _question(words: list[str]) -> str:
     """The words, with standard input in the place of -. Raises `UsageError`."""
     if words.count("-") > 1:
-        raise UsageError("Standard input can be read once only.", "Write - once.")
+        raise UsageError("Standard input can be read only once.", "Write - once.")
     parts = [sys.stdin.read(_LONGEST + 1) if word == "-" else word for word in words]
     text = " ".join(part.strip() for part in parts).strip()
     if not text:

@@ -10,7 +10,7 @@ import typer
 
 from voicechat.cli import _completion_values
 from voicechat.config.options import SETTINGS, Options
-from voicechat.core.text import clean
+from voicechat.core.text import clean, without_keys
 
 Text = str | None
 """Value of an option with a text; None when it was not typed."""
@@ -49,18 +49,24 @@ def flag(name: str) -> Any:
 
 
 def say(sentence: str) -> None:
-    """Write a message for the user to standard error, without control characters."""
-    typer.echo(f"voicechat: {clean(sentence)}", err=True)
+    """Write a message for the user to standard error, without control characters and keys.
+
+    A message may repeat a word of the command line, and a user may paste a key there.
+    """
+    typer.echo(f"voicechat: {without_keys(clean(sentence))}", err=True)
 
 
 def load_options(flags: Mapping[str, object] = MappingProxyType({})) -> Options:
     """Load the options of a command that connects, with the keys that the keyring keeps.
 
     The keyring may ask for the user's password, so it is not read for the embedded voice. Call it
-    before the loop runs. Raises `UsageError` for wrong settings.
+    before the loop runs. Raises `UsageError` for wrong settings, and `VoicechatError` if the shell
+    allows too little memory.
     """
     from voicechat.config import key_store, loader
+    from voicechat.system import memory_limit
 
+    memory_limit.require()
     options = loader.load(flags)
     if not options.keyring_keys or _is_embedded(options.model):
         return options

@@ -95,13 +95,15 @@ def export(
 
 @app.command(short_help="Delete conversations.")
 def delete(names: Annotated[list[str], _ID]) -> int:
-    """Delete conversations for good. What they cost stays in the record of usage."""
+    """Delete conversations permanently. What they cost stays in the record of usage."""
     from voicechat.history import history_edits, history_reader
     from voicechat.history.database import opened
+    from voicechat.history.open_conversations import refuse_if_open
 
     with opened() as connection:
         rows = [history_reader.conversation_named(connection, name) for name in names]
         for row in rows:
+            refuse_if_open(row.id, f'"{row.title}"')
             history_edits.purge(connection, row.id)
             say(f'Deleted "{row.title}".')
     return 0

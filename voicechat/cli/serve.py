@@ -65,9 +65,10 @@ def serve(
     from voicechat.config.options import SETTINGS
     from voicechat.server.app import serve as run
     from voicechat.server.serve_options import RemoteEngine, ServeOptions
-    from voicechat.system import process_secrecy
+    from voicechat.system import memory_limit, process_secrecy
 
     process_secrecy.read_piped()
+    memory_limit.require()
     engines = [name for name, setting in SETTINGS.items() if setting.is_engine]
     options = loader.load({name: context.params[name] for name in engines})
     recognizer = speaker = None

@@ -111,12 +111,14 @@ def talk(
 
 def _talk(flags: dict[str, object], *, plain: bool, console: bool, resume: str | None) -> int:
     from voicechat.config import remembered_devices, unkept_files
-    from voicechat.system import terminal_guard
+    from voicechat.system import memory_limit, terminal_guard
 
     options = remembered_devices.with_devices(_loaded(flags), flags, device_name)
     if unkept := unkept_files.warning():
         keeps = options.history and not unkept_files.loses_state()
         options = replace(options, history=keeps, warnings=(*options.warnings, unkept))
+    if options.with_sound and (low := memory_limit.sound_warning()):
+        options = replace(options, warnings=(*options.warnings, low))
     stored = None
     if resume:
         from voicechat.cli._resumption import with_its_model

@@ -111,6 +111,7 @@ async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
     import httpx
 
     from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
+    from voicechat.system.http_client import open_client
 
     host = httpx.URL(request.url).host
     headers = {name: value.reveal() for name, value in request.headers.items()} | UNCOMPRESSED
@@ -118,7 +119,7 @@ async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
         # The asynchronous client tries all addresses of a name side by side.
         async with (
             asyncio.timeout(DEADLINE_S),
-            httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client,
+            open_client(timeout=DEADLINE_S, follow_redirects=False) as client,
             client.stream("POST", request.url, headers=headers, content=request.body) as answer,
         ):
             content = await read_all(answer, _MAX_BYTES)

@@ -12,6 +12,7 @@ import typer
 from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, Text, say
 from voicechat.errors import UsageError
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -60,7 +61,6 @@ async def every_tool(options: Options, notify: Callable[[str], None]) -> tuple[T
     `notify` receives a sentence about each one that fails. The result includes the tools that the
     settings leave out; see `is_offered`.
     """
-    import asyncio
 
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.tools.builtin import builtin
@@ -75,7 +75,7 @@ async def every_tool(options: Options, notify: Callable[[str], None]) -> tuple[T
     context = ToolContext(options.folders, commands=app_commands())
     registry = Registry(*builtin(context), *own)
     servers = McpServers(options.mcp_servers, lambda: None, notify)
-    async with asyncio.TaskGroup() as tasks:
+    async with TaskGroup() as tasks:
         running = tasks.create_task(servers.run())
         plugins = await load()
         try:

@@ -112,7 +112,7 @@ def _print_csv(sums: list[UsageSum], by: str) -> None:
 
 def _cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in tuple("=+-@") else text
+    return f"'{text}" if text.lstrip()[:1] in tuple("=+-@") else text
 
 
 def _lines(sums: list[UsageSum], by: str, start: float) -> list[str]:

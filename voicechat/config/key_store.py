@@ -174,7 +174,7 @@ def _backend() -> Any:
         ) from None
     found = keyring.get_keyring()
     if found.priority < _USABLE_PRIORITY:
-        raise _NoKeyring("This system has no keyring that is in use.")
+        raise _NoKeyring("This system has no usable keyring.")
     return found
 
 

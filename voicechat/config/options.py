@@ -277,6 +277,17 @@ class Options:
             is_age=True,
         ),
     )
+    history_titles: str = field(
+        default="words",
+        metadata=_about(
+            "Titles of conversations: words (your first ones) or model (it writes them).",
+            "KIND",
+            choices=("words", "model"),
+            table=HISTORY,
+            inner="titles",
+            at_top=False,
+        ),
+    )
     keys: Mapping[str, Secret] = field(default_factory=dict, repr=False, hash=False)
     """Keys of providers by the name of their environment variable, such as OPENAI_API_KEY."""
     keyring_keys: tuple[str, ...] = ()

@@ -119,6 +119,8 @@ class CreateResponse:
     """Output of this response; None for the session's setting."""
     verbatim: str | None = None
     """Text to speak word for word, without the model."""
+    most_tokens: int | None = None
+    """Limit of this response; None for the session's setting."""
 
 
 @dataclass(frozen=True, slots=True)

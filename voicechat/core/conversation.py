@@ -390,8 +390,8 @@ class Conversation:
             self._buffer.do(effects.FloorChanged(floor))
 
 
-_OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated}
-"""Events that are ignored without a connection."""
+_OF_A_CONNECTION = frozenset(get_args(events.Event)) - {events.SessionCreated, events.UsageReported}
+"""Events that are ignored without a connection. Usage counts after its end, too."""
 
 _Step = Callable[[Conversation, Any], object]
 

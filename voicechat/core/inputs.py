@@ -60,6 +60,8 @@ class AskOutOfBand:
 
     key: str
     instructions: str
+    most_tokens: int | None = None
+    """Limit of the response; None for that of the session."""
 
 
 @dataclass(frozen=True, slots=True)

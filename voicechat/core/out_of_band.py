@@ -63,6 +63,7 @@ class OutOfBandResponses:
                     out_of_band=True,
                     metadata={METADATA_KEY: request.key},
                     output="text",
+                    most_tokens=request.most_tokens,
                 )
             )
 

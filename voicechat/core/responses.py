@@ -15,13 +15,16 @@ from voicechat.core.items import ItemStatus, ToolCall, Turn
 from voicechat.core.seeding import unanswered
 from voicechat.core.settings import Capabilities
 from voicechat.core.tool_calls import ToolCalls
-from voicechat.core.turns import RecentIds, ResponseSlot, SlotState, Trigger
+from voicechat.core.turns import SLOT_TIMEOUT_S, RecentIds, ResponseSlot, SlotState, Trigger
 
 ANSWER_TIMEOUT_S = 8.0
 """Seconds after a committed turn in which the provider may start its response."""
 
 CONTINUE_TIMEOUT_S = 3.0
 """Seconds for the provider to continue after a call that it ran; then a response is requested."""
+
+
+HANGS = "The model stopped answering, so its answer was cancelled."
 
 
 class Responses:
@@ -119,7 +122,8 @@ class Responses:
         due, slot = self._slot.due, self._slot
         if due is None or slot.state is not SlotState.RUNNING:
             return due
-        return due + self._items.unplayed_ms(slot.response_id) / 1000
+        more = SLOT_TIMEOUT_S[slot.state] * (self._capabilities.answer_factor - 1)
+        return due + more + self._items.unplayed_ms(slot.response_id) / 1000
 
     # ----------------------------------------------------------------- requests
 
@@ -321,6 +325,7 @@ class Responses:
         # It is cancelled first; if that does not end it, the conversation continues without it.
         if self.running:
             self._hanging = True
+            self._buffer.do(effects.Notice(HANGS, effects.Level.ERROR, "Send the message again."))
             return True
         recycle = self._hanging or self._slot.state is SlotState.REQUESTED
         self._hanging = False

@@ -297,6 +297,9 @@ class Capabilities:
     """Sessions can be resumed. The provider closes some with 1008 for reasons that pass."""
     opening_factor: float = 1.0
     """Multiplies the time in which a session must open; a server may load its models first."""
+    answer_factor: float = 1.0
+    """Multiplies the time without news after which an answer counts as hanging; a model may load or
+    reason first."""
     remote_tools: bool = True
     """The provider can fetch tools from an MCP server and run them itself."""
     transcription_remedy: str = 'Set transcription to the name of another model, or to "off".'
@@ -313,3 +316,9 @@ class Capabilities:
     def accepts(self, picture: Picture) -> bool:
         """Return True if a message can have this picture."""
         return picture.kind in self.pictures and len(picture.data) <= self.picture_bytes
+
+
+CONVERSATION_ONLY = Capabilities(
+    out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=()
+)
+"""A wire without requests outside the conversation, and without pictures."""

@@ -42,6 +42,9 @@ KEY_SHAPES = re.compile(
 )
 """Keys of well-known services by their prefixes, and JSON web tokens."""
 
+KEY_MASK = "***"
+"""Replacement for a key."""
+
 REPLACEMENT = "\ufffd"
 """Replacement for a character that must not be shown."""
 
@@ -80,6 +83,12 @@ def clean_json(text: str) -> str:
 def has_key(text: str) -> bool:
     """Return True when a text contains what looks like a key of a well-known service."""
     return KEY_SHAPES.search(text.encode("utf-8", "replace")) is not None
+
+
+def without_keys(text: str) -> str:
+    """Return a text in which `KEY_MASK` replaces what looks like a key of a well-known service."""
+    data = text.encode("utf-8", "surrogatepass")
+    return KEY_SHAPES.sub(KEY_MASK.encode(), data).decode("utf-8", "surrogatepass")
 
 
 def excerpt(text: str, most: int = EXCERPT_CHARACTERS) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
-from voicechat.history import history_edits, history_reader
+from voicechat.history import history_edits, history_reader, open_conversations
 from voicechat.history.database import opened
 from voicechat.history.history_export import FORMATS, exported, local_time
 from voicechat.history.history_reader import FoundConversation
 from voicechat.history.stored_conversation import StoredConversation
 from voicechat.system.private_files import create_private
-from voicechat.system.text_table import table
+from voicechat.system.text_table import counted, table
 
 
 def find(words: str, limit: int = history_reader.MOST_LISTED) -> list[FoundConversation]:
@@ -43,13 +43,18 @@ def rename(conversation_id: str, title: str) -> None:
 
 
 def hide(conversation_id: str, is_hidden: bool) -> None:
-    """Delete a conversation in a way that can be undone, or undo that."""
+    """Delete a conversation in a way that can be undone, or undo that.
+
+    Raises `UsageError` for one that is open in another program.
+    """
+    if is_hidden:
+        open_conversations.refuse_if_open(conversation_id)
     with opened() as connection:
         history_edits.hide(connection, conversation_id, is_hidden)
 
 
 def purge(conversation_ids: Iterable[str]) -> None:
-    """Delete conversations for good."""
+    """Delete conversations permanently."""
     with opened() as connection:
         for conversation_id in conversation_ids:
             history_edits.purge(connection, conversation_id)
@@ -60,7 +65,7 @@ def export(name: str, path: str) -> None:
     form = Path(path).suffix.removeprefix(".")
     if form not in FORMATS:
         endings = ", ".join(f".{each}" for each in FORMATS)
-        raise UsageError(f"{clean(path)} has no known ending.", f"Use one of {endings}.")
+        raise UsageError(f"{clean(path)} has no known file extension.", f"Use one of {endings}.")
     write_document(path, exported(load(name), form))
 
 
@@ -80,7 +85,7 @@ def listing(found: Iterable[FoundConversation]) -> str:
     """Return conversations as a table; a line with the match follows each result of a search."""
     rows = list(found)
     cells = [
-        (row.id, local_time(row.changed_at), str(row.turns), row.model, row.title)
+        (row.id, local_time(row.changed_at), counted(row.turns, "turn"), row.model, row.title)
         for row in (each.conversation for each in rows)
     ]
     lines = []

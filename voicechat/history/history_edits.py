@@ -33,7 +33,7 @@ def hide(connection: sqlite3.Connection, conversation_id: str, is_hidden: bool =
 
 
 def purge(connection: sqlite3.Connection, conversation_id: str) -> None:
-    """Delete a conversation with its items for good. Its usage stays."""
+    """Delete a conversation with its items permanently. Its usage stays."""
     with transaction(connection):
         connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,))
 

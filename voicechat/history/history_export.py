@@ -24,6 +24,7 @@ _CHARACTERS_PER_S: Final = 15.0
 
 _INLINE = re.compile(r"([\\`*_\[\]|~])")
 _LINE_START = re.compile(r"^(\d{1,9})([.)])|^([#+=-])")
+_SUBTITLE_TAG = re.compile(r"<(?=/?[A-Za-z])")
 _BACKTICKS = re.compile(r"`{3,}")
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -159,9 +160,14 @@ def _subtitles(stored: StoredConversation) -> str:
         if number < len(spoken):
             following = spoken[number].at - stored.row.started_at
             length = min(length, max(0.5, following - start))
-        line = f"{NAMES.get(item.role, item.role)}: {text}".replace("-->", "→")
+        line = _untagged(f"{NAMES.get(item.role, item.role)}: {text}")
         cues.append(f"{number}\n{_clock(start)} --> {_clock(start + length)}\n{line}\n")
     return "\n".join(cues)
+
+
+def _untagged(text: str) -> str:
+    """Return a text without what players take for times, tags and places on the screen."""
+    return _SUBTITLE_TAG.sub("‹", text.replace("-->", "→")).replace("{\\", "{ \\")
 
 
 def _clock(seconds: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from voicechat.core.text import clean
+from voicechat.core.text import excerpt as shortened
 from voicechat.errors import UsageError
 from voicechat.history.database import full_text_ready
 from voicechat.history.history_rows import ConversationRow, ItemRow
@@ -19,6 +20,9 @@ MOST_LISTED: Final = 50
 
 EXCERPT_CHARACTERS: Final = 120
 """Length of the text around a match."""
+
+MOST_TITLE: Final = 120
+"""Characters of a title; the file may hold longer ones."""
 
 MOST_WORDS: Final = 16
 """Words of a search that count."""
@@ -104,7 +108,15 @@ def load(connection: sqlite3.Connection, row: ConversationRow) -> StoredConversa
 
 
 def _conversation(row: sqlite3.Row) -> ConversationRow:
-    return ConversationRow(**{name: _cleaned(row[name]) for name in _CONVERSATION})
+    cells = {name: _cleaned(row[name]) for name in _CONVERSATION}
+    for name in ("title", "model", "voice"):
+        cells[name] = one_line(str(cells[name]))
+    return ConversationRow(**cells)
+
+
+def one_line(title: str) -> str:
+    """Return a title on one line, of `MOST_TITLE` characters at most."""
+    return shortened(" ".join(title[: 4 * MOST_TITLE].split()), MOST_TITLE)
 
 
 def _item(conversation_id: str, row: sqlite3.Row) -> ItemRow:

@@ -20,7 +20,7 @@ from typing import Final
 
 from voicechat.errors import VoicechatError
 from voicechat.history import database, history_edits, history_store
-from voicechat.history.history_rows import ConversationRow, ItemRow, ResponseRow
+from voicechat.history.history_rows import ConversationRow, ItemRow
 
 MAX_ROWS: Final = 20_000
 """Rows that wait for the disk before the writer gives up."""
@@ -40,7 +40,7 @@ class RemovedItem:
     entry_id: str
 
 
-Row = ConversationRow | ItemRow | RemovedItem | ResponseRow
+Row = ConversationRow | ItemRow | RemovedItem
 
 
 def _same(text: str) -> str:
@@ -51,26 +51,21 @@ def _same(text: str) -> str:
 class _Waiting:
     conversations: dict[str, ConversationRow] = field(default_factory=dict)
     items: dict[tuple[str, str], ItemRow | RemovedItem] = field(default_factory=dict)
-    responses: list[ResponseRow] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
-        match row:
-            case ConversationRow():
-                self.conversations[row.id] = row
-            case ResponseRow():
-                self.responses.append(row)
-            case _:
-                self.items[row.conversation_id, row.entry_id] = row
+        if isinstance(row, ConversationRow):
+            self.conversations[row.id] = row
+        else:
+            self.items[row.conversation_id, row.entry_id] = row
 
     def __len__(self) -> int:
-        return len(self.conversations) + len(self.items) + len(self.responses)
+        return len(self.conversations) + len(self.items)
 
     def after(self, earlier: _Waiting) -> _Waiting:
         """Return the rows of both; these are the newer ones."""
         return _Waiting(
             {**earlier.conversations, **self.conversations},
             {**earlier.items, **self.items},
-            [*earlier.responses, *self.responses],
         )
 
 
@@ -187,8 +182,6 @@ class HistoryWriter:
                     history_store.save_item(connection, self._masked_item(item))
                 else:
                     history_store.remove_item(connection, item.conversation_id, item.entry_id)
-            for response in rows.responses:
-                history_store.add_response(connection, response)
 
     def _tidy(self, connection: sqlite3.Connection) -> None:
         """Delete what is too old to keep, in short transactions."""

@@ -228,6 +228,7 @@ class Chat(LineClient):
     def _run_line(self, line: str) -> bool:
         """Send or run one line; False when it quits."""
         session = self.session
+        self._last_line = ""  # the answer to a repeated command is printed again
         if not line:
             self._press_enter()
         elif line in QUIT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 
 from voicechat.core.confusables import remarks
@@ -136,8 +137,8 @@ def _fields(arguments: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
     duplicates: list[str] = []
 
     def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
-        names = [name for name, _ in found]
-        duplicates.extend(sorted({name for name in names if names.count(name) > 1}))
+        names = Counter(name for name, _ in found)
+        duplicates.extend(sorted(name for name, times in names.items() if times > 1))
         return dict(found)
 
     try:

@@ -113,7 +113,7 @@ def _changed(done: str, notes: Sequence[str]) -> str:
 def model(session: Session, name: str) -> str | None:
     """Show the model, or continue with another one."""
     if not name:
-        return f"This is {session.model}; voicechat models lists others."
+        return f"This is {session.model}. /models lists others."
     try:
         session.change_model(name)
     except VoicechatError as error:

@@ -19,6 +19,7 @@ import httpx
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
 from voicechat.local_models.model_catalog import RemoteFile
+from voicechat.system.http_client import open_client
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -46,7 +47,7 @@ def make_client() -> httpx.AsyncClient:
     Raises `ConnectError` when one of them cannot be used.
     """
     try:
-        return httpx.AsyncClient(
+        return open_client(
             follow_redirects=True,
             max_redirects=5,
             timeout=_TIMEOUT,

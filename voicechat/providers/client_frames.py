@@ -89,6 +89,8 @@ def checked_frame(known: Sequence[ClientFrame], text: str) -> str:
 def _check(names: Mapping[str, ClientFrame], event: dict[str, object]) -> None:
     kind = event.get("type")
     found = [kind] if isinstance(kind, str) else [key for key in event if key in names]
+    if not found and not event:
+        raise UsageError("The event is empty.", f"Write it like {next(iter(names.values())).text}")
     name = found[0] if found else ""
     if name not in names:
         shown = clean(str(kind if isinstance(kind, str) else ", ".join(event)))[:80]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from voicechat.core.commands import Command
-from voicechat.core.events import Event
+from voicechat.core.events import Event, UsageReported
+from voicechat.core.items import Usage
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.providers.client_frames import ClientFrame
 from voicechat.system.dial_target import DialTarget
 
 __all__ = [
+    "BillsTime",
     "Capabilities",
     "ClosesSession",
     "Codec",
@@ -25,6 +27,7 @@ __all__ = [
     "deferred",
     "prompting",
     "refused_part",
+    "unreported",
     "unsupported",
 ]
 
@@ -146,6 +149,22 @@ class ClosesSession(Protocol):
 def closing(codec: Codec) -> list[str | bytes]:
     """Return the frames to send before the socket closes."""
     return codec.closing() if isinstance(codec, ClosesSession) else []
+
+
+@runtime_checkable
+class BillsTime(Protocol):
+    """A codec for sessions that may be billed by time."""
+
+    def unreported(self, connected_s: float) -> Usage:
+        """Return the billed time that no event has reported, for an end `connected_s` after the
+        start."""
+        ...
+
+
+def unreported(codec: Codec, connected_s: float) -> list[Event]:
+    """Return the billed time of a connection that ends, as far as no event has reported it."""
+    usage = codec.unreported(connected_s) if isinstance(codec, BillsTime) else Usage()
+    return [UsageReported(usage)] if usage.seconds > 0 else []
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 import msgspec
 
 from voicechat.core.text import clean, split_tail
+from voicechat.system.frame_cost import CHEAP_CHARACTERS, is_costly
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 Kind = TypeVar("Kind")
@@ -36,9 +37,13 @@ def message(frame: str | bytes) -> dict[str, object] | None:
 
 
 def _read(frame: str | bytes, kind: type[Kind]) -> Kind | None:
+    if is_costly(frame):
+        return None
     try:
         return msgspec.json.decode(frame, type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError):
+        if len(frame) > CHEAP_CHARACTERS:
+            return None
         text = frame if isinstance(frame, str) else frame.decode(errors="replace")
     if "\\ud" not in text.lower():
         return None

@@ -15,6 +15,9 @@ from voicechat.providers.openai.openai_session import RATE, odd_rates, session_o
 from voicechat.providers.provider import Provider
 from voicechat.providers.voice_samples import openai_sample
 
+ANSWER_FACTOR = 20.0
+"""A chat server may load a model for two minutes, and the model may reason as long."""
+
 _UNSUPPORTED = (
     *UNCOMMON,
     "mcp_servers",
@@ -47,7 +50,11 @@ def _unsupported(provider: str, settings: SessionSettings) -> list[str]:
 EMBEDDED = Dialect(
     name="local",
     capabilities=Capabilities(
-        pictures=(), remote_tools=False, transcription_only=True, transcription_remedy=""
+        pictures=(),
+        remote_tools=False,
+        transcription_only=True,
+        transcription_remedy="",
+        answer_factor=ANSWER_FACTOR,
     ),
     session=_session,
     unsupported=_unsupported,

@@ -45,7 +45,7 @@ from voicechat.core.events import (
     Unmapped,
 )
 from voicechat.core.price import Price
-from voicechat.core.settings import Capabilities
+from voicechat.core.settings import CONVERSATION_ONLY
 from voicechat.errors import Secret
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
@@ -193,18 +193,14 @@ _NO_EVENTS = {"conversation.item.retrieve", "output_audio_buffer.clear"}
 
 XAI = Dialect(
     name="xai",
-    capabilities=Capabilities(
+    capabilities=replace(
+        CONVERSATION_ONLY,
         speed_range=(0.7, 1.5),
         cancels_on_speech=False,
         verbatim=True,
         semantic_vad=False,
         text_output=False,
         commit_starts_response=True,
-        out_of_band=False,
-        retrieve=False,
-        delete=False,
-        clear_output=False,
-        pictures=(),
         input_rates=RATES,
         output_rates=RATES,
     ),
@@ -219,6 +215,7 @@ XAI = Dialect(
     half_duplex=True,
     verbatim=_verbatim,
     clears_first=True,
+    bills_connection=True,
 )
 """The dialect of xAI."""
 

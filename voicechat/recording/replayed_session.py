@@ -20,7 +20,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, ItemStatus, Role, Usage
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
-from voicechat.errors import UsageError
+from voicechat.errors import UsageError, first_error
 from voicechat.recording import folder_format, stereo_wav
 from voicechat.recording.recorded_frames import load_frames
 from voicechat.session.event_stream import EventStream, RawFrame
@@ -198,6 +198,7 @@ class Replay(SessionView):
 
         Raises `UsageError` for an event that is impossible after the events before it.
         """
+        failure: UsageError | None = None
         self._set_clock(0.0)
         if self._rate is not None:
             from voicechat.recording.player import RecordingPlayer
@@ -212,10 +213,12 @@ class Replay(SessionView):
                 for task in (playing, playing_sound, closing):
                     task.cancel()
         except* UsageError as group:
-            raise group.exceptions[0] from None
+            failure = first_error(group)
         finally:
             if self._player is not None:
                 await self._player.close()
+        if failure is not None:
+            raise failure
 
     async def _play_events(self) -> None:
         if self._player is not None:

@@ -25,6 +25,7 @@ from voicechat.errors import (
     unusable_proxy,
 )
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_start
+from voicechat.system.http_client import open_client
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class ApiEndpoint:
             )
         seconds = self.connect_seconds
         try:
-            return httpx.AsyncClient(
+            return open_client(
                 base_url=self.root + "/",
                 headers=headers,
                 timeout=httpx.Timeout(None, connect=seconds, pool=seconds),

@@ -55,6 +55,7 @@ from voicechat.server.tls import CLEAR_TEXT, server_context
 from voicechat.system.descriptor_limit import DescriptorFilter
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.system.process_memory import release_memory
+from voicechat.system.task_group import TaskGroup
 
 __all__ = ["App", "ServeOptions", "serve"]
 
@@ -227,7 +228,7 @@ class App:
             transcription=is_transcription(path) or session.get("type") == "transcription",
             defaults=session,
         )
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.wait_for_space)
             self.pipelines.append(pipeline)
             try:

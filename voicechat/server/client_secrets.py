@@ -25,6 +25,8 @@ _SECONDS = 60
 """Lifetime of a token by default."""
 _MOST = 1_000
 """Unused tokens at a time."""
+_MOST_BYTES = 16 * 1024 * 1024
+"""Size of the requests of all unused tokens, which may hold long instructions."""
 _EXPIRES_AFTER = shape(
     {"anchor": one_of("created_at"), "seconds": number(10, 7_200, whole=True)}, ("anchor",)
 )
@@ -47,7 +49,8 @@ class ClientSecrets:
         self._voices = voices
         self._voice = voice
         self._now = now
-        self._unused: dict[str, tuple[float, Json]] = {}
+        self._unused: dict[str, tuple[float, Json, int]] = {}
+        """End, session and size of the request, by token."""
 
     def create(self, request: ClientRequest) -> Response:
         """Answer a request for a token."""
@@ -56,17 +59,19 @@ class ClientSecrets:
             message = "Send the body as JSON, with 'Content-Type: application/json'."
             return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
         self._drop_expired()
-        if len(self._unused) >= _MOST:
-            message = f"{_MOST} tokens are unused. Use them, or wait until they expire."
+        size = len(request.body) + sum(size for _, _, size in self._unused.values())
+        if len(self._unused) >= _MOST or size > _MOST_BYTES:
+            message = f"{len(self._unused)} tokens are unused. Use them, or wait until they expire."
             return refusal(
                 HTTPStatus.TOO_MANY_REQUESTS, "rate_limit_exceeded", message, Retry_After="10"
             )
         try:
-            return json_response(HTTPStatus.OK, self._mint(decode_object(request.body or b"{}")))
+            return json_response(HTTPStatus.OK, self._mint(request.body or b"{}"))
         except WireError as error:
             return refusal(HTTPStatus.BAD_REQUEST, error.code, error.message, error.param)
 
-    def _mint(self, body: Json) -> Json:
+    def _mint(self, content: bytes) -> Json:
+        body = decode_object(content)
         voices = tuple(filter(None, (*self._voices(), self._voice)))
         session = tagged(
             {
@@ -79,7 +84,7 @@ class ClientSecrets:
         lifetime = found.get("expires_after", {}).get("seconds", _SECONDS)
         expires_at = int(self._now()) + lifetime
         value = _PREFIX + secrets.token_urlsafe(32)
-        self._unused[value] = (expires_at, defaults)
+        self._unused[value] = (expires_at, defaults, len(content))
         model = defaults.get("model", self._model)
         whole = new_session(model, self._voice or voices[0], expires_at, defaults)
         echo = session_echo(whole, defaults["type"] == "transcription")
@@ -88,7 +93,7 @@ class ClientSecrets:
     def redeem(self, token: str) -> Json | None:
         """Use up a token; return the session that it opens, or None if it is not valid."""
         self._drop_expired()
-        _, session = self._unused.pop(token, (0.0, None))
+        _, session, _ = self._unused.pop(token, (0.0, None, 0))
         return session
 
     def is_unused(self, token: str) -> bool:
@@ -98,5 +103,5 @@ class ClientSecrets:
 
     def _drop_expired(self) -> None:
         now = self._now()
-        for token in [one for one, (expires_at, _) in self._unused.items() if expires_at <= now]:
+        for token in [one for one, (expires_at, *_) in self._unused.items() if expires_at <= now]:
             del self._unused[token]

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from voicechat.core import inputs
 from voicechat.core.effects import Floor
@@ -20,7 +20,7 @@ from voicechat.core.items import Item, ToolCall, Usage
 from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
+from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first_error
 from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
@@ -50,6 +50,7 @@ from voicechat.session.images import refusal
 from voicechat.session.session import Session
 from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Capabilities, SessionSettings
@@ -63,8 +64,6 @@ CLOSE_S = 10.0
 
 LEAD_S = 0.2
 """Seconds of sound that `send` may be ahead of real time."""
-
-Failure = TypeVar("Failure", bound=BaseException)
 
 
 def connect(
@@ -82,6 +81,8 @@ def connect(
     api_key: str | None = None,
     profile: str | None = None,
     settings: bool | str | os.PathLike[str] = True,
+    history: bool = False,
+    budget: float | None = None,
 ) -> ClientSession:
     """Prepare a session; `async with` opens it and closes it.
 
@@ -100,6 +101,8 @@ def connect(
                    `voicechat login`; see `read_keyring`
     profile        a profile of the settings file
     settings       True: read the user's settings file. False: read none. A path: read that one
+    history        True: keep the conversation in the user's history, as the command does
+    budget         US dollars; once they are spent, nothing more is requested
 
     Parameters override the environment, which overrides the settings file. Raises `TypeError`
     for a parameter of a wrong type, `UsageError` for a wrong value or setting, `KeyMissing` when
@@ -115,6 +118,8 @@ def connect(
         push_to_talk=push_to_talk,
         output=output,
         settings=settings,
+        history=history,
+        budget=budget,
     )
     devices = audio if isinstance(audio, Devices) else None
     if audio is not None and devices is None:
@@ -130,8 +135,13 @@ def connect(
     with rewording():
         options, own = with_tools(given.options(devices), tools)
         open_audio = partial(CardLink, card) if devices is None else None
-        ledger = None if given.settings is False else kept_ledger()
-        session = Session(options, tools=own, open_audio=open_audio, open_ledger=ledger)
+        session = Session(
+            options,
+            tools=own,
+            open_audio=open_audio,
+            open_ledger=kept_ledger() if given.keeps_files else None,
+            keeps_history=given.history,
+        )
     named = () if tools is None else options.tools or ()
     return ClientSession(session, events, approve, pcm, reports_played, named)
 
@@ -219,7 +229,7 @@ class ClientSession:
             try:
                 self._task.result()
             except BaseExceptionGroup as group:
-                raise _first(group) from None
+                raise first_error(group) from None
 
     async def close(self) -> None:
         """End the session. A loop over its events ends, too. Does nothing when it is closed."""
@@ -236,13 +246,13 @@ class ClientSession:
     async def _run(self) -> None:
         failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with TaskGroup() as self._tasks:
                 await self._session.run()
                 raise _Closed
         except* _Closed:
             pass
         except* VoicechatError as group:
-            failure = in_api_words(_first(group))
+            failure = in_api_words(first_error(group))
         finally:
             self._tasks = None
             self._events.end(failure)
@@ -482,12 +492,3 @@ def _missing_tools(session: Session, names: Iterable[str]) -> list[str]:
     if session._options.mcp_servers:
         return []
     return [name for name in names if session._tools.registry.get(name) is None]
-
-
-# --------------------------------------------------------------------------- small steps
-
-
-def _first(group: BaseExceptionGroup[Failure]) -> Failure:
-    for each in group.exceptions:
-        return _first(each) if isinstance(each, BaseExceptionGroup) else each
-    raise AssertionError("an exception group is never empty")

@@ -71,6 +71,13 @@ class Parameters:
     push_to_talk: bool | None
     output: Output
     settings: bool | str | os.PathLike[str]
+    history: bool
+    budget: float | None
+
+    @property
+    def keeps_files(self) -> bool:
+        """False if the program wants nothing of the user's files."""
+        return self.history or self.settings is not False
 
     def check(self) -> None:
         """Raise `TypeError` for a wrong type, `UsageError` for a wrong value."""
@@ -79,6 +86,9 @@ class Parameters:
         check_types(given, {**dict.fromkeys(texts, str), "push_to_talk": bool})
         check_choice("output", self.output, get_args(Output))
         check_type("settings", self.settings, bool, str, os.PathLike)
+        check_type("history", self.history, bool)
+        if self.budget is not None:
+            check_type("budget", self.budget, float, int)
         if self.profile is not None and self.settings is False:
             raise UsageError("profile needs a settings file.", "Leave settings=False out.")
 
@@ -92,6 +102,7 @@ class Parameters:
             "base_url": self.base_url,
             "profile": self.profile,
             "push_to_talk": self.push_to_talk,
+            "budget": None if self.budget is None else str(self.budget),
         }
         if devices is not None:
             flags |= devices.flags()

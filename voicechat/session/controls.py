@@ -23,7 +23,7 @@ from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, place
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
 from voicechat.session.request_controls import KEY_HINT, KEY_TYPED, RequestControls
-from voicechat.session.sound_notices import device_switched
+from voicechat.session.sound_notices import ECHO_THRESHOLD_RAISED, SilenceNotices, device_switched
 from voicechat.session.updates import (
     Cleared,
     ModeChanged,
@@ -62,11 +62,12 @@ class SessionControls(RequestControls):
         self._inserted = count(1)
         self._voice_before = chosen.options.voice
         """The voice before the last change; it returns if the provider refuses the new one."""
+        self._silence = SilenceNotices()
+        self._echo_raised = False
         self._wants_hands_free = not chosen.options.push_to_talk
 
     # ----------------------------------------------------------------- what the session provides
 
-    @abstractmethod
     @abstractmethod
     def _execute(self, effect: effects.Effect) -> None:
         """Carry out an effect of the conversation."""
@@ -139,10 +140,26 @@ class SessionControls(RequestControls):
         """Names of the MCP servers that wait for permission to start."""
         return self._tools.waiting_servers
 
+    # ----------------------------------------------------------------- devices
+
+    def _echo_guarded(self, on: bool, raised: bool) -> None:
+        """Note if the echo canceller is trusted, and tell the user when the threshold rises."""
+        self.half_duplex = on
+        if raised and not self._echo_raised:
+            self._publish_update(ECHO_THRESHOLD_RAISED)
+        self._echo_raised = raised
+        self._publish_mode()
+
+    def _microphone_silent(self, silence: sound.DigitalSilence) -> None:
+        self.microphone_is_silent = not silence.ended
+        if notice := self._silence.take(silence):
+            self._publish_update(notice)
+        self._publish_mode()
+
     # ----------------------------------------------------------------- turns
 
-    def type(self, text: str) -> None:
-        """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
+    def _type_unusual(self, text: str) -> None:
+        """Send a typed line that may hold a key, or show the image whose path it may be."""
         candidates = [] if PATH_MARKS.isdisjoint(text) else places(text)
         if candidates and self._tasks is not None:
             self._show(candidates, text)
@@ -280,7 +297,7 @@ class SessionControls(RequestControls):
 
     def continue_conversation(self, stored: StoredConversation) -> None:
         """File the conversation away and continue this one of the history, or fork it."""
-        self._begin(f"Continuing {stored.row.title}.", stored)
+        self._begin("Opening a past conversation.", stored)
         self._report_continued(stored)
 
     def _begin(self, why: str, stored: StoredConversation | None) -> None:
@@ -292,7 +309,10 @@ class SessionControls(RequestControls):
 
     def _report_continued(self, stored: StoredConversation) -> None:
         verb = "Forked" if stored.is_fork else "Continuing"
-        self._publish_update(effects.Notice(f'{verb} "{stored.row.title}".'))
+        text = f'{verb} "{stored.row.title}".'
+        if self._log is not None and self._log.forks_open_one:
+            text = f'"{stored.row.title}" is open in another voicechat. This is a fork of it.'
+        self._publish_update(effects.Notice(text))
         if not self.capabilities.text_input:
             text = f"{self.model} takes no text, so it does not know the conversation so far."
             self._publish_update(effects.Notice(text, effects.Level.WARNING))
@@ -339,14 +359,14 @@ class SessionControls(RequestControls):
             raise UsageError("This provider has no buffer of sound to clear.")
         self._execute(effects.Send(commands.ClearOutput()))
 
-    async def ask_out_of_band(self, instructions: str) -> str:
+    async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
         """Return the text of an out-of-band response, which does not change the conversation.
 
         Raises `SessionLost` if there is no response.
         """
         if not self.capabilities.out_of_band:
             raise SessionLost("This model has no out-of-band responses.")
-        return await self._requests.ask_out_of_band(instructions)
+        return await self._requests.ask_out_of_band(instructions, most_tokens)
 
     def summarize(self) -> None:
         """Summarize the conversation out of band; the summary is published as a `Report`."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from voicechat.core import effects
 from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, entry_id
+from voicechat.history import open_conversations
 from voicechat.history.history_rows import (
     TOOL,
     ConversationRow,
@@ -78,6 +79,7 @@ class ConversationLog:
     def begin(self, stored: StoredConversation | None = None) -> None:
         """File the conversation away; the transcript of the session now belongs to another one."""
         self.flush()
+        open_conversations.release(self._row.id)
         self._begin(stored)
 
     def _begin(self, stored: StoredConversation | None) -> None:
@@ -90,8 +92,14 @@ class ConversationLog:
         """Entries of a fork, which are saved with the first change."""
         now = time.time()
         self._row = ConversationRow(new_conversation_id(), started_at=now, changed_at=now)
+        self.has_own_title = stored is not None and bool(stored.row.title)
+        """The title is more than the first words of this conversation, and stays."""
+        self.forks_open_one = False
+        """True if the stored conversation is open in another program, which makes this a fork."""
         if stored is not None:
-            self._continue(stored)
+            wanted = open_conversations.claimed(stored)
+            self.forks_open_one = wanted.is_fork and not stored.is_fork
+            self._continue(wanted)
 
     def _continue(self, stored: StoredConversation) -> None:
         old = stored.row
@@ -108,6 +116,12 @@ class ConversationLog:
             if stored.is_fork:
                 self._unsaved.add(key)
 
+    def set_title(self, title: str) -> None:
+        """Give the conversation a title that its later words do not change."""
+        self._row = replace(self._row, title=first_words(title))
+        self.has_own_title = True
+        self._writer.put(self._conversation(time.time()))
+
     @property
     def is_recording(self) -> bool:
         """True until the history cannot be written."""
@@ -120,6 +134,7 @@ class ConversationLog:
     def close(self) -> None:
         """Save the rest; blocks on the disk for a second at most."""
         self._writer.close()
+        open_conversations.release(self._row.id)
 
     def publish_soon(self, notice: effects.Notice) -> None:
         """Publish a notice from another thread."""
@@ -154,6 +169,7 @@ class ConversationLog:
                 changed.setdefault(event.entry_id, at)
         rows = list(self._items(changed))
         if rows:
+            open_conversations.claim(self._row.id)
             self._writer.put(self._conversation(now), *rows)
 
     def _items(self, changed: dict[str, float]) -> Iterator[Row]:
@@ -209,7 +225,7 @@ class ConversationLog:
         settings["mode"] = "voice" if session.with_sound else "text"
         self._row = replace(
             row,
-            title=row.title if row.is_renamed or self._has_title else self._title(),
+            title=row.title if self.has_own_title or self._has_title else self._title(),
             changed_at=now,
             model=session.model,
             voice=session.voice,

@@ -258,7 +258,7 @@ class FrameTap:
         lost, self._dropped = self.subscription.dropped - self._dropped, self.subscription.dropped
         timed = self.subscription.pop_timed(most)
         if lost and timed:
-            row = self._log.note(f"{lost:,} events were too many and are missing", timed[0][1])
+            row = self._log.note(f"{lost:,} events are missing: they came too fast", timed[0][1])
             changed[row.number] = row
         for event, at in timed:
             if isinstance(event, Cleared):

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from voicechat.core.text import KEY_SHAPES
+from voicechat.core.text import KEY_MASK, KEY_SHAPES
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.errors import Secret
-
-MASK: Final = "***"
 
 _SHORT_KEY: Final = 8
 """Shortest part (characters) of a provider key that is masked."""
@@ -34,8 +32,8 @@ class KeyMask:
     def data(self, data: bytes) -> bytes:
         """Return the bytes with all keys masked."""
         for key in self._encoded:
-            data = data.replace(key, MASK.encode())
-        return KEY_SHAPES.sub(MASK.encode(), data)
+            data = data.replace(key, KEY_MASK.encode())
+        return KEY_SHAPES.sub(KEY_MASK.encode(), data)
 
 
 def keys_of(options: Options) -> list[str]:

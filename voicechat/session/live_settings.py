@@ -180,7 +180,9 @@ class LiveSettings:
         notes = self._apply(name, written, value)
         shown = self.state(name).value or "not set"
         sentence = f"{name} is now “{shown[:100]}”."
-        if state.takes_effect is not TakesEffect.NOW:
+        if state.takes_effect is TakesEffect.START:
+            sentence += f" Save it, and it takes effect {state.takes_effect}."
+        elif state.takes_effect is TakesEffect.CONNECTION:
             sentence += f" It takes effect {state.takes_effect}."
         return " ".join(notes) or sentence
 

@@ -55,7 +55,7 @@ class LocalServer:
     @property
     def running(self) -> bool:
         """True while the child runs."""
-        return self._child is not None and self._child.returncode is None
+        return self._child is not None and child_process.runs(self._child)
 
     async def start(self, deadline: float = 20.0) -> tuple[str, Secret]:
         """Start the child and wait until it is ready; return its WebSocket address and token.

@@ -67,6 +67,8 @@ class ChosenModel:
         self._listed: dict[str, ServedVoices] = {}
         """Voices that providers have listed, by the name of the provider."""
         self._select(self._resolved(options.model or "", same=True))
+        self.connected_name = self.name
+        """PROVIDER/MODEL of the newest connection, whose usage is counted."""
         self._unknown_voice = self._drop_unknown_voice()
         self._token_auth: TokenAuth | None = None
         if TokenAuth.is_enabled(options):
@@ -308,6 +310,7 @@ class ChosenModel:
                     raise
             # Another model may be chosen during the await.
             if choice is self.choice:
+                self.connected_name = choice.name
                 return choice.codec() if self._local_codec is None else self._local_codec()
 
     async def _start_server(self) -> None:

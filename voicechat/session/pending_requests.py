@@ -27,12 +27,12 @@ class PendingRequests:
         self._fetches: deque[tuple[str, asyncio.Future[Mapping[str, object] | None]]] = deque()
         self._numbers = count(1)
 
-    async def ask_out_of_band(self, instructions: str) -> str:
+    async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
         """Return the text of an out-of-band response. Raises `SessionLost` if there is none."""
         key = f"request_{next(self._numbers)}"
         answer = self._out_of_band[key] = asyncio.get_running_loop().create_future()
         try:
-            self._handle(inputs.AskOutOfBand(key, instructions))
+            self._handle(inputs.AskOutOfBand(key, instructions, most_tokens))
             async with asyncio.timeout(OUT_OF_BAND_TIMEOUT_S):
                 text: str = await answer
                 return text

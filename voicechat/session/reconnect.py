@@ -21,13 +21,14 @@ from urllib.parse import urlsplit
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean, excerpt
-from voicechat.errors import ConnectError, SessionLost, VoicechatError
-from voicechat.providers.codec import Codec, closing, prompting, refused_part
+from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
+from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
+from voicechat.session.frame_limits import FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
-from voicechat.session.unreadable_frames import UnreadableFrames
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 from voicechat.transports.connection_errors import TOO_LARGE
 from voicechat.transports.refusal_reasons import refusal
 from voicechat.transports.websocket import (
@@ -157,6 +158,7 @@ class ConnectionLoop:
         self._refused_part: str | None = None
         """Part of the settings because of which this connection got no session."""
         self._parts_refused = 0
+        self._limits = FrameLimits()
         self._closed_resumable = 0
         """Times in a row that the provider closed a session that can be resumed."""
         self._openings = 0
@@ -165,7 +167,8 @@ class ConnectionLoop:
         self._instructions: str | None = None
         """Instructions with which the session began that the handle resumes."""
         self._is_new_peer = False
-        self._sessions_created = 0
+        self.sessions_created = 0
+        """Sessions created so far."""
         self._seeds = seeds
         self._resumes = False
         """The provider of the open connection can resume sessions."""
@@ -176,11 +179,6 @@ class ConnectionLoop:
         """This connection has its session."""
         self._refusal = ""
         """The server's reason for not creating a session on this connection."""
-
-    @property
-    def sessions_created(self) -> int:
-        """Number of sessions created so far."""
-        return self._sessions_created
 
     def renew(self, *, new_session: bool = False, is_new_peer: bool = False) -> None:
         """End this connection and start the next one; with `new_session`, without resumption.
@@ -270,7 +268,7 @@ class ConnectionLoop:
 
     async def _wait_after_unusable(self, reason: str, count: int, seconds: float) -> None:
         """Wait after connections in a row that ended early; raise after too many seconds."""
-        if seconds > (GIVE_UP_S if self._sessions_created else FIRST_GIVE_UP_S):
+        if seconds > (GIVE_UP_S if self.sessions_created else FIRST_GIVE_UP_S):
             raise SessionLost(f"{reason} No connection lasted, {count} times in a row.")
         await asyncio.sleep(backoff(count - 1, random.random))
 
@@ -294,7 +292,7 @@ class ConnectionLoop:
 
     async def _wait(self, failed: DialFailed, failures: int, offline_s: float) -> None:
         """Wait before the next dial, or raise to give up."""
-        if self._sessions_created and not self._is_new_peer:
+        if self.sessions_created and not self._is_new_peer:
             may_retry = failed.retry and offline_s < GIVE_UP_S
         else:
             may_retry = failed.answered and failures < MAX_FIRST_DIALS
@@ -314,29 +312,25 @@ class ConnectionLoop:
         self._is_answering = False
         self._refusal, self._is_created, self._refused_part = "", False, None
         why: ConnectionLost | None = None
+        failure: VoicechatError | None = None
         try:
             await self._write_frames(connection, self._opening(codec))
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 tasks.create_task(self._read(codec, connection))
                 tasks.create_task(self._write(codec, connection))
                 tasks.create_task(self._watch(connection, codec))
                 tasks.create_task(self._await_renewal())
                 tasks.create_task(fill_silence(codec, connection))
         except* (ConnectionLost, ConnectError) as group:
-            lost = first(group)
-            if not self._is_created and isinstance(lost, ConnectionLost):
-                self._refused_part = refused_part(codec, lost.message)
-            if isinstance(lost, ConnectionLost) and lost.refusal is not None:
-                raise lost.refusal from None
-            if self._refusal and (self._is_new_peer or not self._sessions_created):
-                raise self._refused(codec) from None
-            if not (isinstance(lost, ConnectionLost) and self._may_retry(lost)):
-                raise lost from None
-            why = lost
+            lost = first_error(group)
+            failure = self._final(codec, lost)
+            why = lost if isinstance(lost, ConnectionLost) else None
         except* _Ended:
             why = None
         finally:
             self.codec = self.connection = None
+            for event in unreported(codec, time.monotonic() - self._expiry.began_at):
+                self._on_event(event)
             if not self._is_created:
                 # The provider refused to resume the session: request a new one.
                 self._handle = ""
@@ -345,7 +339,19 @@ class ConnectionLoop:
                     await connection.send(closing(codec))
             finally:
                 await connection.close()
+        if failure is not None:
+            raise failure
         return why
+
+    def _final(self, codec: Codec, lost: ConnectionLost | ConnectError) -> VoicechatError | None:
+        """Return the error that ends the session; None if another connection may replace it."""
+        if isinstance(lost, ConnectionLost) and not self._is_created:
+            self._refused_part = refused_part(codec, lost.message)
+        if isinstance(lost, ConnectionLost) and lost.refusal is not None:
+            return lost.refusal
+        if self._refusal and (self._is_new_peer or not self.sessions_created):
+            return self._refused(codec)
+        return None if isinstance(lost, ConnectionLost) and self._may_retry(lost) else lost
 
     def _opening(self, codec: Codec) -> list[str | bytes]:
         """Return the first frames; they resume the last session if it has these instructions."""
@@ -381,12 +387,11 @@ class ConnectionLoop:
         return self._closed_resumable <= MAX_CLOSED_RESUMABLE
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
-        unreadable = UnreadableFrames(_host(codec))
+        self._limits.connected()
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
             for event in codec.decode(frame):
-                if isinstance(event, events.Unmapped) and event.unreadable:
-                    unreadable.count(had_session=bool(self._sessions_created))
+                self._limits.check(event, _host(codec), had_session=bool(self.sessions_created))
                 self._note_event(event)
                 self._on_event(event)
 
@@ -409,9 +414,9 @@ class ConnectionLoop:
                     message = excerpt(message)
                     raise ConnectionLost(message, refusal=self._permanent(f"{code} {message}"))
             case events.SessionCreated(_, expires_at):
-                self._sessions_created += 1
+                self.sessions_created += 1
                 self._is_created, self._is_new_peer, self._openings = True, False, 0
-                self._on_link(Link.ONLINE, "" if self._sessions_created == 1 else "Reconnected.")
+                self._on_link(Link.ONLINE, "" if self.sessions_created == 1 else "Reconnected.")
                 if expires_at:
                     self._note_expiry(expires_at)
             case _ if isinstance(event, _ANSWERS):
@@ -471,7 +476,7 @@ class ConnectionLoop:
             return
         message = f"{_host(codec)} accepts the connection, but opens no session."
         self._openings += 1
-        most = MAX_OPENINGS if self._sessions_created else MAX_FIRST_OPENINGS
+        most = MAX_OPENINGS if self.sessions_created else MAX_FIRST_OPENINGS
         if self._is_new_peer or self._openings >= most:
             raise ConnectError(message, "Check --base-url and --model, or try again later.")
         raise ConnectionLost(f"{message} Trying again.")
@@ -490,11 +495,3 @@ class ConnectionLoop:
 
 def _host(codec: Codec) -> str:
     return clean(urlsplit(codec.endpoint().url).hostname or "") or "The server"
-
-
-def first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """Return the first single exception in nested groups."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error  # type: ignore[return-value]

@@ -17,6 +17,7 @@ from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.providers.json_fields import as_list, as_text, fields, parse
 from voicechat.system.http_body import UNCOMPRESSED, read_all
+from voicechat.system.http_client import open_client
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ async def list_at(address: str, target: DialTarget, deadline: float = DEADLINE_S
     try:
         async with (
             asyncio.timeout(deadline),
-            httpx.AsyncClient(follow_redirects=False, trust_env=trust_env, verify=verify) as client,
+            open_client(follow_redirects=False, trust_env=trust_env, verify=verify) as client,
             client.stream("GET", address, headers=headers) as answer,
         ):
             if answer.status_code != httpx.codes.OK:

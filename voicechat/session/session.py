@@ -20,24 +20,21 @@ from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
-from voicechat.core.text import clean
-from voicechat.errors import BudgetSpent, VoicechatError
+from voicechat.core.text import clean, has_key
+from voicechat.errors import BudgetSpent, VoicechatError, first_error
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.controls import SessionControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
+from voicechat.session.images import PATH_MARKS
 from voicechat.session.key_mask import KeyMask
 from voicechat.session.latency_log import LatencyLog
 from voicechat.session.model import ChosenModel
-from voicechat.session.reconnect import ConnectionLoop, first
+from voicechat.session.reconnect import ConnectionLoop
 from voicechat.session.requested_settings import sound_settings
 from voicechat.session.session_recording import SessionRecording, StartRecording
-from voicechat.session.sound_notices import (
-    ECHO_THRESHOLD_RAISED,
-    SilenceNotices,
-    other_devices,
-)
+from voicechat.session.sound_notices import other_devices
 from voicechat.session.updates import (
     LevelsChanged,
     Link,
@@ -46,6 +43,7 @@ from voicechat.session.updates import (
     SoundChanged,
     Update,
 )
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -112,9 +110,7 @@ class Session(SessionControls):
         self._audio: AudioLink | None = None
         self._sound = sound.AudioSettings()
         self._sound_opened_once = False
-        self._silence = SilenceNotices()
         self._devices = DeviceChoice()
-        self._echo_raised = False
         self._conversation = self._new_conversation(stored.transcript() if stored else None)
         self._connections = ConnectionLoop(
             self._next_codec,
@@ -155,6 +151,10 @@ class Session(SessionControls):
             from voicechat.session.conversation_log import keep_history
 
             self._log = keep_history(self, self._stream, options, self._mask.text, stored)
+            if options.history_titles == "model":
+                from voicechat.session.title_request import TitleRequest
+
+                TitleRequest(self, self._stream, self._log)
         self._publish(ModelChanged(self.model, self.voice))
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
@@ -179,6 +179,13 @@ class Session(SessionControls):
     def recording(self) -> bool:
         """True while the session is recorded."""
         return self._recording is not None and self._recording.is_recording
+
+    def type(self, text: str) -> None:
+        """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
+        if PATH_MARKS.isdisjoint(text) and not has_key(text):
+            self._handle(inputs.Typed(text))
+        else:
+            self._type_unusual(text)
 
     # ----------------------------------------------------------------- for the controls
 
@@ -215,8 +222,9 @@ class Session(SessionControls):
 
     async def run(self) -> None:
         """Run until `close`. Raises `VoicechatError` if the session cannot start or continue."""
+        failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 self._tasks = self._runs.tasks = tasks
                 tools = tasks.create_task(self._tools.run())
                 living = tasks.create_task(self._live())
@@ -227,9 +235,11 @@ class Session(SessionControls):
                 for task in (tools, living, closing):
                     task.cancel()
         except* VoicechatError as group:
-            raise first(group) from None
+            failure = first_error(group)
         finally:
             await self._end()
+        if failure is not None:
+            raise failure
 
     async def _live(self) -> None:
         await self._open_sound()
@@ -287,6 +297,8 @@ class Session(SessionControls):
 
     async def _next_codec(self) -> Codec:
         """Return the codec of the next connection when everything it needs is ready."""
+        if self._closing.is_set():
+            raise asyncio.CancelledError  # a task group that ended may have swallowed it
         codec = await self._chosen.codec()
         await self._match_sound()
         await self._tools.ready.wait()
@@ -348,13 +360,13 @@ class Session(SessionControls):
             case effects.StartNewSession():
                 self._connections.renew(new_session=True)
             case effects.UsageChanged(_, added, source):
-                self._used.append((self._chosen.choice.name, source, added))
+                self._used.append((self._chosen.connected_name, source, added))
                 self._account_soon()
             case effects.CheckBudget():
                 self._check_budget(is_due=True)
             case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():
                 self._runs.settle(effect)
-            case _:
+            case effects.OutOfBandAnswered() | effects.ItemFetched() | effects.SettingsRefused():
                 self._settle(effect)
 
     def _account_soon(self) -> None:
@@ -439,14 +451,6 @@ class Session(SessionControls):
             case _:
                 self._handle(event)
 
-    def _echo_guarded(self, on: bool, raised: bool) -> None:
-        """Note if the echo canceller is trusted, and tell the user when the threshold rises."""
-        self.half_duplex = on
-        if raised and not self._echo_raised:
-            self._publish_update(ECHO_THRESHOLD_RAISED)
-        self._echo_raised = raised
-        self._publish_mode()
-
     def _sound_opened(self, opened: sound.Opened) -> None:
         if taken_back := self._devices.take_back(self._options, opened):
             options, notice = taken_back
@@ -465,12 +469,6 @@ class Session(SessionControls):
         self._publish_update(
             SoundChanged(self.microphone, self.speaker, opened.problem, opened.hint)
         )
-        self._publish_mode()
-
-    def _microphone_silent(self, silence: sound.DigitalSilence) -> None:
-        self.microphone_is_silent = not silence.ended
-        if notice := self._silence.take(silence):
-            self._publish_update(notice)
         self._publish_mode()
 
     # ----------------------------------------------------------------- publishing

@@ -24,21 +24,22 @@ class SessionExpiry:
 
     def __init__(self, began_at: float) -> None:
         """Start without an announced end; the session began at `began_at`."""
-        self._began_at = began_at
+        self.began_at = began_at
+        """Start of the session."""
         self._ends_at: float | None = None
         self.is_implausible = False
         """The provider announced an end right after the beginning; it is ignored."""
 
     def ends_in(self, seconds: float, now: float) -> None:
         """Note that the provider will end the session in `seconds`."""
-        self.is_implausible = now - self._began_at + seconds < SHORTEST_SESSION_S
+        self.is_implausible = now - self.began_at + seconds < SHORTEST_SESSION_S
         self._ends_at = None if self.is_implausible else now + seconds
 
     def is_due(self, now: float, *, between_turns: bool) -> bool:
         """Return True if the session must be renewed now."""
         if self._ends_at is None:
             return False
-        lifetime = self._ends_at - self._began_at
+        lifetime = self._ends_at - self.began_at
         share = 1 - YOUNG_SHARE if between_turns else (1 - YOUNG_SHARE) / 2
         before = RENEW_BEFORE_S if between_turns else RENEW_AT_LAST_S
         return self._ends_at - now < min(before, lifetime * share)

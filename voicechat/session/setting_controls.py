@@ -69,7 +69,7 @@ class SettingControls(SpendingControls):
         except VoicechatError as error:
             self._warn_of(error)
         except TimeoutError:
-            text = f"The list did not come within {LIST_S:g} seconds."
+            text = f"The list did not arrive within {LIST_S:g} seconds."
             self._publish_update(effects.Notice(text, effects.Level.WARNING, "Try again."))
 
     # ----------------------------------------------------------------- settings

@@ -23,6 +23,7 @@ from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
+from voicechat.system.http_client import open_client
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ async def _fetch(url: str, settings: SessionSettings) -> TokenGrant:
     body = {"sessionConfig": config_of(settings)}
     try:
         async with (
-            httpx.AsyncClient(timeout=DEADLINE_S, follow_redirects=False) as client,
+            open_client(timeout=DEADLINE_S, follow_redirects=False) as client,
             asyncio.timeout(DEADLINE_S),
             client.stream("POST", url, json=body, headers=UNCOMPRESSED) as answer,
         ):

@@ -19,6 +19,7 @@ from voicechat.core import effects, inputs
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
 from voicechat.system.daemon_call import call_with_deadline
+from voicechat.system.task_group import TaskGroup
 from voicechat.tools.question import Questions
 from voicechat.tools.registry import Registry, Tool
 
@@ -174,7 +175,7 @@ class Toolbox:
         try:
             await self._load_own()
             self.ready.set()
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 self._tasks = tasks
                 servers = self._start_servers(tasks)
                 await self._load_plugins()

@@ -349,9 +349,17 @@ class SessionView(ABC):
     def clear_output(self) -> None:
         """Drop the sound that the provider has buffered."""
 
-    async def ask_out_of_band(self, instructions: str) -> str:
+    async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
         """Return the text of an out-of-band response."""
         raise _read_only_error()
+
+    @property
+    def may_write(self) -> bool:
+        """True if a language model answers out of band."""
+        return False
+
+    def request_text(self, prompt: str, most_tokens: int, take: Callable[[str], None]) -> None:
+        """Ask for a text out of band, and pass it to `take`."""
 
     def summarize(self) -> None:
         """Summarize the conversation."""

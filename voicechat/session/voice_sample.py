@@ -12,6 +12,7 @@ from voicechat.errors import ConnectError, KeyMissing, UsageError
 from voicechat.providers.voice_samples import SAMPLE_RATE, at_rate
 from voicechat.session.served_models import root_of
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all, read_start
+from voicechat.system.http_client import open_client
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def voice_sample(chosen: ChosenModel, voice: str, rate: int) -> bytes:
     try:
         async with (
             asyncio.timeout(DEADLINE_S),
-            httpx.AsyncClient(follow_redirects=False, trust_env=not is_loopback(host)) as client,
+            open_client(follow_redirects=False, trust_env=not is_loopback(host)) as client,
             client.stream("POST", address, headers=headers, json=post.body) as answer,
         ):
             if answer.status_code != httpx.codes.OK:

@@ -194,6 +194,19 @@ async def _kill_tree_on_windows(child: asyncio.subprocess.Process) -> None:
     await ended(killer, _TREE_END_S)
 
 
+def runs(child: asyncio.subprocess.Process) -> bool:
+    """Return True while a child runs, also before asyncio has noticed its end."""
+    if child.returncode is not None:
+        return False
+    if sys.platform == "win32":
+        return True
+    try:
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, child.pid, how) is None
+    except ChildProcessError:  # asyncio has taken its exit status
+        return False
+
+
 async def ended(child: asyncio.subprocess.Process, seconds: float) -> bool:
     """Wait for the child to end; False when it has not ended after that many seconds."""
     import asyncio

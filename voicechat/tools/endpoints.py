@@ -18,6 +18,7 @@ from voicechat.config.endpoint import PLACE, Endpoint
 from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_start
+from voicechat.system.http_client import open_client
 from voicechat.tools.page_text import charset
 from voicechat.tools.registry import Tool, ToolError
 
@@ -73,8 +74,6 @@ def _without_keys(text: str, endpoint: Endpoint) -> str:
 
 
 def _client(endpoint: Endpoint) -> httpx.AsyncClient:
-    import httpx
-
     headers = {name: value.reveal() for name, value in endpoint.headers.items()}
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
@@ -83,7 +82,7 @@ def _client(endpoint: Endpoint) -> httpx.AsyncClient:
                 f"{endpoint.name}: the header {name} holds characters that cannot be sent."
             )
     # A proxy from the environment must not see plain HTTP.
-    return httpx.AsyncClient(
+    return open_client(
         headers={
             "User-Agent": "voicechat",
             "Accept": "application/json, text/*;q=0.9",

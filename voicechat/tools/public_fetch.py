@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from voicechat.system.http_body import UNCOMPRESSED
+from voicechat.system.http_client import open_client
 from voicechat.tools.public_addresses import Resolver, is_public, public_address, resolve
 from voicechat.tools.registry import ToolError
 
@@ -99,9 +100,7 @@ class PublicFetch:
 
 
 def _client() -> httpx.AsyncClient:
-    import httpx
-
-    return httpx.AsyncClient(trust_env=False, timeout=WAIT_S)
+    return open_client(trust_env=False, timeout=WAIT_S)
 
 
 def checked_address(text: str) -> str:

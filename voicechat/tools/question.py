@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from math import isfinite
 from typing import Literal
 
 from voicechat.core import effects
-from voicechat.core.text import clean, one_of
+from voicechat.core.text import clean, excerpt, one_of
 from voicechat.errors import UsageError
 
 MAX_FIELDS = 20
@@ -29,6 +29,9 @@ MAX_WAITING = 8
 
 TEXT_LIMIT = 1_000
 """Characters of a message or a description."""
+
+MAX_NUMBER = sys.float_info.max
+"""Largest number, also of a whole one, so that it can be compared and printed."""
 
 _PRIVATE = re.compile(r"pass|secret|token|key|pin\b|card", re.IGNORECASE)
 
@@ -58,15 +61,15 @@ class FormField:
         """The field for the user: its meaning, its choices and its default."""
         parts = [self.label] if self.label else []
         if self.choices:
-            titles = [title for _, title in self.choices]
+            titles = excerpt(", ".join(title for _, title in self.choices), TEXT_LIMIT)
             one = "one or more of" if self.kind == "array" else "one of"
-            parts.append(f"{one if len(titles) > 1 else 'only'} {', '.join(titles)}")
+            parts.append(f"{one if len(self.choices) > 1 else 'only'} {titles}")
         elif self.kind == "boolean":
             parts.append("yes or no")
         elif self.kind in {"integer", "number"}:
             parts.append("a number")
         if self.default is not None:
-            parts.append(f"default {self.default}")
+            parts.append(f"default {excerpt(clean(str(self.default)))}")
         elif not self.required:
             parts.append("not required")
         return "; ".join(parts) or "text"
@@ -92,7 +95,8 @@ class FormField:
         for value, title in self.choices:
             if wanted in {value.lower(), title.lower()}:
                 return value
-        raise UsageError(f"{self.name} must be {one_of(title for _, title in self.choices)}.")
+        titles = excerpt(one_of(title for _, title in self.choices), TEXT_LIMIT)
+        raise UsageError(f"{self.name} must be {titles}.")
 
     def _number(self, text: str) -> int | float:
         try:
@@ -100,8 +104,8 @@ class FormField:
         except ValueError:
             what = "a whole number" if self.kind == "integer" else "a number"
             raise UsageError(f"{self.name} must be {what}.") from None
-        if not isfinite(value):
-            raise UsageError(f"{self.name} must be a number.")
+        if not abs(value) <= MAX_NUMBER:
+            raise UsageError(f"{self.name} must be a number, and not so large.")
         self._check_limits(value, "imum", f"{self.name} is {text}")
         return value
 

@@ -18,6 +18,7 @@ from voicechat.providers.rest import read_error
 from voicechat.providers.transcription_catalog import RecordingChoice
 from voicechat.providers.transcription_service import TranscriptionPost, UploadedSound
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
+from voicechat.system.http_client import open_client
 from voicechat.system.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _client(base_url: str | None) -> httpx.AsyncClient:
 
     host = urlsplit(base_url or "").hostname or ""
     try:
-        return httpx.AsyncClient(
+        return open_client(
             timeout=httpx.Timeout(None, connect=_CONNECT_S, pool=None),
             limits=httpx.Limits(max_connections=2 * LANES),
             follow_redirects=False,

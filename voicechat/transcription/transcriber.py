@@ -16,12 +16,13 @@ from collections.abc import Awaitable, Callable
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.transcript_order import Passage, TranscriptOrder
-from voicechat.errors import SessionLost, VoicechatError
+from voicechat.errors import SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec
-from voicechat.session.reconnect import ConnectionLoop, first
+from voicechat.session.reconnect import ConnectionLoop
+from voicechat.session.transcription_budget import TranscriptionBudget
 from voicechat.session.updates import Link
+from voicechat.system.task_group import TaskGroup
 from voicechat.transcription.audio_sources import AudioSource
-from voicechat.transcription.transcription_budget import TranscriptionBudget
 from voicechat.transcription.utterances import Utterances
 from voicechat.transports.websocket import ConnectionLost
 
@@ -92,18 +93,21 @@ class Transcriber:
     async def run(self) -> None:
         """Transcribe the source to its end or until `stop`. Raises `VoicechatError`."""
         await self._budget.require()
+        failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 tasks.create_task(self._connections.run())
                 tasks.create_task(self._check_deadlines())
                 tasks.create_task(self._send_source())
         except* _Finished:
             pass
         except* VoicechatError as group:
-            raise first(group) from None
+            failure = first_error(group)
         finally:
             for passage in self._transcripts.lost():
                 self._on_passage(passage)
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         """Stop the source; `run` returns when everything before that is transcribed."""

@@ -185,7 +185,7 @@ def _read_keys(where: str, action: str, text: str) -> str:
             name = name.replace(typed, own)
         if not _KEY_NAME.fullmatch(name):
             hint = "Write it like F11, Ctrl+T or Alt+M."
-            raise UsageError(f"{where}: {clean(part.strip())[:40]!r} is no usable key.", hint)
+            raise UsageError(f"{where}: {clean(part.strip())[:40]!r} is not a usable key.", hint)
         names.append(name)
     if len(names) > MAX_KEYS:
         raise UsageError(f"{where} has more than {MAX_KEYS} keys.")

@@ -43,8 +43,10 @@ def why_no_sound_key(session: Session, key: str) -> str:
     return f"{name} is for push-to-talk. In hands-free, just talk, or press {switch} to switch."
 
 
-def placeholder(session: Session) -> str:
-    """Return the text of the empty input."""
+def placeholder(session: Session, *, in_console: bool = False) -> str:
+    """Return the text of the empty input. in_console: the event console has the focus."""
+    if in_console:
+        return f"{key_name('escape')} goes back to type a message"
     if not session.with_sound or session.microphone is None:
         return "Type a message"
     if session.muted:

@@ -296,6 +296,19 @@ def test_usage_is_a_running_total_with_pauses() -> None:
     assert wire.get("session.usage.updated", usage={"seconds": 50}) == []
 
 
+def test_the_sound_since_the_last_total_is_billed_too() -> None:
+    wire = Wire()
+    second = commands.AppendAudio(bytes(2 * 24_000))
+    for _ in range(3):
+        wire.codec.encode(second)
+    wire.get("session.usage.updated", usage={"seconds": 2})
+    assert wire.codec.unreported(99.0) == Usage(seconds=1)
+    assert wire.codec.unreported(99.0) == Usage()
+    wire.codec.encode(second)
+    wire.get("session.closed", usage={"seconds": 3.5})
+    assert wire.codec.unreported(99.0) == Usage()
+
+
 def test_a_pause_ends_what_is_open() -> None:
     wire = Wire()
     wire.spoken("Well")

@@ -22,6 +22,7 @@ class Server:
     def __init__(self):
         self.models = (200, MODELS)
         self.status = 200
+        self.takes_tools = True
         self.chunks = []
         self.redirect = ""
         self.hang = asyncio.Event()
@@ -48,6 +49,12 @@ class Server:
         self.seen.append((lines[0], headers, json.loads(body) if body else None))
         if lines[0].startswith("GET"):
             self._whole(writer, *self.models)
+            await writer.drain()
+            return True
+        if not self.takes_tools and "tools" in self.seen[-1][2]:
+            # As Ollama answers for a model whose template has no tools.
+            reason = {"message": "registry.ollama.ai/library/qwen3 does not support tools"}
+            self._whole(writer, 400, json.dumps({"error": reason}))
             await writer.drain()
             return True
         if self.status != 200:
@@ -278,7 +285,7 @@ async def test_a_short_model_name_and_a_missing_list_are_accepted():
     ("status", "content", "error", "words"),
     [
         (401, '{"error":{"message":"bad key"}}', KeyMissing, "refused the key"),
-        (400, '{"error":{"message":"does not support tools"}}', ConnectError, "--jinja"),
+        (400, '{"error":{"message":"does not support tools"}}', ConnectError, "support tools"),
         (500, '{"error":"out of\\u001b memory"}', ConnectError, "out of\ufffd memory"),
         (502, "<html>", ConnectError, "no reason given"),
     ],
@@ -291,6 +298,22 @@ async def test_refusals(status, content, error, words):
         with pytest.raises(error) as caught:
             await answer(assistant, AssistantRequest((Message("user", "hi"),), tools=(tool,)))
         assert words in str(caught.value)
+
+
+async def test_a_model_without_tools_answers_without_them():
+    request = AssistantRequest((Message("user", "hi"),), tools=(ToolOffer("a", "b", {}),))
+    told = []
+    async with running(model="qwen3") as (server, assistant):
+        assistant.notify = told.append
+        await assistant.open()
+        server.takes_tools, server.chunks = False, words("Hello.")
+        for _ in range(2):
+            assert await answer(assistant, request) == [Say("Hello.")]
+        asked = [body for _, _, body in server.seen if body]
+    assert ["tools" in body for body in asked] == [True, False, False]
+    (sentence,) = told
+    assert "does not accept tools: registry.ollama.ai/library/qwen3 does not" in sentence
+    assert "It answers without them." in sentence
 
 
 async def test_redirects_are_not_followed():

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import check, silence, tone
+from socket_events import END_OF_REPLY
 
 from voicechat.server.realtime.client_shapes import EVENTS
+from voicechat.server.realtime.item_store import RETAINED_TEXT
 from voicechat.server.realtime.protocol_actions import (
     AudioCommitted,
     InputSound,
@@ -270,6 +272,32 @@ def test_invalid_base64_is_refused(audio: Any) -> None:
 # --------------------------------------------------------------------------- items
 
 
+def test_the_text_of_a_conversation_is_bounded_and_the_oldest_items_go() -> None:
+    protocol = opened()
+    for number in range(200):
+        item = message("x" * (RETAINED_TEXT // 100), id=f"i{number}")
+        after = {"previous_item_id": "root"} if number == 199 else {}
+        send(protocol, "conversation.item.create", item=item, **after)
+        assert kinds(protocol) == ["conversation.item.added", "conversation.item.done"]
+    kept = [entry.item_id for entry in protocol.conversation.entries()]
+    assert 90 < len(kept) <= 100
+    assert kept[0] == "i199", "the newest item stays wherever it is"
+    assert kept[-1] == "i198"
+    send(protocol, "conversation.item.delete", item_id="i0")
+    assert error(protocol)["code"] == "item_delete_invalid_item_id"
+    url = "data:image/png;base64," + "A" * RETAINED_TEXT
+    picture = {"type": "input_image", "image_url": url}
+    send(protocol, "conversation.item.create", item={**message(""), "content": [picture]})
+    assert len(protocol.conversation) == 1
+
+
+def test_an_event_that_takes_long_to_read_is_refused() -> None:
+    protocol = opened()
+    frame = '{"type": "session.update", "session": {"a": [' + "{}," * 300_000 + "1]}}"
+    protocol.receive(frame)
+    assert error(protocol)["code"] == "event_too_large"
+
+
 def test_items_are_inserted_at_the_requested_place() -> None:
     protocol = opened()
     for item_id, after in (("b", None), ("c", None), ("a", "root"), ("b2", "b")):
@@ -397,14 +425,7 @@ def test_cancel_ends_the_events_and_drops_late_content() -> None:
     (stopped,) = send(protocol, "response.cancel")
     assert isinstance(stopped, ResponseStopped)
     events = out(protocol)
-    assert [event["type"] for event in events] == [
-        "response.output_audio.done",
-        "response.output_audio_transcript.done",
-        "response.content_part.done",
-        "conversation.item.done",
-        "response.output_item.done",
-        "response.done",
-    ]
+    assert [event["type"] for event in events] == END_OF_REPLY
     assert events[-1]["response"]["status_details"]["reason"] == "client_cancelled"
     reply.word("upon ", 100.0)
     reply.sound(tone(100))

@@ -303,6 +303,31 @@ async def test_a_call_in_a_session_that_the_server_forgot_is_sent_in_another_one
         assert rig.reported == []
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("only_calls", [False, True], ids=["all", "calls"])
+async def test_a_key_that_expires_in_a_session_is_told_with_the_remedy(
+    status: int, only_calls: bool, tmp_path: Path
+) -> None:
+    def serve(request: Request) -> Answer | None:
+        refuses = is_expired and ('"tools/call"' in request.body or not only_calls)
+        return Answer(status, "", "text/plain") if refuses else None
+
+    is_expired = False
+    async with (
+        mcp_stub(override=serve) as stub,
+        running_servers(tmp_path, ServerConfig("stub", url=stub.url)) as rig,
+    ):
+        is_expired = True
+        outcome = await rig.call("stub__nod")
+        assert outcome.failed
+        assert f"({status}): the key is missing or wrong" in outcome.output
+        assert "voicechat mcp login stub" in outcome.output
+        if status == 401 and not only_calls:
+            assert rig.state().state == "failed"
+            assert "mcp login stub" in rig.reported[-1]
+        assert len(stub.messages("tools/call")) <= 2
+
+
 async def test_an_error_that_speaks_of_a_session_is_not_repeated(tmp_path: Path) -> None:
     error = {"code": -32000, "message": "No such session."}
 

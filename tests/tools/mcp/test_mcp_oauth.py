@@ -156,10 +156,10 @@ async def test_a_user_signs_in_once_and_tokens_are_refreshed(authority: Authorit
     ("query", "says"),
     [
         ("error=access_denied&state={state}", "The sign-in was refused: access_denied."),
-        ("code=c-1&state=forged", "The sign-in failed: State parameter mismatch."),
+        ("error_description=a%1b]0;%07&state={state}", "The sign-in was refused: a\ufffd]0;"),
     ],
 )
-async def test_a_refused_or_forged_sign_in_gives_a_sentence(
+async def test_a_refused_sign_in_gives_a_sentence(
     authority: Authority, query: str, says: str
 ) -> None:
     authority.redirect_query = query
@@ -169,6 +169,28 @@ async def test_a_refused_or_forged_sign_in_gives_a_sentence(
             await connect(config, SignIn(lambda text: None))
     assert str(caught.value).startswith(says)
     assert authority.grants == []
+
+
+@pytest.mark.parametrize("query", ["code=c-1&state=forged", "error=denied"])
+async def test_another_redirect_does_not_end_the_sign_in(authority: Authority, query: str) -> None:
+    answers: list[str] = []
+
+    async def browse(url: str) -> str:
+        real = authority.redirect_query
+        authority.redirect_query = query
+        await browsed(url)
+        answers.append(await authority.browsing)
+        authority.redirect_query = real
+        return await browsed(url)
+
+    browsed = authority.browse
+    async with running(authority) as stub:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mcp_oauth, "open_in_browser", browse)
+            config = ServerConfig("web", url=stub.url)
+            assert await connect(config, SignIn(lambda text: None))
+    assert ["400" in answer for answer in answers] == [True]
+    assert authority.grants == ["authorization_code"]
 
 
 async def test_a_key_in_the_headers_goes_before_a_sign_in(authority: Authority) -> None:

@@ -96,18 +96,24 @@ async def asked(rig: RunningServers, questions: Questions, tool: str) -> asyncio
     return call
 
 
-async def test_a_server_asks_the_user_without_a_deadline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ends: list[float | None] = []
-    monkeypatch.setattr(RunningCall, "_reschedule", lambda self, when: ends.append(when))
-    opened: list[str] = []
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The pages that the browser would open."""
+    pages: list[str] = []
 
     async def open_page(url: str) -> str:
-        opened.append(url)
+        pages.append(url)
         return ""
 
     monkeypatch.setattr(mcp_elicitation, "open_in_browser", open_page)
+    return pages
+
+
+async def test_a_server_asks_the_user_without_a_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[str]
+) -> None:
+    ends: list[float | None] = []
+    monkeypatch.setattr(RunningCall, "_reschedule", lambda self, when: ends.append(when))
     questions = Questions(lambda notice: None)
     async with running_servers(tmp_path, SERVER, questions=questions) as rig:
         call = await asked(rig, questions, "asks__ask")
@@ -133,15 +139,8 @@ async def test_a_server_asks_the_user_without_a_deadline(
 
 @pytest.mark.parametrize("end", ["reported", "told", "declined"])
 async def test_a_call_that_needs_a_visit_to_a_page_is_sent_again(
-    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    end: str, tmp_path: Path, opened: list[str]
 ) -> None:
-    opened: list[str] = []
-
-    async def open_page(url: str) -> str:
-        opened.append(url)
-        return ""
-
-    monkeypatch.setattr(mcp_elicitation, "open_in_browser", open_page)
     questions = Questions(lambda notice: None)
     async with running_servers(tmp_path, SERVER, questions=questions) as rig:
         arguments = json.dumps({"reports": end == "reported"})

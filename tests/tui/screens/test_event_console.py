@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from voicechat.core import inputs
+from voicechat.core.effects import Floor
 from voicechat.recording.recorder import Recorder
 from voicechat.recording.replayed_session import Replay
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.frame_log import MOST_ROWS
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
+from voicechat.tui.screens.line_sheet import LineSheet
 from voicechat.tui.screens.replay_screen import ReplayApp
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.widgets.completion_list import CompletionList
@@ -32,6 +34,7 @@ from voicechat.tui.widgets.console_panel import CONSOLE_KEYS, FRAME_S, ConsolePa
 from voicechat.tui.widgets.entry_widgets import EntryLine
 from voicechat.tui.widgets.frame_list import FrameList
 from voicechat.tui.widgets.notice_line import NoticeLine
+from voicechat.tui.widgets.status_lines import FloorLine
 from voicechat.tui.widgets.transcript_view import TranscriptView
 
 WIDE, NARROW = (120, 36), (80, 24)
@@ -86,6 +89,21 @@ class Driven:
         async with asyncio.timeout(30):
             while not self.notice.startswith(start):
                 await self.pilot.pause()
+
+    async def until(self, reached: Callable[[], object]) -> None:
+        """Wait until a condition holds."""
+        async with asyncio.timeout(30):
+            while not reached():
+                await self.pilot.pause(0.01)
+
+    async def asked(self, title: str) -> None:
+        """Wait until a line sheet asks."""
+        await self.until(
+            lambda: (
+                isinstance(self.pilot.app.screen, LineSheet)
+                and str(self.pilot.app.screen.query_one("#line").border_title) == title
+            )
+        )
 
     async def switch(self) -> None:
         """Do what F6 does; a key that is pressed twice at once counts as held."""
@@ -304,20 +322,68 @@ async def test_the_keys_are_on_a_sheet() -> None:
 
 async def test_copy_and_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-    def full(path: Path, content: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
     async with opened(WIDE, "e", "c", "s") as app:
         assert json.loads(app.pilot.app.clipboard)["type"] == "error"
+        await app.asked("Save 1 row to a file")
+        await app.press("enter")
         await app.noticed("Saved 1 row to voicechat-frames-")
-        monkeypatch.setattr("voicechat.tui.screens.console_host.write_private", full)
         await app.press("s")
-        await app.noticed("▲ Cannot save the frames: No space left on device.")
+        await app.asked("Save 1 row to a file")
+        app.pilot.app.screen.query_one(Input).value = "no/such/folder.jsonl"
+        await app.press("enter")
+        await app.noticed("▲ no/such/folder.jsonl cannot be written: No such file or directory.")
     [path] = tmp_path.glob("voicechat-frames-*.jsonl")  # noqa: ASYNC240
     [line] = path.read_text().splitlines()
     assert json.loads(line)["frame"]["error"]["code"] == "invalid_value"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_sentence_typed_into_the_console_changes_nothing_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with opened() as app:
+        composer = app.screen.query_one(Composer)
+        await app.until(lambda: composer.placeholder == "Esc goes back to type a message")
+        await app.press(*"hello")
+        await app.noticed("Letters are keys in the console; ? lists them. Esc goes back")
+        assert (composer.text, app.frames.has_focus) == ("", True)
+        await app.press("s", *"top")
+        await app.asked("Save 1 row to a file")
+        await app.press("escape", "escape")
+        await app.until(lambda: composer.has_focus)
+        await app.press(*"hello")
+        await app.until(lambda: composer.text == "hello")
+        assert composer.placeholder == "Type a message"
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_an_empty_console_says_what_appears_and_what_letters_do() -> None:
+    session = ScriptedSession(with_sound=False)
+    async with VoicechatApp(session).run_test(size=NARROW) as pilot:
+        app = Driven(session, pilot, [])
+        await app.switch()
+        await app.until(lambda: "Letters are keys here: ? lists them" in app.lines[1])
+        assert app.lines[0].startswith(" No frames yet. Each frame that is sent or received")
+        await app.press("escape")
+        await app.until(lambda: "F6 goes here; letters are keys then." in app.lines[1])
+        await app.frame('{"type":"session.created"}')
+        await app.until(lambda: "session.created" in app.lines[0])
+        app.console.set_filter("nothing")
+        await app.until(lambda: "No frame matches the filter. / changes it." in app.lines[0])
+
+
+async def test_the_hint_for_stop_is_shown_only_where_the_key_stops() -> None:
+    async with opened() as app:
+        app.session.turn_to(Floor.SPEAKING)
+        await app.screen.flush()
+        floor = app.screen.query_one(FloorLine)
+        await app.until(lambda: "answering" in str(floor.render()))
+        await app.until(lambda: "Esc stops" not in str(floor.render()))
+        await app.press("escape")
+        await app.until(lambda: "Esc stops" in str(floor.render()))
+        await app.press("ctrl+f")
+        await app.until(lambda: "Esc stops" not in str(floor.render()))
 
 
 async def test_an_event_of_the_user_is_completed_and_checked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from scripted import until
 from scripted_session import ScriptedSession
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -12,9 +13,15 @@ from textual.widgets import Static
 from voicechat.core.items import ToolState
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
+from voicechat.tui.widgets import transcript_view
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.find_bar import FindBar
-from voicechat.tui.widgets.transcript_view import WINDOW_ENTRIES, TranscriptView
+from voicechat.tui.widgets.transcript_view import (
+    PAGE_ENTRIES,
+    WINDOW_ENTRIES,
+    LaterTurnsHint,
+    TranscriptView,
+)
 
 
 def screen(pilot: Pilot[None]) -> ConversationScreen:
@@ -29,6 +36,10 @@ async def settled(pilot: Pilot[None]) -> None:
         while any(each.group == "find" for each in pilot.app.workers):
             await pilot.pause()
     await pilot.pause()
+
+
+def texts(view: TranscriptView) -> list[str]:
+    return [line.entry_text.plain for line in view._mounted_lines()]
 
 
 def count(pilot: Pilot[None]) -> str:
@@ -101,6 +112,63 @@ async def test_an_entry_above_the_mounted_ones_is_found() -> None:
         await screen(pilot).open_find("very first")
         await settled(pilot)
         assert (count(pilot), marked(pilot)) == ("1 of 1", "the very first")
+
+
+@pytest.fixture
+def most(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Most mounted entries: fewer than usual, so that few leave the window."""
+    monkeypatch.setattr(transcript_view, "MAX_ENTRIES", 200)
+    return 200
+
+
+async def test_the_whole_conversation_is_searched_and_one_gets_back_to_its_end(most: int) -> None:
+    session = ScriptedSession()
+    session.you("the very first")
+    for number in range(most * 2):
+        session.you(f"turn {number}")
+    async with VoicechatApp(session).run_test() as pilot:
+        view = screen(pilot).query_one(TranscriptView)
+        await screen(pilot).open_find("very first")
+        await settled(pilot)
+        assert (count(pilot), marked(pilot)) == ("1 of 1", "the very first")
+        assert len(view._lines) <= most
+        assert len(view.query(LaterTurnsHint)) == 1
+        session.you("said meanwhile")
+        await screen(pilot).flush()
+        assert (view.has_new_below, view.follows) == (True, False)
+        assert "said meanwhile" not in texts(view)
+        await pilot.press("escape")
+        before = texts(view)[-1]
+        view.scroll_end(animate=False)
+        await pilot.pause()
+        await pilot.press("pagedown")
+        await until(lambda: texts(view)[-1] != before)
+        numbers = [int(text.split()[1]) for text in texts(view)[1:]]
+        assert numbers == list(range(len(numbers))), "no gap"
+        await pilot.press("f9")
+        await until(lambda: texts(view)[-1] == "said meanwhile" and view.follows)
+        assert not view.query(LaterTurnsHint)
+        await screen(pilot).open_find("very first")
+        await settled(pilot)
+        await pilot.press("escape", *"hi", "enter")
+        session.you("hi")
+        await until(lambda: texts(view)[-1] == "hi" and view.follows)
+
+
+async def test_page_up_reaches_the_start_of_a_long_conversation(most: int) -> None:
+    session = ScriptedSession()
+    for number in range(most + PAGE_ENTRIES):
+        session.you(f"turn {number}")
+    async with VoicechatApp(session).run_test() as pilot:
+        view = screen(pilot).query_one(TranscriptView)
+        while texts(view)[0] != "turn 0":
+            view.scroll_home(animate=False)
+            await pilot.pause()
+            first = texts(view)[0]
+            await pilot.press("pageup")
+            await until(lambda first=first: texts(view)[0] != first)
+        assert len(view._lines) == most
+        assert view.query(LaterTurnsHint)
 
 
 @pytest.mark.parametrize("size", [(44, 12), (20, 5), (1, 1)])

@@ -19,8 +19,10 @@ from voicechat.history import database, history_calls, history_store
 from voicechat.history.history_rows import ConversationRow, ItemRow
 from voicechat.history.stored_conversation import StoredConversation
 from voicechat.tui.app import VoicechatApp
+from voicechat.tui.screens import history_screen
 from voicechat.tui.screens.history_screen import HistoryScreen, age
 from voicechat.tui.screens.line_sheet import LineSheet
+from voicechat.tui.widgets.text_columns import WidthText
 
 
 @pytest.fixture(autouse=True)
@@ -103,10 +105,58 @@ async def test_typing_searches_and_shows_the_first_result() -> None:
         await pilot.press(*"tea")
         await until(pilot, lambda: titles(pilot) == ["Tea [b]"])
         await until(pilot, lambda: "About Tea [b]" in turns(pilot)[0])
-        assert turns(pilot)[2] == "You [red]more"
+        assert turns(pilot)[2] == "you   [red]more"
         await pilot.press(*"zzz")
         await until(pilot, lambda: titles(pilot) == ["Nothing was found."])
         assert turns(pilot) == []
+
+
+def keys(pilot: Pilot[None]) -> str:
+    line = screen(pilot).query_one("#history-keys", Static)
+    return cast("WidthText", line.visual).text(line.size.width).plain
+
+
+async def test_the_keys_are_those_that_have_an_effect() -> None:
+    async with browsing() as (pilot, _):
+        whole = "Enter continues  Tab turns  F2 renames  F8 deletes  F4 exports  Esc closes"
+        await until(pilot, lambda: keys(pilot) == whole)
+        await pilot.press("f8")
+        await until(pilot, lambda: "F8 deletes  F9 undoes" in keys(pilot))
+        assert keys(pilot).endswith("  Esc closes")
+        await pilot.press("tab")
+        shown = "Enter forks from this turn  Tab conversations  Esc closes"
+        await until(pilot, lambda: keys(pilot) == shown)
+        await pilot.press("tab", "f9")
+        await until(pilot, lambda: keys(pilot) == whole)
+        await pilot.press(*"zzz")
+        await until(pilot, lambda: keys(pilot) == "Esc closes")
+        await pilot.resize_terminal(44, 12)
+        await pilot.press(*["backspace"] * 3)
+        await until(pilot, lambda: keys(pilot) == "Enter continues  Tab turns  Esc closes")
+
+
+async def test_a_long_list_goes_by_pages_and_says_that_it_is_not_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history_screen, "MOST_LISTED", 2)
+    async with browsing() as (pilot, session):
+        more = "These are the last 2. Type more words to find others."
+        assert titles(pilot) == ["Weather", "Trains", more]
+        await pilot.press("pagedown")
+        await until(pilot, lambda: bool(turns(pilot)) and "About Trains" in turns(pilot)[0])
+        await pilot.press("pageup")
+        await until(pilot, lambda: bool(turns(pilot)) and "About Weather" in turns(pilot)[0])
+        await pilot.press(*"tea")
+        await until(pilot, lambda: titles(pilot) == ["Tea [b]"])
+        assert session.asked == []
+
+
+async def test_enter_in_one_burst_with_the_words_continues_what_they_find() -> None:
+    async with browsing() as (pilot, session):
+        for key in (*"tea", "enter"):  # as a slow line delivers them
+            pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: bool(session.asked))
+        assert ("continue", "talk1000", 3) in session.asked
 
 
 async def test_enter_continues_the_selected_conversation() -> None:
@@ -164,7 +214,7 @@ async def test_the_ending_of_the_file_is_the_format_of_an_export(tmp_path: Path)
         assert line.value == "conversation-talk3000.md"
         line.value = "weather.pdf"
         await pilot.press("enter")
-        await until(pilot, lambda: "no known ending" in note(pilot))
+        await until(pilot, lambda: "no known file extension" in note(pilot))
         await pilot.press("f4")
         await until(pilot, lambda: isinstance(pilot.app.screen, LineSheet))
         pilot.app.screen.query_one(Input).value = "weather.txt"

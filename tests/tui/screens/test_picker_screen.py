@@ -14,6 +14,7 @@ import pytest
 from corpus import ESCAPES, MARKUP
 from mcp_rig import MISBEHAVING_SERVER
 from picker_rig import DEVICES, PickerRig, picker_rig
+from textual import events
 from textual.widgets import Input
 
 from voicechat.audio import messages as sound
@@ -100,6 +101,15 @@ async def test_search_finds_items_by_all_words(patch: object) -> None:
         await rig.press("x", "x", "x")
         assert rig.rows == ["Nothing matches."]
         await rig.press("enter")  # has no effect
+
+
+async def test_enter_in_one_burst_with_the_words_chooses_what_they_find(patch: object) -> None:
+    async with picker_rig(patch) as rig:
+        await rig.open("themes")
+        for key in (*"gruv", "enter"):  # as a slow line delivers them
+            rig.pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await rig.until(lambda: rig.screen is None)
+        assert rig.remembered == ["gruvbox"]
 
 
 async def test_pickers_without_sound_say_so(patch: object) -> None:
@@ -372,7 +382,7 @@ async def test_values_that_wait_are_wrong_or_have_a_list(patch: object) -> None:
         await rig.press("enter")
         await rig.enter_text("http://localhost:1/v1")
         await rig.press("enter")
-        takes = "It takes effect at the next start."
+        takes = "Save it, and it takes effect at the next start."
         await rig.says(f"chat_url is now “http://localhost:1/v1”. {takes}")
         await rig.select("token_command")
         await rig.press("enter")

@@ -214,6 +214,10 @@ COSTLY = {
     + ("|" + "a|" * 100 + "\n") * 40,
     "quotes": ("> " * 18 + "**a**\n") * 250,
     "items": "1. **a**\n" * 600,
+    "hosts in one word": "**a** " + "www.a==x" * 1_499,
+    "links in one word": "**a** " + "xhttps://a.b/" * 900,
+    "links in one line": "http://<a - " * 900,
+    "mail in one line": "a@b.c " * 2_000,
     "hidden in a fence": "~~~\n```\n~~~\n" + "[a " * 400 + "*b* " * 2_000,
 }
 
@@ -227,6 +231,11 @@ def test_a_text_that_is_costly_to_lay_out_is_shown_as_it_was_written(text: str) 
 def test_code_does_not_count_as_costly() -> None:
     text = "# Code\n\n```\n" + "a[b] * c[d] = *e\n" * 300 + "```\n"
     assert layout(text).plain.startswith("Code\n")
+
+
+def test_many_links_in_lines_of_their_own_do_not_count_as_costly() -> None:
+    shown = layout("- **a** https://example.org/a.b?c=d:e\n" * 300, 200)
+    assert shown.plain.count("• a https://example.org/a.b?c=d:e") == 300
 
 
 def test_a_long_run_of_one_mark_is_text_and_read_once() -> None:

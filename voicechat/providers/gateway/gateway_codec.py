@@ -32,7 +32,13 @@ from voicechat.core.commands import (
     UpdateSession,
 )
 from voicechat.core.events import Event
-from voicechat.core.settings import Capabilities, SemanticVad, ServerVad, SessionSettings
+from voicechat.core.settings import (
+    CONVERSATION_ONLY,
+    Capabilities,
+    SemanticVad,
+    ServerVad,
+    SessionSettings,
+)
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.gateway import gateway_events
@@ -59,17 +65,7 @@ class Upstream:
     """It answers text, tool results and commits without a request, and takes one setup only."""
 
 
-_OPENAI = Upstream(
-    Capabilities(
-        speed_range=None,
-        out_of_band=False,
-        retrieve=False,
-        delete=False,
-        clear_output=False,
-        pictures=(),
-        remote_tools=False,
-    )
-)
+_OPENAI = Upstream(replace(CONVERSATION_ONLY, speed_range=None, remote_tools=False))
 _XAI = Upstream(
     replace(
         _OPENAI.capabilities,

@@ -36,7 +36,7 @@ from voicechat.core.commands import (
 )
 from voicechat.core.events import Event
 from voicechat.core.pictures import Kind, Picture
-from voicechat.core.settings import AudioFormat, Capabilities, SessionSettings
+from voicechat.core.settings import CONVERSATION_ONLY, AudioFormat, SessionSettings
 from voicechat.core.settings_updates import TOOLS
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
@@ -106,7 +106,8 @@ class GoogleCodec:
         A key that begins with `auth_tokens/` is a short-lived token.
         """
         its = traits(model)
-        self.capabilities = Capabilities(
+        self.capabilities = replace(
+            CONVERSATION_ONLY,
             speed_range=None,
             truncate=False,
             cancel=False,
@@ -115,10 +116,6 @@ class GoogleCodec:
             commit_starts_response=True,
             input_rates=(INPUT_RATE,),
             output_rates=(OUTPUT_RATE,),
-            out_of_band=False,
-            retrieve=False,
-            delete=False,
-            clear_output=False,
             remote_tools=False,
             speech_end=False,
             resumes=True,

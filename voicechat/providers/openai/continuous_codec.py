@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from voicechat.core.commands import named_in
 from voicechat.core.events import Event, ProviderError, SessionCreated, SessionUpdated, Unmapped
-from voicechat.core.settings import AudioFormat, Capabilities
+from voicechat.core.items import Usage
+from voicechat.core.settings import CONVERSATION_ONLY, AudioFormat, Capabilities
 from voicechat.providers.json_fields import (
     as_text,
     base64_bytes,
@@ -31,16 +33,12 @@ from voicechat.providers.openai.duplex_turns import DuplexTurns, SentSound
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
 
-CAPABILITIES: Final = Capabilities(
+CAPABILITIES: Final = replace(
+    CONVERSATION_ONLY,
     truncate=False,
     semantic_vad=False,
     text_output=False,
     commit_starts_response=True,
-    out_of_band=False,
-    retrieve=False,
-    delete=False,
-    clear_output=False,
-    pictures=(),
     speech_end=False,
     continuous=True,
     speed_range=None,
@@ -92,6 +90,8 @@ class ContinuousCodec:
         self._endpoint = endpoint
         self._turns = turns
         self._sent = SentSound()
+        self._reported_s = 0.0
+        """Seconds of the session that were reported as usage."""
         self._input_format = self._output_format = AudioFormat()
         self._sound_start = f'{{"type":"{sound_type}","audio":"'
         self._readers: dict[str, Reader] = {
@@ -114,6 +114,12 @@ class ContinuousCodec:
     def closing(self) -> list[str | bytes]:
         """Return the frame that ends the session; the server sends the rest before it closes."""
         return [encode({"type": "session.close"})] if self._sent.started else []
+
+    def unreported(self, connected_s: float) -> Usage:
+        """Return the time of the session that no event has reported: that of the sent sound."""
+        seconds = max(0.0, self._sent.seconds - self._reported_s)
+        self._reported_s += seconds
+        return Usage(seconds=seconds)
 
     # ----------------------------------------------------------------- decoding
 
@@ -177,6 +183,7 @@ class ContinuousCodec:
 
     def _sound(self, pcm: bytes) -> str:
         # Formatted by hand: this frame is sent fifty times a second.
+        self._sent.seconds += len(pcm) / (2 * self._input_format.rate)
         encoding = self._input_format.encoding
         sound = pcm if encoding == "pcm16" else g711.from_pcm16(pcm, encoding)
         data = b2a_base64(sound, newline=False).decode("ascii")

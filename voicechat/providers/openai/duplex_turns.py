@@ -80,6 +80,8 @@ class SentSound:
     """The session takes sound."""
     sent: bool = False
     """Some was sent since `missing` was called last."""
+    seconds: float = 0.0
+    """Length of all that was sent."""
 
     def missing(self, ms: float, rate: int) -> bytes:
         """Return silence for the last `ms` milliseconds unless sound was sent in that time."""

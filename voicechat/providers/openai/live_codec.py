@@ -144,6 +144,7 @@ class LiveCodec(ContinuousCodec):
             paused_seconds=max(self._used.paused_seconds, number(usage.get("paused_seconds"))),
         )
         before, self._used = self._used, total
+        self._reported_s = total.seconds
         if total != before:
             yield UsageReported(
                 Usage(
@@ -157,6 +158,8 @@ class LiveCodec(ContinuousCodec):
 
     def _closed(self, frame: ContinuousFrame) -> Iterable[Event]:
         yield from self._usage(frame)
+        if frame.usage is not None:  # the whole
+            self._reported_s = max(self._reported_s, self._sent.seconds)
         yield from super()._closed(frame)
         if frame.reason == "expired":
             yield SessionEnding(0.0)

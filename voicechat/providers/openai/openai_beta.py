@@ -130,9 +130,11 @@ def _update_type(settings: SessionSettings) -> str:
 
 
 def _create_response(command: CreateResponse) -> Message:
-    """Return `response.create` with the modalities of the beta, where audio includes text."""
+    """Return `response.create` with the names of the beta, where audio includes text."""
     message = create_response(command)
     response = message.get("response")
+    if isinstance(response, dict) and "max_output_tokens" in response:
+        response["max_response_output_tokens"] = response.pop("max_output_tokens")
     if isinstance(response, dict) and "output_modalities" in response:
         response["modalities"] = _modalities(response.pop("output_modalities")[0])
     return message

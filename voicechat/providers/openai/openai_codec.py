@@ -30,6 +30,7 @@ from voicechat.core.commands import (
     UpdateSession,
 )
 from voicechat.core.events import AudioDelta, Event, ProviderError, SessionCreated
+from voicechat.core.items import Usage
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.client_frames import ClientFrame
@@ -112,6 +113,8 @@ class Dialect:
     """The server refuses long ids of items and calls."""
     client_events: tuple[ClientFrame, ...] = GENERAL_EVENTS
     """Client events that a user can write."""
+    bills_connection: bool = False
+    """The server bills the time of the connection, and reports a running total with its answers."""
     prompt: Message | None = None
     """A frame for a server that waits for one before it opens a session."""
 
@@ -171,6 +174,12 @@ class OpenAICodec:
     def prompting(self) -> list[str | bytes]:
         """Return the frames for a server that is silent after it accepted the connection."""
         return [] if self._dialect.prompt is None else [encode(self._dialect.prompt)]
+
+    def unreported(self, connected_s: float) -> Usage:
+        """Return the billed time of the connection that no event has reported."""
+        if not self._dialect.bills_connection or self._state.announced is None:
+            return Usage()
+        return Usage(seconds=max(0.0, connected_s - self._state.billed_seconds))
 
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""

@@ -223,6 +223,7 @@ def create_response(command: CreateResponse) -> Message:
         "tool_choice": "none" if command.out_of_band else None,
         "metadata": metadata or None,
         "output_modalities": [command.output] if command.output else None,
+        "max_output_tokens": command.most_tokens,
     })  # fmt: skip
     return {"response": response} if response else {}
 

@@ -16,11 +16,11 @@ from dataclasses import replace
 from urllib.parse import SplitResult, quote, urlunsplit
 
 from voicechat.core.commands import AppendAudio, Command, UpdateSession
-from voicechat.core.events import Event, SessionEnding, UsageReported
-from voicechat.core.items import Usage
+from voicechat.core.events import Event, SessionEnding
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.base_url import SOCKET_SCHEMES, checked
+from voicechat.providers.codec import unreported
 from voicechat.providers.json_fields import encode
 from voicechat.providers.openai import openai_parts as parts
 from voicechat.providers.openai.continuous_codec import (
@@ -37,8 +37,8 @@ from voicechat.system.dial_target import DialTarget
 RATE = 24_000
 """The only rate of the sound, in Hz."""
 
-_REPORTED = 10 * 2 * RATE
-"""Bytes of sent sound after which its usage is reported."""
+_REPORT_S = 10.0
+"""Seconds of sent sound after which its usage is reported."""
 
 TRANSCRIBER = parts.STREAMING_TRANSCRIBER
 """Writes down the words that are translated."""
@@ -99,8 +99,6 @@ class TranslationCodec(ContinuousCodec):
             "session.input_audio_buffer.append",
         )
         self._readers["session.created"] = self._started
-        self._unreported = 0
-        """Bytes of sound that were sent and not reported as usage yet."""
         self._session: Message = {}
 
     def opening(self, settings: SessionSettings, resume: str = "") -> list[str | bytes]:
@@ -118,9 +116,8 @@ class TranslationCodec(ContinuousCodec):
         """
         found = super().decode(frame)
         ended = any(isinstance(event, SessionEnding) for event in found)
-        if self._unreported >= _REPORTED or (self._unreported and ended):
-            seconds, self._unreported = self._unreported / (2 * RATE), 0
-            found.append(UsageReported(Usage(seconds=seconds)))
+        if ended or self._sent.seconds - self._reported_s >= _REPORT_S:
+            found += unreported(self, 0.0)
         return found
 
     def _closed(self, frame: ContinuousFrame) -> Iterable[Event]:
@@ -140,7 +137,3 @@ class TranslationCodec(ContinuousCodec):
                 return []
             case _:
                 return []
-
-    def _sound(self, pcm: bytes) -> str:
-        self._unreported += len(pcm)
-        return super()._sound(pcm)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
@@ -28,7 +29,8 @@ from voicechat.system.http_body import pieces, read_start
 if TYPE_CHECKING:
     import httpx
 
-_FIRST_S = 30.0
+_FIRST_S = 120.0
+"""Seconds for the first event: Ollama and others load a model when it is first asked."""
 _IDLE_S = 30.0
 _MAX_BYTES = 4_000_000
 """Maximum size of one answer; a longer one is an error."""
@@ -58,6 +60,10 @@ class ChatAssistant:
         self._model = model or ""
         self._connect_s, self._first_s, self._idle_s = connect, first, idle
         self._client: httpx.AsyncClient | None = None
+        self._without_tools = ""
+        """The model that accepts no tools; empty if none is known."""
+        self.notify: Callable[[str], None] = lambda _sentence: None
+        """Called with a sentence for the user."""
 
     @property
     def model(self) -> str:
@@ -102,23 +108,18 @@ class ChatAssistant:
         """Ask the model. Close the iterator to stop. Raises `VoicechatError` on failure."""
         if self._client is None:
             await self.open()
-        assert self._client is not None
-        body = chat_completions.request_body(self._model, request)
+        if self._without_tools == self._model:
+            request = replace(request, tools=())
         answer, is_empty = ChatStream(), True
-        post = self._client.stream("POST", "chat/completions", json=body)
-        async with self._api.translated_errors():
-            async with asyncio.timeout(self._first_s):
-                response = await post.__aenter__()
-            try:
-                if response.status_code != 200:
-                    await self._raise_refused(response, bool(request.tools))
-                async with aclosing(self._events(response)) as events:
-                    async for event in events:
-                        is_empty = is_empty and "choices" not in event
-                        for output in answer.take(event):
-                            yield output
-            finally:
-                await post.__aexit__(None, None, None)
+        async with (
+            self._api.translated_errors(),
+            self._answer(request) as response,
+            aclosing(self._events(response)) as events,
+        ):
+            async for event in events:
+                is_empty = is_empty and "choices" not in event
+                for output in answer.take(event):
+                    yield output
         if is_empty:
             host = urlsplit(self._api.root).netloc
             raise ConnectError(
@@ -127,6 +128,33 @@ class ChatAssistant:
             )
         for output in answer.end():
             yield output
+
+    @asynccontextmanager
+    async def _answer(self, request: AssistantRequest) -> AsyncIterator[httpx.Response]:
+        """Ask the model, without tools if it accepts none; yield the answer."""
+        async with self._post(request) as response:
+            if response.status_code == 200:
+                yield response
+                return
+            refusal = await self._refused_tools(response, request)
+        async with self._post(replace(request, tools=())) as response:
+            if response.status_code != 200:
+                await self._raise_refused(response)
+            self._without_tools = self._model
+            self.notify(refusal)
+            yield response
+
+    @asynccontextmanager
+    async def _post(self, request: AssistantRequest) -> AsyncIterator[httpx.Response]:
+        assert self._client is not None
+        body = chat_completions.request_body(self._model, request)
+        post = self._client.stream("POST", "chat/completions", json=body)
+        async with asyncio.timeout(self._first_s):
+            response = await post.__aenter__()
+        try:
+            yield response
+        finally:
+            await post.__aexit__(None, None, None)
 
     async def _events(self, response: httpx.Response) -> AsyncGenerator[Mapping[str, object], None]:
         """Yield the JSON objects of the stream. Raises `SessionLost` if it ends early."""
@@ -172,17 +200,23 @@ class ChatAssistant:
             raise UsageError(f"{self._api.label} has no models.", "Load a model there first.")
         self._model = names.get(self._model, listed[0])
 
-    async def _raise_refused(self, response: httpx.Response, tools: bool) -> NoReturn:
-        """Raise the error for a refused request."""
-        status = response.status_code
+    async def _refused_tools(self, response: httpx.Response, request: AssistantRequest) -> str:
+        """Return the notice for a server that refused the tools; raise any other refusal."""
+        reason = await self._reason(response)
+        if response.status_code in (401, 403) or not request.tools or "tool" not in reason.lower():
+            self._api.raise_refused(response.status_code, reason)
+        return (
+            f"{self._api.label} does not accept tools: {reason.rstrip('.')}. It answers without"
+            " them. In Ollama, choose a model with tools. llama-server needs --jinja; vLLM needs"
+            " --enable-auto-tool-choice and a parser."
+        )
+
+    async def _raise_refused(self, response: httpx.Response) -> NoReturn:
+        self._api.raise_refused(response.status_code, await self._reason(response))
+
+    async def _reason(self, response: httpx.Response) -> str:
         async with asyncio.timeout(self._idle_s):
-            reason = error_reason(await read_start(response))
-        if tools and status not in (401, 403) and "tool" in reason.lower():
-            raise ConnectError(
-                f"{self._api.label} does not accept tools: {reason}",
-                "llama-server needs --jinja; vLLM needs --enable-auto-tool-choice and a parser.",
-            )
-        self._api.raise_refused(status, reason)
+            return error_reason(await read_start(response))
 
 
 def _raise_error(event: Mapping[str, object]) -> None:

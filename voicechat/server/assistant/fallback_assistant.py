@@ -17,6 +17,7 @@ class FallbackAssistant:
     def __init__(self, chat: ChatAssistant, builtin: Assistant, notify: Notify) -> None:
         self.outage = EngineOutage(chat.open, notify)
         self._chat = chat
+        chat.notify = notify
         self._builtin = builtin
         self._is_builtin_open = False
 

@@ -247,10 +247,3 @@ def _ordinal_word(value: int) -> str:
         return _IRREGULAR[value]
     word = cardinal_words(value) if value < 100 else {100: "hundred", 1000: "thousand"}[value]
     return word[:-1] + "ieth" if word.endswith("y") else word + "th"
-
-
-def ordinal_words(value: int) -> str:
-    """Write an integer below 100 as an ordinal in words: "twenty first"."""
-    if value > 20 and value % 10:
-        return f"{cardinal_words(value - value % 10)} {_ordinal_word(value % 10)}"
-    return _ordinal_word(value)

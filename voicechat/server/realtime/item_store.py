@@ -7,7 +7,7 @@ within a size limit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from voicechat.server.engine_protocols import Message
@@ -15,6 +15,9 @@ from voicechat.server.realtime.server_frames import Json, WireError, new_id, tex
 
 RETAINED_BYTES = 16 * 1024 * 1024
 """Maximum audio kept for `conversation.item.retrieve`; the oldest is dropped first."""
+
+RETAINED_TEXT = 4 * 1024 * 1024
+"""Maximum text and pictures of a conversation in characters; the oldest items are dropped first."""
 
 CONTEXT_TOKENS = 28_000
 """Maximum context for the assistant; the oldest messages are dropped first."""
@@ -30,6 +33,8 @@ class StoredItem:
     heard_ms: float | None = None
     """Set by a truncation: the user heard nothing after this time."""
     sound: bytearray = field(default_factory=bytearray)
+    size: int = 0
+    """Characters of the item when it was added."""
 
     @property
     def item_id(self) -> str:
@@ -81,6 +86,20 @@ def _part_text(part: Json) -> str:
     return str(part.get("text") or part.get("transcript") or "")
 
 
+_ITEM_CHARACTERS = 500
+"""Characters that an item costs besides its text."""
+
+
+def _texts(item: Json) -> Iterator[object]:
+    yield from item.values()
+    for part in item.get("content", ()):
+        yield from part.values()
+
+
+def _characters(value: object) -> int:
+    return len(value) if isinstance(value, str) else 0
+
+
 def prepared(item: Json) -> Json:
     """Return a checked client item with an id and a status."""
     kept = {key: value for key, value in item.items() if value is not None and key != "object"}
@@ -99,6 +118,7 @@ class ItemStore:
         self._entries: dict[str, StoredItem] = {}
         self._order: list[str] = []
         self._retained: list[str] = []
+        self._size = 0
 
     def __len__(self) -> int:
         return len(self._order)
@@ -150,7 +170,17 @@ class ItemStore:
         self._order.insert(place, entry.item_id)
         self._entries[entry.item_id] = entry
         self.retain_audio(entry)
-        return self._order[place - 1] if place else None
+        previous = self._order[place - 1] if place else None
+        self._retain_text(entry)
+        return previous
+
+    def _retain_text(self, entry: StoredItem) -> None:
+        """Account for the text of a new item. Drops the oldest other items above the limit."""
+        entry.size = _ITEM_CHARACTERS + sum(map(_characters, _texts(entry.item)))
+        self._size += entry.size
+        while self._size > RETAINED_TEXT and len(self._order) > 1:
+            oldest = next(one for one in self._order if one != entry.item_id)
+            self.delete(oldest)
 
     def retain_audio(self, entry: StoredItem) -> None:
         """Account for the audio of an item. Drops the oldest audio above the limit."""
@@ -184,7 +214,7 @@ class ItemStore:
     def delete(self, item_id: str) -> None:
         """Delete the item."""
         self.get(item_id, "delete")
-        del self._entries[item_id]
+        self._size -= self._entries.pop(item_id).size
         self._order.remove(item_id)
         if item_id in self._retained:
             self._retained.remove(item_id)

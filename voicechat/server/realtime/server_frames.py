@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from voicechat.system.frame_cost import is_costly
+
 Json = dict[str, Any]
 """A decoded JSON object."""
 
@@ -54,7 +56,9 @@ def encode(kind: str, **fields: Any) -> bytes:
 
 
 def decode_object(content: str | bytes) -> Json:
-    """Decode a JSON object. Raises `WireError` if it is not one."""
+    """Decode a JSON object. Raises `WireError` if it is not one, or one that takes long to read."""
+    if is_costly(content):
+        raise WireError("event_too_large", "This event has too much text or too many values.")
     try:
         found = _decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:

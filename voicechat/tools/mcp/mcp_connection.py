@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError
+from voicechat.system.http_client import limit_reads
 from voicechat.system.output_tail import OutputTail
+from voicechat.system.task_group import TaskGroup
 from voicechat.tools.mcp.mcp_answers import TolerantStream
 from voicechat.tools.mcp.mcp_elicitation import elicit
 from voicechat.tools.mcp.mcp_http import NO_SUCH_METHOD, OLD_TRANSPORT, http, is_sse_only
@@ -54,6 +56,8 @@ _MODULES = ("httpx2", "mcp", "mcp.client.streamable_http", "mcp.client.subscript
 _OF_A_SESSION = {400, 401, 404, 410}
 """Statuses with which servers refuse a message of a session that they do not know any more."""
 
+_OF_A_KEY = {401, 403}
+
 NOT_INSTALLED = ConnectError(
     "MCP servers need a part that is not installed.", "Type: pip install 'voicechat[mcp]'"
 )
@@ -61,6 +65,10 @@ NOT_INSTALLED = ConnectError(
 
 class NotReady(ConnectError):
     """The server does not answer; it may do so later."""
+
+
+class KeyRefused(ConnectError):
+    """The server does not accept the key; another attempt with the same key cannot succeed."""
 
 
 class SessionGone(ToolError):
@@ -223,7 +231,7 @@ class McpConnection:
 
     async def _refresh_on_change(self, client: Client) -> None:
         """Read the list again whenever it changed, until the connection is over."""
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             subscription = tasks.create_task(self._subscribe(client))
             while not self._ended:
                 await self._list_changed.wait()
@@ -349,12 +357,8 @@ class McpConnection:
             return NotReady("It did not answer in time.")
         if kind in {"ConnectError", "ConnectTimeout"}:  # those of the HTTP client
             return NotReady(f"Nothing answers at {self._config.shown} ({words or 'timed out'}).")
-        if self._status in {401, 403}:
-            login = f"Type: voicechat mcp login {self._config.name}, or add"
-            return ConnectError(
-                f"It refused the connection ({self._status}): the key is missing or wrong.",
-                f"{'Add' if has_key(self._config) else login} the key to its headers.",
-            )
+        if self._status in _OF_A_KEY:
+            return self._key_refused("connection")
         if self._status:
             busy = self._status in {408, 429} or self._status >= 500
             return (NotReady if busy else ConnectError)(f"It answered {self._status}: {words}.")
@@ -367,20 +371,33 @@ class McpConnection:
             return ConnectError(f"It does not follow the MCP protocol ({kind}).")
         return ConnectError(f"{words[:1].upper()}{words[1:]}.")
 
+    def _key_refused(self, part: str) -> KeyRefused:
+        """Return the error for a connection or a call that the server refuses without a key."""
+        login = f"Type: voicechat mcp login {self._config.name}, or add"
+        return KeyRefused(
+            f"It refused the {part} ({self._status}): the key is missing or wrong.",
+            f"{'Add' if has_key(self._config) else login} the key to its headers.",
+        )
+
     def _is_closed(self, problem: BaseException) -> bool:
         from mcp_types import CONNECTION_CLOSED
 
         return getattr(problem, "code", None) == CONNECTION_CLOSED
 
     def _forgot_session(self, problem: Exception) -> bool:
+        is_bare = self._is_bare(problem) and self._status == 401
+        return self._status in _OF_A_SESSION and (is_bare or "session" in str(problem).lower())
+
+    def _is_bare(self, problem: Exception) -> bool:
+        """Return True for the SDK's own error about an answer without a message."""
         from mcp_types import INTERNAL_ERROR
 
-        # The SDK's own error for an answer without a message.
-        is_bare = getattr(problem, "code", None) == INTERNAL_ERROR and self._status == 401
-        return self._status in _OF_A_SESSION and (is_bare or "session" in str(problem).lower())
+        return getattr(problem, "code", None) == INTERNAL_ERROR
 
     def _reason(self, problem: Exception) -> str:
         source = self._config.source
+        if self._status in _OF_A_KEY and self._is_bare(problem):
+            return f"The {source} does not accept the key. {self._key_refused('call')}"
         if self._is_closed(problem) and not self._config.url:
             return f"The {source} ended before it answered; the call may or may not have run."
         verb = "gave no answer" if self._is_closed(problem) else "refused"
@@ -395,6 +412,7 @@ def load_sdk() -> None:
     try:
         for name in _MODULES:
             importlib.import_module(name)
+        limit_reads(importlib.import_module("httpcore2").AsyncHTTP11Connection)
     except ModuleNotFoundError:
         raise NOT_INSTALLED from None
     # The SDK logs what servers send; that must not reach the terminal. One of its modules logs as

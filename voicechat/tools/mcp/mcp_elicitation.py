@@ -12,12 +12,22 @@ from urllib.parse import urlsplit
 from voicechat.core.text import clean
 from voicechat.system.loopback import is_loopback
 from voicechat.tools.browser import open_in_browser
-from voicechat.tools.question import MAX_CHOICES, MAX_FIELDS, TEXT_LIMIT, FormField, Questions
+from voicechat.tools.question import (
+    MAX_CHOICES,
+    MAX_FIELDS,
+    MAX_NUMBER,
+    TEXT_LIMIT,
+    FormField,
+    Questions,
+)
 
 if TYPE_CHECKING:
     import mcp_types as types
 
 _KINDS = {"string", "integer", "number", "boolean", "array"}
+_LONGEST_NAME = 100
+_LONGEST_ADDRESS = 8_000
+_NOT_IN_ADDRESS = frozenset(" \t\n\\")
 _LIMITS = ("minimum", "maximum", "minLength", "maxLength")
 
 Json = dict[str, Any]
@@ -32,13 +42,18 @@ def form_fields(schema: Json) -> tuple[FormField, ...] | None:
     for name, value in properties.items():
         if not isinstance(value, dict) or value.get("type") not in _KINDS:
             return None
-        if clean(name) != name or not name or any(each.isspace() or each == "=" for each in name):
+        if not _is_name(name):
             return None
         choices = tuple(_choices(value))[:MAX_CHOICES]
         if value["type"] == "array" and not choices:
             return None
         found.append(_field(name, value, choices, isinstance(required, list) and name in required))
     return tuple(found)
+
+
+def _is_name(name: str) -> bool:
+    """Return True for a name that can be shown, and typed before a value."""
+    return 0 < len(name) <= _LONGEST_NAME and name.isprintable() and not set(name) & {" ", "="}
 
 
 def _field(
@@ -49,7 +64,9 @@ def _field(
     limits = {
         key: value
         for key in _LIMITS
-        if isinstance(value := schema.get(key), int | float) and not isinstance(value, bool)
+        if isinstance(value := schema.get(key), int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= MAX_NUMBER
     }
     return FormField(
         name=name,
@@ -77,14 +94,20 @@ def _choices(schema: Json) -> Iterator[tuple[str, str]]:
 
 
 def is_web_page(url: str) -> bool:
-    """Return True for an address that a browser may open: https, or http on this machine."""
+    """Return True for an address that a browser may open: https, or http on this machine.
+
+    The host that the user reads must be the one that the browser opens: a user name looks like a
+    host (https://bank.com@other.com), and browsers read a backslash as a slash.
+    """
+    if clean(url) != url or len(url) > _LONGEST_ADDRESS or _NOT_IN_ADDRESS & set(url):
+        return False
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         return False
     is_local = parts.scheme == "http" and is_loopback(host)
-    return clean(url) == url and bool(host) and (parts.scheme == "https" or is_local)
+    return bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or is_local)
 
 
 async def elicit(

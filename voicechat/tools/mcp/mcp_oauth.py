@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -151,6 +152,8 @@ class SignIn:
         """Prepare. `show` receives the address of the page, in case that no browser opens."""
         self.port = 0
         self._show = show
+        self._state = ""
+        """The secret word of this sign-in, which its redirect repeats (RFC 6749, section 4.1)."""
         self._redirected: asyncio.Future[AuthorizationCodeResult] | None = None
 
     @asynccontextmanager
@@ -169,6 +172,7 @@ class SignIn:
         """Open the page of the authorization server. Raises `ConnectError` for an unsafe one."""
         if not is_web_page(url):
             raise ConnectError("Its sign-in page is not a secure address.")
+        self._state = parse_qs(urlsplit(url).query).get("state", [""])[0]
         self._show(f"Sign in at {url}")
         await open_in_browser(url)
 
@@ -203,6 +207,9 @@ class SignIn:
             return 404, "There is nothing here."
         if self._redirected.done():
             return 409, "This sign-in is over."
+        if not secrets.compare_digest(found.get("state", "").encode(), self._state.encode()):
+            # Any web page can call this address; it must not end the sign-in of the user.
+            return 400, "This is not the sign-in that voicechat waits for."
         if "code" not in found:
             reason = clean(found.get("error_description") or found.get("error", "no code"))[:200]
             self._redirected.set_exception(ConnectError(f"The sign-in was refused: {reason}."))

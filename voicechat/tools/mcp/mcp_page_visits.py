@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from voicechat.system.task_group import TaskGroup
 from voicechat.tools.mcp.mcp_elicitation import elicit
 from voicechat.tools.question import Questions
 from voicechat.tools.registry import ToolError
@@ -65,7 +66,7 @@ class PageVisits:
 
     async def _is_over(self, end: asyncio.Event, questions: Questions) -> bool:
         """Wait for the end of a visit; False when the user gives up."""
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             reported = tasks.create_task(end.wait())
             said = tasks.create_task(
                 questions.ask(self._source, "Are you done on the page? Then it goes on.")

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import ConnectError
+from voicechat.system.task_group import TaskGroup
 from voicechat.system.text_table import counted
-from voicechat.tools.mcp.mcp_connection import McpConnection, NotReady, SessionGone
+from voicechat.tools.mcp.mcp_connection import KeyRefused, McpConnection, NotReady, SessionGone
 from voicechat.tools.mcp.mcp_pins import Pins
 from voicechat.tools.mcp.mcp_text import Definition, definitions
 from voicechat.tools.registry import Tool, ToolError
@@ -128,7 +129,7 @@ class McpServers:
 
     async def run(self) -> None:
         """Run all servers until each has failed permanently or this is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             for server in self._servers:
                 tasks.create_task(server.run(), name=f"mcp {server.config.name}")
 
@@ -176,7 +177,7 @@ class _Server:
         self._ready = False
         """The present connection has listed its tools."""
         self._up = asyncio.Event()
-        """Set while a connection is ready."""
+        """Set while a connection is ready, and when the server has failed permanently."""
         self._ready_before = False
         self._is_late = False
         """The user knows that the server does not answer."""
@@ -190,6 +191,7 @@ class _Server:
             self._report(str(problem))
             self._definitions, self.tools, self.differences = [], (), {}
             self._set_state("failed", str(problem))
+            self._up.set()
         finally:
             self.settled.set()
 
@@ -232,7 +234,7 @@ class _Server:
             elif isinstance(reason, NotReady):
                 await self._wait_to_retry(reason, next(pauses, None))
                 continue
-            elif not self._ready_before:
+            elif not self._ready_before or isinstance(reason, KeyRefused):
                 raise reason
             ends.append(time.monotonic())
             if len(ends) > RESTARTS and ends[-1] - ends[0] < RESTARTS_S:
@@ -327,6 +329,8 @@ class _Server:
                     await self._up.wait()
             except TimeoutError:
                 raise ToolError(f"The {self.config.source} is not running.") from None
+        if self.state.state == "failed":
+            raise ToolError(f"The {self.config.source} is not running. {self.state.problem}")
         return await self._connection.call(definition.name, parsed)
 
     def _set_state(self, state: str, problem: str = "") -> None:

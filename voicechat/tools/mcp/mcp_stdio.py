@@ -21,6 +21,7 @@ from voicechat.core.text import clean
 from voicechat.errors import ConnectError
 from voicechat.system import child_process
 from voicechat.system.output_tail import OutputTail
+from voicechat.system.task_group import TaskGroup
 from voicechat.tools.mcp.mcp_limits import MESSAGE_LIMIT, TOO_LARGE, is_too_large
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ async def stdio(
         await _read(server, incoming, output)
         on_end()
 
-    async with asyncio.TaskGroup() as tasks:
+    async with TaskGroup() as tasks:
         pipes = [
             tasks.create_task(read_messages()),
             tasks.create_task(_write(server, outgoing)),

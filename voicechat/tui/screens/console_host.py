@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,12 @@ from textual.screen import Screen
 from voicechat.core.effects import Level
 from voicechat.core.items import Item, entry_id
 from voicechat.core.text import clean, excerpt
+from voicechat.errors import UsageError
+from voicechat.history.history_calls import write_document
 from voicechat.session.frame_filter import json_lines
 from voicechat.session.frame_log import FrameLog, FrameRow
-from voicechat.system.private_files import write_private
-from voicechat.tui.keys import key_of
+from voicechat.tui.keys import key_name, key_of
+from voicechat.tui.screens.line_sheet import LineSheet
 from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.console_panel import CONSOLE_KEYS, ConsolePanel, note_closed
@@ -96,6 +97,15 @@ class ConsoleHost(Screen[None]):
         self.remove_class(_OPEN)
         self._focus_conversation()
 
+    def explain_letter(self) -> bool:
+        """Say that letters are keys, if the console has the focus; return False if it has not."""
+        console = self.console
+        if console is None or not console.has_focus_within:
+            return False
+        back = f"{key_name('escape')} goes back to the message."
+        self._reply(f"Letters are keys in the console; ? lists them. {back}")
+        return True
+
     def page_console(self, by: int) -> bool:
         """Move the focused console by pages; return False if it has no focus."""
         console = self.console
@@ -133,9 +143,8 @@ class ConsoleHost(Screen[None]):
             self.remove_class(_OPEN)
             self._focus_conversation()
             back = f" {key_of('console')} goes back to the frames."
-        found = await self.query_one(TranscriptView).reveal(key)
-        what = f"The frame belongs to {self._name_of(key)}" if found else "The entry is far above"
-        self._reply(f"{what}.{back}")
+        await self.query_one(TranscriptView).reveal(key)
+        self._reply(f"The frame belongs to {self._name_of(key)}.{back}")
 
     def _entry_of(self, row: FrameRow) -> str | None:
         transcript = self._session.transcript
@@ -196,19 +205,26 @@ class ConsoleHost(Screen[None]):
 
     @on(ConsolePanel.SaveWanted)
     def _save_wanted(self, message: ConsolePanel.SaveWanted) -> None:
-        self._save(message.rows)
+        """Ask for the file to write."""
+        rows = message.rows
+        count = f"{len(rows):,} row{'s' * (len(rows) != 1)}"
+
+        def accept(path: str | None) -> None:
+            if path:
+                self._save(path, rows, count)
+
+        name = f"voicechat-frames-{datetime.now():%Y%m%d-%H%M%S}.jsonl"
+        self.app.push_screen(LineSheet(f"Save {count} to a file", name), accept)
 
     @work(group="save", exclusive=True)
-    async def _save(self, rows: list[FrameRow]) -> None:
-        """Write the rows to a new private file in the current folder."""
-        path = Path(f"voicechat-frames-{datetime.now():%Y%m%d-%H%M%S}.jsonl")
+    async def _save(self, path: str, rows: list[FrameRow], count: str) -> None:
+        """Write the rows to a new private file."""
         try:
-            await asyncio.to_thread(lambda: write_private(path, json_lines(rows).encode()))
-        except OSError as error:
-            reason = clean(error.strerror or str(error))
-            self._reply(f"Cannot save the frames: {reason}.", Level.WARNING)
+            await asyncio.to_thread(lambda: write_document(path, json_lines(rows)))
+        except UsageError as error:
+            self._reply(str(error), Level.WARNING)
         else:
-            self._reply(f"Saved {len(rows):,} row{'s' * (len(rows) != 1)} to {path}.")
+            self._reply(f"Saved {count} to {clean(path)}.")
 
     @on(ConsolePanel.SendWanted)
     def _send_wanted(self) -> None:

@@ -185,7 +185,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
     def refresh_state(self) -> None:
         """Draw the current floor, link and modes of the session."""
         self._show_levels()
-        self.query_one(TopLine).show()
+        self.query_one(TopLine).redraw()
         self._update_mode()
         self.post_message(StateDrawn())
 
@@ -225,7 +225,8 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         session = self._session
         composer = self.query_one(Composer)
         composer.space_talks = can_talk(session)
-        composer.placeholder = placeholder(session)
+        in_console = self.console is not None and self.console.has_focus_within
+        composer.placeholder = placeholder(session, in_console=in_console)
         state = (
             session.microphone is not None,
             session.hands_free,
@@ -267,7 +268,8 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         if event.key in names_of(lambda key: key.needs_sound):
             self.notify(why_no_sound_key(self._session, event.key), markup=False)
         elif event.is_printable and event.character is not None:
-            self._type_in_composer(event.character, pasted=False)
+            if not self.explain_letter():
+                self._type_in_composer(event.character, pasted=False)
         else:
             return
         event.stop()
@@ -289,7 +291,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
             self._run_command(message.text.strip())
         else:
             self._session.type(message.text)
-        self.query_one(TranscriptView).anchor()
+        self.call_later(self.query_one(TranscriptView).go_to_newest)
 
     def start_command(self, line: str) -> None:
         """Run a slash command, or put it into the composer if it takes an argument."""
@@ -408,6 +410,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         """Draw the hints for the focused widget."""
         if self.query(FloorLine):  # not while the screen closes
             self._show_levels()
+            self._update_mode()
             self.refresh_bindings()
 
     @on(ApprovalCard.Decided)

@@ -85,9 +85,9 @@ class FindHost(Screen[None]):
         at = ids.index(self._match) + by if self._match in ids else len(ids) - 1
         at = max(0, min(at, len(ids) - 1))
         self._match = ids[at]
-        is_shown = await view.reveal(self._match)
+        await view.reveal(self._match)
         view.show_found(words, self._match)
-        bar.show_count(f"{at + 1} of {len(ids)}" + ("" if is_shown else ", too far up to show"))
+        bar.show_count(f"{at + 1} of {len(ids)}")
 
     def _found(self, words: str) -> list[Entry]:
         found = entries_with(self._session, words) if words.strip() else []

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 
 from voicechat.errors import VoicechatError
 from voicechat.history import history_calls
-from voicechat.history.history_export import NAMES, local_time
+from voicechat.history.history_export import local_time
 from voicechat.history.history_reader import FoundConversation
 from voicechat.history.history_rows import TOOL, ConversationRow, ItemRow
 from voicechat.history.stored_conversation import StoredConversation
@@ -25,6 +25,7 @@ from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.line_sheet import LineSheet
 from voicechat.tui.widgets.entry_text import QUIET
+from voicechat.tui.widgets.text_columns import WidthText, fitting
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -32,22 +33,32 @@ if TYPE_CHECKING:
 DEADLINE_S = 10.0
 """Seconds that the disk may take."""
 
+MOST_LISTED = 200
+"""Conversations in the list: the last ones."""
+
+_LINES = 2
+"""Lines of most conversations in the list."""
+
+_MORE = "These are the last {}. Type more words to find others."
+
 MOST_SHOWN = 300
 """Items of a conversation in the preview: the last ones."""
 
+_EMPTY = "The history is empty. Each conversation is kept here from its first message on."
 PREVIEW_CHARACTERS = 400
 """Characters of an item in the preview."""
 
+_CLOSE = ("Esc", "closes")
+_UNDO = ("F9", "undoes")
 _KEYS = (
-    ("Enter", "open"),
+    ("Enter", "continues"),
     ("Tab", "turns"),
-    ("F2", "rename"),
-    ("F4", "export"),
-    ("F8", "delete"),
-    ("F9", "undo"),
-    ("Esc", "close"),
+    ("F2", "renames"),
+    ("F8", "deletes"),
+    ("F4", "exports"),
 )
-_TURN_KEYS = (("Enter", "fork from this turn"), ("Tab", "conversations"), ("Esc", "close"))
+_LABELS = {"user": "you", "assistant": "voice"}
+_TURN_KEYS = (("Enter", "forks from this turn"), ("Tab", "conversations"))
 
 T = TypeVar("T")
 
@@ -56,14 +67,16 @@ class HistoryScreen(Screen[None]):
     """The conversations that match the typed words, and a preview of the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f7", "close", "Close", priority=True),
-        Binding("up", "move(-1)", "Up", priority=True),
-        Binding("down", "move(1)", "Down", priority=True),
-        Binding("tab,shift+tab", "switch", "Turns", priority=True),
-        Binding("f2", "rename", "Rename", priority=True),
-        Binding("f4", "export", "Export", priority=True),
-        Binding("f8", "delete", "Delete", priority=True),
-        Binding("f9", "undo", "Undo", priority=True),
+        Binding("escape,f7", "close", "Close"),
+        Binding("up", "move(-1)", "Up"),
+        Binding("down", "move(1)", "Down"),
+        Binding("pageup", "page(-1)", "Page up"),
+        Binding("pagedown", "page(1)", "Page down"),
+        Binding("tab,shift+tab", "switch", "Turns"),
+        Binding("f2", "rename", "Rename"),
+        Binding("f4", "export", "Export"),
+        Binding("f8", "delete", "Delete"),
+        Binding("f9", "undo", "Undo"),
     ]
     AUTO_FOCUS = "#history-search"
 
@@ -72,9 +85,11 @@ class HistoryScreen(Screen[None]):
         self._session = session
         self._words = words
         self._found: list[FoundConversation] = []
+        self._searched: str | None = None
+        """The words that `_found` contains; None before the first search."""
         self._stored: StoredConversation | None = None
         self._deleted: list[ConversationRow] = []
-        """Deleted conversations, the last one at the end; gone for good when the screen closes."""
+        """Deleted conversations, the last one at the end; gone when the screen closes."""
 
     def compose(self) -> ComposeResult:
         """Yield the search, the list, the preview and the keys."""
@@ -85,7 +100,7 @@ class HistoryScreen(Screen[None]):
             yield OptionList(id="history-list", markup=False)
             yield OptionList(id="history-turns", markup=False)
         yield Static("", markup=False, id="history-note")
-        yield Static(_key_line(_KEYS), markup=False, id="history-keys")
+        yield Static("", markup=False, id="history-keys")
 
     def on_mount(self) -> None:
         """Show the last conversations, or those with the words of the command."""
@@ -99,6 +114,9 @@ class HistoryScreen(Screen[None]):
 
     @work(group="search", exclusive=True)
     async def _search(self, selected: str = "") -> None:
+        await self._show_found(selected)
+
+    async def _show_found(self, selected: str = "") -> None:
         words = self.query_one("#history-search", Input).value
         log = self._session.history if self._session.conversation_id else None
         if log is not None:
@@ -107,24 +125,29 @@ class HistoryScreen(Screen[None]):
         def work() -> list[FoundConversation]:
             if log is not None:
                 log.wait_saved()
-            return history_calls.find(words)
+            return history_calls.find(words, MOST_LISTED + 1)
 
         found = await self._run(work)
         if found is None:
             return
-        self._found = found
+        has_more = len(found) > MOST_LISTED
+        del found[MOST_LISTED:]
+        self._found, self._searched = found, words
         shown = self.query_one("#history-list", OptionList)
         shown.clear_options()
         now = time.time()
         current = self._session.conversation_id
         shown.add_options(_option(each, now, current) for each in found)
+        if has_more:
+            shown.add_option(Option(plain(_MORE.format(MOST_LISTED), QUIET), disabled=True))
         if found:
             ids = [each.conversation.id for each in found]
             shown.highlighted = ids.index(selected) if selected in ids else 0
         else:
             self._clear_preview()
-            text = "Nothing was found." if words.strip() else "The history is empty."
+            text = "Nothing was found." if words.strip() else _EMPTY
             shown.add_option(Option(plain(text, QUIET), disabled=True))
+        self._show_keys()
 
     async def _run(self, work: Callable[[], T]) -> T | None:
         """Run a request to the history on a thread; report its failure and return None."""
@@ -190,6 +213,13 @@ class HistoryScreen(Screen[None]):
         else:
             shown.action_cursor_up()
 
+    def action_page(self, by: int) -> None:
+        """Select a conversation a page away; the turns have these keys themselves."""
+        shown = self.query_one("#history-list", OptionList)
+        if shown.highlighted is not None:
+            wanted = shown.highlighted + by * max(1, shown.size.height // _LINES)
+            shown.highlighted = min(max(0, wanted), len(self._found) - 1)
+
     def action_switch(self) -> None:
         """Move between the search and the turns of the selected conversation."""
         is_inside = self._in_turns
@@ -199,16 +229,43 @@ class HistoryScreen(Screen[None]):
         if not is_inside and turns.highlighted is None:
             turns.highlighted = turns.option_count - 1
         (self.query_one("#history-search") if is_inside else turns).focus()
-        keys = _KEYS if is_inside else _TURN_KEYS
-        self.query_one("#history-keys", Static).update(_key_line(keys))
+
+    @on(events.DescendantFocus)
+    def _show_keys(self) -> None:
+        """Show the keys that have an effect now."""
+        keys = [_UNDO] if self._deleted else []
+        if self._in_turns:
+            keys = list(_TURN_KEYS)
+        elif self._found:
+            keys = [*_KEYS[:4], *keys, *_KEYS[4:]]
+        parts = [
+            Content.assemble((key, "bold"), (f" {what}", QUIET)) for key, what in (*keys, _CLOSE)
+        ]
+        line = WidthText(lambda width: fitting(parts, "  ", width))
+        self.query_one("#history-keys", Static).update(line)
+
+    @on(OptionList.OptionSelected, "#history-list")
+    def _picked(self) -> None:
+        """Continue the conversation of the preview; the first click on another one shows it."""
+        row, stored = self._selected, self._stored
+        if row is not None and stored is not None and stored.row.id == row.id:
+            self._continue(stored)
 
     @on(Input.Submitted, "#history-search")
-    @on(OptionList.OptionSelected, "#history-list")
-    def _continue(self) -> None:
+    @work(group="open", exclusive=True)
+    async def _submitted(self) -> None:
+        """Continue the selected conversation, found with all words that were typed before."""
+        if self.query_one("#history-search", Input).value != self._searched:
+            self.workers.cancel_group(self, "search")
+            await self._show_found()
         row, stored = self._selected, self._stored
-        if row is None or stored is None or stored.row.id != row.id:
-            return
-        if row.id != self._session.conversation_id:
+        if row is not None and (stored is None or stored.row.id != row.id):
+            stored = await self._run(lambda: history_calls.load(row.id))
+        if row is not None and stored is not None:
+            self._continue(stored)
+
+    def _continue(self, stored: StoredConversation) -> None:
+        if stored.row.id != self._session.conversation_id:
             self._session.continue_conversation(stored)
         self.action_close()
 
@@ -289,7 +346,7 @@ class HistoryScreen(Screen[None]):
             self._search(row.id)
 
     def action_close(self) -> None:
-        """Delete for good what was not brought back, and close the screen."""
+        """Permanently delete what was not brought back, and close the screen."""
         if ids := [row.id for row in self._deleted]:
             self.app.run_worker(_purge(ids), group="history", exit_on_error=False)
         self.dismiss()
@@ -302,11 +359,6 @@ async def _purge(ids: list[str]) -> None:
 def _hidden(conversation_id: str, is_hidden: bool) -> bool:
     history_calls.hide(conversation_id, is_hidden)
     return True
-
-
-def _key_line(keys: tuple[tuple[str, str], ...]) -> Content:
-    parts = [Content.assemble((key, "bold"), (f" {what}", QUIET)) for key, what in keys]
-    return Content("  ").join(parts)
 
 
 def _option(found: FoundConversation, now: float, current: str) -> Option:
@@ -334,8 +386,8 @@ def age(seconds: float, at: float) -> str:
 def _turn(item: ItemRow) -> Content:
     if item.role == TOOL:
         text = f"{item.name} {item.arguments} → {item.output or item.status}"
-        return Content.assemble(("⚙ Tool ", "bold"), plain(_short(text), QUIET))
-    name = Content(f"{NAMES.get(item.role, item.role)} ").stylize("bold")
+        return Content.assemble(("tool  ", "bold"), plain(_short(text), QUIET))
+    name = plain(f"{_LABELS.get(item.role, 'note'):<6}", "bold")
     cut = plain(f" [not heard: {_short(item.unheard)}]", QUIET) if item.unheard.strip() else ""
     picture = plain("[Picture] ", QUIET) if item.picture else ""
     return Content.assemble(name, picture, plain(_short(item.shown)), cut)

@@ -38,6 +38,7 @@ from voicechat.tui.safe_text import plain
 from voicechat.tui.themes import ThemePreviewed
 from voicechat.tui.widgets.entry_text import QUIET
 from voicechat.tui.widgets.pick_list import PickList
+from voicechat.tui.widgets.text_columns import WidthText, fitting
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -79,15 +80,15 @@ class PickerScreen(ModalScreen[None]):
     """A modal screen with one picker at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", priority=True),
-        Binding("up", "move(-1)", priority=True),
-        Binding("down", "move(1)", priority=True),
-        Binding("pageup", "page(-1)", priority=True),
-        Binding("pagedown", "page(1)", priority=True),
-        Binding("enter", "choose", priority=True),
+        Binding("escape", "leave", "Close"),
+        Binding("up", "move(-1)"),
+        Binding("down", "move(1)"),
+        Binding("pageup", "page(-1)"),
+        Binding("pagedown", "page(1)"),
+        Binding("enter", "choose"),
         Binding("space", "more", priority=True),
-        Binding("f8", "save", "Save", priority=True),
-        *(Binding(key, f"tab('{name}')", priority=True) for name, key in TAB_KEYS.items()),
+        Binding("f8", "save", "Save"),
+        *(Binding(key, f"tab('{name}')") for name, key in TAB_KEYS.items()),
     ]
     AUTO_FOCUS = "#picker-search"
 
@@ -136,7 +137,7 @@ class PickerScreen(ModalScreen[None]):
         if not self.query(PickList):
             return  # `on_mount` shows it
         self.query_one("#picker").border_title = Content(self._picker.title)
-        self.query_one("#picker-tabs", Static).update(self._tabs())
+        self.query_one("#picker-tabs", Static).update(WidthText(self._tabs))
         self._say("")
         self._prepare_search()
         self.query_one(PickList).show((), empty="Looking …")
@@ -160,7 +161,7 @@ class PickerScreen(ModalScreen[None]):
             self._say(str(error), Level.WARNING)
         except TimeoutError:
             items = []
-            self._say("The list did not come in time. Try again.", Level.WARNING)
+            self._say("The list did not arrive in time. Try again.", Level.WARNING)
         if picker is self._picker:
             self._items = items[:MAX_ITEMS]
             self._filter()
@@ -186,7 +187,12 @@ class PickerScreen(ModalScreen[None]):
         current = [item.key for item in wanted if item.is_current]
         return (current or [item.key for item in wanted] or [""])[0]
 
-    def _tabs(self) -> Content:
+    def _tabs(self, width: int) -> Content:
+        """Return the tabs; in a narrow terminal, only the open one has its title."""
+        tabs = self._tab_line(all_titles=True)
+        return tabs if tabs.cell_length <= width else self._tab_line(all_titles=False)
+
+    def _tab_line(self, *, all_titles: bool) -> Content:
         tabs = []
         for name, key in TAB_KEYS.items():
             if not PICKERS[name].available(self._session):
@@ -194,9 +200,10 @@ class PickerScreen(ModalScreen[None]):
             is_open = name == self._picker.name
             title = _SHORT.get(name, PICKERS[name].title)
             style = "bold $primary" if is_open else QUIET
+            shown = f" {title}" if all_titles else ""
             tab = Content.assemble(
                 (key.upper(), "bold $footer-key-foreground"),
-                (f" {'[' if is_open else ''}{title}{']' if is_open else ''}", style),
+                (f" [{title}]" if is_open else shown, style),
             )
             tabs.append(tab.stylize(Style.from_meta({"tab": name})))
         return Content("  ").join(tabs)
@@ -245,7 +252,8 @@ class PickerScreen(ModalScreen[None]):
             Content.assemble((key, "bold $footer-key-foreground"), (f" {text}", QUIET))
             for key, text in keys
         ]
-        self.query_one("#picker-keys", Static).update(Content("  ").join(parts))
+        line = WidthText(lambda width: fitting(parts, "  ", width))
+        self.query_one("#picker-keys", Static).update(line)
 
     @property
     def _has_unsaved(self) -> bool:
@@ -297,6 +305,11 @@ class PickerScreen(ModalScreen[None]):
             self.show_picker(name)
         else:
             self._say("This conversation has no sound. Start without --text.", Level.WARNING)
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        """Act after all letters that were typed before Enter."""
+        self.action_choose()
 
     def action_choose(self) -> None:
         """Act on the selected item, or take the edited text."""

@@ -40,6 +40,8 @@ SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)
 """Speeds that the up and down keys select, as multiples of real time."""
 
 _KEY_HINTS = "Space pauses · ←/→ 5 s · ↑/↓ speed · Esc quits"
+_CONSOLE_HINTS = "Esc goes back to the keys of the replay"
+"""The hint while the console has the focus, whose own keys are active then."""
 
 
 def format_time(seconds: float) -> str:
@@ -65,10 +67,11 @@ class PlaybackLine(Static):
         replay = self._replay
         state = "‖ paused" if replay.paused else "▶ replay"
         speed = "" if replay.speed == 1.0 else f" ×{replay.speed:g}"
+        hints = _CONSOLE_HINTS if self.screen.query("ConsolePanel:focus-within") else _KEY_HINTS
         return Content.assemble(
             (f"{state}{speed} ", "bold $accent"),
             f"{format_time(replay.position)} of {format_time(replay.length)}",
-            (f"  {_KEY_HINTS}", QUIET),
+            (f"  {hints}", QUIET),
         )
 
 

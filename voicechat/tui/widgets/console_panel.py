@@ -31,6 +31,7 @@ from voicechat.session.frame_log import FrameLog, FrameRow, FrameTap, seconds, s
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.frame_list import FrameList
 from voicechat.tui.widgets.json_text import json_text
+from voicechat.tui.widgets.text_columns import WidthText, fitting
 
 if TYPE_CHECKING:
     from voicechat.session.view import SessionView
@@ -54,7 +55,7 @@ CONSOLE_KEYS = (
     ("d", "direction", "show sent frames, received frames or both"),
     ("e", "errors", "show errors only, or everything"),
     ("c", "copy", "copy the frame as JSON"),
-    ("s", "save", "save the rows that are shown as JSON lines, in the current folder"),
+    ("s", "save", "save the rows that are shown as JSON lines, in a file that you name"),
     ("x", "clear", "remove all rows"),
     ("End", "follow", "go to the newest frame, and follow"),
     ("Esc", "back", "close the filter or the JSON, then go back to the conversation"),
@@ -146,10 +147,11 @@ class ConsolePanel(Vertical):
         yield self._list
         yield self._frame
         yield self._field
-        keys = Content(" · ").join(
-            [Content.assemble((key, "bold"), (f" {word}", _QUIET)) for key, word, _ in CONSOLE_KEYS]
-        )
-        yield Static(keys, markup=False, id="console-keys")
+        keys = [
+            Content.assemble((key, "bold"), (f" {word}", _QUIET)) for key, word, _ in CONSOLE_KEYS
+        ]
+        line = WidthText(lambda width: fitting(keys, " · ", width))
+        yield Static(line, markup=False, id="console-keys")
 
     def on_mount(self) -> None:
         """Show what the log has, and start painting."""

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.css.styles import RulesMap
 from textual.events import Click
+from textual.geometry import Size
 from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
@@ -18,7 +19,9 @@ from textual.visual import RenderOptions, Visual
 from textual.widgets import Static
 
 from voicechat.core.items import Entry, ToolCall
+from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import EntryText, folds, format_entry
+from voicechat.tui.widgets.layout_budget import LAYOUT_BUDGET
 from voicechat.tui.widgets.markdown_text import MarkdownText, is_link
 
 LABEL_WIDTH = 8
@@ -39,6 +42,8 @@ class MarginText(Visual):
         self._layout = layout or MarkdownText()
         self._found = found
         self._laid_out: tuple[int, Content] | None = None
+        self.is_waiting = False
+        """True while the text is shown as it was written, because its layout waits."""
 
     def text(self, width: int) -> Content:
         """Return the text that is laid out, and can be selected, at this width."""
@@ -54,13 +59,27 @@ class MarginText(Visual):
         shown = self._entry_text
         body = shown.body
         if shown.markdown:
-            text = self._layout.layout(
-                shown.markdown, self._text_width(width), growing=shown.growing
-            )
+            text = self._markdown(self._text_width(width))
             body = Content("\n").join([text, body]) if body else text
         if width >= NARROW_WIDTH:
             return body
         return Content.assemble(self._label, "\n" if shown.markdown else "  ", body)
+
+    def _markdown(self, width: int) -> Content:
+        source, growing = self._entry_text.markdown, self._entry_text.growing
+        is_laid_out = self._layout.is_laid_out(source, width, growing=growing)
+        self.is_waiting = not (is_laid_out or LAYOUT_BUDGET.allows(len(source)))
+        if self.is_waiting:
+            return plain(source)
+        with LAYOUT_BUDGET.spent(len(source)):
+            return self._layout.layout(source, width, growing=growing)
+
+    def lay_out_again(self) -> bool:
+        """Prepare to lay out a text that waited; return False if it has to wait again."""
+        if not LAYOUT_BUDGET.allows(len(self._entry_text.markdown)):
+            return False
+        self._laid_out = None
+        return True
 
     def _text_width(self, width: int) -> int:
         return width if width < NARROW_WIDTH else width - LABEL_WIDTH
@@ -106,7 +125,33 @@ class EntryLine(Static):
         self._layout = MarkdownText()
         self.entry_text = format_entry(entry, expanded)
         """The text that is drawn."""
-        super().__init__(MarginText(self.entry_text, self._layout), markup=False)
+        self._visual = MarginText(self.entry_text, self._layout)
+        super().__init__(self._visual, markup=False)
+
+    def lay_out(self, width: int) -> None:
+        """Lay out the text for a width in cells, so that drawing it takes no time."""
+        with LAYOUT_BUDGET.spent(len(self.entry_text.plain)):
+            self._visual.get_height(self.styles.get_rules(), width)
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while the text is shown as it was written, because its layout waits."""
+        return self._visual.is_waiting
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Return the lines at this width. A layout that has to wait is drawn later."""
+        height = super().get_content_height(container, viewport, width)
+        if self.is_waiting:
+            self.call_later(self._lay_out_again)
+        return height
+
+    def _lay_out_again(self) -> None:
+        if not self.is_waiting:
+            return
+        if self._visual.lay_out_again():
+            self.refresh(layout=True)
+        else:
+            self.call_later(self._lay_out_again)
 
     def show(self, entry: Entry) -> bool:
         """Draw the current state of the entry; return True if it looks different.
@@ -122,8 +167,9 @@ class EntryLine(Static):
 
     def _draw(self, entry_text: EntryText) -> None:
         self.entry_text = entry_text
-        visual = MarginText(entry_text, self._layout, self._found)
+        visual = self._visual = MarginText(entry_text, self._layout, self._found)
         width = self.content_size.width
+        self.lay_out(width)
         height_changed = (
             visual.get_height(self.styles.get_rules(), width) != self.content_size.height
         )

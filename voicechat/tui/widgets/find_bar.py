@@ -16,6 +16,8 @@ from textual.widgets import Input, Static
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET
 
+_WIDE = 70
+"""Cells from which the bar names all of its keys."""
 MAX_WORDS = 200
 """Most characters to find."""
 
@@ -47,6 +49,7 @@ class FindBar(Horizontal):
     def __init__(self, words: str = "") -> None:
         super().__init__(id="find")
         self._words = words
+        self._count = ""
 
     def compose(self) -> ComposeResult:
         """Yield the label, the words and the number of matches."""
@@ -71,13 +74,18 @@ class FindBar(Horizontal):
 
     def show_count(self, text: str) -> None:
         """Show the number of the match, or why there is none, and the keys."""
-        keys = "  Enter, Up: earlier · Down: later · Esc closes"
-        line = Content.assemble(plain(text), (keys, QUIET))
+        self._count = text
+        steps = "Enter, Up: earlier · Down: later · " if self.size.width >= _WIDE else ""
+        line = Content.assemble(plain(text), (f"  {steps}Esc closes", QUIET))
         self.query_one("#find-count", Static).update(line)
 
     def on_mount(self) -> None:
         """Take the focus."""
         self.query_one(Input).focus()
+
+    def on_resize(self) -> None:
+        """Show the keys for which there is room."""
+        self.show_count(self._count)
 
     @on(Input.Changed)
     def _words_changed(self, event: Input.Changed) -> None:

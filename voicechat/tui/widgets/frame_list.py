@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -19,7 +20,10 @@ from textual.strip import Strip
 
 from voicechat.session.frame_filter import DIRECTION_MARKS, FrameFilter
 from voicechat.session.frame_log import FrameLog, FrameRow, shown_gist, size
+from voicechat.tui.keys import key_of
 
+_EMPTY = "No frames yet. Each frame that is sent or received appears here.\n{}"
+"""Text in place of the rows; with a line about the keys."""
 _WIDE = 56
 """Cells from which a row has its time, the word of its direction and its size."""
 _LEAST_TYPE, _MOST_TYPE = 12, 32
@@ -189,7 +193,9 @@ class FrameList(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         index = y + self.scroll_offset.y
         base = self._style()
-        if not 0 <= index < len(self.rows):
+        if not self.rows:
+            return Strip([Segment(self._empty_line(y, width), base + self._style("quiet"))])
+        if index >= len(self.rows):
             return Strip.blank(width, base)
         self.drawn_rows += 1
         row = self.rows[index]
@@ -199,6 +205,17 @@ class FrameList(ScrollView, can_focus=True):
         cells = self._cells(row, width, self._mark(row, is_cursor))
         segments = [Segment(text, base + style) for text, style in cells]
         return Strip(segments).adjust_cell_length(width, base)
+
+    def _empty_line(self, y: int, width: int) -> str:
+        """Return a line of the text that takes the place of the rows."""
+        if len(self._log):
+            text = "No frame matches the filter. / changes it."
+        elif self.has_focus:
+            text = _EMPTY.format("Letters are keys here: ? lists them, Esc goes back.")
+        else:
+            text = _EMPTY.format(f"{key_of('console')} goes here; letters are keys then.")
+        lines = [line for part in text.splitlines() for line in wrap(part, max(8, width - 2))]
+        return set_cell_size(f" {lines[y]}" if y < len(lines) else "", width)
 
     def _mark(self, row: FrameRow, is_cursor: bool) -> str:
         if is_cursor:

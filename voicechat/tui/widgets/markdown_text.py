@@ -35,6 +35,11 @@ MAX_MARKS = 3_000
 """Most characters outside of code that may mark something, such as * and |."""
 MAX_LABEL_STEPS = 200_000
 """Most brackets times marks: the parser looks for the end of a link at each bracket."""
+MAX_LINK_STEPS = 300_000
+"""Most places in a line where a link may be, times its length, added up for all lines.
+
+The parser reads the rest of the line at each of them.
+"""
 MAX_MARK_RUN = 20
 """Longest run of one mark, such as ***, that is more than text."""
 MAX_CODE_CHARS = 5_000
@@ -77,6 +82,10 @@ class MarkdownText:
         self._final_lines: list[Content] = []
         self._parsed = 0
         """Length of the part that was parsed last."""
+
+    def is_laid_out(self, source: str, width: int, *, growing: bool = False) -> bool:
+        """Return True if `layout` returns at once."""
+        return self._key == (source, width, growing)
 
     def layout(self, source: str, width: int, *, growing: bool = False) -> Content:
         """Return the text for a width in cells; `growing` if more of the source may follow.
@@ -126,6 +135,7 @@ class MarkdownText:
 
 
 _MARK = re.compile(r"[*_`~\[\]!<>&|\\]")
+_LINK_HINT = re.compile(r"[.:@](?=\S)")
 _FENCE = re.compile(r"^ {0,3}```[^`\n]*$", re.MULTILINE)
 
 
@@ -136,7 +146,10 @@ def _is_costly(source: str) -> bool:
     parts = [source] if "~~~" in source else _FENCE.split(source)[::2]
     marks = sum(len(_MARK.findall(part)) for part in parts)
     brackets = sum(part.count("[") for part in parts)
-    return marks > MAX_MARKS or brackets * marks > MAX_LABEL_STEPS
+    if marks > MAX_MARKS or brackets * marks > MAX_LABEL_STEPS:
+        return True
+    lines = (line for part in parts for line in part.split("\n"))
+    return sum(len(_LINK_HINT.findall(line)) * len(line) for line in lines) > MAX_LINK_STEPS
 
 
 def _depth(tokens: Iterable[Token]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -11,7 +12,7 @@ from voicechat.core.effects import Floor
 from voicechat.core.items import Usage
 from voicechat.core.usage_meter import left
 from voicechat.session.updates import LevelsChanged, Link
-from voicechat.tui.keys import key_of
+from voicechat.tui.keys import key_of, names_of
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET, duration
 
@@ -107,10 +108,12 @@ def state_of(session: Session) -> tuple[str, str, str]:
     return glyph, word, style
 
 
-def floor_line(session: Session, link_text: str = "", *, on_card: bool = False) -> Content:
+def floor_line(
+    session: Session, link_text: str = "", *, on_card: bool = False, can_stop: bool = True
+) -> Content:
     """Return the floor as glyph and word, or the link if it is not online, and the mute state.
 
-    on_card: the approval card has the focus.
+    on_card: the approval card has the focus. can_stop: the key that stops speech does so now.
     """
     state = glyph, word, style = state_of(session)
     if state == _OVER_BUDGET:
@@ -121,9 +124,7 @@ def floor_line(session: Session, link_text: str = "", *, on_card: bool = False) 
         return Content.assemble((f"{glyph} {word}", style), text)
     if session.floor is Floor.SPEAKING and session.half_duplex and not session.muted:
         mode = (" · ◑ speak up to interrupt", "$warning")
-        return Content.assemble(
-            (f"{glyph} {word}", style), mode, (f"  {key_of('interrupt')} stops", QUIET)
-        )
+        return Content.assemble((f"{glyph} {word}", style), mode, (_stop_hint(can_stop), QUIET))
     if session.muted and session.with_sound:
         if session.floor in {Floor.LISTENING, Floor.IDLE}:
             return Content.assemble(
@@ -133,13 +134,17 @@ def floor_line(session: Session, link_text: str = "", *, on_card: bool = False) 
     if session.floor is Floor.LISTENING and session.microphone_is_silent:
         silent = ("  no sound from the microphone", "bold $warning")
         return Content.assemble((f"{glyph} {word}", style), silent)
+    if session.floor is Floor.SPEAKING:
+        return Content.assemble((f"{glyph} {word}", style), (_stop_hint(can_stop), QUIET))
     hint = _hint(session, on_card)
     return Content.assemble((f"{glyph} {word}", style), (f"  {hint}" if hint else "", QUIET))
 
 
+def _stop_hint(can_stop: bool) -> str:
+    return f"  {key_of('interrupt')} stops" if can_stop else ""
+
+
 def _hint(session: Session, on_card: bool) -> str:
-    if session.floor is Floor.SPEAKING:
-        return f"{key_of('interrupt')} stops"
     if session.asking or session.questions:
         return "a letter chooses, Enter confirms" if on_card else f"{key_of('decide')} to decide"
     if session.floor is Floor.IDLE and can_talk(session):
@@ -154,23 +159,37 @@ def can_talk(session: Session) -> bool:
     return session.with_sound and session.microphone is not None and not session.hands_free
 
 
-class TopLine(Static):
-    """The top line: link, model, latency of the last turn, cost, usage and voice."""
+class StatusLine(Static):
+    """One line about a session, drawn again only if it looks different."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__("", markup=False, id="top")
+    def __init__(self, session: Session, name: str) -> None:
+        super().__init__("", markup=False, id=name)
         self._session = session
         self._drawn: Content | None = None
 
-    def show(self) -> None:
-        """Redraw if the state of the session looks different."""
+    def redraw(self) -> None:
+        """Redraw if the line looks different."""
         if self._drawn is None or not self._line().is_same(self._drawn):
             self.refresh()
 
     def render(self) -> Content:
-        """Return the line for the current width; the least important parts are omitted first."""
+        """Return the line for the current width."""
         self._drawn = self._line()
         return self._drawn
+
+    @abstractmethod
+    def _line(self) -> Content:
+        """Return the line for the current width."""
+
+
+class TopLine(StatusLine):
+    """The top line: link, model, latency of the last turn, cost, usage and voice.
+
+    The least important parts are omitted first.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "top")
 
     def _line(self) -> Content:
         session = self._session
@@ -210,16 +229,14 @@ def usage_text(usage: Usage) -> str:
     return f"{usage.seconds:,.0f} s billed" if usage.seconds else ""
 
 
-class FloorLine(Static):
+class FloorLine(StatusLine):
     """The floor line: floor or link, and the levels of microphone and speaker."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__("", markup=False, id="floor")
-        self._session = session
+        super().__init__(session, "floor")
         self._levels = LevelsChanged(MIN_LEVEL_DB, MIN_LEVEL_DB)
         self._link_text = ""
         self._on_card = False
-        self._drawn: Content | None = None
 
     def show(self, levels: LevelsChanged, link_text: str, *, on_card: bool = False) -> None:
         """Redraw if these levels or the state of the session look different.
@@ -227,25 +244,25 @@ class FloorLine(Static):
         on_card: the approval card has the focus.
         """
         self._levels, self._link_text, self._on_card = levels, link_text, on_card
-        line = self._line()
-        if self._drawn is None or not line.is_same(self._drawn):
-            self.refresh()
-
-    def render(self) -> Content:
-        """Return the line for the current width."""
-        self._drawn = self._line()
-        return self._drawn
+        self.redraw()
 
     def _line(self) -> Content:
         session = self._session
         width = self.content_size.width
-        left = floor_line(session, self._link_text, on_card=self._on_card)
+        can_stop = session.floor is not Floor.SPEAKING or self._can_stop()
+        left = floor_line(session, self._link_text, on_card=self._on_card, can_stop=can_stop)
         if not session.with_sound or width < 36:
             return left_and_right(left, Content(""), width)
         right = self._meters(12 if width >= 100 else 8 if width >= 70 else 4)
         if left.cell_length + right.cell_length + 2 > width:
             right = self._meters(3)
         return left_and_right(left, right, width)
+
+    def _can_stop(self) -> bool:
+        """Return True if the focused widget and the screen leave the key to the session."""
+        key = next(names_of(lambda key: key.action == "interrupt"))
+        active = self.screen.active_bindings.get(key)
+        return active is not None and active.binding.action == "interrupt"
 
     def _meters(self, cells: int) -> Content:
         session = self._session

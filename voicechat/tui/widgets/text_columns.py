@@ -49,6 +49,16 @@ def two_columns(rows: Sequence[tuple[Content, Content]], first: int, width: int)
     return lines
 
 
+def fitting(parts: Sequence[Content], gap: str, width: int) -> Content:
+    """Return as many parts as fit on a line; those before the last one are dropped first."""
+    shown = list(parts)
+    line = Content(gap).join(shown)
+    while len(shown) > 1 and line.cell_length > width:
+        del shown[-2]
+        line = Content(gap).join(shown)
+    return line
+
+
 def column_widths(rows: Sequence[Sequence[Content]], available: int) -> list[int]:
     """Return the widths of columns in cells; the widest give up first if `available` is less."""
     columns = zip_longest(*rows, fillvalue=Content(""))
@@ -97,13 +107,14 @@ class WidthText(Visual):
     """A text whose layout depends on the width in cells."""
 
     def __init__(self, layout: Callable[[int], Content]) -> None:
-        self._layout = layout
+        self.text = layout
+        """Returns the text at a width."""
 
     def render_strips(
         self, width: int, height: int | None, style: Style, options: RenderOptions
     ) -> list[Strip]:
         """Return at most `height` lines, `width` cells wide."""
-        return self._layout(width).render_strips(width, height, style, options)
+        return self.text(width).render_strips(width, height, style, options)
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
         """Return the width of the container."""
@@ -111,4 +122,4 @@ class WidthText(Visual):
 
     def get_height(self, rules: RulesMap, width: int) -> int:
         """Return the number of lines at this width."""
-        return self._layout(width).get_height(rules, max(1, width))
+        return self.text(width).get_height(rules, max(1, width))

@@ -1,14 +1,15 @@
-"""The transcript view: a window over the transcript that mounts only its last entries.
+"""The transcript view: a window over the transcript that mounts only some of its entries.
 
 About `WINDOW_ENTRIES` entries are mounted while the view is at the end of the conversation, so the
 cost of a new word does not grow with the length of the conversation. Scrolling up mounts earlier
-entries, and returning to the end removes them.
+entries, and returning to the end removes them. Beyond `MAX_ENTRIES`, the window leaves the end:
+entries at its other side are removed, and mounted again on the way back.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, islice
 
@@ -23,6 +24,7 @@ from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, entry_
 from voicechat.tui.keys import key_of
 from voicechat.tui.widgets.entry_text import QUIET, is_visible, repeats
 from voicechat.tui.widgets.entry_widgets import EntryLine, widget_for
+from voicechat.tui.widgets.layout_budget import LAYOUT_BUDGET
 
 WINDOW_ENTRIES = 150
 """Entries kept mounted at the end of the conversation."""
@@ -32,8 +34,6 @@ PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
 MOUNTED_AT_ONCE = 15
 """Most new entries that are mounted in one turn of the event loop."""
-CHARS_AT_ONCE = 8_000
-"""Characters of entries after which other tasks get a turn."""
 MARKED = "-marked"
 """CSS class of the entry whose frames the console shows."""
 MAX_CALLS_BEFORE = 8
@@ -55,6 +55,14 @@ class EarlierTurnsHint(Static):
         super().__init__(
             Content(f"↑ earlier turns: {key_of('previous_page')}").stylize(QUIET), markup=False
         )
+
+
+class LaterTurnsHint(Static):
+    """A hint that there are later, unmounted turns."""
+
+    def __init__(self) -> None:
+        keys = f"{key_of('next_page')}; {key_of('newest')} goes to the end"
+        super().__init__(Content(f"↓ later turns: {keys}").stylize(QUIET), markup=False)
 
 
 class NewBelowHint(Static):
@@ -96,6 +104,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
         self._greeting = greeting
         self._lines: dict[str, EntryLine] = {}
         self._expanded = False
+        self._ends_early = False
+        """True if entries after the last mounted one are not mounted."""
+        self._line_width = 0
         self.draw_count = 0
         """Number of times an entry was drawn; a new word adds one."""
 
@@ -106,25 +117,29 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def reload(self, transcript: Transcript | None = None) -> None:
         """Remove all widgets and show the end of the transcript, or of a new transcript."""
         self._transcript = transcript or self._transcript
-        self._lines.clear()
         self.has_new_below = False
-        await self.remove_children()
-        entries = self._transcript.entries[-WINDOW_ENTRIES:]
-        lines = self._new_lines(entry for entry in entries if is_visible(entry))
-        if lines:
-            for at in range(0, len(lines), MOUNTED_AT_ONCE):
-                await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
-            self._hide_repeated(entries)
-            await self._update_earlier_hint()
+        if await self._replace(self._transcript.entries[-WINDOW_ENTRIES:]):
             self.anchor()
         else:
             await self._show_greeting()
+
+    async def _replace(self, entries: Sequence[Entry]) -> bool:
+        """Mount the visible ones of these entries and no others; return False without any."""
+        self._lines.clear()
+        self._ends_early = False
+        await self.remove_children()
+        lines = self._new_lines(entry for entry in entries if is_visible(entry))
+        await self._lay_out(lines)
+        for at in range(0, len(lines), MOUNTED_AT_ONCE):
+            await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
+        self._hide_repeated(entries)
+        await self._update_hints()
+        return bool(lines)
 
     async def show(self, ids: Iterable[str]) -> None:
         """Update the widgets of these entries. An unknown id is a removed entry."""
         added: list[Entry] = []
         changed = False
-        chars = 0
         for key in ids:
             entry = self._transcript.get(key)
             line = self._lines.get(key)
@@ -136,10 +151,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
                 drawn = line.show(entry)
                 self.draw_count += drawn
                 changed = changed or drawn
-                chars += len(line.entry_text.plain) if drawn else 0
-                if chars > CHARS_AT_ONCE:
+                if LAYOUT_BUDGET.is_used_up:
                     await asyncio.sleep(0)
-                    chars = 0
         if self.follows and not self._is_held and self.scroll_target_y == self.scroll_y:
             self.anchor()
         if not self.follows and (added or changed):
@@ -154,6 +167,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
     def _hide_repeated(self, entries: Iterable[Entry]) -> None:
         """Hide the tool results that one of these answers repeats."""
         for answer in entries:
+            if entry_id(answer) not in self._lines:
+                continue
             if isinstance(answer, Item) and answer.role is Role.ASSISTANT:
                 for call in self._calls_before(answer):
                     line = self._lines.get(call.call_id)
@@ -176,17 +191,33 @@ class TranscriptView(VerticalScroll, can_focus=False):
         return next((key for key, line in self._lines.items() if line.has_class(MARKED)), None)
 
     async def reveal(self, key: str) -> bool:
-        """Scroll to an entry and mark it; return False if it is too far up."""
-        for line in self._lines.values():
-            line.remove_class(MARKED)
-        while key not in self._lines:
-            if not await self._load_earlier():
-                return False
-        line = self._lines[key]
-        line.add_class(MARKED)
+        """Scroll to an entry and mark it; return False if the transcript does not show it."""
+        for each in self._lines.values():
+            each.remove_class(MARKED)
+        if key not in self._lines:
+            await self._load(key)
+        found = self._lines.get(key)
+        if found is None:
+            return False
+        found.add_class(MARKED)
         self.anchor(False)
-        self.call_after_refresh(self.scroll_to_widget, line, animate=False)
+        self.call_after_refresh(self.scroll_to_widget, found, animate=False)
         return True
+
+    async def _load(self, key: str) -> None:
+        """Mount an entry: with all between it and the window, or with its neighbors if far."""
+        keys = [entry_id(entry) for entry in self._transcript.entries if is_visible(entry)]
+        if key not in keys:
+            return
+        at = keys.index(key)
+        first = next((index for index, each in enumerate(keys) if each in self._lines), len(keys))
+        if 0 < first - at <= MAX_ENTRIES - len(self._lines):
+            while key not in self._lines and await self._load_earlier():
+                pass
+            return
+        around = keys[max(0, at - WINDOW_ENTRIES // 2) : at + WINDOW_ENTRIES // 2]
+        found = (self._transcript.get(each) for each in around)
+        await self._replace([entry for entry in found if entry is not None])
 
     def show_found(self, words: str, key: str | None) -> None:
         """Highlight the words in this entry, which is expanded, and in no other."""
@@ -209,7 +240,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         negative in a conversation that is shorter than the view.
         """
         at_end = self.scroll_y >= self.max_scroll_y - 1 or not self.max_scroll_y
-        return self._is_held or at_end
+        return not self._ends_early and (self._is_held or at_end)
 
     @property
     def _is_held(self) -> bool:
@@ -230,6 +261,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def go_to_newest(self) -> None:
         """Scroll to the end, and follow the conversation again."""
         self.has_new_below = False
+        if self._ends_early:
+            await self.reload()
         self.anchor()
         await self._trim()
 
@@ -241,8 +274,11 @@ class TranscriptView(VerticalScroll, can_focus=False):
             self.scroll_page_up(animate=False)
 
     async def page_down(self) -> None:
-        """Scroll down by a page; at the end, follow the conversation again."""
-        if self.scroll_y + self.size.height >= self.max_scroll_y:
+        """Scroll down by a page; at the end, mount later entries or follow the conversation."""
+        at_end = self.scroll_y + self.size.height >= self.max_scroll_y
+        if self._ends_early and at_end:
+            await self._load_later()
+        elif at_end:
             await self.go_to_newest()
         else:
             self.scroll_page_down(animate=False)
@@ -260,23 +296,35 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _mount_entries(self, added: list[Entry]) -> None:
         """Mount new entries at their positions in the transcript, usually the end."""
         await self._remove_greeting()
+        lines = {id(entry): widget_for(entry, self._expanded) for entry in added}
+        await self._lay_out(lines.values())
         mounting: list[AwaitMount] = []
-        chars = 0
         for entry in added:
             after, hidden_before = self._line_before(entry)
             if hidden_before and after is None and self._lines:
                 continue
-            first = self._mounted_lines()[:1]
-            [line] = self._new_lines([entry])
+            mounted = self._mounted_lines()
+            if self._ends_early and after is mounted[-1]:
+                continue
+            first = mounted[:1]
+            line = self._lines[entry_id(entry)] = lines[id(entry)]
+            self.draw_count += 1
             if after is None and first:
                 mounting.append(self.mount(line, before=first[0]))
             else:
                 mounting.append(self.mount(line, after=after))
-            chars += len(line.entry_text.plain)
-            if len(mounting) == MOUNTED_AT_ONCE or chars > CHARS_AT_ONCE:
+            if len(mounting) == MOUNTED_AT_ONCE:
                 await _mounted(mounting)
-                chars = 0
         await _mounted(mounting)
+
+    async def _lay_out(self, lines: Iterable[EntryLine]) -> None:
+        """Lay out new entries in turns with other tasks: the view draws all of them at once."""
+        widths = (line.content_size.width for line in self._lines.values())
+        self._line_width = next(filter(None, widths), self._line_width)
+        for line in lines if self._line_width else ():
+            line.lay_out(self._line_width)
+            if LAYOUT_BUDGET.is_used_up:
+                await asyncio.sleep(0)
 
     def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
         """Return the mounted line before the entry, and True if unmounted ones are between."""
@@ -315,44 +363,61 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _trim(self) -> None:
         """Remove the oldest entries while the view is at the end of the conversation."""
         count = len(self._lines)
-        near_end = self.scroll_y + self.size.height >= self.max_scroll_y - 1
+        at_end = self.scroll_y + self.size.height >= self.max_scroll_y - 1
+        near_end = at_end and not self._ends_early
         if count > (WINDOW_ENTRIES + WINDOW_SLACK if near_end else MAX_ENTRIES):
             oldest = {id(line) for line in self._mounted_lines()[: count - WINDOW_ENTRIES]}
             await self._remove([key for key, line in self._lines.items() if id(line) in oldest])
-            await self._update_earlier_hint()
+            await self._update_hints()
 
     async def _load_earlier(self) -> bool:
-        """Mount entries before the first one; return False if there are none or too many."""
-        before = self._unmounted_before()
-        if not before or len(self._lines) >= MAX_ENTRIES:
+        """Mount entries before the first one; return False if there are none."""
+        before, _ = self._unmounted()
+        if not before:
             return False
         first = self._mounted_lines()[0]
         loaded = before[-PAGE_ENTRIES:]
         await self.mount_all(self._new_lines(loaded), before=first)
         self._hide_repeated(loaded)
-        await self._update_earlier_hint()
+        await self._remove(map(entry_id, self._mounted_entries()[MAX_ENTRIES:]))
+        await self._update_hints()
         self.call_after_refresh(self.scroll_to_widget, first, animate=False, top=True)
         return True
 
-    def _unmounted_before(self) -> list[Entry]:
-        mounted = self._mounted_lines()
-        unmounted: list[Entry] = []
-        for entry in self._transcript.entries:
-            if mounted and self._lines.get(entry_id(entry)) is mounted[0]:
-                break
-            if is_visible(entry):
-                unmounted.append(entry)
-        return unmounted
+    async def _load_later(self) -> None:
+        """Mount entries after the last one."""
+        _, after = self._unmounted()
+        last = self._mounted_lines()[-1]
+        loaded = after[:PAGE_ENTRIES]
+        await self.mount_all(self._new_lines(loaded), after=last)
+        self._hide_repeated(loaded)
+        await self._remove(map(entry_id, self._mounted_entries()[:-MAX_ENTRIES]))
+        await self._update_hints()
+        self.call_after_refresh(self.scroll_to_widget, last, animate=False, top=True)
 
-    async def _update_earlier_hint(self) -> None:
+    def _unmounted(self) -> tuple[list[Entry], list[Entry]]:
+        """Return the visible entries before and after the mounted ones, in order."""
+        visible = [entry for entry in self._transcript.entries if is_visible(entry)]
+        places = [at for at, entry in enumerate(visible) if entry_id(entry) in self._lines]
+        if not places:
+            return visible, []
+        return visible[: places[0]], visible[places[-1] + 1 :]
+
+    async def _update_hints(self) -> None:
+        """Show at each side of the window if there are more turns."""
+        before, after = self._unmounted()
         mounted = self._mounted_lines()
-        hints = list(self.query_children(EarlierTurnsHint))
-        more = bool(mounted) and bool(self._unmounted_before())
-        if more and not hints:
+        self._ends_early = bool(mounted and after)
+        await self.query_children("EarlierTurnsHint, LaterTurnsHint").remove()
+        if mounted and before:
             await self.mount(EarlierTurnsHint(), before=mounted[0])
-        elif hints and not more:
-            await self.remove_children(hints)
+        if self._ends_early:
+            await self.mount(LaterTurnsHint(), after=mounted[-1])
+
+    def _mounted_entries(self) -> list[Entry]:
+        """Return the mounted entries from top to bottom."""
+        return [line.entry for line in self._mounted_lines()]
 
     def _mounted_lines(self) -> list[EntryLine]:
-        """Return the mounted entries from top to bottom."""
+        """Return the widgets of the mounted entries from top to bottom."""
         return [child for child in self.children if isinstance(child, EntryLine)]
