@@ -15,8 +15,9 @@ from voicechat.cli.command import say
 from voicechat.config.options import Options
 from voicechat.core.recorded_speech import RecordedSpeech
 from voicechat.core.text import clean
-from voicechat.errors import UsageError, VoicechatError
+from voicechat.errors import UsageError, VoicechatError, first_error
 from voicechat.providers.transcription_service import TranscriptionWishes
+from voicechat.system.task_group import TaskGroup
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.recording_session import RecordingSession, recording_session
 from voicechat.transcription.recording_transcriber import Advance
@@ -99,18 +100,19 @@ class _Run:
                     self._say(str(error))
                     self.exit_code = self.exit_code or error.exit_code
 
+        failure: VoicechatError | None = None
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 for source, place in todo:
                     tasks.create_task(one(source, place))
         except* VoicechatError as group:
-            from voicechat.session.reconnect import first
-
-            raise first(group) from None
+            failure = first_error(group)
         finally:
             self._progress.clear()
             if session.transcriber.may_continue:
                 self._say("The finished parts are kept: the same command continues.")
+        if failure is not None:
+            raise failure
 
     async def _transcribe(self, session: RecordingSession, source: str, place: Path | None) -> None:
         content = await asyncio.to_thread(self._decoded, source) if self.request.is_base64 else None

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from voicechat.config.options import Options
 from voicechat.providers.transcription_catalog import RecordingChoice, recording_choice
 from voicechat.providers.transcription_service import TranscriptionWishes
+from voicechat.session.transcription_budget import TranscriptionBudget
 from voicechat.transcription.recording_transcriber import RecordingTranscriber
-from voicechat.transcription.transcription_budget import TranscriptionBudget
 
 
 @dataclass(frozen=True, slots=True)

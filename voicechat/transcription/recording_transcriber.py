@@ -22,10 +22,10 @@ from voicechat.core.recorded_speech import (
     shifted,
     within,
 )
-from voicechat.errors import BudgetSpent, VoicechatError
+from voicechat.errors import BudgetSpent, VoicechatError, first_error
 from voicechat.providers.transcription_catalog import RecordingChoice
 from voicechat.providers.transcription_service import UploadedSound
-from voicechat.session.reconnect import first
+from voicechat.system.task_group import TaskGroup
 from voicechat.transcription.finished_pieces import FinishedPieces, finished_pieces
 from voicechat.transcription.recording_decoder import DecodedSound, decoded
 from voicechat.transcription.recordings import Recording
@@ -179,17 +179,20 @@ class RecordingTranscriber:
             )
             self._kept[recording.path] = kept
         pieces = _Pieces(sound, kept, advance)
+        failure: VoicechatError | None = None
         try:
-            async with aclosing(sound.blocks()) as blocks, asyncio.TaskGroup() as tasks:
+            async with aclosing(sound.blocks()) as blocks, TaskGroup() as tasks:
                 async for piece in self._cut(blocks):
                     await self._lanes.acquire()
                     task = tasks.create_task(self._piece(piece, pieces.begin(), pieces))
                     # A task that is cancelled before it starts frees its lane, too.
                     task.add_done_callback(lambda _: self._lanes.release())
         except* VoicechatError as group:
-            raise first(group) from None
+            failure = first_error(group)
         finally:
             pieces.close()
+        if failure is not None:
+            raise failure
         speech = joined(self._named_apart(pieces.transcripts()))
         problem = f"{recording.name}: {sound.problem}" if sound.problem else ""
         warnings = (*speech.warnings, problem) if problem else speech.warnings

@@ -34,6 +34,7 @@ def transcribe(
     api_key: str | None = None,
     profile: str | None = None,
     settings: bool | str | os.PathLike[str] = True,
+    budget: float | None = None,
 ) -> RecordedSpeech:
     """Return the transcript of a recording.
 
@@ -50,6 +51,7 @@ def transcribe(
                  `voicechat login`
     profile      a profile of the settings file
     settings     True: read the user's settings file. False: read none. A path: read that one
+    budget       US dollars after which nothing more is requested
 
     Blocks until the transcript is complete; in a coroutine, use `transcribe_async`. Raises
     `TypeError` for a parameter of a wrong type, and `VoicechatError`: `UsageError` for a recording
@@ -75,6 +77,7 @@ def transcribe(
             api_key=api_key,
             profile=profile,
             settings=settings,
+            budget=budget,
         )
     )
 
@@ -93,6 +96,7 @@ async def transcribe_async(
     api_key: str | None = None,
     profile: str | None = None,
     settings: bool | str | os.PathLike[str] = True,
+    budget: float | None = None,
 ) -> RecordedSpeech:
     """Return the transcript of a recording. Parameters and errors are those of `transcribe`."""
     check_type("source", source, str, os.PathLike, bytes)
@@ -115,13 +119,15 @@ async def transcribe_async(
         push_to_talk=None,
         output="text",
         settings=settings,
+        history=False,
+        budget=budget,
     )
     warnings: list[str] = []
     with rewording():
         wishes = TranscriptionWishes(language, prompt, words, diarize, timestamps or "", logprobs)
         session = recording_session(
             given.options(None), wishes, warnings.append, resumes=False,
-            keeps_usage=settings is not False,
+            keeps_usage=given.keeps_files,
         )  # fmt: skip
         async with session as found, opened(source) as recording:
             speech = await found.transcriber.transcribe(recording)
