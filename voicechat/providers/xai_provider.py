@@ -259,6 +259,7 @@ PROVIDER = Provider(
         "grok-voice-latest": Price(minute=0.08, dated="2026-09-24"),
         "grok-voice-think-fast-2.0": Price(minute=0.08, dated="2026-09-24"),
         "grok-voice-think-fast-1.0": Price(minute=0.05, dated="2026-04-06"),
+        "grok-stt": Price(minute=0.1 / 60, dated="2026-11-29"),
     },
     key_variables=("XAI_API_KEY",),
     url=URL,

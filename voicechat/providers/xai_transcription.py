@@ -23,8 +23,8 @@ from voicechat.providers.transcription_service import (
 
 URL = "https://api.x.ai/v1"
 
-MODEL = "stt"
-"""xAI has one recognizer and gives it no name; requests name none."""
+MODEL = "grok-stt"
+"""The only recognizer; requests name none."""
 
 
 def _form(job: TranscriptionJob) -> Iterator[tuple[str, str]]:

@@ -84,6 +84,8 @@ _FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5, dated="2026-06-22")
 _SECOND = Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5, dated="2026-11-28")
 _LIVE = Price(minute=0.05, paused_minute=0.02, dated="2026-11-28")
 _STREAMED = Price(minute=0.017, dated="2026-11-29")
+_RECORDED = Price(2.5, text_out=10, audio_in=6, minute=0.006, dated="2026-11-29")
+"""Answers report tokens or the time of the sound."""
 _LARGE = ModelLimits(128_000, 32_000)
 
 PROVIDER = Provider(
@@ -116,6 +118,12 @@ PROVIDER = Provider(
         "gpt-live-transcribe": _STREAMED,
         "gpt-realtime-whisper": _STREAMED,
         "gpt-transcribe": Price(minute=0.0045, dated="2026-11-29"),
+        "gpt-4o-transcribe": _RECORDED,
+        "gpt-4o-transcribe-diarize": _RECORDED,
+        "gpt-4o-mini-transcribe": Price(
+            1.25, text_out=5, audio_in=3, minute=0.003, dated="2026-11-29"
+        ),
+        "whisper-1": Price(minute=0.006, dated="2026-11-29"),
     },
     limits={
         "gpt-realtime-2": _LARGE,
