@@ -292,3 +292,15 @@ async def test_silence_is_an_empty_transcript(tmp_path: Path) -> None:
         empty.write_bytes(encoded(np.zeros(0, np.float32), "WAV"))
         with pytest.raises(UsageError, match="contains no sound"):
             await transcribed(server, empty, "openai/gpt-transcribe", times="segment")
+
+
+async def test_sound_before_speech_is_not_part_of_its_time(tmp_path: Path) -> None:
+    """Also at the start of a recording, and without the pauses between utterances."""
+    path = tmp_path / "early.wav"
+    path.write_bytes(encoded(beeps([0.15, 2.0], 3.0), "WAV"))
+    async with transcription_server() as server:
+        speech = await transcribed(server, path, "openai/gpt-transcribe", times="segment")
+    first, second = speech.segments
+    assert abs(first.start_s - 0.15) < 0.1
+    assert abs(second.start_s - 2.0) < 0.1
+    assert first.end_s < 1.0

@@ -39,7 +39,7 @@ def transcription_models() -> Values:
         if each.transcription is not None
         for name in each.transcription.models
     ]
-    known = {name for name, _ in live}
+    known = {each[0] for each in live}
     return ["local", *live, *(name for name in recorded if name not in known)]
 
 

@@ -17,6 +17,7 @@ from voicechat.core.recorded_speech import RecordedSpeech
 from voicechat.core.text import clean
 from voicechat.errors import UsageError, VoicechatError, first_error
 from voicechat.providers.transcription_service import TranscriptionWishes
+from voicechat.system import exit_deadline
 from voicechat.system.task_group import TaskGroup
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.recording_session import RecordingSession, recording_session
@@ -63,6 +64,24 @@ class _Run:
     _progress: _Progress = field(default_factory=lambda: _Progress())
 
     async def run(self) -> int:
+        """Transcribe until the end, or until a signal ends the program; the exit code."""
+        working = asyncio.ensure_future(self._work())
+        signals: list[int] = []
+
+        def on_signal(number: int) -> None:
+            signals.append(number)
+            working.cancel()
+
+        # Ctrl-C cancels this coroutine.
+        exit_deadline.on_signals(("SIGTERM", "SIGHUP"), on_signal)
+        try:
+            return await working
+        except asyncio.CancelledError:
+            if not signals:
+                raise
+            return 128 + signals[0]
+
+    async def _work(self) -> int:
         request = self.request
         places: list[Path | None] = [None] * len(request.sources)
         if request.out_dir is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from voicechat.core.settings import AudioFormat
 from voicechat.speech.vad import VAD_RATE
-from voicechat.transcription.utterances import PAUSE_MS, PREFIX_MS, Utterances
+from voicechat.transcription.utterances import PAUSE_MS, Utterances
 
 SEARCH_S = 60.0
 """Seconds before the longest end of a piece in which it may end."""
@@ -27,8 +27,8 @@ _FRAME = VAD_RATE // 50
 _SECOND = 2 * VAD_RATE
 _STEP = 1_024
 """Bytes that the voice detector takes at a time, so that the start of speech is exact."""
-_LEAD_S = PREFIX_MS / 1000 - 0.1
-"""Seconds of a piece before the speech that began it; the detector needs some speech, too."""
+_DETECTION_S = 0.1
+"""Seconds of speech after which it is detected."""
 _TAIL_S = 0.2
 """Seconds after speech that belong to its piece."""
 
@@ -54,7 +54,7 @@ class RecordedPiece:
         return (len(self.wav) - _HEADER.size) / _SECOND
 
 
-def sound_piece(
+def recorded_piece(
     start: int, pcm: bytes | bytearray | memoryview, lead_s: float = 0.0
 ) -> RecordedPiece:
     """Return the piece with these samples that begins at byte `start` of the recording's."""
@@ -76,13 +76,13 @@ async def cut_in_silences(
         while len(pending) >= longest:
             end = _quietest(pending, longest)
             with memoryview(pending) as whole, whole[:end] as part:
-                piece = sound_piece(start, part)
+                piece = recorded_piece(start, part)
             del pending[:end]
             start += end
             yield piece
             del piece  # it is large
     if pending:
-        yield sound_piece(start, pending)
+        yield recorded_piece(start, pending)
 
 
 def _quietest(pcm: bytearray, end: int) -> int:
@@ -103,26 +103,27 @@ def _quietest(pcm: bytearray, end: int) -> int:
 async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[RecordedPiece]:
     """Yield each utterance. Raises `ServerError` without a voice detector."""
     utterances = Utterances(AudioFormat(rate=VAD_RATE))
-    received = end = 0
+    received = onset = 0
     async for block in blocks:
         for begin in range(0, len(block), _STEP):
             part = block[begin : begin + _STEP]
+            was_speaking = utterances.speaking
             utterances.add(part)
             received += len(part)
+            if utterances.speaking and not was_speaking:
+                onset = received
             while utterances.waiting and utterances.waiting[0].is_over:
                 pcm = bytes(utterances.waiting.pop(0).pcm)
                 # The next utterance may have begun with this one's end.
                 start = received - sum(len(each.pcm) for each in utterances.waiting) - len(pcm)
-                yield _spoken(pcm, start, continues=start == end)
-                end = start + len(pcm)
+                yield _spoken(pcm, start, onset)
     utterances.end_utterance()
     for utterance in utterances.waiting:
-        start = received - len(utterance.pcm)
-        yield _spoken(bytes(utterance.pcm), start, continues=start == end)
+        yield _spoken(bytes(utterance.pcm), received - len(utterance.pcm), onset)
 
 
-def _spoken(pcm: bytes, start: int, *, continues: bool) -> RecordedPiece:
-    """Return a piece without the pause that ended it. `continues`: it begins within speech."""
+def _spoken(pcm: bytes, start: int, onset: int) -> RecordedPiece:
+    """Return a piece without the pause that ended it. onset: where its speech was detected."""
     spare = round((PAUSE_MS / 1000 - _TAIL_S) * VAD_RATE) * 2
     kept = pcm[:-spare] if len(pcm) > 3 * spare else pcm
-    return sound_piece(start, kept, 0.0 if continues else _LEAD_S)
+    return recorded_piece(start, kept, max(0.0, (onset - start) / _SECOND - _DETECTION_S))
