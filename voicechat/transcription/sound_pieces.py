@@ -125,5 +125,5 @@ async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[RecordedP
 def _spoken(pcm: bytes, start: int, onset: int) -> RecordedPiece:
     """Return a piece without the pause that ended it. onset: where its speech was detected."""
     spare = round((PAUSE_MS / 1000 - _TAIL_S) * VAD_RATE) * 2
-    kept = pcm[:-spare] if len(pcm) > 3 * spare else pcm
+    kept = pcm[:-spare] if len(pcm) > 2 * spare else pcm
     return recorded_piece(start, kept, max(0.0, (onset - start) / _SECOND - _DETECTION_S))
