@@ -103,7 +103,7 @@ import tomllib
 
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 extras = project["optional-dependencies"]
-for line in project["dependencies"] + extras["mcp"] + extras["socks"] + extras["keyring"]:
+for line in project["dependencies"] + extras["mcp"] + extras["socks"] + extras["keyring"] + extras["setup-endpoint"]:
     if not any(map(line.startswith, sys.argv[1:])):
         print(line)
 END

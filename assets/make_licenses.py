@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licenses.md"
-EXTRAS = ("mcp", "socks", "keyring")
+EXTRAS = ("mcp", "socks", "keyring", "setup-endpoint")
 """The extras that `make run` installs."""
 
 _HEAD = """\

@@ -56,6 +56,7 @@ OTHER_VARIABLES = {
     "VOICECHAT_STT_KEY": "Key for the endpoint at `--stt`.",
     "VOICECHAT_TTS_KEY": "Key for the endpoint at `--tts`.",
     "VOICECHAT_SERVE_TOKEN": "Token that clients of `voicechat serve` must send.",
+    "VOICECHAT_SETUP_TOKEN": "Token that clients of `voicechat setup-endpoint` must send.",
     "OPENAI_API_VERSION": "Version of the Azure OpenAI API.",
     "AI_GATEWAY_TEAM": "Team of the AI Gateway that pays, for a key of several teams.",
 }

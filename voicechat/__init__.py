@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from voicechat.session.model_list import ListedModel, list_models
     from voicechat.session.sound_card import CardLine
     from voicechat.session.sound_card import SoundCardProtocol as SoundCard
+    from voicechat.session.token_mint import MintedToken, mint_token, mint_token_async
     from voicechat.tools.functions import tool
     from voicechat.tools.registry import ToolError
     from voicechat.transcription.transcribe_call import transcribe, transcribe_async
@@ -63,6 +64,7 @@ __all__ = [
     "Interrupted",
     "KeyMissing",
     "ListedModel",
+    "MintedToken",
     "Picture",
     "Problem",
     "RecordedSpeech",
@@ -81,6 +83,8 @@ __all__ = [
     "VoicechatError",
     "connect",
     "list_models",
+    "mint_token",
+    "mint_token_async",
     "read_keyring",
     "read_picture",
     "tool",
@@ -100,6 +104,7 @@ _HOMES = {
     "Event": f"{_EVENTS}:ClientEvent",
     "Interrupted": f"{_EVENTS}:InterruptedEvent",
     "ListedModel": "voicechat.session.model_list:ListedModel",
+    "MintedToken": "voicechat.session.token_mint:MintedToken",
     "Picture": "voicechat.core.pictures:Picture",
     "Problem": f"{_EVENTS}:ProblemEvent",
     "RecordedSpeech": "voicechat.core.recorded_speech:RecordedSpeech",
@@ -113,6 +118,8 @@ _HOMES = {
     "Usage": "voicechat.core.items:Usage",
     "connect": "voicechat.session.client:connect",
     "list_models": "voicechat.session.model_list:list_models",
+    "mint_token": "voicechat.session.token_mint:mint_token",
+    "mint_token_async": "voicechat.session.token_mint:mint_token_async",
     "read_keyring": "voicechat.session.keyring_access:read_keyring",
     "read_picture": "voicechat.session.client_pictures:read_picture",
     "tool": "voicechat.tools.functions:tool",

@@ -21,7 +21,7 @@ from random import Random
 
 sys.path.extend([str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")])
 
-from attack_clients import attack_requests, attack_screen
+from attack_clients import attack_both, attack_requests, attack_screen
 from attack_log import AttackLog
 from attack_processes import KeyWatch, attack_instances, attack_kills, left_running
 from attack_server import attack_server
@@ -36,8 +36,12 @@ WAVES: dict[str, tuple[Wave, int]] = {
     "instances": (attack_instances, 1),
 }
 """The waves, with the number of attacks in each."""
-SHORT = {"requests": 3, "screen": 1, "server": 1, "kills": 1}
-"""The number of attacks in a short attack."""
+SHORT: dict[str, tuple[Wave, int]] = {
+    "requests and screen": (attack_both, 3),
+    "server": (attack_server, 1),
+    "kills": (attack_kills, 1),
+}
+"""The waves of a short attack, which starts few processes."""
 
 
 def attack(seconds: float, seed: int, only: Sequence[str] = (), rounds: int = 10_000) -> AttackLog:
@@ -51,16 +55,16 @@ def attack(seconds: float, seed: int, only: Sequence[str] = (), rounds: int = 10
             for name in only or WAVES:
                 if log.is_over:
                     return
-                asyncio.run(_wave(log, name, number, WAVES[name][1]))
+                asyncio.run(_wave(log, name, number, WAVES[name]))
 
     return _watched(waves, seconds, seed, 3.0)
 
 
-def short_attack(seed: int, only: Sequence[str]) -> AttackLog:
-    """Run the beginning of these waves side by side, with little patience; return the findings."""
+def short_attack(seed: int) -> AttackLog:
+    """Run the waves of `SHORT` side by side, with little patience; return the findings."""
 
     async def waves(log: AttackLog) -> None:
-        await asyncio.gather(*(_wave(log, name, seed, SHORT[name]) for name in only))
+        await asyncio.gather(*(_wave(log, name, seed, wave) for name, wave in SHORT.items()))
 
     return _watched(lambda log: asyncio.run(waves(log)), 600, seed, 0.4)
 
@@ -78,8 +82,8 @@ def _watched(
     return log
 
 
-async def _wave(log: AttackLog, name: str, number: int, most: int) -> None:
-    run, _ = WAVES[name]
+async def _wave(log: AttackLog, name: str, number: int, wave: tuple[Wave, int]) -> None:
+    run, most = wave
     log.wave = f"{name}, seed {number}"
     try:
         await run(log, Random(f"{name} {number}"), most)

@@ -49,11 +49,11 @@ async def _endpoint(port: int) -> object:
 
 
 async def _token_command(port: int) -> object:
-    from voicechat.cli.token import mint
+    from voicechat.session.token_mint import mint
 
     at = f"http://127.0.0.1:{port}/v1"
     options = Options(model="openai/m", base_url=at, keys={"OPENAI_API_KEY": KEY})
-    return await asyncio.to_thread(mint, options)
+    return await mint(options)
 
 
 async def _token_url(port: int) -> object:

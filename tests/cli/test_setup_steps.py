@@ -57,6 +57,7 @@ def test_a_key_can_be_entered(run: Run, monkeypatch, tmp_path: Path) -> None:
         assert server.received[1]["Authorization"] == f"Bearer {KEY}"
     assert done
     assert "openai accepts the key." in shown
+    assert "Start with" not in shown  # on the first start, voicechat starts by itself
     assert settings == {"model": "openai/gpt-realtime-2.1"}
     assert (tmp_path / "voicechat" / "keys.json").stat().st_mode & 0o077 == 0
 

@@ -213,6 +213,10 @@ def test_a_profile_wins_over_the_file_only(file) -> None:
     assert file(PROFILES).session_settings == {"speed": 1.1, "turn_detection": ServerVad()}
 
 
+def test_the_place_of_a_session_key_is_known(file) -> None:
+    assert file("# mine\nspeed = 1.2\n").origin("speed").endswith(":2: speed")
+
+
 def test_prices(file) -> None:
     options = file('[prices."openai/m"]\ntext_in = 3\naudio_out = 6.5\ndated = "2026-11-01"\n')
     assert options.prices == {"openai/m": Price(text_in=3, audio_out=6.5, dated="2026-11-01")}

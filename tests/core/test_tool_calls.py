@@ -32,7 +32,13 @@ from voicechat.core.effects import (
 )
 from voicechat.core.items import Item, Role, ToolCall, ToolState
 from voicechat.core.settings import Permission, SessionSettings, ToolSpec
-from voicechat.core.tool_calls import MAX_ARGUMENT_CHARS, MAX_ARGUMENT_LINES, MAX_OPEN_CALLS, denied
+from voicechat.core.tool_calls import (
+    LONGEST_ARGUMENTS,
+    MAX_ARGUMENT_CHARS,
+    MAX_ARGUMENT_LINES,
+    MAX_OPEN_CALLS,
+    denied,
+)
 
 LOOK = ToolSpec("look", "Look.", {})
 WRITE = ToolSpec("write", "Write.", {}, Permission.ASK, "built in")
@@ -257,6 +263,17 @@ def test_arguments_too_long_to_check_are_denied() -> None:
     for number in range(MAX_OPEN_CALLS):
         driver.called("write", f"w{number}")
     assert "Too many" in error(driver.called("write", "last"))
+
+
+def test_arguments_of_any_tool_have_a_limit_up_to_which_they_are_read() -> None:
+    driver = ConversationDriver()
+    text = json.dumps({"text": "\u202e" * LONGEST_ARGUMENTS})
+    effects = driver.called("look", arguments=text)
+    assert "too long" in error(effects)
+    assert not any(isinstance(each, RunTool) for each in effects)
+    assert len(driver.call().arguments) <= LONGEST_ARGUMENTS
+    long = json.dumps({"text": "x" * (LONGEST_ARGUMENTS - 20)})
+    assert any(isinstance(each, RunTool) for each in driver.called("look", "c2", arguments=long))
 
 
 def test_a_call_runs_with_the_arguments_shown() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -31,6 +33,37 @@ def test_only_the_owner_can_read_the_file_and_its_log(tmp_path: Path) -> None:
     with closing(database.connect(path)):
         modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
     assert set(modes.values()) == {0o600}
+
+
+_SAVE = """
+import sys
+from contextlib import closing
+from pathlib import Path
+from voicechat.history import database, history_store
+from voicechat.history.history_rows import ConversationRow
+with closing(database.connect(Path(sys.argv[1]))) as connection:
+    with database.transaction(connection):
+        history_store.save_conversation(connection, ConversationRow(sys.argv[2]))
+    print(*[row[0] for row in connection.execute("SELECT id FROM conversations ORDER BY id")])
+"""
+
+
+def test_another_program_that_ends_leaves_the_log_of_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+
+    def save_elsewhere(name: str) -> str:
+        program = [sys.executable, "-c", _SAVE, str(path), name]
+        return subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+    with closing(database.connect(path)) as writing:
+        with closing(database.connect(path)):
+            pass  # as each list and each preview does
+        save_elsewhere("theirs")
+        with database.transaction(writing):
+            history_store.save_conversation(writing, ConversationRow("mine"))
+        assert save_elsewhere("theirs2").split() == ["mine", "theirs", "theirs2"]
+        with closing(database.connect(path)) as reading:
+            assert reading.execute("SELECT count(*) FROM conversations").fetchone()[0] == 3
 
 
 def test_a_file_of_a_newer_version_stays_as_it_is(tmp_path: Path) -> None:

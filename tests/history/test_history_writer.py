@@ -102,7 +102,7 @@ def test_a_file_that_is_no_history_is_reported_and_kept(tmp_path: Path) -> None:
     writer = HistoryWriter(path, on_failure=reports.append)
     writer.put(*turn(1))
     assert not writer.wait_saved(SOON_S)
-    assert reports == ["it is damaged or not a history"]
+    assert reports == ["the file is damaged or not a history"]
     assert path.read_bytes() == b"something else " * 100
 
 

@@ -80,7 +80,7 @@ def test_invalid_lifetimes(provider, seconds):
 
 def test_providers_without_tokens():
     with pytest.raises(UsageError, match="openai"):
-        token_endpoint("local").build(ask())
+        token_endpoint("nothing").build(ask())
     with pytest.raises(UsageError, match="current Azure"):
         token_endpoint("azure").build(
             ask("m", "wss://r.openai.azure.com/openai/realtime?api-version=1")

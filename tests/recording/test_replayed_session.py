@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scripted import TOKEN, ScriptedServer, scripted_server, tone
+from scripted import TOKEN, ScriptedServer, scripted_server, tone, until
 from session_driver import SessionDriver, online, options
 from sound_rig import spans
 from textual.content import Content
@@ -347,8 +347,12 @@ async def test_the_keys_of_the_replay_screen(recorded_chat: tuple[SessionDriver,
     app = ReplayApp(replay)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await wait_until_over(pilot, replay)
-        texts = "\n".join(line.entry_text.plain for line in screen.query(EntryLine))
-        assert "Heard héllo <b>\U0001f600." in texts
+
+        def has_answer() -> bool:
+            texts = [line.entry_text.plain for line in screen.query(EntryLine)]
+            return any("Heard héllo <b>\U0001f600." in text for text in texts)
+
+        await until(has_answer)
         assert "The recording has ended." in str(screen.query_one("#floor", Static).render())
         assert "Esc quits" in str(screen.query_one("#time", Static).render())
         await pilot.press("space")

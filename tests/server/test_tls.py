@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
 from scripted import TOKEN, check, scripted_server
 from websockets.asyncio.client import connect
 
@@ -21,36 +16,11 @@ from voicechat.errors import ServerError, UsageError
 from voicechat.server.app import ServeOptions, serve
 from voicechat.server.tls import server_context
 
-_PEM, _PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-_NO_PASSWORD = serialization.NoEncryption()
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    chain, private = folder / "chain.pem", folder / "key.pem"
-    chain.write_bytes(certificate.public_bytes(_PEM))
-    private.write_bytes(key.private_bytes(_PEM, _PKCS8, _NO_PASSWORD))
-    password = serialization.BestAvailableEncryption(b"secret")
-    (folder / "encrypted.pem").write_bytes(key.private_bytes(_PEM, _PKCS8, password))
-    return chain, private
+    return certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_a_session_and_a_request_over_tls(files: tuple[Path, Path]) -> None:
@@ -99,7 +69,7 @@ def test_the_key_may_be_in_the_same_file(files: tuple[Path, Path], tmp_path: Pat
 def test_files_that_cannot_be_used_are_a_usage_error(files: tuple[Path, Path]) -> None:
     chain, key = files
     missing = chain.with_name("missing.pem")
-    for certificate, private, words in (
+    for public, private, words in (
         (None, key, "--tls-cert"),
         (missing, key, "Check --tls-cert"),
         (chain, missing, "Check --tls-key"),
@@ -108,7 +78,7 @@ def test_files_that_cannot_be_used_are_a_usage_error(files: tuple[Path, Path]) -
         (chain, chain.with_name("encrypted.pem"), "encrypted"),
     ):
         with pytest.raises(UsageError) as refused:
-            serve(ServeOptions(port=0, tls_cert=certificate, tls_key=private))
+            serve(ServeOptions(port=0, tls_cert=public, tls_key=private))
         assert words in str(refused.value)
 
 

@@ -174,7 +174,7 @@ async def test_an_unusable_history_costs_one_notice_and_nothing_else(state: Path
             await asyncio.to_thread(log.wait_saved)
         await answered(driver, "three")
         notices = [u.text for u in driver.updates if isinstance(u, effects.Notice)]
-    reason = "it is damaged or not a history"
+    reason = "the file is damaged or not a history"
     assert notices.count(f"This conversation is not kept in the history: {reason}.") == 1
     assert sum("history" in text for text in notices) == 1
 
@@ -202,8 +202,9 @@ async def test_a_conversation_that_is_open_in_another_program_is_forked(state: P
             original = await saved(driver)
         with held_elsewhere(original.row.id):
             async with kept(backend, history_calls.load()) as driver:
-                notice = effects.Notice('"one" is open in another voicechat. This is a fork of it.')
-                await driver.until(lambda: notice in driver.updates)
+                text = '"one" is open in another voicechat. This is a fork of it.'
+                hint = "The conversation there goes on without it."
+                await driver.until(lambda: effects.Notice(text, hint=hint) in driver.updates)
                 await answered(driver, "two")
                 fork = await saved(driver)
             with pytest.raises(UsageError, match="open in another voicechat"):

@@ -15,10 +15,11 @@ class Provider:
     def __init__(self) -> None:
         self.now = 0.0
         self.limits = FrameLimits(lambda: self.now)
+        self.limits.connected("h")
 
     def sends(self, *sent: events.Event) -> None:
         for event in sent:
-            self.limits.check(event, "h", had_session=True)
+            self.limits.check(event, had_session=True)
 
 
 def test_a_long_conversation_is_no_flood() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from voicechat.core import effects, events
 from voicechat.core.text import clean
+from voicechat.session import frame_facts
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.frame_facts import KEPT_CHARACTERS, read_frame
 from voicechat.session.frame_filter import frame_line, json_lines, parse_filter
@@ -311,3 +312,16 @@ def test_events_lost_to_a_full_queue_are_counted_in_the_log() -> None:
     assert changed[1].facts.type == "t5"
     assert len(changed) == QUEUE_LIMIT + 1
     assert tap.take() == []
+
+
+def test_a_long_frame_is_cut_before_it_is_cleaned() -> None:
+    frame = json.dumps({"type": "x", "text": "\x1b[2J" * 60_000})
+    with pytest.MonkeyPatch.context() as patch:
+        cleaned: list[int] = []
+        patch.setattr(frame_facts, "clean_json", lambda text: cleaned.append(len(text)) or text)
+        patch.setattr(frame_facts, "clean", lambda text: cleaned.append(len(text)) or clean(text))
+        facts = frame_facts.read_frame(frame)
+    assert max(cleaned) <= frame_facts.KEPT_CHARACTERS
+    assert not facts.is_json
+    assert "more characters" in facts.text
+    assert "\x1b" not in facts.text

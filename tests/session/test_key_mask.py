@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from voicechat.config.options import Options
 from voicechat.core.settings import McpServer
 from voicechat.core.text import has_key
+from voicechat.errors import Secret
+from voicechat.session import key_mask
 from voicechat.session.key_mask import KeyMask
+from voicechat.system.frame_cost import CHEAP_CHARACTERS
 
 PART = "Ab3dEfGh1jKlMnOpQrSt"
 
@@ -54,3 +59,27 @@ def test_keys_that_the_provider_passes_on_are_masked() -> None:
     assert json.loads(mask.text(sent)) == {
         "authorization": "Bearer ***", "headers": {"X-Key": "***"},
     }  # fmt: skip
+
+
+def test_long_sound_is_not_searched_for_shapes_and_known_keys_are_masked_everywhere() -> None:
+    key, other = "Known-key_0123456789abcdef", f"sk-{PART}"
+    mask = KeyMask(Options(keys={"OPENAI_API_KEY": Secret(key)}))
+    sound = "A" * CHEAP_CHARACTERS
+    frame = json.dumps({"delta": f"{sound}{key}", "text": f"it is {other}"})
+    shown, size = mask.frame(frame)
+    assert json.loads(shown) == {"delta": f"{sound}***", "text": "it is ***"}
+    assert size == 0
+    with pytest.MonkeyPatch.context() as patch:
+        searched: list[int] = []
+        patch.setattr(key_mask, "_without_shapes", lambda data: searched.append(len(data)) or data)
+        mask.frame(frame)
+    assert sum(searched) < 100
+
+
+@pytest.mark.parametrize("form", [str, str.encode], ids=["text", "bytes"])
+def test_of_a_frame_that_is_too_large_only_the_start_is_kept(form: Callable[[str], Any]) -> None:
+    frame = form(f'{{"key": "sk-{PART}", "a": "' + "word " * 500_000)
+    shown, size = KeyMask(Options()).frame(frame)
+    assert size == len(frame)
+    assert len(shown) <= CHEAP_CHARACTERS
+    assert form(PART) not in shown

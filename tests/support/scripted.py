@@ -232,7 +232,7 @@ def silence(ms: int, rate: int = 24_000) -> bytes:
     return bytes(rate * ms // 1000 * 2)
 
 
-async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+async def until(true: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait until the condition is true; fail at the deadline."""
     for _ in range(round(seconds * 200)):
         if true():

@@ -181,6 +181,17 @@ def mcp_servers() -> Values:
     return [each.name for each in loader.load().mcp_servers]
 
 
+def own_tools() -> Values:
+    """Built-in tools, and the endpoints of the settings."""
+    from voicechat.config import loader
+    from voicechat.tools.builtin import builtin
+    from voicechat.tools.tool_context import ToolContext
+
+    options = loader.load()
+    found = builtin(ToolContext(options.folders))
+    return [*(tool.spec.name for tool in found), *(each.name for each in options.endpoints)]
+
+
 def approved_tools() -> Values:
     """Tools that run without asking."""
     from voicechat.tools.permissions import Approvals

@@ -141,5 +141,5 @@ def _write(settings: Mapping[str, object]) -> bool:
         tell("Nothing was written.")
         return False
     write_settings(settings, path)
-    tell("Done. Start with: voicechat")
+    tell("Done.")
     return True

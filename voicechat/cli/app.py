@@ -11,6 +11,7 @@ the error tree in errors.py, and:
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -171,11 +172,20 @@ def _reported(error: BaseException) -> str:
     return crash_report.save_report(error)
 
 
+_PLAIN = (
+    (r"Value error, ", ""),
+    (r"Input should be a valid integer\b.*", r"it must be a whole number"),
+    (r"Input should be ", "it must be "),
+)
+"""Words of the package that parses arguments, and plain ones."""
+
 _LOGIN = "Type only voicechat login PROVIDER, and give the key when it asks."
 
 
 def _sentence(error: TyperException) -> str:
     text = " ".join(clean(error.format_message()).split()).rstrip(".")
+    for pattern, words in _PLAIN:
+        text = re.sub(pattern, words, text)
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "voicechat"
     if has_key(text):

@@ -112,9 +112,10 @@ def try_key(provider: Provider, key: Secret, options: Options) -> str:
 
     Raises `KeyMissing` if the provider refuses the key.
     """
+    import asyncio
     from dataclasses import replace
 
-    from voicechat.cli.token import mint
+    from voicechat.session.token_mint import mint
 
     is_chosen = (options.model or "").partition("/")[0] == provider.name
     trial = replace(
@@ -124,7 +125,7 @@ def try_key(provider: Provider, key: Secret, options: Options) -> str:
         keys={provider.key_variables[0]: key},
     )
     try:
-        mint(trial)
+        asyncio.run(mint(trial))
     except (ConnectError, UsageError) as error:
         return f"The key was not tried: {error.message}"
     return f"{provider.name} accepts the key."

@@ -22,6 +22,12 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept other machines; they need the token.")
     ] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", help="Web page that may connect, like https://app.example (repeat)."
+        ),
+    ] = None,
     tls_cert: Annotated[
         Path | None,
         typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM), for TLS."),
@@ -65,6 +71,7 @@ def serve(
     from voicechat.config.options import SETTINGS
     from voicechat.server.app import serve as run
     from voicechat.server.serve_options import RemoteEngine, ServeOptions
+    from voicechat.server.web_origin import web_origins
     from voicechat.system import memory_limit, process_secrecy
 
     process_secrecy.read_piped()
@@ -85,6 +92,7 @@ def serve(
             host=host,
             port=port,
             allow_remote=allow_remote,
+            origins=web_origins(origin or ()),
             tls_cert=tls_cert,
             tls_key=tls_key,
             max_connections=max_connections,

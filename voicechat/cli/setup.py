@@ -12,15 +12,16 @@ def setup() -> int:
     """Set voicechat up in a minute: the model, the microphone and the speaker.
 
     Finds keys in the environment and model servers on this machine, asks which one to use, checks
-    the microphone, the speaker and the echo, and lets the embedded voice answer a sentence. Nothing
-    is written before you agree.
+    the microphone, the speaker and the echo, and lets the embedded voice answer a sentence. A key
+    that you enter is kept at once; nothing else is written before you agree.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("Setup asks questions, so it needs a terminal.", "See docs/settings.md.")
-    from voicechat.cli import _first_start, _setup_steps
+    from voicechat.cli import _dialog, _first_start, _setup_steps
 
     _first_start.mark_offered()
-    _setup_steps.set_up()
+    if _setup_steps.set_up():
+        _dialog.tell("Start with: voicechat")
     return 0
 
 

@@ -12,7 +12,6 @@ import typer
 from voicechat.cli import _completion_values as values
 from voicechat.cli.command import CommandEntry, Text, say
 from voicechat.errors import UsageError
-from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -63,6 +62,7 @@ async def every_tool(options: Options, notify: Callable[[str], None]) -> tuple[T
     """
 
     from voicechat.line_mode.slash_commands import app_commands
+    from voicechat.system.task_group import TaskGroup
     from voicechat.tools.builtin import builtin
     from voicechat.tools.endpoints import endpoint_tool
     from voicechat.tools.mcp.mcp_servers import McpServers

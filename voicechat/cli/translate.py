@@ -18,7 +18,7 @@ def translate(
     to: Annotated[str, typer.Option("--to", metavar="CODE", help="Target language, such as fr.")],
     source: Annotated[
         Text,
-        typer.Argument(metavar="[FILE]", help="WAV file, or - for standard input; else live."),
+        typer.Argument(metavar="FILE", help="WAV file, or - for standard input; else live."),
     ] = None,
     save: Annotated[
         Text, typer.Option(metavar="FILE", help="With FILE: write the spoken translation as WAV.")

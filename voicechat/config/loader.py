@@ -44,7 +44,7 @@ from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
 _KEY_VARIABLE = re.compile(
-    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_(?:CHAT|STT|TTS)_KEY"
+    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_(?:(?:CHAT|STT|TTS)_KEY|SERVE_TOKEN)"
 )
 
 _PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION", "_GATEWAY_TEAM")
@@ -296,7 +296,8 @@ class _StoredSettings:
             name = str(profile["profile"])
             tables.append((self.place.table("profiles", name), self.profiles[name]))
         for place, settings in tables:
-            found |= {name: place(name) for name in settings}
+            session = cast("Mapping[str, object]", settings.get("session_settings", {}))
+            found |= {name: place(name) for name in (*settings, *session)}
             for table in _INNER_KEYS:
                 keys = cast("Mapping[str, str]", settings.get(f"[{table}]", {}))
                 found |= {name: place.below(table)(key) for key, name in keys.items()}

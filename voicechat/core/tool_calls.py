@@ -36,6 +36,9 @@ MAX_KNOWN_IDS = 1024
 MAX_ARGUMENT_CHARS = 20_000
 """Most characters of arguments that a user can be asked to approve."""
 
+LONGEST_ARGUMENTS = 100_000
+"""Most characters of arguments of any tool; the rest is not read, and the tool does not run."""
+
 MAX_ARGUMENT_LINES = 800
 """Most lines of arguments that a user can be asked to approve; more would slow down the screen."""
 
@@ -215,7 +218,8 @@ class ToolCalls:
         self._seen.add(call.call_id)
         call.name = event.name or call.name
         # Some servers send the arguments in pieces only.
-        call.arguments = clean_json(event.arguments or call.arguments)
+        arguments = event.arguments or call.arguments
+        call.arguments = clean_json(arguments[:LONGEST_ARGUMENTS])
         spec = self._tools.get(call.name)
         call.source = spec.source if spec is not None else ""
         is_full = len(self._open) >= MAX_OPEN_CALLS
@@ -226,6 +230,8 @@ class ToolCalls:
             self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
         elif is_full:
             self._answer(call, ToolState.FAILED, TOO_MANY, now)
+        elif len(arguments) > LONGEST_ARGUMENTS:
+            self._answer(call, ToolState.DENIED, TOO_LONG, now)
         elif spec is None:
             self._answer(call, ToolState.FAILED, UNKNOWN, now)
         elif self._permission(spec, call) is Permission.NEVER:
@@ -266,7 +272,7 @@ class ToolCalls:
         if call.call_id in self._open:
             self._carried.discard(call.call_id)
         elif call.call_id not in self._settled:
-            same = clean_json(event.arguments) == call.arguments
+            same = clean_json(event.arguments[:LONGEST_ARGUMENTS]) == call.arguments
             output = (call.output or LOST) if same else USED_ID
             self._send(call, commands.ToolResult(event.call_id, output, event.name, not same))
             batch = self._batches.setdefault(event.response_id, Batch(response_ended=not alive))

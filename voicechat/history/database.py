@@ -6,6 +6,7 @@ committed turn survives the death of its process. The file is readable by its ow
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -21,6 +22,10 @@ from voicechat.history.migrations import FULL_TEXT, MIGRATIONS, TRIGGER_NAMES, T
 
 BUSY_S: Final = 5.0
 """Seconds to wait for another process that writes."""
+
+REPLACE_HINT: Final = "Move it away, and voicechat starts a new one."
+_DAMAGED: Final = "the file is damaged or not a history"
+_FOLDER: Final = "there is a folder in its place"
 
 UPDATE_HINT: Final = "Update voicechat, or use --no-history."
 
@@ -98,23 +103,26 @@ def _connection(address: str) -> sqlite3.Connection:
 
 
 def _protect(path: Path) -> None:
-    """Create the file, or check that it is one; only its owner may read it. Raises `OSError`."""
+    """Create the file, or check that it is one; only its owner may read it. Raises `OSError`.
+
+    A file that exists is never opened here: closing any descriptor of it would end the locks of all
+    connections in this process, and another program would then delete the log that they write.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags, 0o600)
-    except PermissionError:
-        if not path.exists():
-            raise
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise HistoryUnusable(f"{clean(str(path))} is not a file.")
-        if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+        status = os.stat(path)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise HistoryUnusable(f"{clean(str(path))}: {_FOLDER}.", REPLACE_HINT)
+    if not stat.S_ISREG(status.st_mode):
+        raise HistoryUnusable(f"{clean(str(path))} is not a file.")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
+        os.chmod(path, 0o600)
 
 
 def _is_read_only(connection: sqlite3.Connection) -> bool:
@@ -217,8 +225,10 @@ def unusable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error, ValueError) as error:
+        why = reason(error)
         raise HistoryUnusable(
-            f"The history in {clean(str(path))} cannot be used: {reason(error)}."
+            f"The history in {clean(str(path))} cannot be used: {why}.",
+            REPLACE_HINT if why == _DAMAGED else "",
         ) from None
 
 
@@ -232,7 +242,7 @@ def reason(error: BaseException) -> str:
         ("read-only file or folder", lambda text: "readonly" in text),
         ("another program is using it", lambda text: "locked" in text or "busy" in text),
         (
-            "it is damaged or not a history",
+            _DAMAGED,
             lambda text: "malformed" in text or "not a data" in text,
         ),
     ]

@@ -37,7 +37,7 @@ def message(frame: str | bytes) -> dict[str, object] | None:
 
 
 def _read(frame: str | bytes, kind: type[Kind]) -> Kind | None:
-    if is_costly(frame):
+    if len(frame) > CHEAP_CHARACTERS and is_costly(frame):
         return None
     try:
         return msgspec.json.decode(frame, type=kind)

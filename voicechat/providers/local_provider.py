@@ -11,8 +11,10 @@ from voicechat.core.price import Price
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.providers.openai.openai_codec import Dialect
 from voicechat.providers.openai.openai_parts import UNCOMMON, Message, ignored
+from voicechat.providers.openai.openai_provider import client_secret_request
 from voicechat.providers.openai.openai_session import RATE, odd_rates, session_object
 from voicechat.providers.provider import Provider
+from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest
 from voicechat.providers.voice_samples import openai_sample
 
 ANSWER_FACTOR = 20.0
@@ -38,6 +40,10 @@ _UNSUPPORTED = (
 )
 
 
+SERVE_TOKEN = "VOICECHAT_SERVE_TOKEN"
+"""The variable with the token of `voicechat serve`."""
+
+
 def _session(settings: SessionSettings) -> Message:
     # The server refuses a whole update that names MCP servers.
     return session_object(replace(settings, mcp_servers=(), prompt=None))
@@ -45,6 +51,12 @@ def _session(settings: SessionSettings) -> Message:
 
 def _unsupported(provider: str, settings: SessionSettings) -> list[str]:
     return ignored(provider, settings, _UNSUPPORTED) + odd_rates(provider, settings, (RATE,))
+
+
+def _token_request(request: TokenRequest) -> HttpRequest:
+    if request.settings is not None:
+        request = replace(request, settings=replace(request.settings, mcp_servers=(), prompt=None))
+    return client_secret_request(request)
 
 
 EMBEDDED = Dialect(
@@ -68,5 +80,6 @@ PROVIDER = Provider(
     voices=("heart",),
     sample=openai_sample,
     prices={"built-in": Price()},
+    tokens=TokenEndpoint(_token_request, 10, 7_200),
     order=1_000,
 )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret, UsageError
 from voicechat.providers.json_fields import as_text, encode, fields, number, parse, text_or_none
 from voicechat.system.dial_target import DialTarget
@@ -32,6 +33,8 @@ class TokenRequest:
     """Seconds for which the token may open sessions; None for the provider's default."""
     voice: str | None = None
     instructions: str | None = None
+    settings: SessionSettings | None = None
+    """The whole session, for the providers whose tokens hold it; it wins over both above."""
     key_variable: str | None = None
     """The environment variable that holds the key."""
     now: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Container
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -45,7 +45,8 @@ class Grant:
 class AccessCheck:
     """Accepts or refuses requests.
 
-    only_local: also check the Host header, against DNS rebinding.
+    only_local: also check the Host header, against DNS rebinding. origins: of the web pages that
+    may connect.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class AccessCheck:
         only_local: bool,
         one_time: ClientSecrets,
         speech: SpeechRequests,
+        origins: Container[str] = (),
     ) -> None:
         self._speech = speech
         self._token = token
         self._model = model
         self._only_local = only_local
         self._one_time = one_time
+        self._origins = origins
 
     def answer(self, request: ClientRequest) -> Response | Awaitable[Response]:
         """Return the answer to a request that is not a WebSocket handshake, or its coroutine."""
@@ -113,8 +116,8 @@ class AccessCheck:
 
     def _refusal(self, method: str, target: str, headers: Headers) -> Response | None:
         """Refuse a web page, a Host name that is not this machine, and an unknown request."""
-        if headers.get_all("Origin"):
-            message = "Requests from web pages are not accepted."
+        if any(origin not in self._origins for origin in headers.get_all("Origin")):
+            message = "Requests from this web page are not accepted. See --origin."
             return refusal(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
         hosts = headers.get_all("Host")
         names = {_hostname(host) for host in hosts}

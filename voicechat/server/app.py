@@ -96,7 +96,9 @@ class App:
         one_time = ClientSecrets(options.model, lambda: tuple(engines.tts.names), options.voice)
         speech = SpeechRequests(engines.tts, options.voice)
         only_local = not options.allow_remote
-        self._access = AccessCheck(self.token, options.model, only_local, one_time, speech)
+        self._access = AccessCheck(
+            self.token, options.model, only_local, one_time, speech, options.origins
+        )
         self._grants: WeakKeyDictionary[ServerConnection, Grant] = WeakKeyDictionary()
         self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""

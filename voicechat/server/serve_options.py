@@ -36,6 +36,8 @@ class ServeOptions:
     """0 selects a free port. Other realtime servers use 8000, 8080 and 8765 by default."""
     allow_remote: bool = False
     """Required to bind to an address other than loopback."""
+    origins: frozenset[str] = frozenset()
+    """Origins of the web pages that may connect, as `web_origin` returns them."""
     tls_cert: Path | None = None
     """PEM file with the certificate chain; None serves without TLS."""
     tls_key: Path | None = None

@@ -23,8 +23,9 @@ from voicechat.core.price import Price
 from voicechat.core.turn_latency import TurnLatency
 from voicechat.errors import BudgetSpent, UsageError, VoicechatError
 from voicechat.history.history_rows import ResponseRow
-from voicechat.session.costs import BILLED_APART, CostTally, spending_of
+from voicechat.session.costs import BILLED_APART, TOKEN, CostTally, spending_of
 from voicechat.system.daemon_call import call_with_deadline
+from voicechat.system.text_table import counted
 
 if TYPE_CHECKING:
     from voicechat.config.budget_settings import BudgetSettings
@@ -137,12 +138,19 @@ class BudgetWatch:
             self._rows.append(row)
         if cost is None and self.has_limits and (model, source) not in self._unpriced:
             self._unpriced.add((model, source))
-            self._publish(self._unknown_price(model, source))
+            self._publish(self._unknown_price(model, source, usage))
         self._count()
 
-    def _unknown_price(self, model: str, source: str) -> effects.Notice:
+    def _unknown_price(self, model: str, source: str, usage: Usage) -> effects.Notice:
         what = f"The price of {BILLED_APART.get(source, model)}"
         each = self._unknown.text_in
+        if source == TOKEN:
+            minutes = counted(round(usage.seconds / 60), "minute")
+            return effects.Notice(
+                "The cost of a session that a token opens is unknown. The budget counts"
+                f" {minutes} at ${self._unknown.minute:g} each.",
+                hint="Set --token-minutes, or unknown_minute in [budget] of the settings file.",
+            )
         return effects.Notice(
             f"{what} is unknown. The budget counts ${each:g} per million tokens.",
             hint="Set a price in [prices] or unknown_price in [budget] of the settings file.",

@@ -68,11 +68,11 @@ class Parameters:
     base_url: str | None
     api_key: str | None
     profile: str | None
-    push_to_talk: bool | None
-    output: Output
     settings: bool | str | os.PathLike[str]
-    history: bool
-    budget: float | None
+    push_to_talk: bool | None = None
+    output: Output = "audio"
+    history: bool = False
+    budget: float | None = None
 
     @property
     def keeps_files(self) -> bool:

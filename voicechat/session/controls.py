@@ -309,10 +309,11 @@ class SessionControls(RequestControls):
 
     def _report_continued(self, stored: StoredConversation) -> None:
         verb = "Forked" if stored.is_fork else "Continuing"
-        text = f'{verb} "{stored.row.title}".'
+        text, hint = f'{verb} "{stored.row.title}".', ""
         if self._log is not None and self._log.forks_open_one:
             text = f'"{stored.row.title}" is open in another voicechat. This is a fork of it.'
-        self._publish_update(effects.Notice(text))
+            hint = "The conversation there goes on without it."
+        self._publish_update(effects.Notice(text, hint=hint))
         if not self.capabilities.text_input:
             text = f"{self.model} takes no text, so it does not know the conversation so far."
             self._publish_update(effects.Notice(text, effects.Level.WARNING))

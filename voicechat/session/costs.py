@@ -20,7 +20,14 @@ from voicechat.system.text_table import counted
 TRANSCRIPTION = "transcription"
 """Kind of usage of the transcription model; see `core.effects.UsageChanged`."""
 
-BILLED_APART: Final = {TRANSCRIPTION: "transcription", "delegation": "delegated work"}
+TOKEN = "token"
+"""Kind of usage of a session that a token opens in another program, with an assumed length."""
+
+BILLED_APART: Final = {
+    TRANSCRIPTION: "transcription",
+    "delegation": "delegated work",
+    TOKEN: "sessions of tokens",
+}
 """Kinds of usage of other models, whose prices are not known here, with their names."""
 
 

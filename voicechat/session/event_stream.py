@@ -55,7 +55,8 @@ class RawFrame:
     at: float
     """Monotonic time in seconds."""
     size: int = 0
-    """Bytes on the wire if `data` is without its sound, as in a recording; otherwise 0."""
+    """Size on the wire if `data` is less: without its sound, as in a recording, or the start of a
+    frame that is too large to read. Otherwise 0."""
 
 
 _ON_REQUEST: Final = (RawFrame,)

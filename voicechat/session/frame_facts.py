@@ -84,11 +84,12 @@ def read_frame(data: str | bytes) -> FrameFacts:
     shortened = sound.without(value, is_sound=is_sound_type)
     assert isinstance(shortened, dict)
     error = _error_of(shortened)
-    kept = clean_json(json.dumps(shortened, ensure_ascii=False, separators=(",", ":")))
+    written = json.dumps(shortened, ensure_ascii=False, separators=(",", ":"))
+    is_whole = len(written) <= KEPT_CHARACTERS
     return FrameFacts(
         type=kind,
-        text=_kept(kept),
-        is_json=len(kept) <= KEPT_CHARACTERS,
+        text=clean_json(written) if is_whole else _kept(written),
+        is_json=is_whole,
         gist=_gist(shortened, error),
         item_id=_id(shortened, "item_id", "itemId") or _id(fields(shortened.get("item")), "id"),
         response_id=_id(shortened, "response_id", "responseId")

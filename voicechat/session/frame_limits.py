@@ -32,39 +32,39 @@ class FrameLimits:
         self._unreadable: deque[float] = deque(maxlen=UNREADABLE)
         self._left = float(TEXT_AT_ONCE)
         self._at = clock()
+        self._host = ""
 
-    def connected(self) -> None:
-        """Forget the unreadable frames of the last connection."""
+    def connected(self, host: str) -> None:
+        """Forget the unreadable frames of the last connection; errors name this host."""
         self._unreadable.clear()
+        self._host = host
 
-    def check(self, event: events.Event, host: str, *, had_session: bool) -> None:
+    def check(self, event: events.Event, *, had_session: bool) -> None:
         """Count an event.
 
         Raises `ConnectionLost` if there are too many unreadable frames within a second. Until there
         was a session, they may be any time apart, and it raises `ConnectError`, as it does for too
         much text.
         """
-        if isinstance(event, events.AudioDelta):
-            return
         if isinstance(event, events.Unmapped):
             if event.unreadable:
-                self._count_unreadable(host, had_session=had_session)
-            return
-        self._count_text(event, host)
+                self._count_unreadable(had_session=had_session)
+        elif not isinstance(event, events.AudioDelta):
+            self._count_text(event)
 
-    def _count_unreadable(self, host: str, *, had_session: bool) -> None:
+    def _count_unreadable(self, *, had_session: bool) -> None:
         times = self._unreadable
         times.append(self._clock())
         if len(times) < UNREADABLE:
             return
         if not had_session:
             raise ConnectError(
-                f"{host} sends data that is not the Realtime protocol.", "Check --base-url."
+                f"{self._host} sends data that is not the Realtime protocol.", "Check --base-url."
             )
         if times[-1] - times[0] < 1:
             raise ConnectionLost("The provider sends unreadable data.")
 
-    def _count_text(self, event: events.Event, host: str) -> None:
+    def _count_text(self, event: events.Event) -> None:
         size = _ITEM if isinstance(event, _ITEMS) else 0
         for name in _TEXTS:
             size += len(getattr(event, name, None) or "")
@@ -72,4 +72,4 @@ class FrameLimits:
         grown = self._left + (now - self._at) * TEXT_PER_S
         self._at, self._left = now, min(TEXT_AT_ONCE, grown) - size
         if self._left < 0:
-            raise ConnectError(f"{host} sends text without end.", "Check --base-url.")
+            raise ConnectError(f"{self._host} sends text without end.", "Check --base-url.")

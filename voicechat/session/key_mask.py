@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from voicechat.core.text import KEY_MASK, KEY_SHAPES
+from voicechat.system.frame_cost import CHEAP_CHARACTERS, is_costly, is_sound
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -33,7 +34,26 @@ class KeyMask:
         """Return the bytes with all keys masked."""
         for key in self._encoded:
             data = data.replace(key, KEY_MASK.encode())
-        return KEY_SHAPES.sub(KEY_MASK.encode(), data)
+        if len(data) <= CHEAP_CHARACTERS:
+            return _without_shapes(data)
+        # To search 15 MB of sound would block the event loop for 130 ms.
+        return b'"'.join(
+            part if is_sound(part) else _without_shapes(part) for part in data.split(b'"')
+        )
+
+    def frame(self, frame: str | bytes) -> tuple[str | bytes, int]:
+        """Return a frame with all keys masked.
+
+        Of one that is too large to read, only the start is returned, with its whole size. The size
+        is 0 for every other frame.
+        """
+        size = len(frame) if is_costly(frame) else 0
+        start = frame[:CHEAP_CHARACTERS] if size else frame
+        return (self.text(start) if isinstance(start, str) else self.data(start)), size
+
+
+def _without_shapes(data: bytes) -> bytes:
+    return KEY_SHAPES.sub(KEY_MASK.encode(), data)
 
 
 def keys_of(options: Options) -> list[str]:

@@ -24,7 +24,7 @@ from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
-from voicechat.session.frame_limits import FrameLimits
+from voicechat.session.frame_limits import TEXT_AT_ONCE, FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
@@ -159,6 +159,7 @@ class ConnectionLoop:
         """Part of the settings because of which this connection got no session."""
         self._parts_refused = 0
         self._limits = FrameLimits()
+        self._received = 0
         self._closed_resumable = 0
         """Times in a row that the provider closed a session that can be resumed."""
         self._openings = 0
@@ -269,7 +270,8 @@ class ConnectionLoop:
     async def _wait_after_unusable(self, reason: str, count: int, seconds: float) -> None:
         """Wait after connections in a row that ended early; raise after too many seconds."""
         if seconds > (GIVE_UP_S if self.sessions_created else FIRST_GIVE_UP_S):
-            raise SessionLost(f"{reason} No connection lasted, {count} times in a row.")
+            lost = f"{reason} No connection lasted, {count} times in a row."
+            raise SessionLost(lost, "Check the address, or try again later.")
         await asyncio.sleep(backoff(count - 1, random.random))
 
     def _count_unanswered(self, codec: Codec) -> None:
@@ -387,11 +389,13 @@ class ConnectionLoop:
         return self._closed_resumable <= MAX_CLOSED_RESUMABLE
 
     async def _read(self, codec: Codec, connection: Connection) -> None:
-        self._limits.connected()
+        self._limits.connected(_host(codec))
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
+            self._received += len(frame)
             for event in codec.decode(frame):
-                self._limits.check(event, _host(codec), had_session=bool(self.sessions_created))
+                if isinstance(event, events.Unmapped) or self._received > TEXT_AT_ONCE:
+                    self._limits.check(event, had_session=bool(self.sessions_created))
                 self._note_event(event)
                 self._on_event(event)
 
@@ -464,10 +468,9 @@ class ConnectionLoop:
                     prompt = []
             if self._floor() in _RESPONSE_PENDING and connection.quiet_for() > silence_limit_s:
                 raise ConnectionLost("The connection was lost during the answer.")
-            if codec.stale and self._floor() in _BETWEEN_TURNS:
-                raise _Ended
             between_turns = self._floor() in _BETWEEN_TURNS
-            if self._expiry.is_due(time.monotonic(), between_turns=between_turns):
+            is_due = self._expiry.is_due(time.monotonic(), between_turns=between_turns)
+            if is_due or (codec.stale and between_turns):
                 raise _Ended
 
     def _check_opening(self, codec: Codec, waited_s: float) -> None:

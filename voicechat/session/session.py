@@ -485,8 +485,8 @@ class Session(SessionControls):
             return
         now = time.monotonic()
         for frame in frames:
-            masked = self._mask.text(frame) if isinstance(frame, str) else self._mask.data(frame)
-            self._stream.publish(RawFrame(direction, masked, now), now)
+            masked, size = self._mask.frame(frame)
+            self._stream.publish(RawFrame(direction, masked, now, size), now)
 
     def _set_link(self, link: Link, text: str = "") -> None:
         self.link = link

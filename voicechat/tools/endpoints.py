@@ -19,6 +19,7 @@ from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_start
 from voicechat.system.http_client import open_client
+from voicechat.tools.argument_check import checked_arguments
 from voicechat.tools.page_text import charset
 from voicechat.tools.registry import Tool, ToolError
 
@@ -47,7 +48,7 @@ def endpoint_tool(endpoint: Endpoint) -> Tool:
 async def _call(endpoint: Endpoint, schema: Mapping[str, object], arguments: str) -> str:
     if endpoint.problem:
         raise ToolError(f"{endpoint.name} cannot be called: {endpoint.problem}")
-    given = await asyncio.to_thread(_checked, schema, arguments)
+    given = await asyncio.to_thread(checked_arguments, schema, arguments)
     # Loading the client and its certificates takes long: on a thread.
     client = await asyncio.to_thread(_client, endpoint)
     import httpx
@@ -92,27 +93,6 @@ def _client(endpoint: Endpoint) -> httpx.AsyncClient:
         timeout=endpoint.deadline_s,
         trust_env=urlsplit(endpoint.url).scheme != "http",
     )
-
-
-def _checked(schema: Mapping[str, object], arguments: str) -> dict[str, Any]:
-    """Parse the arguments and check them against the schema. Raises `ToolError`."""
-    import jsonschema
-
-    try:
-        given = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        raise ToolError("The arguments are not valid JSON.") from None
-    if not isinstance(given, dict):
-        raise ToolError("The arguments must be a JSON object.")
-    strict = {"additionalProperties": False, **schema}
-    found = list(jsonschema.Draft202012Validator(strict).iter_errors(given))
-    if found:
-        problems = "; ".join(
-            f"{'.'.join(map(str, each.path)) or 'arguments'}: {each.message[:200]}"
-            for each in found[:4]
-        )
-        raise ToolError(f"The arguments do not fit: {problems}.")
-    return given
 
 
 def _address(endpoint: Endpoint, given: dict[str, Any]) -> str:

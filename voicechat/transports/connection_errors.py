@@ -158,7 +158,11 @@ class Peer:
         if isinstance(failure, InvalidStatus):
             return self._refused(failure.response)
         if isinstance(failure, TimeoutError):
-            return DialFailed(f"{self.host} did not answer within {deadline:g} s.", retry=True)
+            return DialFailed(
+                f"{self.host} did not answer within {deadline:g} s.",
+                "Check the address and the network, or try again later.",
+                retry=True,
+            )
         if isinstance(failure, gaierror):
             return DialFailed(
                 f"The name {self.host} cannot be found.",
@@ -185,7 +189,11 @@ class Peer:
         )
 
     def _closed_early(self) -> DialFailed:
-        return DialFailed(f"{self.host} closed the connection before it answered.", retry=True)
+        return DialFailed(
+            f"{self.host} closed the connection before it answered.",
+            "Check the address, or try again later.",
+            retry=True,
+        )
 
     def _untrusted(self, failure: ssl.SSLError) -> DialFailed:
         if isinstance(failure, ssl.SSLCertVerificationError):
@@ -236,7 +244,11 @@ class Peer:
             said = _RETRIED_STATUSES.get(status, "is unavailable")
             wait = _seconds(response.headers.get("Retry-After"))
             return DialFailed(
-                f"{self.host} {said}{tail}", retry=True, retry_after=wait, answered=True
+                f"{self.host} {said}{tail}",
+                "Try again later.",
+                retry=True,
+                retry_after=wait,
+                answered=True,
             )
         if 300 <= status < 400:
             return DialFailed(

@@ -135,6 +135,26 @@ async def test_the_keys_are_those_that_have_an_effect() -> None:
         await until(pilot, lambda: keys(pilot) == "Enter continues  Tab turns  Esc closes")
 
 
+@pytest.mark.parametrize("what", ["damaged", "a folder"])
+async def test_a_history_that_cannot_be_used_says_what_to_do_and_is_tried_again(what: str) -> None:
+    path = database.history_path()
+    kept = path.rename(path.with_suffix(".kept"))
+    if what == "damaged":
+        path.write_bytes(b"no database" * 1_000)
+    else:
+        path.mkdir()
+    session = Continuing(with_sound=False)
+    async with VoicechatApp(session).run_test() as pilot:  # type: ignore[arg-type]
+        await pilot.press("f7")
+        await until(pilot, lambda: titles(pilot) == ["Type to try again."])
+        assert "Move it away, and voicechat starts a new one." in note(pilot)
+        path.rename(path.with_suffix(".bad"))
+        kept.rename(path)
+        await pilot.press(*"tr")
+        await until(pilot, lambda: titles(pilot) == ["Trains"])
+        assert not screen(pilot).query_one("#history-note").display
+
+
 async def test_a_long_list_goes_by_pages_and_says_that_it_is_not_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -151,6 +171,16 @@ async def test_a_long_list_goes_by_pages_and_says_that_it_is_not_all(
         assert session.asked == []
 
 
+async def test_a_search_may_end_after_the_screen_closed() -> None:
+    async with browsing() as (pilot, _):
+        shown = screen(pilot)
+        searching = asyncio.create_task(shown._show_found())
+        await pilot.press("escape")
+        await until(pilot, lambda: not shown.query("#history-list"))
+        await searching
+        await shown._show_found()  # a worker that begins late
+
+
 async def test_enter_in_one_burst_with_the_words_continues_what_they_find() -> None:
     async with browsing() as (pilot, session):
         for key in (*"tea", "enter"):  # as a slow line delivers them
@@ -164,14 +194,14 @@ async def test_enter_continues_the_selected_conversation() -> None:
         await pilot.press("down")
         await until(pilot, lambda: "About Trains" in turns(pilot)[0])
         await pilot.press("enter")
-        assert ("continue", "talk2000", 3) in session.asked
-        assert not isinstance(pilot.app.screen, HistoryScreen)
+        await until(pilot, lambda: ("continue", "talk2000", 3) in session.asked)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, HistoryScreen))
 
 
 async def test_enter_on_a_turn_forks_from_there() -> None:
     async with browsing() as (pilot, session):
         await pilot.press("tab", "up", "enter")
-        assert ("fork", "talk3000", 2) in session.asked
+        await until(pilot, lambda: ("fork", "talk3000", 2) in session.asked)
 
 
 async def test_a_conversation_is_renamed() -> None:
@@ -238,7 +268,7 @@ async def test_a_key_of_the_history_acts_on_every_press_though_it_is_a_toggle_el
 async def test_the_screen_fits_every_terminal(size: tuple[int, int]) -> None:
     async with browsing(size) as (pilot, _):
         await pilot.press("tab", "down", "tab", "escape")
-        assert not isinstance(pilot.app.screen, HistoryScreen)
+        await until(pilot, lambda: not isinstance(pilot.app.screen, HistoryScreen))
 
 
 async def test_a_kept_conversation_is_filed_with_one_press() -> None:

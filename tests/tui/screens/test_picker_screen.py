@@ -23,6 +23,7 @@ from voicechat.config.mcp_server import ServerConfig
 from voicechat.core.effects import EndItem, Floor, Play
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
+from voicechat.line_mode.pickers.picker import PickerItem
 from voicechat.session.device_names import DeviceName
 from voicechat.session.updates import Link
 from voicechat.tools.registry import Tool
@@ -262,6 +263,17 @@ def _tool(name: str, about: str = "") -> Tool:
     return Tool(ToolSpec(name, about, {}, Permission.ASK), call, "plugin lights.py")
 
 
+async def test_a_late_message_of_another_list_is_no_theme(patch: object) -> None:
+    async with picker_rig(patch) as rig:
+        await rig.open("themes")
+        assert rig.screen is not None
+        before = rig.pilot.app.theme
+        rig.screen.query_one(PickList).post_message(PickList.Moved(PickerItem("model", "model")))
+        await rig.press("down", "up")
+        await rig.until(rig.selected)
+        assert rig.pilot.app.theme == before
+
+
 async def test_a_tool_is_switched_off_and_on(patch: object) -> None:
     async with picker_rig(patch) as rig:
 
@@ -341,6 +353,7 @@ async def test_a_switch_a_choice_and_a_text_are_changed_and_saved(
         takes = "It takes effect with the next connection."
         await rig.says(f"gain_control is now “on”. {takes}")
         await rig.until(lambda: "not saved" in rig.rows[1])
+        await rig.until(lambda: "Set by: you, in this session" in rig.shown("picker-details"))
         await rig.select("barge_in")
         await rig.press("enter")
         await rig.says(f"barge_in is now “high”. {takes}")

@@ -228,6 +228,12 @@ def test_a_text_that_is_costly_to_lay_out_is_shown_as_it_was_written(text: str) 
     assert layout(text).plain == text
 
 
+def test_a_long_text_is_laid_out_only_where_it_is_wide_enough() -> None:
+    text = "a **b** c d " * 480
+    assert "**" not in layout(text, 40).plain
+    assert layout(text, 36).plain == text
+
+
 def test_code_does_not_count_as_costly() -> None:
     text = "# Code\n\n```\n" + "a[b] * c[d] = *e\n" * 300 + "```\n"
     assert layout(text).plain.startswith("Code\n")

@@ -67,7 +67,8 @@ def _details(state: SettingState) -> Details:
     if state.choices:
         found.append(("Choices", ", ".join(state.choices)))
     found.append(("Takes effect", str(state.takes_effect)))
-    found.append(("Set by", state.origin or "nothing: it is the default"))
+    chosen = "you, in this session" if state.is_unsaved else state.origin
+    found.append(("Set by", chosen or "nothing: it is the default"))
     if state.in_file_only:
         found.append(("Change", "in the settings file only, because it runs a program"))
     return [(name, text[:MAX_DETAIL]) for name, text in found]

@@ -6,7 +6,7 @@ Sources: Gemini API docs, "Live API", "Session management", "Ephemeral tokens", 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from voicechat.core.price import Price
@@ -14,6 +14,7 @@ from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
 from voicechat.providers.google.google_codec import URL, GoogleCodec, address, is_token
+from voicechat.providers.google.google_setup import setup
 from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import (
     HttpRequest,
@@ -29,6 +30,9 @@ _DEFAULT_TOKEN_S = 60
 _SESSION_S = 1_800
 """Seconds for which a session opened with a token may go on sending messages."""
 
+_LOCKED = ("generationConfig", "systemInstruction", "tools")
+"""Fields of the setup that a token fixes when its session is given."""
+
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     short_lived = request.key is not None and is_token(request.key)
@@ -39,17 +43,39 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
 def _token_request(request: TokenRequest) -> HttpRequest:
     seconds = _DEFAULT_TOKEN_S if request.seconds is None else request.seconds
     opens_until = request.now + seconds
+    locked = _locked_setup(request)
     body = {
         "uses": 1,
         "expireTime": timestamp(opens_until + _SESSION_S),
         "newSessionExpireTime": timestamp(opens_until),
-        "bidiGenerateContentSetup": {"model": f"models/{request.model}"},
+        "bidiGenerateContentSetup": locked,
         # Without a mask, the token locks every setting, also those that are not given.
-        "fieldMask": "model",
+        "fieldMask": _field_mask(locked),
     }
     # The key goes into a header: addresses end up in logs.
     headers = {"x-goog-api-key": request.key}
     return post(f"{_base(request)}/v1alpha/auth_tokens", headers, body)
+
+
+def _locked_setup(request: TokenRequest) -> dict[str, object]:
+    """Return the part of the setup that the token fixes; the client decides on the rest."""
+    locked: dict[str, object] = {"model": f"models/{request.model}"}
+    if request.settings is None:
+        return locked
+    whole = setup(request.model, request.settings)
+    return locked | {name: whole[name] for name in _LOCKED if name in whole}
+
+
+def _field_mask(locked: Mapping[str, object]) -> str:
+    """Return the paths of these fields, two levels deep.
+
+    Source: `google-genai`, `tokens.py`, `_get_field_masks`.
+    """
+    return ",".join(
+        f"{name}.{inner}" if inner else name
+        for name, value in locked.items()
+        for inner in (value if isinstance(value, dict) and value else ("",))
+    )
 
 
 def _token_socket(request: TokenRequest) -> str:

@@ -12,15 +12,18 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from voicechat.core.price import Price
+from voicechat.core.settings import SessionSettings
 from voicechat.errors import UsageError
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
+from voicechat.providers.json_fields import fields
 from voicechat.providers.openai.live_codec import LiveCodec
 from voicechat.providers.openai.live_session import VOICES as LIVE_VOICES
 from voicechat.providers.openai.live_session import is_live, live_url
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_compatible import ANY_SERVER
+from voicechat.providers.openai.openai_session import session_object
 from voicechat.providers.openai.openai_transcription import TRANSCRIPTION
 from voicechat.providers.openai.translation_codec import (
     TranslationCodec,
@@ -69,15 +72,33 @@ def client_secret_request(request: TokenRequest) -> HttpRequest:
             f"OpenAI issues no tokens for {request.model}.",
             "Open the session on a server, which has the key.",
         )
-    kind = {} if is_translator(request.model) else {"type": "realtime"}
-    session: dict[str, object] = {**kind, "model": request.model}
+    seconds = _DEFAULT_TOKEN_S if request.seconds is None else request.seconds
+    body = {
+        "expires_after": {"anchor": "created_at", "seconds": seconds},
+        "session": _session(request),
+    }
+    return post(below_socket(request.socket, "client_secrets"), bearer(request.key), body)
+
+
+def _new_session(settings: SessionSettings) -> dict[str, object]:
+    """Return the session object. Only an update may have null for no transcription."""
+    session = session_object(settings)
+    if settings.transcription is None:
+        fields(fields(session["audio"])["input"]).pop("transcription")
+    return session
+
+
+def _session(request: TokenRequest) -> dict[str, object]:
+    if is_translator(request.model):
+        return {"model": request.model}
+    if request.settings is not None:
+        return _new_session(request.settings) | {"model": request.model}
+    session: dict[str, object] = {"type": "realtime", "model": request.model}
     if request.instructions:
         session["instructions"] = request.instructions
     if request.voice:
         session["audio"] = {"output": {"voice": request.voice}}
-    seconds = _DEFAULT_TOKEN_S if request.seconds is None else request.seconds
-    body = {"expires_after": {"anchor": "created_at", "seconds": seconds}, "session": session}
-    return post(below_socket(request.socket, "client_secrets"), bearer(request.key), body)
+    return session
 
 
 _FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5, dated="2026-06-22")

@@ -85,6 +85,8 @@ class HistoryScreen(Screen[None]):
         self._session = session
         self._words = words
         self._found: list[FoundConversation] = []
+        self._failed = False
+        """True while the note is about a failure."""
         self._searched: str | None = None
         """The words that `_found` contains; None before the first search."""
         self._stored: StoredConversation | None = None
@@ -104,6 +106,7 @@ class HistoryScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the last conversations, or those with the words of the command."""
+        self._show_line("Looking …")
         self._search()
 
     # ---------------------------------------------------------------- searching
@@ -117,6 +120,8 @@ class HistoryScreen(Screen[None]):
         await self._show_found(selected)
 
     async def _show_found(self, selected: str = "") -> None:
+        if not self._is_shown:
+            return
         words = self.query_one("#history-search", Input).value
         log = self._session.history if self._session.conversation_id else None
         if log is not None:
@@ -128,8 +133,13 @@ class HistoryScreen(Screen[None]):
             return history_calls.find(words, MOST_LISTED + 1)
 
         found = await self._run(work)
-        if found is None:
+        if not self._is_shown:
             return
+        if found is None:
+            self.query_one("#history-list", OptionList).clear_options()
+            self._show_line("Type to try again.")
+            return
+        self._note_failure("")
         has_more = len(found) > MOST_LISTED
         del found[MOST_LISTED:]
         self._found, self._searched = found, words
@@ -139,27 +149,44 @@ class HistoryScreen(Screen[None]):
         current = self._session.conversation_id
         shown.add_options(_option(each, now, current) for each in found)
         if has_more:
-            shown.add_option(Option(plain(_MORE.format(MOST_LISTED), QUIET), disabled=True))
+            self._show_line(_MORE.format(MOST_LISTED))
         if found:
             ids = [each.conversation.id for each in found]
             shown.highlighted = ids.index(selected) if selected in ids else 0
         else:
             self._clear_preview()
-            text = "Nothing was found." if words.strip() else _EMPTY
-            shown.add_option(Option(plain(text, QUIET), disabled=True))
+            self._show_line("Nothing was found." if words.strip() else _EMPTY)
         self._show_keys()
+
+    def _show_line(self, text: str) -> None:
+        """Add a line that cannot be chosen to the list."""
+        line = Option(plain(text, QUIET), disabled=True)
+        self.query_one("#history-list", OptionList).add_option(line)
 
     async def _run(self, work: Callable[[], T]) -> T | None:
         """Run a request to the history on a thread; report its failure and return None."""
         try:
             return await call_with_deadline(work, DEADLINE_S)
         except TimeoutError:
-            self._note("The history does not answer: the disk is too slow.")
+            self._note_failure("The history does not answer: the disk is too slow.")
         except VoicechatError as error:
-            self._note(str(error))
+            self._note_failure(str(error))
         return None
 
+    def _note_failure(self, text: str) -> None:
+        """Show a failure; an empty text removes the last one."""
+        if text or self._failed:
+            self._note(text)
+        self._failed = bool(text)
+
+    @property
+    def _is_shown(self) -> bool:
+        """False before the screen has its widgets, and when a worker outlives them."""
+        return bool(self.query("#history-keys"))
+
     def _note(self, text: str) -> None:
+        if not self._is_shown:
+            return
         note = self.query_one("#history-note", Static)
         note.update(plain(text))
         note.display = bool(text)
@@ -176,7 +203,7 @@ class HistoryScreen(Screen[None]):
         if row is None:
             return
         stored = await self._run(lambda: history_calls.load(row.id))
-        if stored is None or row is not self._selected:
+        if stored is None or not self._is_shown or row is not self._selected:
             return
         self._stored = stored
         turns = self.query_one("#history-turns", OptionList)
@@ -196,6 +223,8 @@ class HistoryScreen(Screen[None]):
 
     @property
     def _selected(self) -> ConversationRow | None:
+        if not self._is_shown:
+            return None
         at = self.query_one("#history-list", OptionList).highlighted
         return self._found[at].conversation if at is not None and at < len(self._found) else None
 
@@ -203,7 +232,11 @@ class HistoryScreen(Screen[None]):
 
     @property
     def _in_turns(self) -> bool:
-        return self.focused is self.query_one("#history-turns")
+        return self.focused is not None and self.focused.id == "history-turns"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return False for keys that are pressed before the screen has its widgets."""
+        return action == "close" or self._is_shown
 
     def action_move(self, by: int) -> None:
         """Select the next or the previous conversation, or turn."""
@@ -233,6 +266,8 @@ class HistoryScreen(Screen[None]):
     @on(events.DescendantFocus)
     def _show_keys(self) -> None:
         """Show the keys that have an effect now."""
+        if not self._is_shown:
+            return
         keys = [_UNDO] if self._deleted else []
         if self._in_turns:
             keys = list(_TURN_KEYS)
@@ -255,13 +290,15 @@ class HistoryScreen(Screen[None]):
     @work(group="open", exclusive=True)
     async def _submitted(self) -> None:
         """Continue the selected conversation, found with all words that were typed before."""
+        if not self._is_shown:
+            return
         if self.query_one("#history-search", Input).value != self._searched:
             self.workers.cancel_group(self, "search")
             await self._show_found()
         row, stored = self._selected, self._stored
         if row is not None and (stored is None or stored.row.id != row.id):
             stored = await self._run(lambda: history_calls.load(row.id))
-        if row is not None and stored is not None:
+        if row is not None and stored is not None and self._is_shown:
             self._continue(stored)
 
     def _continue(self, stored: StoredConversation) -> None:

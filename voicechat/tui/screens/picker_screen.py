@@ -227,6 +227,8 @@ class PickerScreen(ModalScreen[None]):
     @on(PickList.Moved)
     def _moved(self, message: PickList.Moved) -> None:
         item = message.item
+        if item is not None and (self._items is None or item not in self._items):
+            return  # of the picker that was shown before
         details = self.query_one("#picker-details", Static)
         facts = item.details() if item is not None else ()
         details.set_class(not facts, "-empty")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-LAYOUT_S = 0.02
+LAYOUT_S = 0.008
 """Seconds of a turn after which the layout of further texts waits for the next turn."""
 MOST_S_PER_CHAR = 10e-6
 """Longest time for a character of a costly text."""

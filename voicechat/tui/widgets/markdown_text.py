@@ -25,6 +25,8 @@ from voicechat.tui.widgets.text_columns import bordered_table
 
 MAX_MARKDOWN_CHARS = 12_000
 """Longest text that is laid out as Markdown; a longer one is shown as it was written."""
+MAX_WRAPPED_LINES = 150
+"""Most full lines of the width; a narrow layout has more lines, each of which takes its time."""
 MAX_MARKDOWN_LINES = 500
 """Most lines that are laid out as Markdown."""
 MAX_GROWING_CHARS = 4_000
@@ -102,7 +104,7 @@ class MarkdownText:
         return self._content
 
     def _lay_out(self, source: str, width: int, growing: bool) -> Content:
-        if _is_costly(source):
+        if len(source) > MAX_WRAPPED_LINES * width or _is_costly(source):
             return plain(source)
         rest = source[self.final_chars :]
         if growing and MAX_GROWING_CHARS < len(rest) < self._parsed * _GROWTH:
