@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ import msgspec
 from voicechat.core.recorded_speech import RecordedSpeech
 from voicechat.providers.transcription_service import TranscriptionJob
 from voicechat.transcription.sound_pieces import RecordedPiece
+
+KEPT_S = 30 * 86_400.0
+"""Seconds for which an interrupted run can be continued."""
 
 _MOST_BYTES = 256 << 20
 _READ = 1 << 20
@@ -104,6 +108,14 @@ def finished_pieces(
         while block := file.read(_READ):
             digest.update(block)
     folder = platformdirs.user_state_path("voicechat", appauthor=False) / "transcripts"
+    _remove_old(folder)
     found = FinishedPieces(folder / f"{digest.hexdigest()[:32]}.jsonl", warn)
     found.load()
     return found
+
+
+def _remove_old(folder: Path) -> None:
+    with suppress(OSError):
+        for path in folder.glob("*.jsonl"):
+            if path.stat().st_mtime < time.time() - KEPT_S:
+                path.unlink(missing_ok=True)
