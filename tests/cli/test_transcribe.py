@@ -275,10 +275,10 @@ async def test_a_model_without_a_price_counts_as_the_settings_say(three_sounds, 
     async with scripted_provider(complete_each) as (_, port):
         spending = BudgetSettings(session=1.0, unknown_minute=9.0)
         await transcribed(
-            port, TranscribeRequest(three_sounds), model="openai/whisper-1", spending=spending
+            port, TranscribeRequest(three_sounds), model="openai/whisper-x", spending=spending
         )
     assert [row["cost"] for row in usage_rows()] == [None] * 3
-    assert "The price of openai/whisper-1 is unknown." in capsys.readouterr().err
+    assert "The price of openai/whisper-x is unknown." in capsys.readouterr().err
 
 
 async def test_a_lost_connection_loses_and_repeats_no_passage(three_sounds):
@@ -373,7 +373,7 @@ async def test_once_gives_up_without_speech(monkeypatch, capsys):
     ("arguments", "message"),
     [
         (("--once", "x.wav"), "Use either --once or a file, not both."),
-        ((), "There is nothing to transcribe. Name a WAV file, or use --live."),
+        ((), "There is nothing to transcribe. Name a recording, or use --live."),
         (("--live", "x.wav"), "not both"),
         (("--live", "--model", "xai"), "xai has no transcription sessions."),
         (("--live", "--model", "google"), "google has no transcription sessions"),

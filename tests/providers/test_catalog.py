@@ -279,18 +279,18 @@ def test_the_error_about_a_model_that_cannot_transcribe_names_one_that_can(model
 # ------------------------------------------------------------------------------ prices
 
 
+def listed(provider):
+    recorded = provider.transcription.models if provider.transcription else ()
+    live = provider.translation_models + provider.transcription_models
+    speech = provider.speech.models if provider.speech else ()
+    return {*provider.models, *live, *recorded, *speech}
+
+
 def test_list_prices_name_a_listed_model_and_a_date():
     priced = [(p, *entry) for p in PROVIDERS.values() for entry in p.prices.items()]
-    listed = {
-        p.name: {
-            *p.models, *p.translation_models, *p.transcription_models,
-            *(p.speech.models if p.speech else ()),
-        }
-        for p in PROVIDERS.values()
-    }  # fmt: skip
-    upstream = {f"{name}/{model}" for name, models in listed.items() for model in models}
+    upstream = {f"{p.name}/{name}" for p in PROVIDERS.values() for name in listed(p)}
     for provider, name, price in priced:
-        assert name in listed[provider.name] | upstream
+        assert name in listed(provider) or name in upstream
         assert not price.dated or re.fullmatch(r"20\d\d-\d\d-\d\d", price.dated)
         assert price.dated or price == Price()
 

@@ -30,7 +30,17 @@ def models() -> Values:
 
 def transcription_models() -> Values:
     """Models that transcribe, and the embedded voice."""
-    return ["local", *_models("transcription")]
+    from voicechat.providers.catalog import every_provider
+
+    live = _models("transcription")
+    recorded = [
+        f"{each.name}/{name}"
+        for each in every_provider().values()
+        if each.transcription is not None
+        for name in each.transcription.models
+    ]
+    known = {each[0] for each in live}
+    return ["local", *live, *(name for name in recorded if name not in known)]
 
 
 def speech_models() -> Values:

@@ -64,6 +64,8 @@ class TranscribeRequest:
     """The source is PCM16 mono at `RATE` without a header."""
     once: bool = False
     """End after the first passage with words."""
+    head: bytes = b""
+    """What was read of standard input already."""
 
 
 def transcribe(options: Options, request: TranscribeRequest, out: TextIO | None = None) -> int:
@@ -160,7 +162,7 @@ def _source(
     options: Options, request: TranscribeRequest, printer: PassagePrinter, model: str
 ) -> AudioSource:
     if request.source is not None:
-        return FileSource(request.source, RATE, raw=request.raw)
+        return FileSource(request.source, RATE, raw=request.raw, head=request.head)
     from voicechat.config.remembered_devices import remember
 
     return MicrophoneSource(

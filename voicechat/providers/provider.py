@@ -11,6 +11,7 @@ from voicechat.errors import Secret
 from voicechat.providers.codec import Codec
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.providers.speech_service import SpeechService
+from voicechat.providers.transcription_service import TranscriptionService
 from voicechat.providers.voice_samples import SampleRequest
 
 
@@ -83,6 +84,8 @@ class Provider:
     """Returns the factory of its codecs; None for the embedded server, which has no address yet."""
     tokens: TokenEndpoint | None = field(default=None, repr=False)
     """Its endpoint for short-lived tokens; None if it has none."""
+    transcription: TranscriptionService | None = field(default=None, repr=False)
+    """Its transcription of recordings; None if it has none, or is the embedded server."""
     order: int = 100
     """Position in lists. With no model named, the first provider with a key is used."""
     is_compatible: bool = False

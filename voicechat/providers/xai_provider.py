@@ -69,6 +69,7 @@ from voicechat.providers.rest import (
 )
 from voicechat.providers.voice_samples import xai_sample
 from voicechat.providers.xai_session import RATES, session_object, unsupported
+from voicechat.providers.xai_transcription import TRANSCRIPTION
 from voicechat.system.dial_target import DialTarget
 
 # --------------------------------------------------------------------------- server events
@@ -262,10 +263,12 @@ PROVIDER = Provider(
         "grok-voice-think-fast-1.0": Price(minute=0.05, dated="2026-04-06"),
         # A character counts as a token of text.
         "grok-tts": Price(text_in=15, dated="2026-07-28"),
+        "grok-stt": Price(minute=0.1 / 60, dated="2026-11-29"),
     },
     key_variables=("XAI_API_KEY",),
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 7_200, dial=_dial),
+    transcription=TRANSCRIPTION,
     order=30,
 )

@@ -22,13 +22,19 @@ _KIND = "other"
 class TranscriptionBudget:
     """Counts the usage of one model where that of conversations is counted."""
 
-    def __init__(self, options: Options, model: str, notify: Callable[[str], None]) -> None:
-        """model: PROVIDER/MODEL. notify: receives sentences for the user."""
+    def __init__(
+        self, options: Options, model: str, notify: Callable[[str], None], *, keeps: bool = True
+    ) -> None:
+        """model: PROVIDER/MODEL. notify: receives sentences for the user. keeps: write the usage
+        to the history."""
         self._model = model
         self._costs = CostTally(options.prices)
         self._notify = notify
         self._watch = BudgetWatch(
-            options.spending or BudgetSettings(), self._costs, self._publish, kept_ledger()
+            options.spending or BudgetSettings(),
+            self._costs,
+            self._publish,
+            kept_ledger() if keeps else None,
         )
 
     def _publish(self, notice: effects.Notice) -> None:

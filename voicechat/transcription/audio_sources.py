@@ -139,11 +139,12 @@ class FileSource:
 
     is_live = False
 
-    def __init__(self, path: str, rate: int, *, raw: bool = False) -> None:
+    def __init__(self, path: str, rate: int, *, raw: bool = False, head: bytes = b"") -> None:
         """Open the file `path`, or standard input for -. Raises `UsageError`.
 
-        rate: of the blocks, Hz. raw: the file has no header.
+        rate: of the blocks, Hz. raw: the file has no header. head: what was read of it already.
         """
+        self._head = head
         self._rate = rate
         self._takes_raw = raw or path == "-"
         self._is_raw = raw
@@ -197,8 +198,8 @@ class FileSource:
     def _read(self) -> Iterator[bytes]:
         try:
             with self._open() as file:
-                prefix = file.read(4)
-                if prefix == b"RIFF" and not self._is_raw:
+                prefix = self._head or file.read(4)
+                if prefix.startswith(b"RIFF") and not self._is_raw:
                     yield from self._wav(prefix, file)
                 elif self._takes_raw:
                     yield from self._raw(prefix, file)

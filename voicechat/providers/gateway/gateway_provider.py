@@ -15,6 +15,7 @@ from voicechat.providers.codec import Codec
 from voicechat.providers.gateway import gateway_speech
 from voicechat.providers.gateway.gateway_account import team_of
 from voicechat.providers.gateway.gateway_codec import URL, GatewayCodec, address, team_header
+from voicechat.providers.gateway.gateway_transcription import TRANSCRIPTION
 from voicechat.providers.google.google_provider import PROVIDER as GOOGLE
 from voicechat.providers.openai.openai_provider import PROVIDER as OPENAI
 from voicechat.providers.provider import ConnectionRequest, Provider
@@ -73,5 +74,6 @@ PROVIDER = Provider(
     url=URL,
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 1, 300, _token_socket, _dial),
+    transcription=TRANSCRIPTION,
     order=50,
 )  # fmt: skip

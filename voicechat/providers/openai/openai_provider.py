@@ -25,6 +25,7 @@ from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_compatible import ANY_SERVER
 from voicechat.providers.openai.openai_session import session_object
+from voicechat.providers.openai.openai_transcription import TRANSCRIPTION
 from voicechat.providers.openai.translation_codec import (
     TranslationCodec,
     is_translator,
@@ -105,6 +106,8 @@ _FULL = Price(4, 0.4, 16, 32, 0.4, 64, 5, 0.5, dated="2026-06-22")
 _SECOND = Price(4, 0.4, 24, 32, 0.4, 64, 5, 0.5, dated="2026-11-28")
 _LIVE = Price(minute=0.05, paused_minute=0.02, dated="2026-11-28")
 _STREAMED = Price(minute=0.017, dated="2026-11-29")
+_RECORDED = Price(2.5, text_out=10, audio_in=6, minute=0.006, dated="2026-11-29")
+"""Answers report tokens or the time of the sound."""
 _LARGE = ModelLimits(128_000, 32_000)
 
 PROVIDER = Provider(
@@ -142,6 +145,12 @@ PROVIDER = Provider(
         "gpt-live-transcribe": _STREAMED,
         "gpt-realtime-whisper": _STREAMED,
         "gpt-transcribe": Price(minute=0.0045, dated="2026-11-29"),
+        "gpt-4o-transcribe": _RECORDED,
+        "gpt-4o-transcribe-diarize": _RECORDED,
+        "gpt-4o-mini-transcribe": Price(
+            1.25, text_out=5, audio_in=3, minute=0.003, dated="2026-11-29"
+        ),
+        "whisper-1": Price(minute=0.006, dated="2026-11-29"),
     },
     limits={
         "gpt-realtime-2": _LARGE,
@@ -155,5 +164,6 @@ PROVIDER = Provider(
     connect=_connect,
     tokens=TokenEndpoint(client_secret_request, 10, 7_200),
     order=10,
+    transcription=TRANSCRIPTION,
     is_compatible=True,
 )  # fmt: skip

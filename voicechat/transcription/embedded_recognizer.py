@@ -1,0 +1,74 @@
+"""Transcription by the embedded recognizer, in a worker process like that of `voicechat serve`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from voicechat.core.recorded_speech import RecordedSpeech, TimedSegment
+from voicechat.errors import ServerError
+from voicechat.server.worker_lanes import available_cores
+from voicechat.transcription.sound_pieces import RecordedPiece
+
+_MOST_LANES = 4
+_PIECE_S = 60.0
+"""Seconds for the text of a piece, which lasts at most a minute."""
+
+
+class EmbeddedRecognizer:
+    """The built-in recognizer. It starts with the first piece."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        """notify: receives a sentence when a chosen model cannot be loaded."""
+        from voicechat.local_models.installed_model import chosen_model
+        from voicechat.server.engine_worker import Worker
+        from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
+
+        self.lanes = min(available_cores(), _MOST_LANES)
+        """Pieces at a time."""
+        chosen = chosen_model("stt", notify)
+        folder = chosen.folder if chosen is not None else bundled_model()
+        if folder is None:
+            raise ServerError(
+                "The embedded recognizer is not installed on this machine.",
+                "Name another --model, or see voicechat models.",
+            )
+        worker = Worker(
+            "voicechat.server.speech_engines:SpeechEngines",
+            "The speech recognizer",
+            stt=str(folder),
+            voices={},
+            tokens_per_second=chosen.tokens_per_second if chosen is not None else 6.5,
+        )
+        self._stt = MoonshineStt(worker, None, self.lanes)
+
+    async def recognize(self, piece: RecordedPiece) -> RecordedSpeech:
+        """Return the text of a piece of speech as one segment. Raises `ServerError`."""
+        utterance = self._stt.utterance(lambda _: None, dictation=True)
+        # Settled before it has sound, it is decoded once, as a whole.
+        utterance.settle()
+        utterance.feed(piece.pcm)
+        try:
+            async with asyncio.timeout(_PIECE_S):
+                text = (await utterance.finish()).strip()
+        except TimeoutError:
+            raise ServerError("The speech recognizer did not respond in time.") from None
+        if not text:
+            return RecordedSpeech(duration_s=piece.seconds)
+        segment = TimedSegment(text, piece.lead_s, piece.seconds)
+        return RecordedSpeech(text, (segment,), duration_s=piece.seconds)
+
+    async def close(self) -> None:
+        """Stop the worker."""
+        await self._stt.close()
+
+
+@asynccontextmanager
+async def embedded_recognizer(notify: Callable[[str], None]) -> AsyncIterator[EmbeddedRecognizer]:
+    """Open the embedded recognizer while the block runs. Raises `ServerError`."""
+    recognizer = EmbeddedRecognizer(notify)
+    try:
+        yield recognizer
+    finally:
+        await recognizer.close()

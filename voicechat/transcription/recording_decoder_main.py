@@ -1,0 +1,160 @@
+"""Decodes one recording in a process of its own: PCM16 mono at 16 kHz to standard output.
+
+    python -m voicechat.transcription.recording_decoder_main FILE DECODER
+
+DECODER is `soundfile` or `av`. Standard output carries frames (`system.frames`). Their first byte
+is their kind:
+
+    h  JSON {"seconds": number or null}, first
+    d  sound, at most half a second
+    e  JSON {"problem": text}, last; the problem is empty for a file that was read to its end
+    f  text: the file cannot be decoded
+
+A damaged file can make a decoder crash, or need memory without end; only this process ends then.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from voicechat.speech.vad import VAD_RATE
+from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes, when_closed
+from voicechat.system.frames import frame
+
+MOST_SECONDS = 24 * 3600
+"""Longest recording in seconds; the rest is not decoded."""
+
+_MEMORY = 1 << 30
+"""Bytes of address space."""
+_MISSING_S = 1.0
+"""Seconds that may be missing at the end: lengths in headers are rounded."""
+_NANOSECONDS = 1_000_000
+
+
+class _Output:
+    """Writes frames, and counts the seconds of sound in them."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self.seconds = 0.0
+
+    def send(self, kind: bytes, body: bytes) -> None:
+        self._pipe.write(frame(kind + body))
+        self._pipe.flush()
+
+    def begin(self, seconds: float | None) -> None:
+        self.send(b"h", json.dumps({"seconds": seconds}).encode())
+
+    def sound(self, pcm: bytes) -> bool:
+        """Send sound; return False when no more is taken."""
+        self.seconds += len(pcm) / (2 * VAD_RATE)
+        self.send(b"d", pcm)
+        return self.seconds < MOST_SECONDS
+
+    def end(self, seconds: float | None, problem: str = "") -> None:
+        if not problem and self.seconds >= MOST_SECONDS:
+            problem = f"Only the first {MOST_SECONDS // 3600} hours are used."
+        elif not problem and seconds and self.seconds < seconds - _MISSING_S:
+            problem = f"It ends early: {self.seconds:.0f} s of {seconds:.0f} s can be read."
+        self.send(b"e", json.dumps({"problem": problem}).encode())
+
+
+def _limit_memory() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+
+
+def _decode_with_soundfile(file: BinaryIO, out: _Output) -> None:
+    import numpy as np
+    import soundfile
+
+    from voicechat.speech.pcm import Resampler
+
+    with soundfile.SoundFile(file.fileno(), closefd=False) as reader:
+        rate = reader.samplerate
+        seconds = reader.frames / rate if 0 < reader.frames < rate * MOST_SECONDS * 10 else None
+        out.begin(seconds)
+        resampler = Resampler(rate, VAD_RATE)
+        problem = ""
+        while True:
+            try:
+                block = reader.read(rate // 2, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                problem = f"It is damaged after {out.seconds:.0f} s: {_reason(error)}"
+                break
+            if not len(block):
+                break
+            mono = np.nan_to_num(block.mean(axis=1)) * 32767
+            pcm = np.clip(mono, -32768, 32767).astype(np.int16)
+            if not out.sound(resampler.convert(pcm).tobytes()):
+                break
+        out.sound(resampler.finish().tobytes())
+        out.end(seconds, problem)
+
+
+def _decode_with_av(file: BinaryIO, out: _Output) -> None:
+    # An extra, so that type checkers need not know it.
+    av: Any = importlib.import_module("av")
+    with av.open(file, metadata_errors="replace") as container:
+        if not container.streams.audio:
+            raise ValueError("it contains no sound")
+        stream = container.streams.audio[0]
+        seconds = container.duration / _NANOSECONDS if container.duration else None
+        out.begin(seconds)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=VAD_RATE)
+        problem = ""
+        try:
+            for pcm in _resampled(container.decode(stream), resampler):
+                if not out.sound(pcm):
+                    break
+        except av.error.FFmpegError as error:
+            problem = f"It is damaged after {out.seconds:.0f} s: {_reason(error)}."
+        out.end(seconds, problem)
+
+
+def _resampled(decoded: Iterator[Any], resampler: Any) -> Iterator[bytes]:
+    for found in decoded:
+        for block in resampler.resample(found):
+            yield bytes(block.planes[0])[: block.samples * 2]
+    for block in resampler.resample(None):
+        yield bytes(block.planes[0])[: block.samples * 2]
+
+
+_DECODERS = {"soundfile": _decode_with_soundfile, "av": _decode_with_av}
+
+
+def _reason(error: Exception) -> str:
+    """Return what a decoder says, without the name of the file."""
+    for name in ("error_string", "strerror"):
+        if isinstance(found := getattr(error, name, None), str):
+            return found.removeprefix("Error : ")
+    return str(error)
+
+
+def main(path: str, decoder: str) -> None:
+    """Decode a file."""
+    ignore_interrupts()
+    die_with_parent()
+    incoming, outgoing = take_pipes(None)
+    when_closed(incoming)
+    out = _Output(outgoing)
+    try:
+        _limit_memory()
+        with open(path, "rb") as file:
+            _DECODERS[decoder](file, out)
+    except BrokenPipeError:
+        os._exit(0)
+    except Exception as error:
+        out.send(b"f", _reason(error).encode("utf-8", "replace")[:500])
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
