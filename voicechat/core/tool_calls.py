@@ -267,17 +267,13 @@ class ToolCalls:
         call.source = spec.source if spec is not None else ""
         is_full = len(self._open) >= MAX_OPEN_CALLS
         self._open[call.call_id] = call
-        batch = self._batches.get(call.response_id)
-        if batch is None:
-            batch = Batch(response_ended=not alive, refused=alive and not self.rounds.begin())
-            self._batches[call.response_id] = batch
+        batch = self._batch(call.response_id, alive=alive)
         batch.open.add(call.call_id)
         if not alive:
             self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
-        elif batch.refused:
-            self._answer(call, ToolState.FAILED, TOO_MANY_ROUNDS, now)
-        elif is_full:
-            self._answer(call, ToolState.FAILED, TOO_MANY, now)
+        elif batch.refused or is_full:
+            output = TOO_MANY_ROUNDS if batch.refused else TOO_MANY
+            self._answer(call, ToolState.FAILED, output, now)
         elif len(arguments) > LONGEST_ARGUMENTS:
             self._answer(call, ToolState.DENIED, TOO_LONG, now)
         elif spec is None:
@@ -293,6 +289,14 @@ class ToolCalls:
             self._answer(call, ToolState.DENIED, TOO_LONG, now)
         else:
             self._ask(call, spec)
+
+    def _batch(self, response_id: str, *, alive: bool) -> Batch:
+        """Return the batch of a response; begin it with its first call."""
+        batch = self._batches.get(response_id)
+        if batch is None:
+            batch = Batch(response_ended=not alive, refused=alive and not self.rounds.begin())
+            self._batches[response_id] = batch
+        return batch
 
     def _permission(self, spec: ToolSpec, call: ToolCall) -> Permission:
         """Return the permission of a call: its rule overrides that of the tool, except `NEVER`."""
