@@ -475,7 +475,7 @@ class ConnectionLoop:
 
     def _check_opening(self, codec: Codec, waited_s: float) -> None:
         """Raise if the provider did not create a session in time."""
-        if waited_s < OPENING_TIMEOUT_S * codec.capabilities.opening_factor:
+        if waited_s < OPENING_TIMEOUT_S:
             return
         message = f"{_host(codec)} accepts the connection, but opens no session."
         self._openings += 1
