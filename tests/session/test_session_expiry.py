@@ -220,6 +220,21 @@ async def test_a_silent_connection_is_replaced_with_a_sentence() -> None:
         assert len(silent.fake.sockets) == 2
 
 
+async def test_the_sentence_about_a_silent_server_stays_until_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reconnect, "WATCH_S", 0.02)
+    monkeypatch.setattr(reconnect, "PROMPT_AFTER_S", 0.0)
+    monkeypatch.setattr(reconnect, "OPENING_TIMEOUT_S", 0.1)
+    async with silent_on(*range(1, 99)) as (_, driver):
+        with pytest.raises(ConnectError, match="opens no session"):
+            await driver.session.run()
+    links = [update.text for update in driver.updates if isinstance(update, LinkChanged)]
+    sentence = "127.0.0.1 accepts the connection, but opens no session. Trying again."
+    after = links[links.index(sentence) + 1 :]
+    assert not any(text.startswith("Waiting") for text in after)
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_running_session_gives_up_a_server_that_stays_silent() -> None:
     async with silent_on(*range(2, 99)) as (silent, driver):
