@@ -489,7 +489,7 @@ def test_a_text_that_is_only_in_the_end_of_its_response(part, spoken):
 def test_a_text_that_was_reported_is_not_repeated_at_the_end_of_its_response():
     end = answer({"type": "output_text", "text": "Hello."})
     where = {"item_id": "i", "response_id": "r"}
-    delta = {"type": "response.output_text.delta", "delta": "Hel", **where}
+    delta = {"type": "response.output_text.delta", "delta": "Hello", **where}
     whole = {"type": "response.output_text.done", "text": "Hello.", **where}
     assert of(TextDone, decode(delta, end)) == []
     assert of(TextDone, decode(whole, end)) == [TextDone("r", "i", "Hello.", False)]
