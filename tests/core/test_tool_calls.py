@@ -644,5 +644,6 @@ def test_a_provider_that_goes_on_by_itself_gets_a_new_session() -> None:
     effects = driver.rounds(MAX_ROUNDS + MAX_REFUSED_ROUNDS)
     assert StartNewSession() not in effects
     assert StartNewSession() in driver.rounds(1)
-    driver.feed(inputs.Disconnected(""))
+    driver.feed(events.ResponseCreated("next"), inputs.Disconnected(""))
     assert CreateResponse() not in sent(driver.feed(events.SessionCreated("s2")))
+    assert CreateResponse() in sent(driver.feed(inputs.Typed("go on")))

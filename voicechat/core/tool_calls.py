@@ -121,6 +121,11 @@ class CallRounds:
         self._buffer = buffer
         self._count = 0
 
+    @property
+    def are_over(self) -> bool:
+        """True after too many: nothing more is requested."""
+        return self._count > MAX_ROUNDS
+
     def reset(self) -> None:
         """Start again: the user spoke, typed or decided."""
         self._count = 0
@@ -139,7 +144,7 @@ class CallRounds:
             )
         if self._count > MAX_ROUNDS + MAX_REFUSED_ROUNDS:
             self._buffer.do(effects.StartNewSession())
-        return self._count <= MAX_ROUNDS
+        return not self.are_over
 
 
 class CallIds:
