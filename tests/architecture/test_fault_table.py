@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[2]
 ROWS = tomllib.loads((ROOT / "tests" / "faults.toml").read_text("utf-8"))
 COUNTS = {
     "N": 10,
-    "P": 10,
+    "P": 11,
     "A": 10,
     "T": 9,
-    "X": 12,
+    "X": 13,
     "S": 5,
     "C": 5,
     "L": 12,

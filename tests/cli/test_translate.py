@@ -19,9 +19,12 @@ from voicechat.cli._translation_run import SentencePrinter, TranslateRequest
 from voicechat.cli.app import main
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.options import Options
+from voicechat.core.effects import Level, Notice
 from voicechat.core.items import ItemStatus, Role
 from voicechat.errors import BudgetSpent, KeyMissing, Secret, UsageError
+from voicechat.session.client import ClientSession
 from voicechat.session.client_events import TranscriptEvent
+from voicechat.transcription.audio_sources import FileSource
 
 VOICE = b"\x00\x10" * (STEP // 2)
 
@@ -79,8 +82,27 @@ async def test_its_time_counts_for_usage_and_budget(
     assert sum(row["cost"] for row in rows) == pytest.approx(
         sum(row["seconds"] for row in rows) / 60 * 0.034
     )
-    with fast_input(monkeypatch), pytest.raises(BudgetSpent):
+    with fast_input(monkeypatch), pytest.raises(BudgetSpent) as spent:
         await translated(TranslateRequest("fr", speech), spending=BudgetSettings(day=0.00001))
+    assert "--budget" in spent.value.hint
+
+
+async def test_its_messages_name_its_options(
+    speech: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notice = Notice("The budget is nearly used up.", Level.WARNING, "Set a higher --budget.")
+    send = translation_run._Run._send
+
+    async def warned(run: Any, session: ClientSession, source: FileSource) -> None:
+        session._session._publish_update(notice)
+        await send(run, session, source)
+
+    monkeypatch.setattr(translation_run, "LAST_WORDS_S", 0.2)
+
+    monkeypatch.setattr(translation_run._Run, "_send", warned)
+    with fast_input(monkeypatch):
+        await translated(TranslateRequest("fr", speech))
+    assert "nearly used up. Set a higher --budget." in capsys.readouterr().err
 
 
 async def test_lines_of_json(speech: str, monkeypatch: pytest.MonkeyPatch) -> None:

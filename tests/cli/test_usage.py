@@ -79,6 +79,25 @@ def test_days_are_in_order_with_a_bar_and_a_total(capsys: Capture) -> None:
     assert max(map(len, found)) <= 80
 
 
+def test_transcription_is_no_answer(capsys: Capture) -> None:
+    explained = "Lines without answers: speech that was only transcribed or translated."
+    assert explained not in lines(capsys, "--by", "model")
+    ledger = UsageLedger(history_path())
+    heard = Usage(seconds=90.0)
+    at = noon(0).timestamp()
+    ledger.settle(
+        [ResponseRow("", "", at, "openai/gpt-transcribe", heard, 0.01, "other")], {}, Price()
+    )
+    ledger.close()
+    found = lines(capsys, "--by", "model")
+    (line,) = (line for line in found if "gpt-transcribe" in line)
+    assert "answer" not in line
+    assert line.split()[-4:] == ["$0.010", "-", "1.5", "minutes"]
+    assert explained in found
+    (total,) = (line for line in found if line.split()[0] == "total")
+    assert "2 answers" in total
+
+
 @pytest.mark.parametrize(
     ("by", "names"),
     [

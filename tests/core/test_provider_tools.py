@@ -8,6 +8,7 @@ from voicechat.core.effects import Effect, Floor, Level, Notice, Send
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.provider_tools import CALL_TIMEOUT_S, ProviderTools
 from voicechat.core.settings import SessionSettings
+from voicechat.core.tool_calls import MAX_ROUNDS
 
 ASKED = events.RemoteApproval("mcpr_1", "r1", "wiki", "ask", '{"q":"frames"}')
 
@@ -111,6 +112,26 @@ def test_a_provider_that_does_not_continue_gets_a_request() -> None:
     assert due is not None
     driver.now = due
     assert sent_commands(driver.feed(inputs.Tick())) == [commands.CreateResponse()]
+
+
+def test_calls_of_the_provider_are_not_continued_without_end() -> None:
+    driver = ConversationDriver()
+    requests = 0
+    for number in range(1, MAX_ROUNDS + 3):
+        call = f"mcp_{number}"
+        driver.feed(events.RemoteCall(call, f"r{number}", "wiki", "ask", "{}", ToolState.DONE, "x"))
+        driver.feed(events.ResponseDone(f"r{number}"))
+        if driver.talk.deadline is None:
+            break
+        driver.now = driver.talk.deadline
+        effects = driver.feed(inputs.Tick())
+        requests += sent_commands(effects).count(commands.CreateResponse())
+        if requests < number:
+            break
+        driver.feed(events.ResponseCreated(f"r{number + 1}"))
+    assert requests == MAX_ROUNDS
+    assert any(isinstance(effect, Notice) for effect in effects)
+    assert driver.talk.floor is Floor.IDLE
 
 
 def test_text_after_a_call_is_the_answer() -> None:

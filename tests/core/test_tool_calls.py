@@ -25,6 +25,7 @@ from voicechat.core.effects import (
     Effect,
     Floor,
     KeepApproval,
+    Notice,
     RunTool,
     Send,
     StartNewSession,
@@ -37,6 +38,8 @@ from voicechat.core.tool_calls import (
     MAX_ARGUMENT_CHARS,
     MAX_ARGUMENT_LINES,
     MAX_OPEN_CALLS,
+    MAX_REFUSED_ROUNDS,
+    MAX_ROUNDS,
     denied,
 )
 
@@ -539,3 +542,108 @@ def test_an_announcement_does_not_end_the_latency_of_a_turn() -> None:
         events.ResponseDone("r2"), inputs.Announce("The egg is done."), events.ResponseCreated("r3")
     )
     assert waits(driver.feed(events.TextDelta("r3", "a1", "Your egg!", spoken=False))) == []
+
+
+# ------------------------------------------------------------------------- calls without end
+
+
+class Loop(ConversationDriver):
+    """A model that answers every result with another call."""
+
+    number = 0
+
+    def rounds(self, count: int, tool: str = "look") -> list[Effect]:
+        found: list[Effect] = []
+        for _ in range(count):
+            self.number += 1
+            response, call = f"loop{self.number}", f"l{self.number}"
+            found += self.feed(
+                events.ResponseCreated(response),
+                events.ToolCallReady(response, f"i{call}", call, tool, "{}"),
+                events.ResponseDone(response),
+            )
+            if tool == "write":
+                found += self.feed(inputs.Decided(call, "{}", ONCE))
+            found += self.feed(inputs.ToolFinished(call, "more"))
+        return found
+
+
+def notices(effects: Iterable[Effect]) -> list[str]:
+    return [effect.text for effect in effects if isinstance(effect, Notice)]
+
+
+def test_a_model_that_calls_tools_without_end_is_stopped_and_the_user_is_told_once() -> None:
+    driver = Loop()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("look"))
+    effects = driver.rounds(MAX_ROUNDS)
+    assert len(run(effects)) == MAX_ROUNDS
+    assert CreateResponse() in sent(effects)
+    assert notices(effects) == []
+    effects = driver.rounds(1)
+    assert run(effects) == []
+    assert "Too many calls in a row" in error(effects)
+    assert CreateResponse() not in sent(effects)
+    assert notices(effects) == [
+        f"The model called tools {MAX_ROUNDS} times in a row, so it was stopped."
+    ]
+    assert driver.conversation.floor is Floor.IDLE
+    assert CreateResponse() in sent(driver.feed(inputs.Typed("go on")))
+    effects = driver.rounds(1)
+    assert run(effects)
+    assert notices(effects) == []
+
+
+def test_every_call_of_a_refused_response_is_answered() -> None:
+    driver = Loop()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("look"))
+    driver.rounds(MAX_ROUNDS)
+    driver.feed(events.ResponseCreated("r2"))
+    effects = driver.feed(
+        events.ToolCallReady("r2", "i1", "c1", "look", "{}"),
+        events.ToolCallReady("r2", "i2", "c2", "write", "{}"),
+        events.ResponseDone("r2"),
+    )
+    results = [each.call_id for each in sent(effects) if isinstance(each, ToolResult)]
+    assert results == ["c1", "c2"]
+    assert CreateResponse() not in sent(effects)
+
+
+def test_calls_of_one_response_count_once() -> None:
+    driver = ConversationDriver()
+    for number in range(MAX_ROUNDS + 1):
+        assert run(driver.called("look", f"c{number}"))
+        driver.feed(inputs.ToolFinished(f"c{number}", "seen"))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        events.SpeechStarted("u1"),
+        events.SpeechStopped("u1"),
+        inputs.Typed("look again"),
+    ],
+    ids=["speech", "end of speech", "typed"],
+)
+def test_a_word_of_the_user_allows_more_calls(word: events.Event | inputs.Input) -> None:
+    driver = Loop()
+    driver.feed(events.ResponseDone("r1"))
+    driver.rounds(MAX_ROUNDS)
+    driver.feed(word, events.SpeechStopped("u1"))
+    assert notices(driver.rounds(MAX_ROUNDS)) == []
+
+
+def test_calls_that_the_user_decides_on_are_not_limited() -> None:
+    driver = Loop()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("write"))
+    assert len(run(driver.rounds(2 * MAX_ROUNDS, "write"))) == 2 * MAX_ROUNDS
+
+
+def test_a_provider_that_goes_on_by_itself_gets_a_new_session() -> None:
+    driver = Loop()
+    driver.feed(events.ResponseDone("r1"), inputs.Typed("look"))
+    effects = driver.rounds(MAX_ROUNDS + MAX_REFUSED_ROUNDS)
+    assert StartNewSession() not in effects
+    assert StartNewSession() in driver.rounds(1)
+    driver.feed(events.ResponseCreated("next"), inputs.Disconnected(""))
+    assert CreateResponse() not in sent(driver.feed(events.SessionCreated("s2")))
+    assert CreateResponse() in sent(driver.feed(inputs.Typed("go on")))

@@ -17,11 +17,16 @@ from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
 from voicechat.core import effects
 from voicechat.core.items import Role
+from voicechat.core.settings import SessionSettings
 from voicechat.errors import ConnectError, SessionLost
+from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
+from voicechat.providers.openai.openai_compatible import ANY_SERVER, SERVER_BETA
 from voicechat.session import reconnect
+from voicechat.session.reconnect import ConnectionLoop
 from voicechat.session.session import Session
 from voicechat.session.session_expiry import SessionExpiry
 from voicechat.session.updates import Link, LinkChanged
+from voicechat.transports.websocket import ConnectionLost
 
 HOUR_S = 3_600.0
 
@@ -55,6 +60,23 @@ def test_a_late_announcement_is_followed_at_once() -> None:
     expiry.ends_in(50.0, 540.0)
     assert expiry.is_due(540.0, between_turns=True)
     assert not expiry.is_due(540.0, between_turns=False)
+
+
+@pytest.mark.parametrize("dialect", [GENERAL, ANY_SERVER, SERVER_BETA], ids=["ga", "any", "beta"])
+def test_a_silent_server_is_given_up_within_35_s_of_the_first_start(dialect: Dialect) -> None:
+    codec = OpenAICodec("wss://example.com/v1/realtime", dialect=dialect)
+
+    async def make_codec() -> OpenAICodec:
+        return codec
+
+    loop = ConnectionLoop(
+        make_codec, SessionSettings, lambda _: None, lambda: effects.Floor.IDLE, lambda *_: None
+    )
+    loop._check_opening(codec, 14.0)
+    with pytest.raises(ConnectionLost, match=r"example.com .* opens no session. Trying again."):
+        loop._check_opening(codec, 15.5)
+    with pytest.raises(ConnectError, match=r"example.com .* opens no session."):
+        loop._check_opening(codec, 15.5)
 
 
 # ------------------------------------------------------------------------------ at the socket
@@ -196,6 +218,21 @@ async def test_a_silent_connection_is_replaced_with_a_sentence() -> None:
         links = [update.text for update in driver.updates if isinstance(update, LinkChanged)]
         assert "127.0.0.1 accepts the connection, but opens no session. Trying again." in links
         assert len(silent.fake.sockets) == 2
+
+
+async def test_the_sentence_about_a_silent_server_stays_until_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reconnect, "WATCH_S", 0.02)
+    monkeypatch.setattr(reconnect, "PROMPT_AFTER_S", 0.0)
+    monkeypatch.setattr(reconnect, "OPENING_TIMEOUT_S", 0.1)
+    async with silent_on(*range(1, 99)) as (_, driver):
+        with pytest.raises(ConnectError, match="opens no session"):
+            await driver.session.run()
+    links = [update.text for update in driver.updates if isinstance(update, LinkChanged)]
+    sentence = "127.0.0.1 accepts the connection, but opens no session. Trying again."
+    after = links[links.index(sentence) + 1 :]
+    assert not any(text.startswith("Waiting") for text in after)
 
 
 @pytest.mark.usefixtures("impatient")

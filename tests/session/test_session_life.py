@@ -103,6 +103,7 @@ async def test_a_silent_microphone_is_reported_once() -> None:
     assert states == [True, False, True, False, True]
     notices = [each for each in driver.updates if isinstance(each, effects.Notice)]
     assert [each.level for each in notices] == [effects.Level.WARNING, effects.Level.INFO]
+    assert notices[1].ends == notices[0].text
 
 
 async def test_a_line_typed_before_the_connection_is_open_is_answered() -> None:

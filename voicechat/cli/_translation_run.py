@@ -166,12 +166,13 @@ class _Run:
     def _session(self, *, with_devices: bool) -> ClientSession:
         events = EventQueue()
         if with_devices:
-            return ClientSession(Session(self._options, open_ledger=kept_ledger()), events, None)
+            session = Session(self._options, open_ledger=kept_ledger())
+            return ClientSession(session, events, None, in_api=False)
         card = PcmCard(events.put_audio, events.drop_audio)
         session = Session(
             self._options, open_audio=partial(CardLink, card), open_ledger=kept_ledger()
         )
-        return ClientSession(session, events, None, card)
+        return ClientSession(session, events, None, card, in_api=False)
 
     async def _show(self, session: ClientSession) -> None:
         async for event in session:

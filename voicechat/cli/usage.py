@@ -125,6 +125,8 @@ def _lines(sums: list[UsageSum], by: str, start: float) -> list[str]:
     since = datetime.fromtimestamp(start).strftime("since %Y-%m-%d, ") if start else ""
     total = total_of(sums)
     lines = [f"Usage {since}by {by}:", *_chart([*sums, total])]
+    if not all(each.answers for each in sums):
+        lines.append("Lines without answers: speech that was only transcribed or translated.")
     if total.cost:
         lines.append("Costs are estimates at the price of their day.")
     if rest := _amount(total.unpriced_tokens, total.unpriced_seconds):
@@ -151,7 +153,7 @@ def _chart(sums: list[UsageSum]) -> list[str]:
                 shortened(name, 32),
                 _bar(weight / most),
                 dollars(each.cost) if each.cost else "-",
-                counted(each.answers, "answer"),
+                counted(each.answers, "answer") if each.answers else "-",
                 _amount(each.tokens, each.seconds),
             )
         )

@@ -185,6 +185,8 @@ class Notice:
     hint: str = ""
     pipe_hint: str = ""
     """Replaces `hint` where the user cannot type, as with input from a pipe."""
+    ends: str = ""
+    """Text of an earlier notice that is no longer true."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,7 @@ class Interruption:
         """Handle a start of speech: interrupt the response if the settings say so."""
         self.speech.start(now)
         self._responses.expect_none()
+        self._responses.turn_started()
         self._user_items.spoken(event.item_id)
         detection = self._mic.detection
         if self._continuous:

@@ -164,6 +164,11 @@ class Responses:
     def turn_ended(self, at: float | None = None) -> None:
         """Start measuring latency: the user's turn ended at `at` (s; None: now)."""
         self._turn = Turn(self._now if at is None else at)
+        self.turn_started()
+
+    def turn_started(self) -> None:
+        """Note that the user speaks or types: the model may call tools again."""
+        self._tool_calls.rounds.reset()
 
     def expect(self) -> None:
         """Expect a response of the provider within `ANSWER_TIMEOUT_S`."""
@@ -317,7 +322,7 @@ class Responses:
             self._answer_due = None
         if self._continuation_due is not None and self._now >= self._continuation_due:
             self._continuation_due = None
-            self._slot.request_due = True
+            self._slot.request_due |= self._tool_calls.rounds.begin()
         due = self._due
         return due is not None and self._now >= due and self._expire()
 
@@ -342,6 +347,7 @@ class Responses:
 
         may_repeat: False if the same request would end the next connection, too.
         """
+        may_repeat = may_repeat and not self._tool_calls.rounds.are_over
         waits = self._answer_due is not None or self._continuation_due is not None
         response_pending = self._slot.response_pending or waits
         self._slot.reset()

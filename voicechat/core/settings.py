@@ -295,8 +295,6 @@ class Capabilities:
     """Seconds without any frame or pong until the connection counts as dead."""
     resumes: bool = False
     """Sessions can be resumed. The provider closes some with 1008 for reasons that pass."""
-    opening_factor: float = 1.0
-    """Multiplies the time in which a session must open; a server may load its models first."""
     answer_factor: float = 1.0
     """Multiplies the time without news after which an answer counts as hanging; a model may load or
     reason first."""

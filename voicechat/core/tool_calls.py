@@ -9,7 +9,8 @@
 A tool that asks runs only after `Decided`, which is valid for one call and exactly the arguments
 that were shown. The calls of one response form a *batch*. A batch is finished when the response
 ended and every call has an answer; only then, one response is requested. A batch with interrupted
-calls requests none: the user wants something else.
+calls requests none: the user wants something else. Nor does a batch after `MAX_ROUNDS` others
+without a word of the user, whose calls do not run.
 
 A call may outlive its connection. It continues, and the next session is seeded with it: such
 *carried* calls and their results are part of the history there.
@@ -33,6 +34,12 @@ MAX_OPEN_CALLS = 32
 MAX_KNOWN_IDS = 1024
 """Most ids of calls that are remembered."""
 
+MAX_ROUNDS = 25
+"""Most responses in a row that call tools while the user neither speaks, types nor decides."""
+
+MAX_REFUSED_ROUNDS = 3
+"""Further such responses until a new session starts: the provider goes on without a request."""
+
 MAX_ARGUMENT_CHARS = 20_000
 """Most characters of arguments that a user can be asked to approve."""
 
@@ -49,6 +56,9 @@ FORBIDDEN_CALL = '{"error": "This call is not allowed with these arguments. It d
 UNKNOWN = '{"error": "This tool does not exist. Nothing was done."}'
 TOO_LONG = '{"error": "The arguments are too long for the user to check. The tool did not run."}'
 TOO_MANY = '{"error": "Too many calls at once. This one was not done."}'
+TOO_MANY_ROUNDS = (
+    '{"error": "Too many calls in a row. This one was not done. Wait for the user to say more."}'
+)
 CHANGED = '{"error": "The tool changed before the user allowed this call. The tool did not run."}'
 USED_ID = '{"error": "This call id was used before, for something else. It was not done."}'
 LOST = '{"error": "It is unknown whether this was done. Do not repeat it."}'
@@ -63,6 +73,7 @@ _FOR_USER = {
     UNKNOWN: "This tool does not exist.",
     TOO_LONG: "The arguments are too long to check. The tool did not run.",
     TOO_MANY: "Too many calls at once. The tool did not run.",
+    TOO_MANY_ROUNDS: "Too many calls in a row. The tool did not run.",
     CHANGED: "The tool changed before you allowed the call. The tool did not run.",
     USED_ID: "The id of an earlier call was used again. The tool did not run.",
     LOST: "The result was lost. The tool may or may not have run.",
@@ -94,11 +105,46 @@ class Batch:
     """Ids at the provider of the calls with an answer."""
     response_ended: bool = False
     interrupted: bool = False
+    refused: bool = False
+    """The batch came after `MAX_ROUNDS` others: its calls do not run."""
 
     @property
     def finished(self) -> bool:
         """True if the response ended and all its calls are answered."""
         return self.response_ended and not self.open
+
+
+class CallRounds:
+    """Counts the responses in a row that call tools, so that a model does not go on forever."""
+
+    def __init__(self, buffer: EffectBuffer) -> None:
+        self._buffer = buffer
+        self._count = 0
+
+    @property
+    def are_over(self) -> bool:
+        """True after too many: nothing more is requested."""
+        return self._count > MAX_ROUNDS
+
+    def reset(self) -> None:
+        """Start again: the user spoke, typed or decided."""
+        self._count = 0
+
+    def begin(self) -> bool:
+        """Count a round; return False after too many. The user is told once."""
+        self._count += 1
+        if self._count == MAX_ROUNDS + 1:
+            self._buffer.do(
+                effects.Notice(
+                    f"The model called tools {MAX_ROUNDS} times in a row, so it was stopped.",
+                    effects.Level.ERROR,
+                    "Say or type something to go on.",
+                    "Ask for less in one line, or use another model.",
+                )
+            )
+        if self._count > MAX_ROUNDS + MAX_REFUSED_ROUNDS:
+            self._buffer.do(effects.StartNewSession())
+        return not self.are_over
 
 
 class CallIds:
@@ -161,6 +207,8 @@ class ToolCalls:
         self._asked: dict[str, ToolSpec] = {}
         self._batches: dict[str, Batch] = {}
         self._ids = CallIds()
+        self.rounds = CallRounds(buffer)
+        """Responses with calls since the user last spoke, typed or decided."""
         self._seen = RecentIds(MAX_KNOWN_IDS)
         self._carried: set[str] = set()
         self._settled: set[str] = set()
@@ -224,12 +272,13 @@ class ToolCalls:
         call.source = spec.source if spec is not None else ""
         is_full = len(self._open) >= MAX_OPEN_CALLS
         self._open[call.call_id] = call
-        batch = self._batches.setdefault(call.response_id, Batch(response_ended=not alive))
+        batch = self._batch(call.response_id, alive=alive)
         batch.open.add(call.call_id)
         if not alive:
             self._answer(call, ToolState.CANCELLED, INTERRUPTED, now)
-        elif is_full:
-            self._answer(call, ToolState.FAILED, TOO_MANY, now)
+        elif batch.refused or is_full:
+            output = TOO_MANY_ROUNDS if batch.refused else TOO_MANY
+            self._answer(call, ToolState.FAILED, output, now)
         elif len(arguments) > LONGEST_ARGUMENTS:
             self._answer(call, ToolState.DENIED, TOO_LONG, now)
         elif spec is None:
@@ -245,6 +294,14 @@ class ToolCalls:
             self._answer(call, ToolState.DENIED, TOO_LONG, now)
         else:
             self._ask(call, spec)
+
+    def _batch(self, response_id: str, *, alive: bool) -> Batch:
+        """Return the batch of a response; begin it with its first call."""
+        batch = self._batches.get(response_id)
+        if batch is None:
+            batch = Batch(response_ended=not alive, refused=alive and not self.rounds.begin())
+            self._batches[response_id] = batch
+        return batch
 
     def _permission(self, spec: ToolSpec, call: ToolCall) -> Permission:
         """Return the permission of a call: its rule overrides that of the tool, except `NEVER`."""
@@ -291,6 +348,7 @@ class ToolCalls:
         call = self._open[decided.call_id]
         if call.arguments != decided.arguments:
             return True
+        self.rounds.reset()
         if decided.decision is inputs.Decision.DENY:
             self._answer(call, ToolState.DENIED, denied(decided.words), now)
             return True
@@ -376,7 +434,8 @@ class ToolCalls:
         """Remove finished batches; return the provider's ids of calls that need a response."""
         finished = [key for key, batch in self._batches.items() if batch.finished]
         batches = [self._batches.pop(key) for key in finished]
-        return {each for batch in batches if not batch.interrupted for each in batch.answered}
+        wanted = [batch for batch in batches if not (batch.interrupted or batch.refused)]
+        return {call_id for batch in wanted for call_id in batch.answered}
 
     def _answer(self, call: ToolCall, state: ToolState, output: str, now: float) -> None:
         carried = call.call_id in self._carried

@@ -121,8 +121,7 @@ def _item_added(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 def _output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item = fields(frame.item)
     item_id, kind = as_text(item.get("id")), kind_of(item)
-    known = state.item(item_id).parts
-    text = text_of(item) or "".join(known[index] for index in sorted(known))
+    text = text_of(item) or state.item(item_id).text
     yield from replies.output_item_done(state, frame)
     role = "assistant" if kind is ItemKind.MESSAGE else ""
     yield ItemAdded(item_id, kind, role, text, done=True)

@@ -24,6 +24,7 @@ from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatErr
 from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
+    api_words,
     check_approve,
     check_card,
     check_loop,
@@ -163,14 +164,16 @@ class ClientSession:
         pcm: PcmCard | None = None,
         reports_played: bool = False,
         named_tools: tuple[str, ...] = (),
+        *,
+        in_api: bool = True,
     ) -> None:
-        """For `connect` only. `named_tools` must exist once all tools are loaded."""
+        """For `connect` only. `named_tools` must exist; `in_api`: messages name parameters."""
         self._session = session
         self._events = events
         self._approve = approve
         self._pcm = pcm
         self._reports_played = reports_played
-        self._named_tools = named_tools
+        self._named_tools, self._in_api = named_tools, in_api
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -178,7 +181,8 @@ class ClientSession:
         self._unplayed: AudioChunk | None = None
         self._iterating = False
         self._sent_until = 0.0
-        ClientUpdates(session, events, self._online.set, self._ask).follow()
+        reword = api_words if in_api else str
+        ClientUpdates(session, events, self._online.set, self._ask, reword).follow()
 
     # ----------------------------------------------------------------- opening and closing
 
@@ -252,7 +256,8 @@ class ClientSession:
         except* _Closed:
             pass
         except* VoicechatError as group:
-            failure = in_api_words(first_error(group))
+            failure = first_error(group)
+            failure = in_api_words(failure) if self._in_api else failure
         finally:
             self._tasks = None
             self._events.end(failure)

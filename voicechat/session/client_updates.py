@@ -8,7 +8,6 @@ from typing import cast
 from voicechat.core import effects
 from voicechat.core.effects import Floor, Level
 from voicechat.core.items import Item, ItemStatus, ToolCall, ToolState, Usage
-from voicechat.session.client_checks import api_words
 from voicechat.session.client_events import (
     ConnectionEvent,
     InterruptedEvent,
@@ -31,6 +30,7 @@ class ClientUpdates:
     """Puts an event into the queue for each update that a program may want.
 
     Calls `online` when a connection opens, and `ask` with the id of a call that needs permission.
+    Messages are reworded by `reword`.
     """
 
     def __init__(
@@ -39,11 +39,13 @@ class ClientUpdates:
         events: EventQueue,
         online: Callable[[], None],
         ask: Callable[[str], None],
+        reword: Callable[[str], str],
     ) -> None:
         self._session = session
         self._events = events
         self._online = online
         self._ask = ask
+        self._reword = reword
         self._floor = Floor.IDLE
         self._messages: dict[str, TranscriptEvent] = {}
         self._calls: dict[str, ToolState] = {}
@@ -77,8 +79,8 @@ class ClientUpdates:
                 if link is Link.ONLINE:
                     self._online()
             case effects.Notice(text, level, hint, pipe_hint) if level is not Level.INFO:
-                remedy = api_words(pipe_hint or hint)
-                self._events.put(ProblemEvent(api_words(text), remedy, level))
+                remedy = self._reword(pipe_hint or hint)
+                self._events.put(ProblemEvent(self._reword(text), remedy, level))
             case SoundChanged(_, _, problem, hint) if problem:
                 self._events.put(ProblemEvent(problem, hint, Level.WARNING))
             case _:

@@ -451,19 +451,19 @@ class ConnectionLoop:
     async def _watch(self, connection: Connection, codec: Codec) -> None:
         """Check liveness and remaining time every `WATCH_S` seconds."""
         # If pongs are slow, only the kernel detects a dead connection within seconds.
-        prompt = prompting(codec)
+        prompt, opened_at = prompting(codec), time.monotonic()
         slow = codec.capabilities.patience_s > LIVENESS_SECONDS
         silence_limit_s = codec.capabilities.patience_s if slow else LIVENESS_TIMEOUT_S
-        opened_at = time.monotonic()
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._renewal.wait(), WATCH_S)
                 return
             if not self._is_created:
-                waited_s = time.monotonic() - opened_at
-                self._check_opening(codec, waited_s)
+                self._check_opening(codec, waited_s := time.monotonic() - opened_at)
                 if prompt and waited_s >= PROMPT_AFTER_S:
-                    self._on_link(Link.CONNECTING, f"Waiting for {_host(codec)} to open a session.")
+                    if not self._openings:  # else a sentence says more
+                        waits = f"Waiting for {_host(codec)} to open a session."
+                        self._on_link(Link.CONNECTING, waits)
                     await self._write_frames(connection, prompt)
                     prompt = []
             if self._floor() in _RESPONSE_PENDING and connection.quiet_for() > silence_limit_s:
@@ -475,7 +475,7 @@ class ConnectionLoop:
 
     def _check_opening(self, codec: Codec, waited_s: float) -> None:
         """Raise if the provider did not create a session in time."""
-        if waited_s < OPENING_TIMEOUT_S * codec.capabilities.opening_factor:
+        if waited_s < OPENING_TIMEOUT_S:
             return
         message = f"{_host(codec)} accepts the connection, but opens no session."
         self._openings += 1

@@ -37,11 +37,16 @@ class SilenceNotices:
 
     def __init__(self) -> None:
         self._reported: set[bool] = set()
+        self._silent = ""
+        """Text of the notice about the silence."""
 
     def take(self, silence: sound.DigitalSilence) -> Notice | None:
         """Return the notice about the silence or its end; None if the user had it before."""
         if silence.ended in self._reported:
             return None
         self._reported.add(silence.ended)
-        level = Level.INFO if silence.ended else Level.WARNING
-        return Notice(clean(silence.text), level, silence.hint)
+        text = clean(silence.text)
+        if silence.ended:
+            return Notice(text, Level.INFO, silence.hint, ends=self._silent)
+        self._silent = text
+        return Notice(text, Level.WARNING, silence.hint)

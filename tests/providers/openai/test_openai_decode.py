@@ -162,6 +162,8 @@ def test_each_documented_event(wire_type):
         events = reader.decode(frame)
         if json.loads(frame)["type"] == wire_type:
             seen.append([e for e in events if "item" not in wire_type or not isinstance(e, REMOTE)])
+            if wire_type == "response.done":
+                seen[-1] = [e for e in seen[-1] if not isinstance(e, TextDone)]
     kind = EXPECTED_EVENTS[wire_type]
     assert seen
     assert all(len(events) <= 1 for events in seen)
@@ -461,6 +463,79 @@ def test_an_item_of_two_parts_is_joined():
     part = {"type": "response.output_text.done", "item_id": "i"}
     said = [{**part, "text": "One. "}, {**part, "text": "Two.", "content_index": 1}]
     assert [event.text for event in decode(*said)] == ["One. ", "One. Two."]
+
+
+def answer(*content: dict[str, str], item_id: str | None = "i", response_id: str = "r") -> dict:
+    named = {} if item_id is None else {"id": item_id}
+    item = {"type": "message", "role": "assistant", "content": list(content), **named}
+    response = {"id": response_id, "status": "completed", "output": [item]}
+    return {"type": "response.done", "response": response}
+
+
+@pytest.mark.parametrize(
+    ("part", "spoken"),
+    [
+        ({"type": "output_text", "text": "Hello."}, False),
+        ({"type": "text", "text": "Hello."}, False),
+        ({"type": "output_audio", "transcript": "Hello."}, True),
+    ],
+    ids=["text", "old text", "transcript"],
+)
+def test_a_text_that_is_only_in_the_end_of_its_response(part, spoken):
+    events = decode(answer(part))
+    assert events == [TextDone("r", "i", "Hello.", spoken), ResponseDone("r")]
+
+
+def test_a_text_that_was_reported_is_not_repeated_at_the_end_of_its_response():
+    end = answer({"type": "output_text", "text": "Hello."})
+    where = {"item_id": "i", "response_id": "r"}
+    delta = {"type": "response.output_text.delta", "delta": "Hello", **where}
+    whole = {"type": "response.output_text.done", "text": "Hello.", **where}
+    assert of(TextDone, decode(delta, end)) == []
+    assert of(TextDone, decode(whole, end)) == [TextDone("r", "i", "Hello.", False)]
+    assert len(of(TextDone, decode(end, end))) == 1
+
+
+def test_items_without_ids_at_the_ends_of_responses_are_different_items():
+    part = {"type": "output_text", "text": "Hello."}
+    events = decode(*(answer(part, item_id=None, response_id=name) for name in ("r1", "r2")))
+    items = [event.item_id for event in of(TextDone, events)]
+    assert len(set(items)) == 2
+
+
+def shown(*said):
+    """Return the text of the item after these frames, as the conversation joins it."""
+    text = ""
+    for event in decode(*said):
+        text = text + event.text if isinstance(event, TextDelta) else event.text
+    return text
+
+
+@pytest.mark.parametrize("order", itertools.permutations(range(4)), ids=str)
+def test_parts_of_an_item_are_in_the_order_of_their_numbers(order):
+    part = {"type": "response.output_text.delta", "item_id": "i"}
+    said = [
+        {
+            **part,
+            "delta": ["One. ", "Two", ", and. ", "Three."][at],
+            "content_index": [0, 1, 1, 2][at],
+        }
+        for at in sorted(order, key=lambda at: (order[at], at))
+    ]
+    # The pieces of one part stay in the order of their arrival.
+    second = "".join(each["delta"] for each in said if each["content_index"] == 1)
+    assert shown(*said) == f"One. {second}Three."
+
+
+def test_a_part_that_ends_keeps_the_others():
+    delta = {"type": "response.output_text.delta", "item_id": "i"}
+    done = {"type": "response.output_text.done", "item_id": "i"}
+    said = [
+        {**delta, "delta": "One. "},
+        {**done, "text": "Two.", "content_index": 1},
+    ]
+    assert shown(*said) == "One. Two."
+    assert shown(*said, {**done, "text": "Once. "}) == "Once. Two."
 
 
 HEARD = "conversation.item.input_audio_transcription"

@@ -445,6 +445,17 @@ async def test_a_notice_has_a_sign_and_no_markup() -> None:
         assert line_text(pilot, "notice") == "▲ The tool [/x] took long. It was stopped."
 
 
+async def test_a_notice_takes_back_a_warning_that_is_over() -> None:
+    session = ScriptedSession()
+    silence = Notice("The microphone delivers only silence.", Level.WARNING, "Check its switch.")
+    async with running_app(session) as pilot:
+        session.notice(silence)
+        await refresh(pilot)
+        session.notice(Notice("The microphone delivers sound.", ends=silence.text))
+        await refresh(pilot)
+        assert line_text(pilot, "notice") == "The microphone delivers sound."
+
+
 async def test_a_notice_of_the_app_or_the_library_is_in_the_same_line() -> None:
     session = ScriptedSession()
     async with running_app(session) as pilot:

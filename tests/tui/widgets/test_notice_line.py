@@ -127,3 +127,19 @@ async def test_a_notice_is_one_clean_line(given: str, shown: str) -> None:
     async with shown_line() as (_, line):
         line.show(given)
         assert text(line) == shown
+
+
+async def test_a_warning_that_is_over_is_removed_at_once() -> None:
+    async with shown_line() as (app, line):
+        line.show("The microphone M delivers only silence. Check its switch.", Level.WARNING, 10.0)
+        line.show("The disk is full.", Level.WARNING, 2.0)
+        line.show(
+            "The microphone M delivers sound.", ends="The microphone M delivers only silence."
+        )
+        assert [each.text for each in line.notices] == [
+            "The microphone M delivers sound.",
+            "The disk is full.",
+        ]
+        app.clock.now = 3.0
+        line.expire()
+        assert text(line) == "The microphone M delivers sound."

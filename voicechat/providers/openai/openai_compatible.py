@@ -32,9 +32,6 @@ from voicechat.providers.openai.openai_frames import Frame, OpenAIState
 from voicechat.providers.openai.openai_parts import Message, silence
 from voicechat.providers.openai.openai_turn_ids import with_turn_ids
 
-OPENING_FACTOR = 3.0
-"""A server may load a speech recognizer, a language model and a voice before its first frame."""
-
 _FLAT = frozenset({"modalities", "input_audio_format", "output_audio_format"})
 """Fields that only the flat session object of the beta has."""
 
@@ -168,7 +165,6 @@ _TABLE = with_turn_ids({
 
 SERVER_GA = replace(
     GENERAL,
-    capabilities=replace(GENERAL.capabilities, opening_factor=OPENING_FACTOR),
     table=_TABLE,
     adapt=adapt,
     first_update=unannounced,
@@ -177,9 +173,7 @@ SERVER_GA = replace(
 
 SERVER_BETA = replace(
     SERVER_GA,
-    capabilities=replace(
-        BETA.capabilities, opening_factor=OPENING_FACTOR, out_of_band=False, retrieve=False
-    ),
+    capabilities=replace(BETA.capabilities, out_of_band=False, retrieve=False),
     session=BETA.session,
     update_type=BETA.update_type,
     unsupported=BETA.unsupported,

@@ -69,8 +69,8 @@ class ItemState:
     """The final transcript was reported."""
     samples: dict[int, Samples] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
-    parts: dict[int, str] = field(default_factory=dict)
-    """Finished texts by content index."""
+    parts: dict[int, list[str]] = field(default_factory=dict)
+    """Pieces of the text by content index."""
     remote_call: RemoteCall | None = None
     """Latest report of a call that the server runs."""
     remote_tools: RemoteTools | None = None
@@ -86,6 +86,11 @@ class ItemState:
             return False
         self.responses = [*known[-_MOST_REUSES:], response_id]
         return True
+
+    @property
+    def text(self) -> str:
+        """The text so far: the content parts in their order."""
+        return "".join(piece for _, pieces in sorted(self.parts.items()) for piece in pieces)
 
     def stream(self, kind: str) -> Stream:
         """Return the text stream of this kind."""

@@ -79,7 +79,7 @@ _STATUSES = {status.value: status for status in ResponseStatus}
 
 
 def response_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
-    """Read `response.done`; a call that no earlier frame completed comes first."""
+    """Read `response.done`; text and calls that no earlier frame reported come first."""
     response = fields(frame.response)
     response_id = as_text(response.get("id"))
     if response_id == state.running:
@@ -87,12 +87,15 @@ def response_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     status = _STATUSES.get(as_text(response.get("status")), ResponseStatus.COMPLETED)
     details = fields(response.get("status_details"))
     error = fields(details.get("error"))
-    for item in map(fields, as_list(response.get("output"))):
+    for number, item in enumerate(map(fields, as_list(response.get("output")))):
+        item_id = as_text(item.get("id")) or f"{response_id}-{number}"
+        if not state.item(item_id).parts:
+            yield from _text_of(state, response_id, item_id, item)
         if status is ResponseStatus.COMPLETED:
             yield from _call_of(state, response_id, item)
             if kind_of(item) is ItemKind.OTHER:
                 yield from openai_mcp.of_item(state, item, response_id, done=True)
-        if known := state.items.get(as_text(item.get("id"))):
+        if known := state.items.get(item_id):
             known.samples.clear()
             known.streams.clear()
             known.parts.clear()
@@ -126,14 +129,21 @@ def output_item_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
     item = fields(frame.item)
     response_id, item_id = as_text(frame.response_id), as_text(item.get("id"))
     yield from _call_of(state, response_id, item)
+    yield from _text_of(state, response_id, item_id, item)
+    if kind_of(item) is ItemKind.OTHER:
+        yield from openai_mcp.of_item(state, item, response_id, done=True)
+    yield OutputItemDone(response_id, item_id, complete=item.get("status") != "incomplete")
+
+
+def _text_of(
+    state: OpenAIState, response_id: str, item_id: str, item: dict[str, object]
+) -> Iterable[Event]:
+    """Read the text of a finished item, if it is a message whose text was not reported yet."""
     text = text_of(item)
     if text and kind_of(item) is ItemKind.MESSAGE and not state.item(item_id).text_reported:
         state.item(item_id).text_reported = True
         last = fields(as_list(item.get("content"))[-1])
         yield TextDone(response_id, item_id, text, spoken="transcript" in last)
-    if kind_of(item) is ItemKind.OTHER:
-        yield from openai_mcp.of_item(state, item, response_id, done=True)
-    yield OutputItemDone(response_id, item_id, complete=item.get("status") != "incomplete")
 
 
 def audio_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
@@ -159,10 +169,18 @@ def audio_done(state: OpenAIState, frame: Frame) -> Iterable[Event]:
 
 def text_delta(state: OpenAIState, frame: Frame, spoken: bool = False) -> Iterable[Event]:
     """Read text of an item, written or spoken."""
-    item_id = as_text(frame.item_id)
-    stream = state.item(item_id).stream("spoken" if spoken else "written")
-    if text := stream.piece(frame.delta):
-        yield TextDelta(as_text(frame.response_id), item_id, text, spoken)
+    item_id, part = as_text(frame.item_id), _part(frame)
+    item = state.item(item_id)
+    text = item.stream(f"{'spoken' if spoken else 'written'} {part}").piece(frame.delta)
+    if not text:
+        return
+    item.parts.setdefault(part, []).append(text)
+    response_id = as_text(frame.response_id)
+    if part < max(item.parts):
+        # A later part is shown already: this text belongs before it.
+        yield TextDone(response_id, item_id, item.text, spoken)
+    else:
+        yield TextDelta(response_id, item_id, text, spoken)
 
 
 def spoken_delta(state: OpenAIState, frame: Frame) -> Iterable[Event]:
@@ -187,8 +205,8 @@ def _text_so_far(state: OpenAIState, frame: Frame, whole: object, *, spoken: boo
     text: str | None = None
     if isinstance(whole, str):
         item.text_reported = True
-        item.parts[_part(frame)] = as_text(whole)
-        text = "".join(item.parts[index] for index in sorted(item.parts))
+        item.parts[_part(frame)] = [as_text(whole)]
+        text = item.text
     return TextDone(as_text(frame.response_id), item_id, text, spoken)
 
 

@@ -196,7 +196,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
     def _show_notice(self, notice: Notice) -> None:
         seconds = NOTICE_S * 2 if notice.hint else NOTICE_S
         text = f"{notice.text} {with_commands(notice.hint)}"
-        self.query_one(NoticeLine).show(text, notice.level, seconds)
+        self.query_one(NoticeLine).show(text, notice.level, seconds, ends=notice.ends)
 
     def show_reply(self, text: str, level: Level = Level.INFO, seconds: float = NOTICE_S) -> None:
         """Show the reply to a key or a command of the user, over all earlier notices."""

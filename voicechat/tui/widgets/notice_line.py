@@ -68,9 +68,15 @@ class NoticeLine(Static):
         seconds: float = 5.0,
         *,
         is_reply: bool = False,
+        ends: str = "",
     ) -> None:
-        """Show a notice for some seconds, or count it if it is there already."""
-        text = " ".join(plain(text).plain.split())
+        """Show a notice for some seconds, or count it if it is there already.
+
+        `ends` is how the notice begins that this one takes back.
+        """
+        text, ends = _one_line(text), _one_line(ends)
+        if ends:
+            self._notices = [each for each in self._notices if not each.text.startswith(ends)]
         if not text:
             return
         notice = ShownNotice(text, level, self._clock() + seconds, is_reply=is_reply)
@@ -118,3 +124,7 @@ class NoticeLine(Static):
         self._timer = self.set_timer(
             max(delay, _LEAST_S if self._is_uncovered else _HIDDEN_S), self.expire
         )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(plain(text).plain.split())
