@@ -54,6 +54,8 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter with its hold, and the memory of the echo detector, are shorter.
 """
 
+_RESIDUE_DB: Final = 1.0
+"""Most that a residue with a voice exceeds the microphone's sound, in dB."""
 _MAX_FAR_END_SHARE: Final = 0.5
 """Share of the microphone's energy in the bands of the speaker above which it may be an echo."""
 _TAIL_FRAMES: Final = 25
@@ -90,6 +92,13 @@ class _LinearResult(NamedTuple):
     has_voice: bool
     seems: bool
     sure: bool
+
+    def is_near(self, near: Samples) -> bool:
+        """Return True if the microphone heard the residue, or more.
+
+        What is only in the residue is the estimate of an echo that did not arrive.
+        """
+        return dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB
 
 
 class Capture:
@@ -421,7 +430,10 @@ class Capture:
             voiced = self.guard.observe(pair.near, pair.far, gate.level, gate.floor_db, handed_db)
             if self.guard.active:
                 return VoiceActivity(voiced and detects, False, guarded=True)
-            self.guard.gate(sure or seems, has_echo=self._bypassable.delay is not None)
+            voiced = sure or (linear is not None and linear.seems and linear.is_near(pair.near))
+            self.guard.gate(voiced, has_echo=self._bypassable.delay is not None)
+            if self.guard.suspects and self._bypassable.has_moved():
+                self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:

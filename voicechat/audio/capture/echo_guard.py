@@ -56,7 +56,9 @@ _ONSET_FRAMES: Final = 12
 _QUIET_FRAMES: Final = 40
 """Frames without a voice that end a user's speech."""
 _SUSPECT: Final = (3, 5)
-"""Voiced frames, of how many, that open the gate: before the reply is ducked."""
+"""Voiced frames, of how many, that may be a voice: before the reply is ducked."""
+_OPENS: Final = (5, 7)
+"""Voiced frames, of how many, that open the gate. A provider needs more to hear a voice."""
 _EARLY_MS: Final = 1_000.0
 """A stop this soon after the start of a reply may be caused by its echo."""
 _MOST_STOPS: Final = 2
@@ -204,6 +206,11 @@ class EchoGuard:
             self.talking = self._votes.at_least(GUARDED.confirm)
         return voiced
 
+    @property
+    def suspects(self) -> bool:
+        """True while the gate is about to open."""
+        return self.gated and not self.talking and self._gate_votes.at_least(_SUSPECT)
+
     def gate(self, voiced: bool, *, has_echo: bool) -> None:
         """Process the decision of the voice detectors for 10 ms that are not guarded."""
         was_gated = self.gated
@@ -217,7 +224,7 @@ class EchoGuard:
         if self.talking:
             self.talking = not self._gate_votes.silent_for(_QUIET_FRAMES)
         else:
-            self.talking = self._gate_votes.at_least(_SUSPECT)
+            self.talking = self._gate_votes.at_least(_OPENS)
 
     def _prove(self, cleaned_db: float, floor_db: float) -> None:
         """Count playback with hardly any echo left."""
