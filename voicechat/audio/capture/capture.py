@@ -93,12 +93,14 @@ class _LinearResult(NamedTuple):
     seems: bool
     sure: bool
 
-    def is_near(self, near: Samples) -> bool:
-        """Return True if the microphone heard the residue, or more.
+    def may_be_voice(self, near: Samples, sure: bool) -> bool:
+        """Return True if one of the detectors heard a voice and the filter does not rule it out.
 
-        What is only in the residue is the estimate of an echo that did not arrive.
+        `sure`: decision on the output of the canceller, which leaves an echo until it has adapted.
+        What only the residue has is the estimate of an echo that did not arrive.
         """
-        return dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB
+        is_near = dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB
+        return (self.seems and is_near) or (sure and (self.has_voice or not self.clean))
 
 
 class Capture:
@@ -430,7 +432,7 @@ class Capture:
             voiced = self.guard.observe(pair.near, pair.far, gate.level, gate.floor_db, handed_db)
             if self.guard.active:
                 return VoiceActivity(voiced and detects, False, guarded=True)
-            voiced = sure or (linear is not None and linear.seems and linear.is_near(pair.near))
+            voiced = sure if linear is None else linear.may_be_voice(pair.near, sure)
             self.guard.gate(voiced, has_echo=self._bypassable.delay is not None)
             if self.guard.suspects and self._bypassable.has_moved():
                 self.disturb()

@@ -57,6 +57,8 @@ _MOVED_HEIGHT: Final = 10.0
 """Height of a peak relative to the mean that proves a moved echo. Voices reach 8.5."""
 _SAME_DELAY: Final = 80, 240
 """Samples before and after the delay of an echo at which its reflections arrive."""
+_EDGE: Final = FRAME
+"""Delays in samples at which the cut ends of the two pieces look alike."""
 _LEAD_FRAMES: Final = 2
 """Frames that fill the delay of a canceller which was left out."""
 
@@ -154,13 +156,15 @@ class EchoDetector:
 
     def has_moved(self) -> bool:
         """Return True if the newest sound of the microphone is an echo, but at another delay."""
-        if self.verdict is not EchoState.ECHO:
-            return False
+        far = self._far[-_RECENT - _MAX_DELAY :]
+        if self.verdict is not EchoState.ECHO or 2 * np.count_nonzero(far) < len(far):
+            return False  # A peak is only high relative to the delays at which something sounded.
         heights = np.exp(self._correlate(_RECENT))
         before, after = _SAME_DELAY
         same = slice(max(0, self.delay - before), self.delay + after)
         known = float(heights[same].max())
-        heights[same] = 0.0
+        for unlikely in (same, slice(_EDGE), slice(-_EDGE, None)):
+            heights[unlikely] = 0.0
         return float(heights.max()) >= max(_MOVED_HEIGHT, known)
 
     def _correlate(self, count: int) -> NDArray[np.float32]:
