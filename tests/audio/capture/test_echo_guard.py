@@ -213,14 +213,12 @@ def speech_starts(card: SimulatedCard) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("gain_db", [-6, -10])
-@pytest.mark.parametrize("jump_ms", [-40, -20, 15, 30, 120])
+@pytest.mark.parametrize("jump_ms", [-40, 15, 120])
 def test_an_echo_whose_delay_jumps_is_not_delivered(
-    monkeypatch: pytest.MonkeyPatch, gain_db: float, jump_ms: float
+    monkeypatch: pytest.MonkeyPatch, jump_ms: float
 ) -> None:
-    card = SimulatedCard(
-        monkeypatch, Room(gain_db=gain_db, jump_ms=jump_ms, jump_at=3.0), seconds=20
-    )
+    room = Room(gain_db=-6, jump_ms=jump_ms, jump_at=3.0)
+    card = SimulatedCard(monkeypatch, room, seconds=20)
     engine = card.open()
     engine.command(Play("reply", spoken(LONG_TEXT).tobytes()))
     engine.command(EndItem("reply"))
