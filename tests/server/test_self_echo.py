@@ -10,7 +10,8 @@ from scripted import scripted_server, silence, tone
 from socket_events import append, events_until, kinds
 
 from voicechat.server.engine_protocols import Say
-from voicechat.server.self_echo import is_echo
+from voicechat.server.realtime.item_store import StoredItem
+from voicechat.server.self_echo import SpokenOver, is_echo
 
 STORY = "There was a small fox who lived near the old mill with her two brothers."
 WORDS = [(word, 300.0 * (at + 1)) for at, word in enumerate(STORY.split())]
@@ -37,6 +38,27 @@ WORDS = [(word, 300.0 * (at + 1)) for at, word in enumerate(STORY.split())]
 )
 def test_echoes_are_told_from_turns(text: str, heard_ms: float, echo: bool) -> None:
     assert is_echo(text, WORDS, heard_ms, request=False) is echo
+
+
+@pytest.mark.parametrize("text", ["It's.", "And?"])
+def test_a_slow_stop_does_not_turn_the_begin_of_a_reply_into_a_turn(text: str) -> None:
+    assert is_echo(text, WORDS, 1_400, request=False, detection_ms=1_150)
+    assert not is_echo(text, WORDS, 1_400, request=False, detection_ms=300)
+
+
+def test_words_are_compared_with_what_played_when_the_turn_began() -> None:
+    assert is_echo("There was.", WORDS, 4_000, request=False, detection_ms=3_400)
+
+
+def test_the_detection_time_is_the_sound_until_the_client_stops_the_reply() -> None:
+    reply = StoredItem({"id": "reply", "content": [{"type": "output_audio", "transcript": STORY}]})
+    spoken = SpokenOver(reply, began_ms=5_000)
+    spoken.note_stop(5_400)
+    reply.heard_ms = 1_400
+    assert not spoken.is_echo("It's.", request=False), "as if it took 300 ms"
+    spoken.note_stop(6_200)
+    spoken.note_stop(9_000)
+    assert spoken.is_echo("It's.", request=False)
 
 
 @pytest.mark.parametrize(

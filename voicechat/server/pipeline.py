@@ -110,7 +110,7 @@ class Pipeline:
         self._utterance: _Turn | None = None
         self._noise: str | None = None
         """Id of the latest item with speech too short for a word."""
-        self._spoken_over: StoredItem | None = None
+        self._spoken_over: self_echo.SpokenOver | None = None
         """The reply that the user's speech may have stopped."""
         self._stopped_by_echo: dict[str, StoredItem] = {}
         """The reply that each echo stopped, by the id of the echo's item."""
@@ -130,6 +130,8 @@ class Pipeline:
                 await self._listen(action)
             else:
                 self._do(action)
+        if self._spoken_over is not None:
+            self._spoken_over.note_stop(self._clock_ms)
         self._flush()
         return ms
 
@@ -260,7 +262,8 @@ class Pipeline:
         length_ms = self._clock_ms - max(change.at_ms - prefix, 0.0)
         self._feed(bytes(self._history[-_pcm_size(length_ms) :]))
         reply = self.protocol.conversation.last_reply()
-        self._spoken_over = reply if reply is not None and reply.heard_ms is None else None
+        is_new = reply is not None and reply.heard_ms is None
+        self._spoken_over = self_echo.SpokenOver(reply, change.at_ms) if reply and is_new else None
         self._do_all(self.protocol.speech_started(change.at_ms))
 
     def _pause(self, pausing: bool) -> None:
@@ -376,16 +379,14 @@ class Pipeline:
 
     async def _is_echo(self, item_id: str, text: str) -> bool:
         """Return True if the turn is an echo, and note the reply that it stopped."""
-        reply, self._spoken_over = self._spoken_over, None
-        if reply is None or reply.heard_ms is None:
-            self._echoes = 0
-            return False
-        request = await self._engines.assistant.ends_turn(text)
-        if not self_echo.is_echo(text, reply.timed_words(), reply.heard_ms, request=request):
+        spoken, self._spoken_over = self._spoken_over, None
+        if spoken is None or not spoken.is_echo(
+            text, request=await self._engines.assistant.ends_turn(text)
+        ):
             self._echoes = 0
             return False
         self._echoes += 1
-        self._stopped_by_echo[item_id] = reply
+        self._stopped_by_echo[item_id] = spoken.reply
         return True
 
     # ----------------------------------------------------------------- answering

@@ -2,7 +2,8 @@
 
 A turn that stops a reply contains, if it is an echo, the words that the speaker played shortly
 before. It is also taken for an echo when it begins with the reply and is one or two words that ask
-for nothing, because an echo canceller that has not adapted yet leaves the most at that time.
+for nothing, because an echo canceller that has not adapted yet leaves the most at that time. How
+long the detection and the stop took does not count: a busy machine takes longer.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from typing import Final
 
 from voicechat.server.assistant.numerals import cardinal_words, number
+from voicechat.server.realtime.item_store import StoredItem
 
 PLAYED_MS, LATE_MS = 2_500.0, 300.0
 """An echo has words that end in this time before the reply stopped, or shortly after."""
-ONSET_MS = 600.0
-"""A turn that stops a reply this soon began within 300 ms of playback: the rest is detection."""
+ONSET_MS = 300.0
+"""A short turn that begins this soon after a reply is its echo."""
+DETECTION_MS = 300.0
+"""Time from the begin of a turn to the stop, if it was not measured."""
 _ONSET_WORDS = 2
 _ALIKE = 0.8
 _COMMANDS = frozenset(
@@ -30,22 +35,52 @@ _COMMANDS = frozenset(
 _NUMBER = re.compile(r"(?<![\w.,])(?P<whole>[0-9]{1,9})(?:\.(?P<digits>[0-9]{1,6}))?(?![0-9])")
 
 
+class SpokenOver:
+    """A reply that the user's speech may have stopped. Times are on the clock of the input."""
+
+    def __init__(self, reply: StoredItem, began_ms: float) -> None:
+        self.reply: Final = reply
+        self._began_ms = began_ms
+        self._detection_ms: float | None = None
+
+    def note_stop(self, clock_ms: float) -> None:
+        """Note how much sound of the speech came until the client stopped the reply."""
+        if self._detection_ms is None and self.reply.heard_ms is not None:
+            self._detection_ms = clock_ms - self._began_ms
+
+    def is_echo(self, text: str, *, request: bool) -> bool:
+        """Return True if the speech is an echo; False if the reply was not stopped."""
+        heard_ms, words = self.reply.heard_ms, self.reply.timed_words()
+        detection_ms = DETECTION_MS if self._detection_ms is None else self._detection_ms
+        return heard_ms is not None and is_echo(
+            text, words, heard_ms, request=request, detection_ms=detection_ms
+        )
+
+
 def is_echo(
-    text: str, words: Sequence[tuple[str, float]], heard_ms: float, *, request: bool
+    text: str,
+    words: Sequence[tuple[str, float]],
+    heard_ms: float,
+    *,
+    request: bool,
+    detection_ms: float = DETECTION_MS,
 ) -> bool:
     """Return True if the text of a turn is an echo of the reply that it stopped.
 
     words: each word of the reply with the time in ms at which its sound ends.
     heard_ms: how much of the reply was played. request: the text asks for something.
+    detection_ms: sound of the turn until the reply stopped.
     """
     said = _plain(text)
     if not said or " ".join(said) in _COMMANDS:
         return False
-    begin, end = heard_ms - PLAYED_MS, heard_ms + LATE_MS
+    began_ms = heard_ms - detection_ms
+    begin = min(heard_ms - PLAYED_MS, began_ms - PLAYED_MS + DETECTION_MS)
+    end = heard_ms + LATE_MS
     played = [plain for word, at in words if begin <= at <= end for plain in _plain(word)]
     if _contains(played, said):
         return True
-    return not request and heard_ms <= ONSET_MS and len(said) <= _ONSET_WORDS
+    return not request and began_ms <= ONSET_MS and len(said) <= _ONSET_WORDS
 
 
 def _contains(played: list[str], said: list[str]) -> bool:

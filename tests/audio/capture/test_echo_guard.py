@@ -13,7 +13,9 @@ from voicechat.audio.capture.echo_guard import EchoCoupling, EchoGuard
 from voicechat.audio.messages import EchoGuarded
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import LocalSpeech, MicBlock
+from voicechat.speech.endpointing import Endpointer, SpeechStart
 from voicechat.speech.pcm import Samples, dbfs
+from voicechat.speech.vad import detector
 
 FLOOR_DB = -75.0
 
@@ -199,3 +201,41 @@ def test_a_drop_out_without_an_echo_changes_nothing(monkeypatch: pytest.MonkeyPa
     ]
     assert stops[0] <= 0.15
     assert not card.of(EchoGuarded)
+
+
+def speech_starts(card: SimulatedCard) -> list[float]:
+    """Return when a server that hears what was delivered would detect speech, in s."""
+    endpointer, clock_ms, found = Endpointer(detector()), 0.0, []
+    for block in card.of(MicBlock):
+        clock_ms += len(block.pcm) / 2 / RATE * 1000
+        changes = endpointer.feed(block.pcm, clock_ms)
+        found += [change.at_ms / 1000 for change in changes if isinstance(change, SpeechStart)]
+    return found
+
+
+@pytest.mark.parametrize("jump_ms", [-40, 15, 120])
+def test_an_echo_whose_delay_jumps_is_not_delivered(
+    monkeypatch: pytest.MonkeyPatch, jump_ms: float
+) -> None:
+    room = Room(gain_db=-6, jump_ms=jump_ms, jump_at=3.0)
+    card = SimulatedCard(monkeypatch, room, seconds=20)
+    engine = card.open()
+    engine.command(Play("reply", spoken(LONG_TEXT).tobytes()))
+    engine.command(EndItem("reply"))
+    card.run(4)
+    assert not speech_starts(card)
+    assert not any(event.confirmed for event in card.of(LocalSpeech))
+
+
+def test_a_user_who_talks_over_an_echo_is_delivered_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = spoken("No, wait a moment, I have a question.", "user", RATE)
+    said = said[np.flatnonzero(np.abs(said) > 400)[0] :]
+    card = SimulatedCard(monkeypatch, Room(gain_db=-6), seconds=20)
+    engine = card.open()
+    card.say(3.0, said)
+    engine.command(Play("reply", spoken(LONG_TEXT).tobytes()))
+    engine.command(EndItem("reply"))
+    card.run(3.2)
+    assert speech_starts(card), "within 200 ms"

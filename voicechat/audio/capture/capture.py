@@ -54,6 +54,8 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter with its hold, and the memory of the echo detector, are shorter.
 """
 
+_RESIDUE_DB: Final = 1.0
+"""Most that a residue with a voice exceeds the microphone's sound, in dB."""
 _MAX_FAR_END_SHARE: Final = 0.5
 """Share of the microphone's energy in the bands of the speaker above which it may be an echo."""
 _TAIL_FRAMES: Final = 25
@@ -90,6 +92,15 @@ class _LinearResult(NamedTuple):
     has_voice: bool
     seems: bool
     sure: bool
+
+    def may_be_voice(self, near: Samples, sure: bool) -> bool:
+        """Return True if one of the detectors heard a voice and the filter does not rule it out.
+
+        `sure`: decision on the output of the canceller, which leaves an echo until it has adapted.
+        What only the residue has is the estimate of an echo that did not arrive.
+        """
+        is_near = dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB
+        return (self.seems and is_near) or (sure and (self.has_voice or not self.clean))
 
 
 class Capture:
@@ -421,7 +432,10 @@ class Capture:
             voiced = self.guard.observe(pair.near, pair.far, gate.level, gate.floor_db, handed_db)
             if self.guard.active:
                 return VoiceActivity(voiced and detects, False, guarded=True)
-            self.guard.gate(sure or seems, has_echo=self._bypassable.delay is not None)
+            voiced = sure if linear is None else linear.may_be_voice(pair.near, sure)
+            self.guard.gate(voiced, has_echo=self._bypassable.delay is not None)
+            if self.guard.suspects and self._bypassable.has_moved():
+                self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
 
     def _clean(self, near: Samples, far: Samples) -> Samples:

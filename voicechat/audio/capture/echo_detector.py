@@ -51,6 +51,14 @@ _PEAK_HEIGHTS: Final = {2: 18.0, 3: 7.0}
 """Number of consecutive pieces to the height of a common peak, relative to the mean, that proves an
 echo.
 """
+_RECENT: Final = 960
+"""Samples in which an echo that moved is searched: as soon as it looks like a voice."""
+_MOVED_HEIGHT: Final = 10.0
+"""Height of a peak relative to the mean that proves a moved echo. Voices reach 8.5."""
+_SAME_DELAY: Final = 80, 240
+"""Samples before and after the delay of an echo at which its reflections arrive."""
+_EDGE: Final = FRAME
+"""Delays in samples at which the cut ends of the two pieces look alike."""
 _LEAD_FRAMES: Final = 2
 """Frames that fill the delay of a canceller which was left out."""
 
@@ -122,7 +130,7 @@ class EchoDetector:
         """Search for the echo of recent playback, and forget playback that is too old."""
         if rms(self._near) >= SILENT:
             self._microphone_active = True
-            self._correlations.append(self._correlate())
+            self._correlations.append(self._correlate(_WINDOW))
         found = self._common_peak()
         if found is not None:
             self.verdict, self.delay = EchoState.ECHO, found
@@ -146,10 +154,23 @@ class EchoDetector:
             return _DRY_AGAIN_FRAMES
         return _SPEECH_FRAMES if self._microphone_active else _CUE_FRAMES
 
-    def _correlate(self) -> NDArray[np.float32]:
-        """Return the log correlation of the newest piece for every delay in samples."""
-        near = np.fft.rfft(self._near.astype(np.float32), _SIZE)
-        far = np.fft.rfft(self._far.astype(np.float32), _SIZE)
+    def has_moved(self) -> bool:
+        """Return True if the newest sound of the microphone is an echo, but at another delay."""
+        far = self._far[-_RECENT - _MAX_DELAY :]
+        if self.verdict is not EchoState.ECHO or 2 * np.count_nonzero(far) < len(far):
+            return False  # A peak is only high relative to the delays at which something sounded.
+        heights = np.exp(self._correlate(_RECENT))
+        before, after = _SAME_DELAY
+        same = slice(max(0, self.delay - before), self.delay + after)
+        known = float(heights[same].max())
+        for unlikely in (same, slice(_EDGE), slice(-_EDGE, None)):
+            heights[unlikely] = 0.0
+        return float(heights.max()) >= max(_MOVED_HEIGHT, known)
+
+    def _correlate(self, count: int) -> NDArray[np.float32]:
+        """Return the log correlation of the newest `count` samples for every delay in samples."""
+        near = np.fft.rfft(self._near[-count:].astype(np.float32), _SIZE)
+        far = np.fft.rfft(self._far[-count - _MAX_DELAY :].astype(np.float32), _SIZE)
         cross = near * np.conj(far)
         weight = np.abs(cross) ** _WHITENING
         cross /= weight + 1e-3 * weight.mean() + 1e-9
@@ -192,6 +213,10 @@ class BypassableCanceller:
             return near  # Nothing to remove and nothing to learn from.
         cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
+
+    def has_moved(self) -> bool:
+        """Return True if the newest sound of the microphone is an echo, but at another delay."""
+        return self._detector.has_moved()
 
     def catch_up(self, frames: Sequence[Samples]) -> None:
         """Process the newest frames that were left out of `process` because the far end was silent.

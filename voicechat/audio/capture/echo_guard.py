@@ -56,7 +56,11 @@ _ONSET_FRAMES: Final = 12
 _QUIET_FRAMES: Final = 40
 """Frames without a voice that end a user's speech."""
 _SUSPECT: Final = (3, 5)
-"""Voiced frames, of how many, that open the gate: before the reply is ducked."""
+"""Voiced frames, of how many, that may be a voice: before the reply is ducked."""
+_OPENS: Final = (7, 9)
+"""Voiced frames, of how many, that open the gate. A provider needs more to hear a voice."""
+_DOUBT_FRAMES: Final = 10
+"""Frames after the gate opened in which its voice may still prove to be an echo."""
 _EARLY_MS: Final = 1_000.0
 """A stop this soon after the start of a reply may be caused by its echo."""
 _MOST_STOPS: Final = 2
@@ -128,6 +132,7 @@ class EchoGuard:
         self._is_voiced = voice_detector(3)
         self._votes = SpeechVotes()
         self._gate_votes = SpeechVotes()
+        self._open_frames = 0
         self._proof = 0
         self._starts_next = False
         """True if the next reply is guarded, but not what the user says before it."""
@@ -204,6 +209,12 @@ class EchoGuard:
             self.talking = self._votes.at_least(GUARDED.confirm)
         return voiced
 
+    @property
+    def suspects(self) -> bool:
+        """True while the gate is about to open, or just did."""
+        is_new = self._open_frames <= _DOUBT_FRAMES
+        return self.gated and is_new and self._gate_votes.at_least(_SUSPECT)
+
     def gate(self, voiced: bool, *, has_echo: bool) -> None:
         """Process the decision of the voice detectors for 10 ms that are not guarded."""
         was_gated = self.gated
@@ -217,7 +228,8 @@ class EchoGuard:
         if self.talking:
             self.talking = not self._gate_votes.silent_for(_QUIET_FRAMES)
         else:
-            self.talking = self._gate_votes.at_least(_SUSPECT)
+            self.talking = self._gate_votes.at_least(_OPENS)
+        self._open_frames = self._open_frames + 1 if self.talking else 0
 
     def _prove(self, cleaned_db: float, floor_db: float) -> None:
         """Count playback with hardly any echo left."""
