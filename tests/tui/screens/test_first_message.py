@@ -18,7 +18,7 @@ from voicechat.core.items import ToolState
 from voicechat.core.pictures import Kind, Picture
 from voicechat.core.settings import Capabilities
 from voicechat.errors import ConnectError
-from voicechat.session.updates import Cleared, Link, Report
+from voicechat.session.updates import Cleared, Link
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.composer import Composer
@@ -109,8 +109,9 @@ def picture(pilot: Pilot[None], session: ScriptedSession) -> None:
     session.you("What is this?", picture=Picture(Kind.PNG, 640, 480, "plot.png"), spoken=False)
 
 
-def report(pilot: Pilot[None], session: ScriptedSession) -> None:
-    session.tell(Report("Latency", "turn 1\np50"))
+async def report(pilot: Pilot[None], session: ScriptedSession) -> None:
+    await pilot.press(*"/lat", "tab", "enter")
+    await until(lambda: pilot.app.screen.query("#sheet"))
 
 
 def lost_devices(pilot: Pilot[None], session: ScriptedSession) -> None:
@@ -169,7 +170,7 @@ STATES = [
     State("find closed", keys("ctrl+f", "x", "escape")),
     State("message search", keys("ctrl+r"), sent=(), kept="hi"),
     State("message search left", keys("ctrl+r", "escape")),
-    State("picker", picker, sent=(), searched=True),
+    State("picker", picker, sent=()),
     State("picker closed", after(picker, keys("escape"))),
     State("palette", keys("ctrl+p"), sent=(), kept="/history "),
     State("palette closed", keys("ctrl+p", "escape")),
