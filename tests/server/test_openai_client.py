@@ -24,6 +24,8 @@ from scripted import CLASSES
 from socket_events import REPLY, append, events_until, kinds
 from user_speech import spoken
 
+from voicechat.speech.formats import Format
+
 
 class Process:
     """A running `voicechat serve`."""
@@ -140,6 +142,26 @@ async def test_spoken_conversation(process: Process) -> None:
     )
     assert len(reply) / 48_000 > 0.5
     assert np.abs(np.frombuffer(reply, "<i2").astype(int)).max() > 1_000
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+async def test_telephone_speech_is_understood(process: Process, kind: str) -> None:
+    form = Format(kind)
+    speech = spoken("set a timer for ten minutes", "user", 8_000)
+    noise = np.random.default_rng(7).normal(0, 30, len(speech) + 16_000).astype(np.int16)
+    noise[4_000 : 4_000 + len(speech)] += speech
+    sound = form.encode(noise)
+    async with process.client().realtime.connect(model="voicechat-local") as connection:
+        audio: Any = {"input": {"format": {"type": kind}}}
+        session: Any = {"type": "realtime", "output_modalities": ["text"], "audio": audio}
+        await connection.session.update(session=session)
+        for start in range(0, len(sound), 160):
+            block = base64.b64encode(sound[start : start + 160]).decode()
+            await connection.input_audio_buffer.append(audio=block)
+        events = await events_until(connection, "response.done")
+    completed = next(e for e in events if e["type"].endswith("transcription.completed"))
+    assert completed["transcript"].lower().strip(".") == "set a timer for ten minutes"
+    assert "10 minutes" in events[-1]["response"]["output"][-1]["content"][0]["text"]
 
 
 async def test_tool_conversation(process: Process) -> None:

@@ -11,7 +11,7 @@ from voicechat.core import commands, effects, events, short_answers
 from voicechat.core.assistant_items import OUTCOMES, AssistantItems
 from voicechat.core.budget_gate import BudgetGate
 from voicechat.core.effect_buffer import EffectBuffer
-from voicechat.core.items import ItemStatus, ToolCall, Turn
+from voicechat.core.items import Item, ItemStatus, ToolCall, Turn
 from voicechat.core.seeding import unanswered
 from voicechat.core.settings import Capabilities
 from voicechat.core.tool_calls import ToolCalls
@@ -46,6 +46,9 @@ class Responses:
         self._tool_calls = calls
         self._gate = gate
         self._slot = ResponseSlot()
+        # A message that waits for a connection in the given transcript is to be answered.
+        waiting = (entry.unsent for entry in buffer.transcript.entries if isinstance(entry, Item))
+        self._slot.request_due = any(waiting)
         self._out_of_band_ids = RecentIds()
         self._with_output = RecentIds()
         self._turn: Turn | None = None

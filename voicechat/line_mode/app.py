@@ -40,6 +40,7 @@ from voicechat.session.session import Session
 from voicechat.session.updates import (
     Cleared,
     HelpRequested,
+    Link,
     LinkChanged,
     ModeChanged,
     Report,
@@ -216,8 +217,12 @@ class Chat(LineClient):
         return True
 
     def _may_send(self) -> bool:
-        """Return True if a message interrupts no answer; approval of a call may take long."""
-        return self._is_answered() or bool(self.session.asking)
+        """Return True if a message interrupts no answer; approval of a call may take long.
+
+        An offline session needs the message: it connects again for it.
+        """
+        is_offline = self.session.link is Link.OFFLINE
+        return is_offline or self._is_answered() or bool(self.session.asking)
 
     def handle_updates(self) -> None:
         """Handle the queued updates, then send the next message that waits."""

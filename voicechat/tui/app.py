@@ -234,6 +234,7 @@ class VoicechatApp(TerminalApp):
             self.exit(return_code=error.exit_code)
             return
         hint = f"{error.hint} {key_of('quit')} leaves.".strip()
+        screen.ending = VoicechatError("The session has ended.", hint)
         screen.show_problem(error.message, hint)
         screen.refresh_state()
 

@@ -42,11 +42,30 @@ class ComposerHost(Screen[None]):
         super().__init__()
         self._searched_from: str | None = None
         """The text of the composer before a search of earlier messages; None without a search."""
+        self.ending: VoicechatError | None = None
+        """Why the session takes no more messages; None while it does."""
 
     async def use_history(self, history: ComposerHistory) -> None:
         """Recall and search these messages, and add what is sent to them."""
         self.query_one(Composer).sent = history
         await history.load()
+
+    def type_on(self, text: str, *, pasted: bool = False) -> None:
+        """Enter text that was typed or pasted elsewhere, and focus the composer."""
+        for composer in self.query(Composer):
+            composer.focus()
+            composer.insert_input(text, pasted=pasted)
+
+    def keeps(self, text: str) -> bool:
+        """Put a message that cannot be sent back and say why; return False if it can be sent."""
+        why = self.ending
+        if why is None and not self._session.capabilities.text_input:
+            why = VoicechatError("This model takes no typed text.", "Speak to it.")
+        if why is None:
+            return False
+        self.query_one(Composer).prefill(text)
+        self._show_error(why)
+        return True
 
     def _show_error(self, error: VoicechatError) -> None:
         self.query_one(NoticeLine).show(str(error), Level.WARNING, _REPLY_S, is_reply=True)

@@ -269,7 +269,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
             self.notify(why_no_sound_key(self._session, event.key), markup=False)
         elif event.is_printable and event.character is not None:
             if not self.explain_letter():
-                self._type_in_composer(event.character, pasted=False)
+                self.type_on(event.character, pasted=False)
         else:
             return
         event.stop()
@@ -278,18 +278,13 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
     def on_paste(self, event: events.Paste) -> None:
         """Paste into the composer, wherever the focus is."""
         event.stop()
-        self._type_in_composer(event.text, pasted=True)
-
-    def _type_in_composer(self, text: str, *, pasted: bool) -> None:
-        for composer in self.query(Composer):
-            composer.focus()
-            composer.insert_input(text, pasted=pasted)
+        self.type_on(event.text, pasted=True)
 
     @on(Composer.Sent)
     def _message_sent(self, message: Composer.Sent) -> None:
         if is_command(message.text):
             self._run_command(message.text.strip())
-        else:
+        elif not self.keeps(message.text):
             self._session.type(message.text)
         self.call_later(self.query_one(TranscriptView).go_to_newest)
 
@@ -436,7 +431,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
 
     @on(ApprovalCard.Typed)
     def _typed_on_card(self, message: ApprovalCard.Typed) -> None:
-        self._type_in_composer(message.text, pasted=message.pasted)
+        self.type_on(message.text, pasted=message.pasted)
 
     async def action_previous_page(self) -> None:
         """Scroll the focused approval card or console, or the conversation, up by a page."""
