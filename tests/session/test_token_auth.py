@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import psutil
 import pytest
 from bombs import BOMB, NESTED
 from fake_wires import Fake
 from five_wires import WIRES
+from scripted import until
 from session_driver import SessionDriver
 from websockets.asyncio.server import Request, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -263,6 +266,14 @@ async def test_a_command_that_prints_no_token_is_one_sentence(
 ) -> None:
     with pytest.raises(error, match=words):
         read(await printed_by(command), "the token command")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts file descriptors")
+async def test_a_command_that_prints_too_much_leaves_no_pipe() -> None:
+    before = psutil.Process().num_fds()
+    with pytest.raises(ConnectError, match="yes printed too much"):
+        await printed_by("yes")
+    await until(lambda: psutil.Process().num_fds() <= before)
 
 
 async def test_a_command_that_does_not_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,10 @@ async def printed_by(command: str) -> str:
             "Run it in a terminal to see why.",
         ) from None
     finally:
+        # What is not read holds the pipe open, and the end of the child back.
+        discarding = asyncio.ensure_future(child_process.drain(child.stdout))
         await child_process.stop_supervised(child)
+        discarding.cancel()
     if len(printed) > _MAX_BYTES:
         raise ConnectError(f"The token command {name} printed too much for a token.")
     if child.returncode:

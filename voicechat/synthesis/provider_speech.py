@@ -33,6 +33,7 @@ from voicechat.providers.speech_service import (
     WholeBody,
 )
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, pieces, read_start
+from voicechat.system.http_client import open_client
 from voicechat.system.loopback import is_loopback
 from voicechat.transports.refusal_reasons import refusal
 
@@ -164,7 +165,7 @@ class ProviderSpeech:
 
         if self._client is None:
             try:
-                self._client = httpx.AsyncClient(
+                self._client = open_client(
                     timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),
                     follow_redirects=False,
                     trust_env=not is_loopback(host),
