@@ -13,6 +13,7 @@ from voicechat.core import commands, events, inputs
 from voicechat.core.conversation import _SHORT, Conversation
 from voicechat.core.effects import (
     Effect,
+    EntryChanged,
     EntryRemoved,
     OutOfBandAnswered,
     Play,
@@ -135,6 +136,8 @@ class Promises(RuleBasedStateMachine):
         self.ran: set[str] = set()
         self.wire_ids: dict[str, str] = {}
         """Of the calls that ran: a provider may repeat an id."""
+        self.shown_calls: dict[str, str] = {}
+        """The same of all calls that were shown, also of forgotten ones."""
         self.cancelled_calls: set[str] = set()
         self.open_requests: Counter[str] = Counter()
         self.stopped = False
@@ -171,12 +174,19 @@ class Promises(RuleBasedStateMachine):
         effects = self.conversation.handle(event, self.now)
         for effect in effects:
             self.stopped = self.stopped or isinstance(effect, StopPlayback)
+            if isinstance(effect, EntryChanged):
+                self.note_call(effect.entry_id)
             self.observe(event, effect)
         if type(event) in _SHORT:
             self.observe_short_path()
         return effects
 
     # ------------------------------------------------------------------- the observer
+
+    def note_call(self, entry_id: str) -> None:
+        entry = self.conversation.transcript.get(entry_id)
+        if isinstance(entry, ToolCall):
+            self.shown_calls[entry_id] = entry.wire_id
 
     def observe_short_path(self) -> None:
         """Check that the whole machine adds no effect after a short path, and no earlier deadline.
@@ -274,8 +284,7 @@ class Promises(RuleBasedStateMachine):
     def observe_result(self, result: commands.ToolResult | commands.SeedResult) -> None:
         self.told.add(result.call_id)
         self.answers[result.call_id] += 1
-        entries = self.conversation.transcript.entries
-        calls = [getattr(entry, "wire_id", "") for entry in entries].count(result.call_id)
+        calls = list(self.shown_calls.values()).count(result.call_id)
         assert self.answers[result.call_id] <= max(1, calls), "a connection has a result twice"
         if isinstance(result, commands.SeedResult):
             self.repeated_calls.add(result.call_id)
@@ -349,6 +358,18 @@ def test_a_response_whose_audio_precedes_its_start_replaces_the_running_one() ->
     promises.take(events.ResponseDone("r2"))
     promises.take(inputs.Typed("hello"))
     assert promises.asked
+    promises.teardown()
+
+
+def test_a_call_is_answered_though_an_entry_before_it_is_forgotten() -> None:
+    promises = Promises()
+    promises.begin(
+        hands_free=False, speaker=False, cancel=True, truncate=True, commit_starts_response=False
+    )
+    promises.take(inputs.Typed("hello"))
+    promises.take(events.ToolCallReady("r1", "i1", "c1", "t", "{}"))
+    promises.take(inputs.Disconnected("lost", unacceptable=True))
+    promises.take(inputs.ForgetItem("typed_1"))
     promises.teardown()
 
 

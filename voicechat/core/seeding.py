@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from voicechat.core import commands, effects
 from voicechat.core.effect_buffer import EffectBuffer
-from voicechat.core.items import Entry, Item, Role, ToolCall, ToolState, Transcript
+from voicechat.core.items import Entry, Item, Role, ToolCall, ToolState, Transcript, entry_id
 from voicechat.core.settings import Capabilities
 
 SHORTENED = "The provider did not accept the whole conversation. The model only knows its end."
@@ -19,31 +19,33 @@ class Seeding:
     def __init__(self, buffer: EffectBuffer, capabilities: Capabilities) -> None:
         self._buffer = buffer
         self._capabilities = capabilities
-        self._known = 0
-        self._start = 0
+        self._known = frozenset[str]()
+        """Ids of the entries that a resumed session has."""
+        self._refused = frozenset[str]()
+        """Ids of the entries that are not seeded again; positions change with removed entries."""
         self._shortened = False
 
     @property
     def nothing_left(self) -> bool:
         """True if no entry is left to seed after the provider refused them."""
-        return 0 < len(self._buffer.transcript.entries) <= self._start
+        return 0 < len(self._buffer.transcript.entries) <= self._after(self._refused)
 
     def connection_lost(self, *, unacceptable: bool) -> None:
         """Prepare the next seeding; `unacceptable` if the provider refused the seeded items."""
         transcript = self._buffer.transcript
-        self._known = received(transcript)
+        self._known = _first_ids(transcript, received(transcript))
         if unacceptable:
             length = len(transcript.entries)
-            cutoff = length - max(0, length - self._start) // 2
+            cutoff = length - (length - self._after(self._refused)) // 2
             # An open call still needs an answer.
             first = next((at for at, e in enumerate(transcript.entries) if _open(e)), cutoff)
-            self._start = min(first, cutoff)
+            self._refused = _first_ids(transcript, min(first, cutoff))
             self._capabilities = replace(self._capabilities, pictures=())
             self._shortened = True
 
     def send(self, *, resumed: bool) -> list[commands.Command]:
         """Seed a new session; a `resumed` one already has most of the conversation."""
-        start = max(self._start, self._known if resumed else 0)
+        start = self._after(self._refused | self._known if resumed else self._refused)
         seeded, lost = seed_commands(self._buffer.transcript, self._capabilities, start)
         for command in seeded:
             self._buffer.send(command)
@@ -54,6 +56,18 @@ class Seeding:
             what = "An image" if lost == 1 else f"{lost} images"
             self._buffer.do(effects.Notice(f"{what} cannot be sent to the model again."))
         return seeded
+
+    def _after(self, ids: frozenset[str]) -> int:
+        """Return the position after the last of these entries."""
+        entries = self._buffer.transcript.entries
+        at = len(entries) if ids else 0
+        while at and entry_id(entries[at - 1]) not in ids:
+            at -= 1
+        return at
+
+
+def _first_ids(transcript: Transcript, count: int) -> frozenset[str]:
+    return frozenset(map(entry_id, transcript.entries[:count]))
 
 
 def _open(entry: Entry) -> bool:
