@@ -18,7 +18,14 @@ from virtual_audio import VirtualCard
 from wire_examples import NO_RECORDINGS
 
 _TESTS = Path(__file__).parent
-MEASURED = [_TESTS / one for one in ("api", "core", "providers", "server/realtime", "session")]
+MEASURED = [
+    _TESTS / one
+    for one in (
+        "api", "core", "providers", "server/realtime", "server/test_beta_clients.py", "session",
+        "synthesis", "transcription", "tui/screens/test_history_screen.py",
+        "tui/screens/test_picker_screen.py",
+    )
+]  # fmt: skip
 """The tests of the packages in `tool.coverage.run.source` of pyproject.toml."""
 
 settings.register_profile("fuzz", max_examples=5_000, deadline=None)
