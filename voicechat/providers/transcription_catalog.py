@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from voicechat.core.text import clean, one_of
-from voicechat.errors import KeyMissing, Secret, UsageError
-from voicechat.providers.catalog import (
-    COMPATIBLE,
-    LOCAL,
-    address_of,
-    every_provider,
-    key_of,
-    provider_named,
-)
+from voicechat.errors import Secret, UsageError
+from voicechat.providers.catalog import address_of
+from voicechat.providers.model_choice import known, named, require_name, required_key
 from voicechat.providers.provider import Provider
 from voicechat.providers.transcription_service import (
     TranscriptionJob,
@@ -24,8 +17,6 @@ from voicechat.providers.transcription_service import (
     same_host,
 )
 from voicechat.system.loopback import is_loopback
-
-_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +59,7 @@ def recording_choice(
     these wishes. With no model, the first provider that transcribes and has a key is used, and the
     embedded recognizer otherwise. Raises `UsageError` and `KeyMissing`.
     """
-    provider, name = _named(model, base_url, environ)
+    provider, name = named(model, base_url, environ, _models)
     if provider.is_embedded:
         return RecordingChoice(
             f"{provider.name}/{provider.default_model}",
@@ -77,12 +68,13 @@ def recording_choice(
         )
     service = provider.transcription
     if service is None:
-        raise UsageError(f"{provider.name} does not transcribe recordings.", f"Choose {_known()}.")
+        raise UsageError(
+            f"{provider.name} does not transcribe recordings.", f"Choose {known(_models)}."
+        )
     address = base_url or address_of(provider, environ)
     if not name or name in provider.models:
         name = service.choose(wishes, not same_host(address, provider.url or ""))
-    if not name.isprintable() or " " in name:
-        raise UsageError(f"{clean(name)[:_LONGEST_NAME]!r} is not a valid model name.")
+    require_name(name)
     if name in service.live_only:
         raise UsageError(
             f"{provider.name}/{name} transcribes live speech only.",
@@ -96,14 +88,7 @@ def recording_choice(
 def _key(
     provider: Provider, name: str, address: str | None, environ: Mapping[str, str | Secret]
 ) -> Secret | None:
-    key, _ = key_of(provider, environ)
-    if not key and (not address or provider.requires_key):
-        variables = " or ".join(provider.key_variables)
-        raise KeyMissing(
-            f"{provider.name}/{name} needs a key.",
-            f"Set {variables}, type voicechat login {provider.name}, or use --model {LOCAL.name},"
-            " which needs none.",
-        )
+    key = required_key(provider, name, address, environ)
     parts = urlsplit(address or "")
     if key and parts.scheme in {"http", "ws"} and not is_loopback(parts.hostname or ""):
         raise UsageError(
@@ -113,28 +98,5 @@ def _key(
     return key
 
 
-def _named(
-    model: str | None, base_url: str | None, environ: Mapping[str, str | Secret]
-) -> tuple[Provider, str]:
-    """Return the provider that a name means, and the rest of the name."""
-    if not model:
-        if base_url:
-            return COMPATIBLE, ""
-        able = (each for each in every_provider().values() if each.transcription)
-        return next((each for each in able if key_of(each, environ)[0]), LOCAL), ""
-    prefix, _, name = model.strip().partition("/")
-    provider = provider_named(prefix)
-    if provider is not None:
-        return provider, name
-    if base_url:
-        return COMPATIBLE, model.strip()
-    raise UsageError(f"There is no model {clean(model)[:_LONGEST_NAME]!r}.", f"Choose {_known()}.")
-
-
-def _known() -> str:
-    able = (
-        f"{each.name}/{each.transcription.models[0]}"
-        for each in every_provider().values()
-        if each.transcription is not None
-    )
-    return one_of([*able, LOCAL.name])
+def _models(provider: Provider) -> Sequence[str]:
+    return provider.transcription.models if provider.transcription is not None else ()
