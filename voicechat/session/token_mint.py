@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from voicechat.config.options import Options
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
+from voicechat.session.blocking_call import run_blocking
 from voicechat.session.client_checks import check_type, check_types, rewording
 from voicechat.session.client_options import Parameters
 from voicechat.session.session_config import settings_from, with_defaults
@@ -116,24 +117,14 @@ def mint_token(
 
     The parameters and errors are those of `mint_token_async`.
     """
-    return _run(
+    return run_blocking(
+        "mint_token",
         mint_token_async(
             model, seconds=seconds, voice=voice, instructions=instructions,
             session_config=session_config, base_url=base_url, api_key=api_key, profile=profile,
             settings=settings,
         )
     )  # fmt: skip
-
-
-def _run(work: Coroutine[object, object, Result]) -> Result:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    work.close()
-    raise UsageError(
-        "mint_token cannot run inside an event loop.", "Await voicechat.mint_token_async instead."
-    )
 
 
 # --------------------------------------------------------------------------- minting

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from voicechat.core.items import Usage
-from voicechat.errors import UsageError
 from voicechat.providers.speech_service import MEDIA_TYPES, SPEECH_FORMATS, SpeechFormat
+from voicechat.session.blocking_call import run_blocking
 from voicechat.session.client_checks import check_choice, check_type, check_types, rewording
 from voicechat.session.client_options import Parameters
 from voicechat.synthesis.speech_file import SpeechBytes
@@ -69,13 +68,8 @@ def speak(
     does not take, `KeyMissing`, `ConnectError`, `SessionLost` for speech that is cut off,
     `ServerError`, `BudgetSpent`.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise UsageError("speak blocks the event loop.", "Await speak_async instead.")
-    return asyncio.run(
+    return run_blocking(
+        "speak",
         speak_async(
             text,
             model,
@@ -88,7 +82,7 @@ def speak(
             api_key=api_key,
             profile=profile,
             settings=settings,
-        )
+        ),
     )
 
 

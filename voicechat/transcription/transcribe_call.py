@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
 from voicechat.core.recorded_speech import RecordedSpeech
-from voicechat.errors import UsageError
 from voicechat.providers.transcription_service import TranscriptionWishes
+from voicechat.session.blocking_call import run_blocking
 from voicechat.session.client_checks import check_choice, check_type, check_types, rewording
 from voicechat.session.client_options import Parameters
 from voicechat.transcription.recording_session import recording_session
@@ -57,13 +56,8 @@ def transcribe(
     `TypeError` for a parameter of a wrong type, and `VoicechatError`: `UsageError` for a recording
     that cannot be used, `KeyMissing`, `ConnectError`, `ServerError`, `BudgetSpent`.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise UsageError("transcribe blocks the event loop.", "Await transcribe_async instead.")
-    return asyncio.run(
+    return run_blocking(
+        "transcribe",
         transcribe_async(
             source,
             model,
@@ -78,7 +72,7 @@ def transcribe(
             profile=profile,
             settings=settings,
             budget=budget,
-        )
+        ),
     )
 
 
