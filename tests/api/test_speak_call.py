@@ -48,7 +48,7 @@ async def test_without_a_loop_it_blocks() -> None:
             settings=False, api_key=KEY,
         )  # fmt: skip
         assert speech.audio == sound_of("Hello.")
-        with pytest.raises(voicechat.UsageError, match="Await voicechat.speak_async instead"):
+        with pytest.raises(voicechat.UsageError, match=r"Await voicechat\.speak_async instead"):
             voicechat.speak("Hello.")
 
 
