@@ -134,8 +134,9 @@ async def speak_async(
             content = await _content(speech, WholeText(text), format)
         finally:
             await speech.close()
+    spent = speech.spending
     return SynthesizedSpeech(
-        content, MEDIA_TYPES[format], speech.name, speech.usage, speech.cost, tuple(warnings)
+        content, MEDIA_TYPES[format], speech.name, spent.usage, spent.cost, tuple(warnings)
     )
 
 
