@@ -176,7 +176,7 @@ async def test_the_python_api(talk: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert isinstance(speech, voicechat.RecordedSpeech)
         assert speech.warnings == ("openai/gpt-transcribe does not support times of words.",)
         assert speech.usage.input_audio_tokens == 3 * 14
-        with pytest.raises(voicechat.UsageError, match="Await transcribe_async"):
+        with pytest.raises(voicechat.UsageError, match=r"Await voicechat\.transcribe_async"):
             voicechat.transcribe(talk, "openai", settings=False)
 
 

@@ -200,7 +200,8 @@ class RecordingTranscriber:
 
     def _cut(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[RecordedPiece]:
         if self._is_cut_by_speech:
-            return cut_by_speech(blocks)
+            embedded = self._embedded
+            return cut_by_speech(blocks, embedded.speech_scores() if embedded else None)
         longest = DIARIZED_S if self._choice.job.wishes.diarize else PIECE_S
         return cut_in_silences(blocks, longest)
 
