@@ -67,7 +67,7 @@ async def test_xai_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(XaiSpeech()) as server:
         speech = speaking(server, "xai", voice="rex", speed=1.2, language="de")
         assert await sound(speech, WholeText("Hello.")) == sound_of("Hello.")
-        assert speech.cost == pytest.approx(6 * 15 / 1e6)
+        assert speech.spending.cost == pytest.approx(6 * 15 / 1e6)
         mp3 = await sound(speaking(server, "xai"), WholeText("Hello."), "mp3")
     assert mp3 == encoded_of("Hello.", "mp3")
     assert server.wrong == []

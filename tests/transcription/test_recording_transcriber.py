@@ -68,6 +68,7 @@ async def transcribed(
         keys=dict.fromkeys(("OPENAI_API_KEY", "XAI_API_KEY", "AI_GATEWAY_API_KEY"), key),
         spending=more.pop("spending", None),
         prices=more.pop("prices", {}),
+        gateway=more.pop("gateway", {}),
     )
     wishes = TranscriptionWishes(**more)
     async with asyncio.timeout(30):
@@ -153,6 +154,27 @@ async def test_warnings_of_the_gateway_are_kept(short: Path) -> None:
         speech = await transcribed(server, short, "gateway")
     assert speech.warnings == ("The gateway warns: x: x is gone.",)
     assert server.seen[0].headers["ai-model-id"] == "openai/gpt-4o-transcribe"
+    assert server.seen[0].fields["options"] == {}
+
+
+async def test_the_gateway_gets_its_settings_and_the_options_of_the_model(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AI_GATEWAY_TEAM_ID", "team_7")
+    options = {
+        "tags": ["docs"],
+        "user": "alice",
+        "byok": {"openai": [{"apiKey": Secret("sk-own")}]},
+    }
+    async with transcription_server() as server:
+        await transcribed(server, short, "gateway", gateway=options, language="en")
+    assert server.seen[0].fields["options"] == {
+        "openai": {"language": "en"},
+        "gateway": {
+            "tags": ["docs"], "user": "alice", "byok": {"openai": [{"apiKey": "sk-own"}]},
+        },
+    }  # fmt: skip
+    assert server.seen[0].headers["ai-gateway-auth-method"] == "api-key"
 
 
 # ----------------------------------------------------------------- long recordings

@@ -66,6 +66,8 @@ class TranscriptionJob:
     key: Secret | None = None
     base_url: str | None = None
     """Root of the provider's API; None for its public address."""
+    options: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+    """The settings of the provider, such as the tags of the gateway."""
     environ: Mapping[str, str | Secret] = field(default_factory=dict, repr=False, hash=False)
 
 

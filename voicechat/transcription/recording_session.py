@@ -39,7 +39,11 @@ async def recording_session(
     budget is also that of this one. Raises `VoicechatError`.
     """
     choice = recording_choice(
-        options.model, wishes, base_url=options.base_url, environ=options.environ
+        options.model,
+        wishes,
+        base_url=options.base_url,
+        options=options.gateway,
+        environ=options.environ,
     )
     async with AsyncExitStack() as stack:
         hosted = embedded = None
