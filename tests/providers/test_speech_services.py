@@ -106,7 +106,7 @@ async def test_the_gateway_speaks(usage: Any, tokens: tuple[int, int]) -> None:
         {"text": "Hello.", "outputFormat": "wav", "voice": "alloy", "instructions": "Calm."}
     ]
     assert said == ["The model does not support speed.", "Slow today."]
-    assert (speech.usage.input_tokens, speech.usage.output_tokens) == tokens
+    assert (speech.spending.usage.input_tokens, speech.usage.output_tokens) == tokens
 
 
 async def test_an_error_of_the_gateway() -> None:
@@ -138,7 +138,7 @@ async def test_gemini_speaks(model: str) -> None:
     assert server.bodies[0]["generationConfig"]["speechConfig"] == {
         "voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}, "languageCode": "de",
     }  # fmt: skip
-    assert (speech.usage.input_tokens, speech.usage.output_audio_tokens) == (5, 50)
+    assert (speech.spending.usage.input_tokens, speech.usage.output_audio_tokens) == (5, 50)
 
 
 async def test_instructions_of_gemini_are_a_style_or_come_first() -> None:
@@ -233,7 +233,7 @@ async def test_the_first_frame_of_the_gateway_holds_the_settings() -> None:
         "outputFormat": {"type": "audio/pcm", "rate": 24_000},
     }  # fmt: skip
     assert said == ["The model does not support speed."]
-    assert speech.usage.input_tokens == 6
+    assert speech.spending.usage.input_tokens == 6
 
 
 @pytest.mark.parametrize(("model", "kind"), SOCKETS, ids=["xai", "gateway"])

@@ -69,6 +69,7 @@ async def transcribed(
         spending=more.pop("spending", None),
         prices=more.pop("prices", {}),
         gateway=more.pop("gateway", {}),
+        variables=more.pop("variables", {}),
     )
     wishes = TranscriptionWishes(**more)
     async with asyncio.timeout(30):
@@ -157,24 +158,19 @@ async def test_warnings_of_the_gateway_are_kept(short: Path) -> None:
     assert server.seen[0].fields["options"] == {}
 
 
-async def test_the_gateway_gets_its_settings_and_the_options_of_the_model(
-    short: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AI_GATEWAY_TEAM_ID", "team_7")
-    options = {
-        "tags": ["docs"],
-        "user": "alice",
-        "byok": {"openai": [{"apiKey": Secret("sk-own")}]},
-    }
+async def test_the_gateway_gets_its_settings_and_the_options_of_the_model(short: Path) -> None:
+    own = {"openai": [{"apiKey": Secret("sk-own")}]}
+    options = {"tags": ["docs"], "user": "alice", "byok": own}
+    variables = {"AI_GATEWAY_TEAM": "team_7"}
     async with transcription_server() as server:
-        await transcribed(server, short, "gateway", gateway=options, language="en")
-    assert server.seen[0].fields["options"] == {
-        "openai": {"language": "en"},
-        "gateway": {
-            "tags": ["docs"], "user": "alice", "byok": {"openai": [{"apiKey": "sk-own"}]},
-        },
-    }  # fmt: skip
-    assert server.seen[0].headers["ai-gateway-auth-method"] == "api-key"
+        await transcribed(
+            server, short, "gateway", gateway=options, variables=variables, language="en"
+        )
+    sent = {**options, "byok": {"openai": [{"apiKey": "sk-own"}]}}
+    assert server.seen[0].fields["options"] == {"openai": {"language": "en"}, "gateway": sent}
+    headers = server.seen[0].headers
+    assert headers["ai-gateway-auth-method"] == "api-key"
+    assert headers["x-vercel-ai-gateway-team"] == "team_7"
 
 
 # ----------------------------------------------------------------- long recordings
