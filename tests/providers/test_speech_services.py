@@ -106,7 +106,7 @@ async def test_the_gateway_speaks(usage: Any, tokens: tuple[int, int]) -> None:
         {"text": "Hello.", "outputFormat": "wav", "voice": "alloy", "instructions": "Calm."}
     ]
     assert said == ["The model does not support speed.", "Slow today."]
-    assert (speech.spending.usage.input_tokens, speech.usage.output_tokens) == tokens
+    assert (speech.spending.usage.input_tokens, speech.spending.usage.output_tokens) == tokens
 
 
 async def test_an_error_of_the_gateway() -> None:
@@ -138,7 +138,10 @@ async def test_gemini_speaks(model: str) -> None:
     assert server.bodies[0]["generationConfig"]["speechConfig"] == {
         "voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}, "languageCode": "de",
     }  # fmt: skip
-    assert (speech.spending.usage.input_tokens, speech.usage.output_audio_tokens) == (5, 50)
+    assert (speech.spending.usage.input_tokens, speech.spending.usage.output_audio_tokens) == (
+        5,
+        50,
+    )
 
 
 async def test_instructions_of_gemini_are_a_style_or_come_first() -> None:
