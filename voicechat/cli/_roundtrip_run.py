@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import io
 import json
 import re
 import time
 import unicodedata
-import wave
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -28,6 +26,7 @@ from voicechat.core.text import clean
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_RATE
 from voicechat.providers.transcription_service import TranscriptionWishes
+from voicechat.speech.wav_header import wav_header
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.synthesizer import Synthesizer, seconds_of
 from voicechat.synthesis.text_source import WholeText, read_pipe
@@ -107,7 +106,7 @@ class RoundTripModels:
         async with aclosing(self._speech.sound(text)) as sound:
             pcm = b"".join([each async for each in sound])
         spoken = time.monotonic()
-        async with opened(_wav(pcm)) as recording:
+        async with opened(wav_header(SPEECH_RATE, len(pcm)) + pcm) as recording:
             heard = await self._session.transcriber.transcribe(recording)
         ended = time.monotonic()
         said, understood = words_of(text.plain), words_of(heard.text)
@@ -159,15 +158,6 @@ def require_jiwer() -> None:
             "Word error rates need a part that is not installed.",
             "Type: pip install 'voicechat[roundtrip]'",
         )
-
-
-def _wav(pcm: bytes) -> bytes:
-    """Return a WAV file with PCM16 mono at 24 kHz."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setparams((1, 2, SPEECH_RATE, 0, "NONE", ""))
-        writer.writeframes(pcm)
-    return file.getvalue()
 
 
 @asynccontextmanager

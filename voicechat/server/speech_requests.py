@@ -7,7 +7,6 @@ WAV. Every voice of the server can be named, and `model` is ignored.
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from http import HTTPStatus
@@ -25,6 +24,7 @@ from voicechat.server.http_connection import (
 )
 from voicechat.server.realtime.server_frames import WireError, decode_object
 from voicechat.speech.pcm import Resampler
+from voicechat.speech.wav_header import wav_header
 
 if TYPE_CHECKING:
     from voicechat.server.engine_protocols import SpokenWords, TextToSpeech
@@ -38,10 +38,6 @@ FIRST_S = 15.0
 """Seconds until the speech begins."""
 MAX_AT_ONCE = 4
 """Requests that are answered at the same time."""
-
-_UNKNOWN_SIZE = 0xFFFF_FFFF
-_WAV = struct.Struct("<4sI4s4sIHHIIHH4sI")
-"""The header of a WAV file with PCM. Source: Microsoft, "Multimedia Programming Interface"."""
 
 
 class SpeechRequests:
@@ -84,7 +80,7 @@ class SpeechRequests:
         except VoicechatError as error:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "engine_failed", str(error))
         kind = "audio/wav" if is_wav else f"audio/pcm; rate={RATE}"
-        return StreamedResponse(kind, _after(_wav_header() + first if is_wav else first, blocks))
+        return StreamedResponse(kind, _after(wav_header(RATE) + first if is_wav else first, blocks))
 
     async def _blocks(self, text: str, voice: str | None) -> AsyncGenerator[bytes, None]:
         """Yield PCM16 mono at `RATE`. Raises `VoicechatError`."""
@@ -107,12 +103,6 @@ async def _after(first: bytes, blocks: AsyncGenerator[bytes, None]) -> AsyncGene
         yield first
         async for block in blocks:
             yield block
-
-
-def _wav_header() -> bytes:
-    """Return the header of a WAV file whose length is not known yet."""
-    form = (16, 1, 1, RATE, 2 * RATE, 2, 16)
-    return _WAV.pack(b"RIFF", _UNKNOWN_SIZE, b"WAVE", b"fmt ", *form, b"data", _UNKNOWN_SIZE)
 
 
 def _wrong(field: str, requirement: str) -> Response:

@@ -7,13 +7,13 @@ are the times of its words.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from voicechat.core.settings import AudioFormat
 from voicechat.speech.vad import VAD_RATE
+from voicechat.speech.wav_header import WAV_HEADER, wav_header
 from voicechat.transcription.utterances import PAUSE_MS, Utterances
 
 SEARCH_S = 60.0
@@ -22,8 +22,6 @@ SEARCH_S = 60.0
 SILENCE_S = 0.4
 """Length in seconds of the quietest place, in whose middle a piece ends."""
 
-_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-"""The header of a WAV file with PCM. Source: Microsoft, "Multimedia Programming Interface"."""
 _FRAME = VAD_RATE // 50
 _SECOND = 2 * VAD_RATE
 _STEP = 1_024
@@ -52,23 +50,19 @@ class RecordedPiece:
     @property
     def pcm(self) -> bytes:
         """The samples."""
-        return self.wav[_HEADER.size :]
+        return self.wav[WAV_HEADER.size :]
 
     @property
     def seconds(self) -> float:
         """Length in seconds."""
-        return (len(self.wav) - _HEADER.size) / _SECOND
+        return (len(self.wav) - WAV_HEADER.size) / _SECOND
 
 
 def recorded_piece(
     start: int, pcm: bytes | bytearray | memoryview, lead_s: float = 0.0
 ) -> RecordedPiece:
     """Return the piece with these samples that begins at byte `start` of the recording's."""
-    size = len(pcm)
-    header = _HEADER.pack(
-        b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, VAD_RATE, _SECOND, 2, 16, b"data", size
-    )
-    return RecordedPiece(start / _SECOND, b"".join((header, pcm)), lead_s)
+    return RecordedPiece(start / _SECOND, b"".join((wav_header(VAD_RATE, len(pcm)), pcm)), lead_s)
 
 
 async def cut_in_silences(
