@@ -104,18 +104,9 @@ async def transcribe_async(
     for word in words:
         check_type("keywords", word, str)
     given = Parameters(
-        model=model,
-        voice=None,
-        instructions=None,
-        base_url=base_url,
-        api_key=api_key,
-        profile=profile,
-        push_to_talk=None,
-        output="text",
-        settings=settings,
-        history=False,
+        model=model, base_url=base_url, api_key=api_key, profile=profile, settings=settings,
         budget=budget,
-    )
+    )  # fmt: skip
     warnings: list[str] = []
     with rewording():
         wishes = TranscriptionWishes(language, prompt, words, diarize, timestamps or "", logprobs)
