@@ -7,6 +7,7 @@ into `SpeechEvent`s.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -157,6 +158,8 @@ class SpeechService:
     takes_language: bool = False
     dialog: Callable[[SpeechRequest], SpeechDialog] | None = None
     """Returns a dialog over a socket; None if the provider has no such socket."""
+    dialog_s: float = math.inf
+    """Seconds after which a socket takes no more text; the rest goes to another one."""
     bills_characters: Callable[[str], bool] = lambda _: False
     """Returns True if this model bills each character of the text. They count as tokens."""
     own_model: str = ""

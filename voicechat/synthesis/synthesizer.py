@@ -178,26 +178,30 @@ class Synthesizer:
         make: Callable[[SpeechRequest], SpeechDialog],
     ) -> AsyncGenerator[bytes, None]:
         """Yield the sound of a socket. Without one, a complete text is spoken over HTTP."""
-        from voicechat.synthesis.dialog_speech import dialog_speech
+        from voicechat.synthesis.dialog_speech import DialogText, dialog_speech
 
         await self.spending.require()
-        bill, decoder = _Bill(), SoundDecoder(self.choice.provider.name)
+        bill, parts = _Bill(), DialogText(self._paced(text), service.dialog_s)
         try:
-            dialog, parts = make(self._request), self._paced(text)
-            speech = dialog_speech(dialog, parts, self._request.key, self._sent)
-            async with aclosing(speech) as events:
-                async for event in events:
-                    if isinstance(event, SpeechAudio):
-                        bill.has_sound = True
-                        yield decoder.decode(event.data, event.rate)
-                    else:
-                        bill.usage += self._taken(event)
-            yield decoder.finish()
+            is_first = True
+            while is_first or await parts.has_more():
+                is_first, decoder = False, SoundDecoder(self.choice.provider.name)
+                dialog = make(self._request)
+                speech = dialog_speech(dialog, parts, self._request.key, self._sent)
+                async with aclosing(speech) as events:
+                    async for event in events:
+                        if isinstance(event, SpeechAudio):
+                            bill.has_sound = True
+                            yield decoder.decode(event.data, event.rate)
+                        else:
+                            bill.usage += self._taken(event)
+                yield decoder.finish()
             return
         except (ConnectError, SessionLost):
             if bill.has_sound or isinstance(text, LiveText):
                 raise
         finally:
+            await parts.close()
             self._count(bill, self.spoken, service)
         self.spoken = 0
         async with aclosing(self._decoded(text, service)) as pieces:
