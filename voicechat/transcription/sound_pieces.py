@@ -57,6 +57,12 @@ class RecordedPiece:
         """Length in seconds."""
         return (len(self.wav) - WAV_HEADER.size) / _SECOND
 
+    def part(self, start_s: float, length_s: float) -> bytes:
+        """Return a part of the piece as a WAV file. Times are seconds from the piece's start."""
+        start = WAV_HEADER.size + round(max(0.0, start_s) * VAD_RATE) * 2
+        pcm = self.wav[start : start + round(length_s * VAD_RATE) * 2]
+        return wav_header(VAD_RATE, len(pcm)) + pcm
+
 
 def recorded_piece(
     start: int, pcm: bytes | bytearray | memoryview, lead_s: float = 0.0
