@@ -23,10 +23,10 @@ from voicechat.cli._speech_run import ProgressLine
 from voicechat.config.options import Options
 from voicechat.core.price import dollars
 from voicechat.core.text import clean
+from voicechat.core.wav_header import wav_header
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_RATE
 from voicechat.providers.transcription_service import TranscriptionWishes
-from voicechat.speech.wav_header import wav_header
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.synthesizer import Synthesizer, seconds_of
 from voicechat.synthesis.text_source import WholeText, read_pipe

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects
+from voicechat.core.wav_header import WAV_HEADER
 from voicechat.recording.stereo_wav import FRAME
 from voicechat.session.audio_link import SoundLine
-from voicechat.speech.wav_header import WAV_HEADER
 
 AUDIBLE_SPEEDS: Final = (0.5, 4.0)
 """The slowest and the fastest speed with sound."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from voicechat.core.text import clean
+from voicechat.core.wav_header import WAV_HEADER, wav_header
 from voicechat.errors import UsageError
-from voicechat.speech.wav_header import WAV_HEADER, wav_header
 from voicechat.system.private_files import open_regular_file
 
 FRAME: Final = 4

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from websockets.http11 import Response
 
+from voicechat.core.wav_header import wav_header
 from voicechat.errors import VoicechatError
 from voicechat.server.http_connection import (
     ClientRequest,
@@ -24,7 +25,6 @@ from voicechat.server.http_connection import (
 )
 from voicechat.server.realtime.server_frames import WireError, decode_object
 from voicechat.speech.pcm import Resampler
-from voicechat.speech.wav_header import wav_header
 
 if TYPE_CHECKING:
     from voicechat.server.engine_protocols import SpokenWords, TextToSpeech

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
+from voicechat.core.wav_header import wav_header
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_RATE, SpeechFormat
-from voicechat.speech.wav_header import wav_header
 
 if TYPE_CHECKING:
     import soundfile

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from voicechat.core.settings import AudioFormat
+from voicechat.core.wav_header import WAV_HEADER, wav_header
 from voicechat.speech.vad import VAD_RATE
-from voicechat.speech.wav_header import WAV_HEADER, wav_header
 from voicechat.transcription.utterances import PAUSE_MS, Utterances
 
 SEARCH_S = 60.0

@@ -10,11 +10,11 @@ import asyncio
 import json
 from collections.abc import Callable
 
+from voicechat.core.wav_header import wav_header
 from voicechat.errors import ConnectError, Secret
 from voicechat.server.api_endpoint import ApiEndpoint, ApiEngine
 from voicechat.server.stt.remote_stt import SpeechSound
 from voicechat.speech.vad import VAD_RATE
-from voicechat.speech.wav_header import wav_header
 from voicechat.system.http_body import read_start
 
 DEFAULT_MODEL = "whisper-1"
