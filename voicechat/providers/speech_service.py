@@ -234,6 +234,20 @@ def rate_in(media_type: str) -> int:
     return int(found[1]) if found else SPEECH_RATE
 
 
+def at_rate(pcm: bytes, rate: int) -> bytes:
+    """Return PCM16 mono at `SPEECH_RATE` as PCM16 at `rate` Hz, without half a frame at its end."""
+    pcm = pcm[: len(pcm) // 2 * 2]
+    if rate == SPEECH_RATE:
+        return pcm
+    import numpy as np
+
+    from voicechat.speech.pcm import Resampler
+
+    resampler = Resampler(SPEECH_RATE, rate)
+    sound = resampler.convert(np.frombuffer(pcm, np.int16))
+    return sound.tobytes() + resampler.finish().tobytes()
+
+
 def audio_in(value: object, rate: int = SPEECH_RATE) -> Iterable[SpeechEvent]:
     """Return the sound in a field with base64; a failure if it is none."""
     data = base64_bytes(value)

@@ -15,6 +15,7 @@ from voicechat.providers.speech_service import (
     SpeechFailed,
     SpeechReader,
     SpeechRequest,
+    at_rate,
 )
 from voicechat.session.served_models import root_of
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all, read_start
@@ -69,7 +70,7 @@ async def voice_sample(chosen: ChosenModel, voice: str, rate: int) -> bytes:
         raise _failed(voice, "the provider did not answer in time") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ImportError, BodyError) as error:
         raise _failed(voice, excerpt(clean(str(error))) or type(error).__name__) from None
-    return _at_rate(_sound(service.reader(request, kind), content, voice), rate)
+    return at_rate(_sound(service.reader(request, kind), content, voice), rate)
 
 
 def _sound(reader: SpeechReader, content: bytes, voice: str) -> bytes:
@@ -80,20 +81,6 @@ def _sound(reader: SpeechReader, content: bytes, voice: str) -> bytes:
     if failures or not pcm:
         raise _failed(voice, "".join(failures[:1]) or "the provider sent no sound")
     return pcm
-
-
-def _at_rate(pcm: bytes, rate: int) -> bytes:
-    """Return a sample as PCM16 mono at `rate` Hz; half a frame at its end is dropped."""
-    pcm = pcm[: len(pcm) // 2 * 2]
-    if rate == SPEECH_RATE:
-        return pcm
-    import numpy as np
-
-    from voicechat.speech.pcm import Resampler
-
-    resampler = Resampler(SPEECH_RATE, rate)
-    sound = resampler.convert(np.frombuffer(pcm, np.int16))
-    return sound.tobytes() + resampler.finish().tobytes()
 
 
 def _refuse(status: int, voice: str, content: bytes) -> None:
