@@ -45,7 +45,7 @@ QUESTIONS = {
 STORY = "tell me a story"
 STOPS = ("stop", *QUESTIONS)
 """What a user says over a story."""
-EXPECTED_TOOLS = {"current_time", "calculate", "convert"}
+EXPECTED_TOOLS = {"current_time", "calculate", "convert_units"}
 LEAST_SPOKEN_S, MOST_SPOKEN_S = 2.0, 6.0
 """Seconds of a story before the user speaks over it."""
 GRACE_S = 5.0
@@ -186,14 +186,15 @@ def _barge_ins(said: Sequence[Said], sides: np.ndarray, began: float) -> Iterato
     for one in over:
         first = max(0, int((one.at - began - 0.5) * RATE))
         window = sides[first : first + int((one.until - one.at + 3.5) * RATE)]
+        if len(window) < 2.5 * RATE:
+            continue  # the recorder lost sound
         onset = first_speech(window[: int(2.5 * RATE)])
         speaker = window[:, 1]
-        before = spans(speaker[max(0, onset - RATE // 2) : onset], level=_QUIET, gap_ms=400)
-        if not before:
-            continue
-        fell = lowered(speaker, onset)
         parts = [part for part in spans(speaker, level=_QUIET, gap_ms=120) if part[1] > onset]
-        if fell >= len(speaker) or not parts:
+        if not parts or parts[0][0] > onset:
+            continue  # in a pause of the story
+        fell = lowered(speaker, onset)
+        if fell >= len(speaker):
             missed += 1
             continue
         ducked.append((fell - onset) / (RATE / 1000))
