@@ -33,7 +33,7 @@ from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
 from voicechat.tui.usage_hints import greeting, placeholder, why_no_sound_key
 from voicechat.tui.user_caller import StateDrawn
-from voicechat.tui.widgets.approval_card import ApprovalCard
+from voicechat.tui.widgets.approval_card import ApprovalCard, cards_of
 from voicechat.tui.widgets.completion_list import CompletionList
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.entry_text import QUIET
@@ -174,7 +174,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
                 self.app.copy_to_clipboard(text)
 
     async def _show_card(self) -> None:
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             session = self._session
             if (
                 await card.show((*session.asking, *session.questions), session.losses)
@@ -390,14 +390,14 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         """Focus the approval card; without one, allow more of a budget that is used up."""
         if not self._is_asked and self._session.budget_used_up:
             self._run_command("/continue")
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             if card.display:
                 card.focus()
 
     @property
     def _is_on_card(self) -> bool:
         """True if the approval card has the focus."""
-        return any(card.has_focus for card in self.query(ApprovalCard))
+        return any(card.has_focus for card in cards_of(self))
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
@@ -437,7 +437,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         """Scroll the focused approval card or console, or the conversation, up by a page."""
         if self.page_console(-1):
             return
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             if card.has_focus:
                 card.page(-1)
                 return
@@ -447,7 +447,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         """Scroll the focused approval card or console, or the conversation, down by a page."""
         if self.page_console(1):
             return
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             if card.has_focus:
                 card.page(1)
                 return
