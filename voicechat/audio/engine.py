@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
-from voicechat.audio.capture.capture import Capture, VoiceActivity
+from voicechat.audio.capture.capture import Capture
+from voicechat.audio.capture.frame_pair import VoiceActivity
 from voicechat.audio.devices import device_list
 from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.card import SoundCard
