@@ -18,11 +18,10 @@ from voicechat.errors import VoicechatError
 from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, run_command
 from voicechat.line_mode.sound_commands import with_commands
 from voicechat.session import updates
-from voicechat.session.event_stream import Overflow
-from voicechat.session.updates import UPDATES, Link, ScreenRequest, SoundChanged
+from voicechat.session.updates import Link, ScreenRequest, SoundChanged
 from voicechat.tui.keys import KEYS, key_of, names_of
 from voicechat.tui.link_opener import open_link
-from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
+from voicechat.tui.pending_changes import PendingChanges, changes_of
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.composer_host import ComposerHost
 from voicechat.tui.screens.console_host import ConsoleHost
@@ -76,14 +75,14 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
     ]
     AUTO_FOCUS = "#composer"
 
-    def __init__(self, session: Session, *, console: bool = False) -> None:
-        """`console` opens the event console at the start."""
+    def __init__(
+        self, session: Session, changes: PendingChanges | None = None, *, console: bool = False
+    ) -> None:
+        """`changes` are those of a session that runs; `console` opens the event console."""
         super().__init__()
         self._session = session
         self._opens_console = console
-        overflow, limit = Overflow.COALESCE, QUEUE_LIMIT
-        subscription = session.subscribe("screen", limit=limit, overflow=overflow, wants=UPDATES)
-        self._changes = PendingChanges(subscription)
+        self._changes = changes or changes_of(session)
         self._flush_lock = asyncio.Lock()
         self._binding_state: tuple[bool, ...] = ()
         self._confirm_until = float("-inf")
