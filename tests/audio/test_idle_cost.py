@@ -99,6 +99,12 @@ def test_quiet_in_the_middle_of_a_reply_costs_a_tenth_of_the_ticks(
     card.run(1.0)
     assert 9 <= len(complete) <= 12
 
+    assert engine._streams.speaker is not None
+    engine._streams.speaker.close_calls += 1
+    began = len(complete)
+    card.run(0.02)
+    assert len(complete) > began, "trouble of the speaker is looked at at once"
+
     card.say(card.elapsed + 0.1, formant_voice()[:: SPEAKER_RATE // RATE][:RATE])
     complete.clear()
     began = card.now + 0.1

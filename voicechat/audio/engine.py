@@ -180,9 +180,11 @@ class Engine:
     @property
     def _is_quiet(self) -> bool:
         """True if nothing happens but quiet sound that may wait."""
-        microphone, streams = self._streams.card.microphone, self._streams
+        streams = self._streams
+        microphone, speaker = streams.card.microphone, streams.card.speaker
         return (
             microphone is not None
+            and (speaker is None or self._buffer_sizing.has_seen(speaker))
             and not (self._commanded or self._aborting or streams.is_changing)
             and self._playback.steady
             and self._capture.can_wait(microphone.ring)
