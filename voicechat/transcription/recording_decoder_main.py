@@ -139,7 +139,7 @@ def _decode_with_av(file: BinaryIO, out: _Output) -> None:
         problem = ""
         damaged: list[str] = []
         try:
-            frames = _sound_frames(container, stream, av.error.InvalidDataError, damaged)
+            frames = _sound_frames(container, stream, av.error.FFmpegError, damaged)
             for pcm in _resampled(frames, resampler):
                 if not out.sound(pcm):
                     break
