@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.core import effects
 from voicechat.core.items import Usage
-from voicechat.errors import ConnectError, SessionLost, UsageError
+from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
 from voicechat.providers.speech_catalog import speech_choice
 from voicechat.providers.speech_service import (
     SPEECH_RATE,
@@ -148,10 +148,14 @@ class Synthesizer:
             made = self._dialog(text, service, service.dialog)
         else:
             made = self._decoded(text, service)
+        has_sound = False
         async with aclosing(made) as pieces:
             async for pcm in pieces:
                 if pcm:
+                    has_sound = True
                     yield pcm
+        if not has_sound:
+            raise self._silence()
 
     async def native(
         self, text: TextSource, audio_format: SpeechFormat
@@ -163,10 +167,30 @@ class Synthesizer:
         service = self.choice.service
         assert service is not None
         request = replace(self._request, format=audio_format)
+        start = b""
         async with aclosing(self._answers(text, service, request)) as events:
             async for event in events:
-                if event is not None:
+                if event is not None and event.data:
+                    start = start or event.data
+                    self._check_start(start, audio_format)
                     yield event.data
+        if not start:
+            raise self._silence()
+
+    def _silence(self) -> VoicechatError:
+        """Return the error for a text that became no sound at all."""
+        if self.choice.service is None:
+            hint = "It may be in a language that the voice does not speak."
+            return UsageError(f"{self.name} has no sound for this text.", hint)
+        return SessionLost(f"{self.name} sent no sound.", "Try again, or choose another --model.")
+
+    def _check_start(self, start: bytes, audio_format: SpeechFormat) -> None:
+        """Raise `ConnectError` for bytes that are no sound of a compressed format."""
+        if start.startswith((b"RIFF", b"{", b"<")):
+            what = "WAV" if start.startswith(b"RIFF") else "text"
+            raise ConnectError(
+                f"{self.name} sent {what} instead of {audio_format}.", "Try --format wav."
+            )
 
     async def _embedded(self, text: TextSource) -> AsyncGenerator[bytes, None]:
         voice = EmbeddedSpeech(
