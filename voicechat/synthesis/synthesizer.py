@@ -32,7 +32,7 @@ from voicechat.providers.speech_service import (
 from voicechat.session.budget_watch import BudgetWatch, kept_ledger
 from voicechat.session.costs import CostTally
 from voicechat.synthesis.embedded_speech import EmbeddedSpeech
-from voicechat.synthesis.provider_speech import ProviderSpeech
+from voicechat.synthesis.provider_speech import ProviderSpeech, most_bytes
 from voicechat.synthesis.sound_decoder import SoundDecoder
 from voicechat.synthesis.sound_encoder import ENCODED_HERE, STREAMED
 from voicechat.synthesis.speech_settings import SpeechSettings, taken_settings
@@ -230,7 +230,7 @@ class Synthesizer:
         from voicechat.synthesis.dialog_speech import dialog_speech
 
         await self._budget.require()
-        bill, decoder = _Bill(), SoundDecoder(self.choice.provider.name)
+        bill, decoder, received = _Bill(), SoundDecoder(self.choice.provider.name), 0
         try:
             dialog, parts = make(self._request), self._paced(text)
             speech = dialog_speech(dialog, parts, self._request.key, self._sent)
@@ -238,6 +238,7 @@ class Synthesizer:
                 async for event in events:
                     if isinstance(event, SpeechAudio):
                         bill.has_sound = True
+                        self._require_end(received := received + len(event.data))
                         yield decoder.decode(event.data, event.rate)
                     else:
                         bill.usage += self._taken(event)
@@ -252,6 +253,11 @@ class Synthesizer:
         async with aclosing(self._decoded(text, service)) as pieces:
             async for pcm in pieces:
                 yield pcm
+
+    def _require_end(self, received: int) -> None:
+        """Raise `SessionLost` for more bytes than the text so far can have."""
+        if received > most_bytes(self.spoken, self._request.speed):
+            raise SessionLost(f"{self.choice.provider.name} does not stop sending sound.")
 
     async def _paced(self, text: TextSource) -> AsyncGenerator[str, None]:
         """Yield the text in small parts, not much earlier than it is heard."""
