@@ -23,7 +23,7 @@ from scripted import Loud
 from transcription_servers import KEY, TranscriptionServer, transcription_server
 
 import voicechat
-from voicechat.cli import app
+from voicechat.cli import _transcription_route, app
 from voicechat.transcription import transcript_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +135,14 @@ def test_silence_is_named(
     out, err = capsys.readouterr()
     assert out == ""
     assert "silence.flac contains no speech that was recognized." in err
+
+
+def test_a_terminal_is_no_recording(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_transcription_route.os, "isatty", lambda descriptor: True)
+    assert app.main(["transcribe", "-", "--model", "local"]) == 2
+    assert "Standard input is a terminal. Name a recording" in capsys.readouterr().err
 
 
 def test_text_in_a_pipe_is_no_sound(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ class SpeakRequest:
             raise UsageError(
                 f"--format must be {one_of(SPEECH_FORMATS)}, not {clean(self.audio_format)[:20]!r}."
             )
+        if self.out == "":
+            raise UsageError("--out is empty.", "Name a file, or - for standard output.")
         suffix = Path(self.out or "").suffix.lower()
         if self.audio_format is None and suffix in OTHER_SUFFIXES:
             raise UsageError(
