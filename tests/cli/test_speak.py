@@ -79,8 +79,10 @@ async def test_a_text_file_is_spoken(server: OpenAISpeech, tmp_path: Path) -> No
         (("x", "--out", "."), 2, "cannot be written: is a directory. Check --out."),
         (("x", "--voice", "nobody", "--out", "y"), 2, "(HTTP 400: Input should be 'alloy')."),
         (("x", "--model", "local", "--out", "y.aac"), 2, "local makes no aac. It makes wav, pcm"),
+        (("x", "--out", "y.m4a"), 2, ".m4a files are not made. Choose one of mp3, opus, aac"),
+        (("x", "--out", ""), 2, "--out is empty. Name a file, or - for standard output."),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 async def test_a_mistake_is_one_sentence(
     server: OpenAISpeech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys,

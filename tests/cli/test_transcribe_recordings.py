@@ -23,7 +23,7 @@ from scripted import Loud
 from transcription_servers import KEY, TranscriptionServer, transcription_server
 
 import voicechat
-from voicechat.cli import app
+from voicechat.cli import _transcription_route, app
 from voicechat.transcription import transcript_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +108,69 @@ def test_a_second_run_does_what_is_missing(
     assert len(server.seen) == 3
 
 
+def test_a_file_that_is_named_twice_is_transcribed_once(
+    server: TranscriptionServer, talk: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert run(server, talk, talk, talk.parent / "." / talk.name, "--out-dir", out) == 0
+    assert [each.name for each in out.iterdir()] == ["talk.txt"]
+    assert len(server.seen) == 1
+
+
+def test_a_wav_file_with_floats_is_transcribed_without_options(
+    server: TranscriptionServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "float.wav"
+    path.write_bytes(encoded(beeps([0.5], 1.5), "WAV", subtype="FLOAT"))
+    assert run(server, path) == 0
+    assert capsys.readouterr().out == "w00\n"
+
+
+def test_silence_is_named(
+    server: TranscriptionServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "silence.flac"
+    path.write_bytes(encoded(beeps([], 1.5), "FLAC"))
+    assert run(server, path) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "silence.flac contains no speech that was recognized." in err
+
+
+def test_a_terminal_is_no_recording(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_transcription_route.os, "isatty", lambda descriptor: True)
+    assert app.main(["transcribe", "-", "--model", "local"]) == 2
+    assert "Standard input is a terminal. Name a recording" in capsys.readouterr().err
+
+
+def test_text_in_a_pipe_is_no_sound(tmp_path: Path) -> None:
+    piped = b"Dear Sir,\nthis is no recording at all.\n" * 3
+    command = [sys.executable, "-m", "voicechat", "transcribe", "-", "--model", "local"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environ, input=piped, capture_output=True, timeout=60)
+    assert ended.returncode == 2
+    assert "Standard input is text, not a recording." in ended.stderr.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_ctrl_c_ends_the_wait_for_base64(tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "voicechat", "transcribe", "-", "--base64", "--model", "local",
+    ]  # fmt: skip
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        # More than the pipe holds: it is being read.
+        child.stdin.write(b"A" * 200_000)
+        child.stdin.flush()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == 128 + signal.SIGINT
+
+
 def test_a_full_disk_leaves_no_transcript(
     server: TranscriptionServer,
     talk: Path,
@@ -152,6 +215,10 @@ def test_base64_and_wrong_keys(
         (("x.mp3", "--format", "srt", "--model", "google"), "google does not transcribe"),
         (("x.mp3", "--diarize", "--model", "openai/gpt-live-transcribe"), "live speech only"),
         (("/", "--format", "txt", "--model", "local"), "/ is a folder. Name the files in it."),
+        (("ftp://a.example/b.mp3", "--model", "local"), "ftp: addresses are not supported."),
+        (("https://a.example/b", "--base64", "--model", "local"), "--base64 is for files"),
+        (("/dev/zero", "--base64", "--model", "local"), "/dev/zero is not a file. Use - to"),
+        (("x.mp3", "--out-dir", __file__, "--model", "local"), "is not a folder. Check --out-dir."),
     ],
 )
 def test_a_wrong_request_is_one_sentence(
@@ -176,7 +243,9 @@ async def test_the_python_api(talk: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert isinstance(speech, voicechat.RecordedSpeech)
         assert speech.warnings == ("openai/gpt-transcribe does not support times of words.",)
         assert speech.usage.input_audio_tokens == 3 * 14
-        with pytest.raises(voicechat.UsageError, match=r"Await voicechat\.transcribe_async"):
+        with pytest.raises(voicechat.UsageError, match="- cannot be read: No such file"):
+            await voicechat.transcribe_async("-", "openai", base_url=server.url, settings=False)
+        with pytest.raises(voicechat.UsageError, match=r"Await .*transcribe_async"):
             voicechat.transcribe(talk, "openai", settings=False)
 
 

@@ -140,6 +140,12 @@ def test_an_answer_without_a_token(body):
         ({"error": {"code": 400, "message": "Bad.", "status": "INVALID"}}, "Bad."),
         ({"error": {"code": "DeploymentNotFound"}}, "DeploymentNotFound"),
         ({"message": "Nope \u001b[2J"}, "Nope \ufffd[2J"),
+        ({"detail": "Not Found"}, "Not Found"),
+        (
+            {"detail": [{"loc": ["body"], "msg": "Field required", "type": "missing"}]},
+            "Field required",
+        ),
+        ({"detail": [7]}, ""),
         ({}, ""),
         ([], ""),
     ],

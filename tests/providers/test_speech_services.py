@@ -28,6 +28,7 @@ from voicechat.config.options import Options
 from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
 from voicechat.providers.catalog import PROVIDERS
 from voicechat.providers.speech_service import SpeechRequest
+from voicechat.synthesis import provider_speech
 from voicechat.synthesis.dialog_speech import DialogText
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.synthesizer import Synthesizer
@@ -291,6 +292,20 @@ async def test_a_socket_that_fails_ends_a_live_text(
     async with socket_of(kind()) as server:
         setattr(server, how, True)
         with pytest.raises(SessionLost, match=r"127\.0\.0\.1"):
+            await sound(speaking(server, model, []), LiveText(words()))
+
+
+@pytest.mark.parametrize(("model", "kind"), SOCKETS, ids=["xai", "gateway"])
+async def test_sound_without_end_is_an_error(
+    model: str, kind: type[SpeechSocket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def words() -> AsyncIterator[str]:
+        yield "Hello there"
+
+    monkeypatch.setattr(provider_speech, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(provider_speech, "_BYTES_PER_CHARACTER", 30)  # the fake sends 40
+    async with socket_of(kind()) as server:
+        with pytest.raises(SessionLost, match="does not stop sending sound"):
             await sound(speaking(server, model, []), LiveText(words()))
 
 

@@ -211,6 +211,8 @@ async def test_requests_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None
         assert await raw(rig, head) == b""
         late = await raw(rig, f"{head}Content-Length: 9\r\n\r\n{{")
         assert late.split()[1] == b"408"
+        large = await raw(rig, f"{head}Content-Length: {'9' * 20}\r\n\r\n{{")
+        assert large.split()[1] == b"413"
         noise = await raw(rig, "\x16\x03\x01\x02\r\n\r\n")
         assert noise.split()[1] == b"400"
         assert b"application/json" in noise
@@ -367,6 +369,9 @@ async def test_over_tls(tmp_path: Path) -> None:
         ({"tools": ("run_command",)}, UsageError, "each of its calls needs an approval"),
         ({"tools": ("read_file",)}, UsageError, "its permission is “never”"),
         ({"tls_key": Path("none")}, UsageError, "needs a certificate"),
+        ({"tls_cert": Path(__file__)}, UsageError, "test_setup.py holds no certificate"),
+        ({"token": Secret("schl\u00fcssel")}, UsageError, "characters that no HTTP header"),
+        ({"host": "nowhere.invalid", "allow_remote": True}, ServerError, "Check --host."),
     ],
     ids=str,
 )
@@ -385,6 +390,6 @@ async def test_a_missing_key_and_a_busy_port() -> None:
             pass
     async with setup_rig() as rig:
         port = int(rig.endpoint.url.split(":")[2].partition("/")[0])
-        with pytest.raises(ServerError, match="Choose another port"):
+        with pytest.raises(ServerError, match=r"Address already in use\. Choose another port"):
             async with setup_rig(port=port):
                 pass

@@ -63,6 +63,7 @@ async def test_a_built_in_tool_runs() -> None:
         (b'{"city":' * 5_000, 400, "invalid_arguments"),
         (b'{"city":' + b"[" * 950 + b"]" * 950 + b"}", 400, "invalid_arguments"),
         (b"\xff\xfe", 400, "invalid_arguments"),
+        (b'{"city": "\\ud800"}', 400, "invalid_arguments"),
         (b"city=Oslo", 400, "invalid_arguments"),
         (b" " * 70_000, 413, "body_too_large"),
     ],

@@ -23,6 +23,24 @@ def test_markup_is_not_spoken() -> None:
     assert plain_text("\x1b[31mred\x00\n") == "[31mred"
 
 
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ('<p align="center"><b>Bold</b> &amp; <br/>red</p><!-- no -->', "Bold & red"),
+        ("If a<b and c>d, or x < y", "If a<b and c>d, or x < y"),
+        ("&lt;b&gt; &#27;[31m AT&T &nothing;", "<b> \ufffd[31m AT&T &nothing;"),
+    ],
+    ids=range(3),
+)
+def test_html_in_markdown_is_not_spoken(text: str, plain: str) -> None:
+    assert plain_text(text).replace("\ufffd", "") == plain.replace("\ufffd", "")
+
+
+def test_unfinished_html_takes_no_time() -> None:
+    many = "<a x=" * 20_000 + "<p " + "a=b " * 5_000 + "<!--" * 20_000
+    assert len(plain_text(many)) > 90_000
+
+
 def test_a_text_is_cut_at_sentences() -> None:
     text = "A sentence ends here. " * 500
     pieces = cut_text(text, 4_096)

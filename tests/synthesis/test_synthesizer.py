@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from http_stub import running
-from speech_servers import KEY, OpenAISpeech, encoded_of, sound_of
+from speech_servers import KEY, OpenAISpeech, encoded_of, sound_of, wav_of
 
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.options import Options
 from voicechat.core.price import Price
-from voicechat.errors import BudgetSpent, KeyMissing, Secret, UsageError
+from voicechat.errors import BudgetSpent, KeyMissing, Secret, UsageError, VoicechatError
 from voicechat.history.usage_ledger import UsageLedger
 from voicechat.providers.speech_catalog import speech_choice
 from voicechat.synthesis.speech_settings import SpeechSettings
@@ -66,6 +66,48 @@ async def test_one_piece_is_passed_through(audio_format: Any) -> None:
         assert not speech.is_native(audio_format, WholeText(LONG))
         spoken = await sound(speech, text, audio_format)
     assert spoken == encoded_of("Hello.", audio_format)
+
+
+class OtherAnswer(OpenAISpeech):
+    """A server at an address of the user's own that answers everything with the same."""
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        super().__init__()
+        self._content = (body, media_type)
+
+    def _speak(self, body: dict[str, Any]) -> None:
+        content, media_type = self._content
+        self.headers = {"Content-Type": media_type}
+        self.chunks = [content]
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "content", "media_type", "said"),
+    [
+        (None, b"", "audio/wav", "openai/tts-1 sent no sound."),
+        (None, wav_of(b""), "audio/wav", "openai/tts-1 sent no sound."),
+        (None, wav_of(b"")[:20], "audio/wav", "openai/tts-1 sent no sound."),
+        ("mp3", b"", "audio/mpeg", "openai/tts-1 sent no sound."),
+        (None, b'{"error": "no such voice"}', "", "openai sent something that is not PCM."),
+        ("mp3", b'{"error": "no such voice"}', "", "openai/tts-1 sent text instead of mp3."),
+        ("mp3", wav_of(bytes(99)), "audio/wav", "openai/tts-1 sent WAV instead of mp3."),
+    ],
+    ids=range(7),
+)
+async def test_an_answer_without_the_sound_is_an_error(
+    audio_format: Any, content: bytes, media_type: str, said: str
+) -> None:
+    async with running(OtherAnswer(content, media_type)) as server:
+        speech = Synthesizer(options(server, model="openai/tts-1"), SpeechSettings(), pytest.fail)
+        with pytest.raises(VoicechatError) as caught:
+            await sound(speech, WholeText("Hello."), audio_format)
+    assert said in str(caught.value)
+
+
+async def test_a_text_that_the_embedded_voice_cannot_speak_is_an_error() -> None:
+    speech = Synthesizer(options(model="local"), SpeechSettings(), pytest.fail)
+    with pytest.raises(UsageError, match="local/built-in has no sound for this text"):
+        await sound(speech, WholeText("\u05e9\u05dc\u05d5\u05dd"))
 
 
 async def test_a_live_text_is_spoken_sentence_by_sentence() -> None:
@@ -201,7 +243,7 @@ def test_a_setting_without_effect_is_a_warning() -> None:
     Synthesizer(options(model="openai/tts-1"), settings, said.append)
     assert said == [
         "openai/tts-1 follows no instructions.",
-        "openai takes no language; --language has no effect.",
+        "openai/tts-1 takes no language.",
     ]
 
 

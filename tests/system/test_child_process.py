@@ -80,6 +80,31 @@ async def test_a_child_that_ignores_sigterm_is_killed() -> None:
     assert child.returncode == -9
 
 
+class Unnoticed:
+    """A child whose end asyncio has not noticed yet."""
+
+    returncode, stdin = None, None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    async def wait(self) -> None:
+        await asyncio.Event().wait()
+
+    def terminate(self) -> None:
+        pytest.fail("It has ended.")
+
+    kill = terminate
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX processes")
+def test_a_child_that_has_ended_gets_no_signal() -> None:
+    """`Popen.send_signal` would take its exit status, which asyncio then misses and logs."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        asyncio.run(child_process.stop(Unnoticed(ended.pid), (0.0, 0.0, 0.0)))  # type: ignore[arg-type]
+
+
 async def test_a_program_with_input_returns_code_and_output() -> None:
     code = "import sys; print(sys.stdin.read()[::-1]); sys.exit(3)"
     found = await child_process.run_with_input(

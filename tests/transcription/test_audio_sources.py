@@ -180,6 +180,27 @@ async def test_an_invalid_wav_file_is_refused(tmp_path, content) -> None:
         await decoded(str(path))
 
 
+@pytest.mark.parametrize(("at", "value"), [(24, b"\0" * 4), (24, b"\xff" * 4)])
+async def test_a_damaged_header_ends_the_sound(tmp_path, at, value) -> None:
+    """A rate of 0 ended the reading thread, and nothing told its reader."""
+    path = tmp_path / "x.wav"
+    content = bytearray(file_bytes(wav(path, np.arange(4_800, dtype=np.int16), 24_000)))
+    content[at : at + len(value)] = value
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"x\.wav (cannot be read|contains no)"):
+        await decoded(str(path))
+
+
+async def test_a_wav_file_that_is_cut_off_is_reported(tmp_path) -> None:
+    path = tmp_path / "x.wav"
+    content = file_bytes(wav(path, np.ones(24_000 * 4, np.int16), 24_000))
+    path.write_bytes(content[: len(content) // 2])
+    said: list[str] = []
+    source = FileSource(str(path), 24_000, notify=said.append)
+    assert sum([len(block) async for block in source.blocks()]) > 90_000
+    assert [text.partition("x.wav")[2] for text in said] == [" ends early: 2 s of 4 s can be read."]
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path) -> None:
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         FileSource(str(tmp_path / "x.wav"), 24_000)

@@ -12,7 +12,13 @@ from beeps import beeps, encoded, media
 from voicechat.errors import UsageError
 from voicechat.transcription import recording_decoder
 from voicechat.transcription.recording_decoder import decoded
-from voicechat.transcription.recording_format import HEAD_BYTES, described, recognized
+from voicechat.transcription.recording_format import (
+    CODED_WAV,
+    HEAD_BYTES,
+    WAV,
+    described,
+    recognized,
+)
 from voicechat.transcription.recordings import from_base64, named_file
 
 SOUND = beeps([0.5, 1.5], 3.0, 48_000)
@@ -104,12 +110,44 @@ async def test_damaged_files_give_one_sentence_or_the_sound_that_is_left(tmp_pat
     assert 0 < found.size < 2 * 16_000
     assert problem == "It ends early: 1 s of 3 s can be read."
     noise = written("noise.mp3", b"ID3" + np.random.default_rng(1).bytes(4_000))
-    with pytest.raises(UsageError, match=r"noise\.mp3 cannot be decoded: Format not recognised\."):
+    with pytest.raises(UsageError, match=r"noise\.mp3 cannot be decoded: its beginning is damaged"):
         await samples(noise, "noise.mp3")
     m4a = content_of("m4a")
     half = written("cut.m4a", m4a[: len(m4a) // 2])
     with pytest.raises(UsageError, match="cannot be decoded: Invalid data found"):
         await samples(half)
+
+
+def test_wav_files_whose_samples_need_a_decoder_are_told_apart() -> None:
+    plain = bytearray(content_of("wav"))
+    assert recognized(bytes(plain)) is WAV
+    assert recognized(content_of("wav in float")) is CODED_WAV
+    assert recognized(encoded(SOUND, "RF64", 48_000)) is CODED_WAV
+    plain[24:28] = bytes(4)  # no rate
+    assert recognized(bytes(plain)) is CODED_WAV
+
+
+async def test_a_file_that_is_cut_off_is_reported(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, 3 * 16_000).astype(np.float32)
+    for content, said in (
+        (encoded(noise, "WAV", subtype="FLOAT"), "It ends early: 1 s of 3 s can be read."),
+        (encoded(noise, "OGG", subtype="VORBIS"), "Its end is missing."),
+    ):
+        path = tmp_path / "x"
+        path.write_bytes(content[: round(len(content) * 0.45)])
+        assert (await samples(path))[1] == said
+
+
+async def test_a_damaged_packet_costs_its_own_sound_only(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, 3 * 48_000).astype(np.float32)
+    content = bytearray(media(noise, "mp4", "aac"))
+    middle = len(content) // 2
+    content[middle : middle + 400] = b"\xff" * 400
+    path = tmp_path / "a.m4a"
+    path.write_bytes(content)
+    found, problem = await samples(path)
+    assert found.size > 2.5 * 16_000
+    assert problem == "Damaged parts are left out."
 
 
 async def test_a_missing_decoder_names_the_extra(

@@ -332,8 +332,10 @@ async def test_a_busy_provider_is_asked_again(short: Path, impatient: list[float
         (refused("Too large.", 413), ConnectError, "refused the recording (HTTP 413: Too large)."),
         (Refused(403, {"error": "No access."}), KeyMissing, "the key (HTTP 403: No access)."),
         (Refused(200, b"<html>"), ConnectError, "something that is not a transcript."),
+        (Refused(429, {"error": "Tomorrow."}, "Retry-After: 86400\r\n"), ConnectError,
+         "limits the rate of requests (HTTP 429: Tomorrow)."),
     ],
-    ids=["quota", "failure", "large", "access", "page"],
+    ids=["quota", "failure", "large", "access", "page", "day"],
 )  # fmt: skip
 async def test_each_failure_is_one_sentence(
     short: Path, impatient: list[float], refusal: Refused, error: type[Exception], said: str
@@ -345,6 +347,7 @@ async def test_each_failure_is_one_sentence(
         with pytest.raises(error) as failure:
             await transcribed(server, short)
     assert said in str(failure.value)
+    assert len(impatient) == (3 if "500" in said else 0)
 
 
 async def test_a_wrong_key_is_not_repeated_in_the_error(short: Path) -> None:

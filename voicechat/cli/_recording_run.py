@@ -15,15 +15,15 @@ from voicechat.cli.command import say
 from voicechat.config.options import Options
 from voicechat.core.recorded_speech import RecordedSpeech
 from voicechat.core.text import clean
-from voicechat.errors import UsageError, VoicechatError, first_error
+from voicechat.errors import VoicechatError, first_error
 from voicechat.providers.transcription_service import TranscriptionWishes
 from voicechat.system import exit_deadline
 from voicechat.system.task_group import TaskGroup
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.recording_session import RecordingSession, recording_session
 from voicechat.transcription.recording_transcriber import Advance
-from voicechat.transcription.recordings import MAX_BYTES, STDIN, from_base64, opened
-from voicechat.transcription.transcript_files import targets, write_whole
+from voicechat.transcription.recordings import decoded_base64, opened
+from voicechat.transcription.transcript_files import different, targets, write_whole
 from voicechat.transcription.transcript_formats import TranscriptFormat, formatted
 
 _SHOWN_S = 0.2
@@ -83,12 +83,13 @@ class _Run:
 
     async def _work(self) -> int:
         request = self.request
-        places: list[Path | None] = [None] * len(request.sources)
+        sources = different(request.sources)
+        places: list[Path | None] = [None] * len(sources)
         if request.out_dir is not None:
-            places = list(targets(request.sources, request.out_dir, request.form))
+            places = list(targets(sources, request.out_dir, request.form))
         todo = [
             (source, place)
-            for source, place in zip(request.sources, places, strict=True)
+            for source, place in zip(sources, places, strict=True)
             if place is None or not place.exists()
         ]
         if len(todo) < len(places):
@@ -134,8 +135,7 @@ class _Run:
             raise failure
 
     async def _transcribe(self, session: RecordingSession, source: str, place: Path | None) -> None:
-        content = await asyncio.to_thread(self._decoded, source) if self.request.is_base64 else None
-        found = source if content is None else content
+        found = await decoded_base64(source) if self.request.is_base64 else source
         async with opened(found, self.request.head) as recording:
             bar = self._progress.begin(recording.name)
             try:
@@ -144,19 +144,11 @@ class _Run:
                 self._progress.end(recording.name)
             for sentence in speech.warnings:
                 self._say(sentence)
+            if not speech.text.strip():
+                self._say(f"{recording.name} contains no speech that was recognized.")
             name = Path(recording.name).name
             await self._save(speech, name, session.choice.name, place)
             session.transcriber.saved(recording)
-
-    @staticmethod
-    def _decoded(source: str) -> bytes:
-        try:
-            if source == STDIN:
-                with open(0, "rb", closefd=False) as pipe:
-                    return from_base64(pipe.read(MAX_BYTES))
-            return from_base64(Path(source).read_bytes())
-        except OSError as error:
-            raise UsageError(f"{clean(source)} cannot be read: {error.strerror}.") from None
 
     async def _save(
         self, speech: RecordedSpeech, name: str, model: str, place: Path | None

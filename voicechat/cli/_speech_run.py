@@ -21,7 +21,7 @@ from voicechat.core.text import clean, one_of
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_FORMATS, SpeechFormat
 from voicechat.synthesis.sound_encoder import STREAMED
-from voicechat.synthesis.speech_file import SUFFIXES, speech_output
+from voicechat.synthesis.speech_file import OTHER_SUFFIXES, SUFFIXES, speech_output
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.speech_text import (
     CHARACTERS_PER_SECOND,
@@ -59,6 +59,14 @@ class SpeakRequest:
         if self.audio_format is not None and self.audio_format not in SPEECH_FORMATS:
             raise UsageError(
                 f"--format must be {one_of(SPEECH_FORMATS)}, not {clean(self.audio_format)[:20]!r}."
+            )
+        if self.out == "":
+            raise UsageError("--out is empty.", "Name a file, or - for standard output.")
+        suffix = Path(self.out or "").suffix.lower()
+        if self.audio_format is None and suffix in OTHER_SUFFIXES:
+            raise UsageError(
+                f"{suffix} files are not made.",
+                f"Choose {one_of(SPEECH_FORMATS)}.",
             )
         if self.audio_format is not None and self.out is None:
             raise UsageError("--format needs a file.", "Name one with --out.")

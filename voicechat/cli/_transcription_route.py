@@ -25,8 +25,8 @@ MOST_LIVE_BYTES: Final = 25_000_000
 """Largest WAV file whose passages are printed one by one: they take half of its length."""
 
 _UNITS = ("segment", "word")
-_LEAST_HEAD = 12
-"""Bytes that tell a WAV file from other formats."""
+_LEAST_HEAD = 36
+"""Bytes that tell a WAV file with PCM from other formats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,10 @@ class TranscriptionRoute:
     def _check_sources(self) -> None:
         if self.raw and len(self.sources) > 1:
             raise UsageError("--raw takes one file.")
+        if "-" in self.sources and _is_terminal():
+            raise UsageError(
+                "Standard input is a terminal.", "Name a recording, or use --live to speak."
+            )
         if self.sources.count("-") > 1:
             raise UsageError("Standard input can be transcribed once.", "Name - only once.")
         if len(self.sources) > 1 and self.out_dir is None:
@@ -120,10 +124,13 @@ class TranscriptionRoute:
             return True, b""
         if source == recordings.STDIN:
             head = _read_head(recording_format.HEAD_BYTES)
-            return recording_format.recognized(head) not in {None, recording_format.WAV}, head
+            form = recording_format.recognized(head)
+            if form is None:
+                _refuse_text(head)
+            return form is not None and not form.is_pcm, head
         found = recordings.named_file(Path(source))
         is_long = found.size > MOST_LIVE_BYTES
-        return is_long or found.format is not recording_format.WAV, b""
+        return is_long or not found.format.is_pcm, b""
 
     def _request(self, head: bytes) -> RecordingRequest:
         from voicechat.cli._recording_run import RecordingRequest
@@ -172,6 +179,22 @@ class TranscriptionRoute:
             head,
         )
         return transcription_run.transcribe(options, request)
+
+
+def _is_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
+
+
+def _refuse_text(head: bytes) -> None:
+    """Raise `UsageError` if a pipe carries text: as sound it would be noise."""
+    from voicechat.transcription import recording_format
+
+    what = recording_format.described(head)
+    if len(head) >= _LEAST_HEAD and what.endswith("recording"):
+        raise UsageError(f"Standard input {what}.", "If it is raw PCM, add --raw.")
 
 
 def _read_head(most: int) -> bytes:

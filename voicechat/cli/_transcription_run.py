@@ -98,7 +98,10 @@ async def _run(options: Options, request: TranscribeRequest, printer: PassagePri
             notify=printer.print_message,
             budget=budget,
         )
-        return await _until_stopped(writer, printer)
+        code = await _until_stopped(writer, printer)
+        if request.source is not None and code == 0 and not printer.has_written:
+            printer.print_message("No speech was recognized.")
+        return code
 
 
 async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
@@ -162,7 +165,13 @@ def _source(
     options: Options, request: TranscribeRequest, printer: PassagePrinter, model: str
 ) -> AudioSource:
     if request.source is not None:
-        return FileSource(request.source, RATE, raw=request.raw, head=request.head)
+        return FileSource(
+            request.source,
+            RATE,
+            raw=request.raw,
+            head=request.head,
+            notify=printer.print_message,
+        )
     from voicechat.config.remembered_devices import remember
 
     return MicrophoneSource(
@@ -219,6 +228,8 @@ class PassagePrinter:
     def __init__(self, out: TextIO, request: TranscribeRequest) -> None:
         self._out = out
         self.request = request
+        self.has_written = False
+        """True once a passage was printed."""
         self.is_finished = False
         """True once the wanted passage was printed; others are ignored then."""
         self.on_finished: Callable[[], object] = lambda: None
@@ -237,6 +248,7 @@ class PassagePrinter:
         if line:
             self._out.write(f"{line}\n")
             self._out.flush()
+            self.has_written = True
         if line and self.request.once and passage.spoken.strip():
             self.is_finished = True
             self.on_finished()

@@ -131,6 +131,8 @@ class _ErrorBody(msgspec.Struct):
     error: object = None
     message: object = None
     code: object = None
+    detail: object = None
+    """A text, or a list of objects with `msg`, of servers made with FastAPI."""
 
 
 def read_error(body: bytes) -> str:
@@ -143,8 +145,15 @@ def read_error(body: bytes) -> str:
         text_or_none(error.get("message"))
         or text_or_none(found.error)
         or text_or_none(found.message)
+        or _detail(found.detail)
     )
     return message or text_or_none(error.get("code")) or as_text(found.code)
+
+
+def _detail(detail: object) -> str | None:
+    if isinstance(detail, list) and detail:
+        detail = fields(detail[0]).get("msg")
+    return text_or_none(detail)
 
 
 def _time(text: str) -> float:

@@ -209,11 +209,17 @@ class ServerSentEvents:
     ) -> None:
         self.finished = False
         self._read_event = read_event
-        self._rest = b""
+        self._rest = bytearray()
+        """The line that is not complete."""
 
     def read(self, piece: bytes) -> Iterable[SpeechEvent]:
         """Yield the events of complete lines."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
+        first, *more = piece.split(b"\n")
+        self._rest += first
+        lines = []
+        if more:
+            lines = [bytes(self._rest), *more[:-1]]
+            self._rest = bytearray(more[-1])
         if len(self._rest) > _LONGEST_LINE:
             yield SpeechFailed("It sent a line that is too long.")
             return

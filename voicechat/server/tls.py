@@ -40,8 +40,9 @@ def server_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext
             "Store it without a password, readable by you only.",
         ) from None
     except (ssl.SSLError, OSError) as error:
+        holders = f"{certificate} and {key} hold" if key else f"{certificate} holds"
         raise UsageError(
-            f"{certificate} and {key or 'the same file'} hold no certificate with its private key.",
+            f"{holders} no certificate with its private key.",
             "Pass PEM files that belong together with --tls-cert and --tls-key.",
         ) from error
     return context

@@ -63,6 +63,11 @@ class EndpointOptions:
                 f"Other machines can reach {clean(self.host)[:60]}.",
                 "Add --allow-remote to allow that.",
             )
+        if self.token is not None and not _is_header_text(self.token.reveal()):
+            raise UsageError(
+                f"{TOKEN_VARIABLE} contains characters that no HTTP header can carry.",
+                "Use ASCII letters and digits.",
+            )
         if self.is_open and self.login_url:
             raise UsageError("--no-auth and --login-url exclude each other.")
         if self.login_url:
@@ -73,6 +78,10 @@ class EndpointOptions:
         if self.socket_url:
             _check_socket(self.socket_url)
         _check_proxies(self.proxies)
+
+
+def _is_header_text(token: str) -> bool:
+    return token.isascii() and token.isprintable()
 
 
 def _check_socket(url: str) -> None:

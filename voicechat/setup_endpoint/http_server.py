@@ -6,8 +6,10 @@ Source: uvicorn, `uvicorn/protocols/http/h11_impl.py`, which waits for a request
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -81,11 +83,19 @@ class HttpServer:
             family, *_, address = found[0]
             self._socket = socket.create_server(address[:2], family=family, backlog=_WAITING)
         except OSError as error:
-            raise ServerError(
-                f"Cannot listen on {self._host} port {self._port}: {error.strerror or error}.",
-                "Choose another port with --port, or 0 for a free one.",
-            ) from None
+            raise self._unavailable(error) from None
         self._port = self._socket.getsockname()[1]
+
+    def _unavailable(self, error: OSError) -> ServerError:
+        """Return the error for an address that cannot be bound."""
+        no_name = isinstance(error, socket.gaierror)
+        reason = error.strerror or str(error)
+        if not no_name and error.errno:
+            reason = os.strerror(error.errno)  # asyncio and socket add the address to the text
+        hint = "Choose another port with --port, or 0 for a free one."
+        if no_name or error.errno == errno.EADDRNOTAVAIL:
+            hint = "Check --host."
+        return ServerError(f"Cannot listen on {self._host} port {self._port}: {reason}.", hint)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Start to listen. Raises `ServerError` if the address is not available."""

@@ -15,6 +15,13 @@ MAX_BYTES = 256 * 1024
 BODY_S = 10.0
 """Seconds for a whole body."""
 
+_MOST_DIGITS = 12
+
+
+def _too_large(most: int) -> Refusal:
+    message = f"The body has more than {most:,} bytes."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
+
 
 async def json_body(request: Request, most: int = MAX_BYTES) -> bytes:
     """Return the body of a request, which may be empty. Raises `Refusal`.
@@ -22,13 +29,15 @@ async def json_body(request: Request, most: int = MAX_BYTES) -> bytes:
     A body must be declared as JSON: a browser then asks before it sends one from another page.
     """
     body = bytearray()
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > _MOST_DIGITS or int(declared) > most):
+        raise _too_large(most)
     try:
         async with asyncio.timeout(BODY_S):
             async for piece in request.stream():
                 body += piece
                 if len(body) > most:
-                    message = f"The body has more than {most:,} bytes."
-                    raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", message)
+                    raise _too_large(most)
     except TimeoutError:
         message = "The body did not arrive in time."
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", message) from None

@@ -139,8 +139,7 @@ class ProviderSpeech:
             content_type = answer.headers.get("content-type", "").strip().lower()
             reader = self._service.reader(self._request, content_type)
             self._check_media_type(host, content_type.partition(";")[0].rstrip(), reader)
-            slower = 1 / min(1.0, self._request.speed or 1.0)
-            most = _LEAST_BYTES + int(characters * _BYTES_PER_CHARACTER * slower)
+            most = most_bytes(characters, self._request.speed)
             async with aclosing(_read(answer, reader, host, most)) as events:
                 async for event in events:
                     if isinstance(event, SpeechFailed):
@@ -190,6 +189,11 @@ class ProviderSpeech:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+
+def most_bytes(characters: int, speed: float | None) -> int:
+    """Return how many bytes the speech of a text may have. More is sound without end."""
+    return _LEAST_BYTES + int(characters * _BYTES_PER_CHARACTER / min(1.0, speed or 1.0))
 
 
 async def _read(

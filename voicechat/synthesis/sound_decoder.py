@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from voicechat.server.tts.remote_sound import MonoConverter
 
 _RIFF = b"RIFF"
+_NO_PCM = (b'{"', b"<htm", b"<HTM", b"<!do", b"<!DO", b"ID3", b"OggS", b"fLaC")
+"""Beginnings of texts and of compressed sounds, which would be loud noise."""
 
 
 class SoundDecoder:
@@ -47,6 +49,8 @@ class SoundDecoder:
         if len(start) < len(_RIFF):
             return None
         is_wav = start.startswith(_RIFF)
+        if start.startswith(_NO_PCM):
+            raise SessionLost(f"{self._label} sent something that is not PCM.")
         if not is_wav and rate == SPEECH_RATE:
             return 0
         # With numpy, which PCM at the usual rate does not need.

@@ -22,6 +22,7 @@ SUFFIXES: dict[str, SpeechFormat] = {
     ".mp3": "mp3",
     ".opus": "opus",
     ".ogg": "opus",
+    ".oga": "opus",
     ".aac": "aac",
     ".flac": "flac",
     ".wav": "wav",
@@ -29,6 +30,14 @@ SUFFIXES: dict[str, SpeechFormat] = {
     ".raw": "pcm",
 }
 """The format that the end of a file's name means."""
+
+OTHER_SUFFIXES = frozenset(
+    {
+        ".aif", ".aiff", ".amr", ".caf", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4", ".webm",
+        ".wma",
+    }
+)  # fmt: skip
+"""Ends of names that promise a format which is not made."""
 
 
 _MOST_IN_MEMORY = 32 << 20

@@ -44,7 +44,7 @@ def taken_settings(
         notify(f"{model} follows no instructions.")
         settings = replace(settings, instructions=None)
     if settings.language and not (service and service.takes_language):
-        notify(f"{choice.provider.name} takes no language; --language has no effect.")
+        notify(f"{model} takes no language.")
         settings = replace(settings, language=None)
     if settings.speed is not None:
         speeds = SPEEDS if service is None else service.speeds
@@ -67,7 +67,7 @@ def _speed(
     notify: Callable[[str], None],
 ) -> float | None:
     if speeds is None:
-        notify(f"{model} has no speed; --speed has no effect.")
+        notify(f"{model} has no speed to choose.")
         return None
     lowest, highest = speeds
     if not lowest <= speed <= highest:

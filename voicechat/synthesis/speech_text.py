@@ -6,6 +6,8 @@ Pieces end at sentences, where a voice pauses anyway, so their sounds can be joi
 from __future__ import annotations
 
 import re
+from html import unescape
+from html.entities import html5
 
 from voicechat.core.text import clean
 from voicechat.errors import UsageError
@@ -27,6 +29,15 @@ _CUTS = (
 )
 """Where a text may be cut, the best places first."""
 _SENTENCE_END = _CUTS[1]
+_TAG = re.compile(
+    r"<!--[^<>]{0,2000}-->|</?(?:a|abbr|b|blockquote|br|center|code|del|details|div|em|font|h[1-6]|hr|i"
+    r"|img|ins|kbd|li|mark|ol|p|picture|pre|s|samp|small|source|span|strong|sub|summary|sup|table"
+    r"|tbody|td|th|thead|tr|u|ul|video)(?:\s+[\w:-]{1,40}\s*=\s*(?:\"[^\"<>]{0,2000}\""
+    r"|'[^'<>]{0,2000}'|[^\s\"'<>]{1,2000})){0,20}\s{0,9}/?>",
+    re.IGNORECASE,
+)
+"""HTML that is common in Markdown. Comparisons such as a<b are none."""
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 _WIDE = re.compile("[\u0900-\U0003ffff]")
 _WIDE_WEIGHT = 3
 """A character of a script with about one token per character counts as three Latin ones."""
@@ -36,8 +47,15 @@ _OPEN_LINK = re.compile(r"!?\[[^\]\n]{0,300}\Z|\]\([^)\s]{0,2000}\Z|\]\Z")
 
 def plain_text(text: str) -> str:
     """Return the text without markup and characters that have no sound; may be empty."""
-    plain = SpokenText(clean(text).replace(_REPLACED, "")).plain
+    shown = _ENTITY.sub(_character, _TAG.sub("", clean(text)))
+    plain = SpokenText(clean(shown).replace(_REPLACED, "")).plain
     return _BLANKS.sub("\n\n", plain).strip()
+
+
+def _character(entity: re.Match[str]) -> str:
+    """Return the character that an entity of HTML means; the entity itself if there is none."""
+    name = entity[0][1:]
+    return unescape(entity[0]) if name[0] == "#" or name in html5 else entity[0]
 
 
 def is_speakable(text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from voicechat.core.items import Usage
-from voicechat.errors import ConnectError, SessionLost, UsageError
+from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
 from voicechat.providers.speech_catalog import speech_choice
 from voicechat.providers.speech_service import (
     SPEECH_RATE,
@@ -29,7 +29,7 @@ from voicechat.providers.speech_service import (
 )
 from voicechat.session.model_spending import ModelSpending
 from voicechat.synthesis.embedded_speech import EmbeddedSpeech
-from voicechat.synthesis.provider_speech import ProviderSpeech
+from voicechat.synthesis.provider_speech import ProviderSpeech, most_bytes
 from voicechat.synthesis.sound_decoder import SoundDecoder
 from voicechat.synthesis.sound_encoder import ENCODED_HERE, STREAMED
 from voicechat.synthesis.speech_settings import SpeechSettings, taken_settings
@@ -125,10 +125,14 @@ class Synthesizer:
             made = self._dialog(text, service, service.dialog)
         else:
             made = self._decoded(text, service)
+        has_sound = False
         async with aclosing(made) as pieces:
             async for pcm in pieces:
                 if pcm:
+                    has_sound = True
                     yield pcm
+        if not has_sound:
+            raise self._silence()
 
     async def native(
         self, text: TextSource, audio_format: SpeechFormat
@@ -140,10 +144,30 @@ class Synthesizer:
         service = self.choice.service
         assert service is not None
         request = replace(self._request, format=audio_format)
+        start = b""
         async with aclosing(self._answers(text, service, request)) as events:
             async for event in events:
-                if event is not None:
+                if event is not None and event.data:
+                    start = start or event.data
+                    self._check_start(start, audio_format)
                     yield event.data
+        if not start:
+            raise self._silence()
+
+    def _silence(self) -> VoicechatError:
+        """Return the error for a text that became no sound at all."""
+        if self.choice.service is None:
+            hint = "It may be in a language that the voice does not speak."
+            return UsageError(f"{self.name} has no sound for this text.", hint)
+        return SessionLost(f"{self.name} sent no sound.", "Try again, or choose another --model.")
+
+    def _check_start(self, start: bytes, audio_format: SpeechFormat) -> None:
+        """Raise `ConnectError` for bytes that are no sound of a compressed format."""
+        if start.startswith((b"RIFF", b"{", b"<")):
+            what = "WAV" if start.startswith(b"RIFF") else "text"
+            raise ConnectError(
+                f"{self.name} sent {what} instead of {audio_format}.", "Try --format wav."
+            )
 
     async def _embedded(self, text: TextSource) -> AsyncGenerator[bytes, None]:
         if self._voice is None:
@@ -181,7 +205,8 @@ class Synthesizer:
         from voicechat.synthesis.dialog_speech import DialogText, dialog_speech
 
         await self.spending.require()
-        bill, parts = _Bill(), DialogText(self._paced(text), service.dialog_s)
+        bill, received = _Bill(), 0
+        parts = DialogText(self._paced(text), service.dialog_s)
         try:
             is_first = True
             while is_first or await parts.has_more():
@@ -192,6 +217,7 @@ class Synthesizer:
                     async for event in events:
                         if isinstance(event, SpeechAudio):
                             bill.has_sound = True
+                            self._require_end(received := received + len(event.data))
                             yield decoder.decode(event.data, event.rate)
                         else:
                             bill.usage += self._taken(event)
@@ -207,6 +233,11 @@ class Synthesizer:
         async with aclosing(self._decoded(text, service)) as pieces:
             async for pcm in pieces:
                 yield pcm
+
+    def _require_end(self, received: int) -> None:
+        """Raise `SessionLost` for more bytes than the text so far can have."""
+        if received > most_bytes(self.spoken, self._request.speed):
+            raise SessionLost(f"{self.choice.provider.name} does not stop sending sound.")
 
     async def _paced(self, text: TextSource) -> AsyncGenerator[str, None]:
         """Yield the text in small parts, not much earlier than it is heard."""

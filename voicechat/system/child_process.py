@@ -150,7 +150,8 @@ async def stop(
         child.stdin.close()
     for ask, patience in zip((None, child.terminate, child.kill), grace, strict=True):
         with contextlib.suppress(ProcessLookupError):
-            if ask is not None:
+            # A signal to a child that has ended takes its exit status away from asyncio.
+            if ask is not None and runs(child):
                 ask()
         if await ended(child, patience):
             return

@@ -25,6 +25,9 @@ def checked_arguments(schema: Mapping[str, object], text: str) -> dict[str, Any]
 
     try:
         given = json.loads(text or "{}", parse_constant=_refuse)
+        if "\\u" in text:
+            # Half of a surrogate pair is no text: nothing can encode it.
+            json.dumps(given, ensure_ascii=False).encode()
         if not isinstance(given, dict):
             raise ToolError("The arguments must be a JSON object.")
         closed = {} if _OPEN & schema.keys() else {"additionalProperties": False}

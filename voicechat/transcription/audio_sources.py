@@ -26,6 +26,8 @@ BUFFER_MS = 10_000
 """Milliseconds of sound buffered for the microphone; then the oldest is dropped and counted."""
 
 _BLOCK_MS = 100
+_UNKNOWN_SIZE = 0x7FFF_0000
+"""Bytes of sound from which a header states no length."""
 _BLOCKS_AHEAD = 20
 """Blocks of a file that are read in advance."""
 
@@ -139,11 +141,21 @@ class FileSource:
 
     is_live = False
 
-    def __init__(self, path: str, rate: int, *, raw: bool = False, head: bytes = b"") -> None:
+    def __init__(
+        self,
+        path: str,
+        rate: int,
+        *,
+        raw: bool = False,
+        head: bytes = b"",
+        notify: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         """Open the file `path`, or standard input for -. Raises `UsageError`.
 
         rate: of the blocks, Hz. raw: the file has no header. head: what was read of it already.
+        notify: receives a sentence about sound that is missing.
         """
+        self._notify = notify
         self._head = head
         self._rate = rate
         self._takes_raw = raw or path == "-"
@@ -158,6 +170,7 @@ class FileSource:
         self._stopped = threading.Event()
         self._free_slots = threading.Semaphore(_BLOCKS_AHEAD)
         self._queue: asyncio.Queue[bytes | UsageError | None] = asyncio.Queue()
+        self._problem = ""
 
     def _open(self) -> IO[bytes]:
         if self._path == "-":
@@ -173,27 +186,34 @@ class FileSource:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._queue.put_nowait, result)
 
-        def read() -> None:
-            try:
-                for block in self._read():
-                    self._free_slots.acquire()
-                    if self._stopped.is_set():
-                        break
-                    put(block)
-                put(None)
-            except UsageError as error:
-                put(error)
-
         # A daemon thread: one that waits for a pipe does not delay the end of the program.
-        threading.Thread(target=read, name="recorded-sound", daemon=True).start()
+        threading.Thread(
+            target=self._read_all, args=(put,), name="recorded-sound", daemon=True
+        ).start()
         while (result := await self._queue.get()) is not None:
             if isinstance(result, UsageError):
                 raise result
             self._free_slots.release()
             has_audio = has_audio or bool(result)
             yield result
+        if self._problem:
+            self._notify(self._problem)
         if not has_audio and not self._stopped.is_set():
             raise UsageError(f"{self._name} contains no audio.")
+
+    def _read_all(self, put: Callable[[bytes | UsageError | None], None]) -> None:
+        """Pass on each block, then None or an error: without an end, `blocks` would wait."""
+        try:
+            for block in self._read():
+                self._free_slots.acquire()
+                if self._stopped.is_set():
+                    break
+                put(block)
+            put(None)
+        except UsageError as error:
+            put(error)
+        except Exception as error:  # a damaged file can fail in any way
+            put(UsageError(f"{self._name} cannot be read: {type(error).__name__}."))
 
     def _read(self) -> Iterator[bytes]:
         try:
@@ -228,9 +248,18 @@ class FileSource:
                 reader.getnchannels(), reader.getsampwidth(), reader.getframerate()
             )  # fmt: skip
             resampler = Resampler(rate, self._rate)
+            found = 0
             while frames := reader.readframes(max(rate * _BLOCK_MS // 1000, 1)):
+                found += len(frames) // (width * channels)
                 yield resampler.convert(_mono(frames, width, channels)).tobytes()
             yield resampler.finish().tobytes()
+            stated = reader.getnframes()
+            # Programs that write to a pipe state as much as the field holds, or almost.
+            if stated * width * channels < _UNKNOWN_SIZE and found < stated - rate:
+                self._problem = (
+                    f"{self._name} ends early: {found / rate:.0f} s of {stated / rate:.0f} s can"
+                    " be read."
+                )
 
     def stop(self) -> None:
         """End the sound, even if the reading thread waits for a pipe."""

@@ -9,6 +9,7 @@ from itertools import count
 from typing import cast
 
 from voicechat.core.recorded_speech import RecordedSpeech, TimedSegment
+from voicechat.core.text import clean, excerpt
 from voicechat.errors import ServerError
 from voicechat.server.worker_lanes import available_cores
 from voicechat.transcription.sound_pieces import RecordedPiece, SpeechScoring
@@ -17,8 +18,23 @@ _MOST_LANES = 4
 _SCORES_S = 15.0
 """Seconds to score a block of sound, which lasts half a second."""
 _TRIES = 3
+_BUILT_IN = ("en",)
+"""Languages of the recognizer that is installed with the package."""
 _PIECE_S = 60.0
 """Seconds for the text of a piece, which lasts at most a minute."""
+
+
+def language_problem(language: str | None) -> str:
+    """Return a sentence about a language that the recognizer does not know; empty if it does."""
+    from voicechat.local_models.installed_model import chosen_model
+    from voicechat.local_models.model_catalog import local_model
+
+    chosen = chosen_model("stt", lambda _: None)
+    known = local_model(chosen.id).languages if chosen is not None else _BUILT_IN
+    if not language or language.lower().replace("_", "-").partition("-")[0] in known:
+        return ""
+    name = excerpt(clean(language), 20)
+    return f"The embedded recognizer understands {', '.join(known)}, not {name}."
 
 
 class EmbeddedRecognizer:

@@ -82,10 +82,9 @@ class HostedRecognizer:
             try:
                 return await self._attempt(sound, replace(self._choice.job, speakers=speakers))
             except _Busy as busy:
-                if attempt == ATTEMPTS - 1:
+                if attempt == ATTEMPTS - 1 or busy.pause_s > _LONGEST_PAUSE_S:
                     raise busy.failure from None
-                seconds = min(max(busy.pause_s, 2.0**attempt), _LONGEST_PAUSE_S)
-                await self._pause(seconds)
+                await self._pause(max(busy.pause_s, 2.0**attempt))
         raise AssertionError
 
     async def _attempt(self, sound: UploadedSound, job: TranscriptionJob) -> RecordedSpeech:
@@ -126,6 +125,10 @@ class HostedRecognizer:
             ) from None
         except BodyError as error:
             raise ConnectError(f"{host} sent no transcript: {error}", "Try again later.") from None
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            raise _Busy(
+                ConnectError(f"{host} ended its answer early.", "Try again later.")
+            ) from None
         except httpx.TransportError:
             raise _Busy(
                 ConnectError(f"{host} could not be reached.", "Check the network and --base-url.")

@@ -75,7 +75,7 @@ class DecodedSound:
         reason = excerpt(" ".join(clean(said).split())).rstrip(".")
         return UsageError(
             f"{self._name} cannot be decoded{f': {reason}' if reason else ''}.",
-            "It may be damaged. Save or convert it again.",
+            "Save or convert it again.",
         )
 
     async def _next(self) -> bytes | None:

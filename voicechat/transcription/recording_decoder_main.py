@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -34,6 +35,14 @@ _MEMORY = 1 << 30
 _MISSING_S = 1.0
 """Seconds that may be missing at the end: lengths in headers are rounded."""
 _NANOSECONDS = 1_000_000
+_CUT_OFF = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile notes about a WAV file that is shorter than its header says."""
+_WITHOUT_END = "lacks an end-of-stream bit"
+"""What libsndfile notes about an Ogg file whose last page is missing."""
+_UNKNOWN_SIZE = 0x7FFF_0000
+"""Bytes of sound from which a header states no length."""
+_MOST_DAMAGED = 1_000
+"""Packets that may be damaged."""
 
 
 class _Output:
@@ -77,10 +86,16 @@ def _decode_with_soundfile(file: BinaryIO, out: _Output) -> None:
 
     from voicechat.speech.pcm import Resampler
 
-    with soundfile.SoundFile(file.fileno(), closefd=False) as reader:
+    try:
+        reader = soundfile.SoundFile(file.fileno(), closefd=False)
+    except soundfile.LibsndfileError:
+        # Its own words are about the library.
+        raise ValueError("its beginning is damaged, or its codec is unknown") from None
+    with reader:
         rate = reader.samplerate
         seconds = reader.frames / rate if 0 < reader.frames < rate * MOST_SECONDS * 10 else None
-        out.begin(seconds)
+        stated = _stated_seconds(reader, seconds)
+        out.begin(stated)
         resampler = Resampler(rate, VAD_RATE)
         problem = ""
         while True:
@@ -96,7 +111,19 @@ def _decode_with_soundfile(file: BinaryIO, out: _Output) -> None:
             if not out.sound(resampler.convert(pcm).tobytes()):
                 break
         out.sound(resampler.finish().tobytes())
-        out.end(seconds, problem)
+        if not problem and _WITHOUT_END in reader.extra_info:
+            problem = "Its end is missing."
+        out.end(stated, problem)
+
+
+def _stated_seconds(reader: Any, seconds: float | None) -> float | None:
+    """Return the length in the header of a WAV file that is cut off; `seconds` for others."""
+    found = _CUT_OFF.search(reader.extra_info)
+    if found is None or seconds is None:
+        return seconds
+    stated, there = int(found[1]), int(found[2])
+    # Programs that write to a pipe state as much as the field holds, or almost.
+    return seconds * stated / there if there and stated < _UNKNOWN_SIZE else seconds
 
 
 def _decode_with_av(file: BinaryIO, out: _Output) -> None:
@@ -110,13 +137,30 @@ def _decode_with_av(file: BinaryIO, out: _Output) -> None:
         out.begin(seconds)
         resampler = av.AudioResampler(format="s16", layout="mono", rate=VAD_RATE)
         problem = ""
+        damaged: list[str] = []
         try:
-            for pcm in _resampled(container.decode(stream), resampler):
+            frames = _sound_frames(container, stream, av.error.FFmpegError, damaged)
+            for pcm in _resampled(frames, resampler):
                 if not out.sound(pcm):
                     break
         except av.error.FFmpegError as error:
             problem = f"It is damaged after {out.seconds:.0f} s: {_reason(error)}."
+        if damaged and not problem:
+            problem = "Damaged parts are left out."
         out.end(seconds, problem)
+
+
+def _sound_frames(
+    container: Any, stream: Any, error_type: type[Exception], damaged: list[str]
+) -> Iterator[Any]:
+    """Yield the decoded sound. Damaged packets are left out and noted in `damaged`."""
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except error_type as error:
+            damaged.append(_reason(error))
+            if len(damaged) > _MOST_DAMAGED:
+                raise
 
 
 def _resampled(decoded: Iterator[Any], resampler: Any) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 HEAD_BYTES = 4_096
@@ -23,9 +24,13 @@ class RecordingFormat:
     """Usual ending of a name, which providers look at."""
     needs_media: bool = False
     """Only PyAV decodes it, which the extra `media` installs."""
+    is_pcm: bool = False
+    """Its samples can be read as they are."""
 
 
-WAV = RecordingFormat("WAV", "audio/wav", "wav")
+WAV = RecordingFormat("WAV", "audio/wav", "wav", is_pcm=True)
+CODED_WAV = RecordingFormat("WAV", "audio/wav", "wav")
+"""A WAV file with floats, another coding or a damaged header."""
 FLAC = RecordingFormat("FLAC", "audio/flac", "flac")
 MP3 = RecordingFormat("MP3", "audio/mpeg", "mp3")
 OGG = RecordingFormat("Ogg", "audio/ogg", "ogg")
@@ -39,19 +44,32 @@ _MAGIC = (
     (b"ID3", MP3),
     (b"\x1a\x45\xdf\xa3", WEBM),
 )
+_WAV_FIELDS = struct.Struct("<4sIHHIIHH")
+"""The chunk `fmt `: id, size, coding, channels, rate, bytes per second and frame, bits."""
+_PCM = 1
+_PCM_RATES = range(1_000, 768_001)
 _MARKUP = (b"<!doctype html", b"<html", b"<?xml")
 
 
 def recognized(head: bytes) -> RecordingFormat | None:
     """Return the format of a recording that begins with these bytes; None if it is none."""
     if head[:4] in {b"RIFF", b"RF64"} and head[8:12] == b"WAVE":
-        return WAV
+        return WAV if _is_pcm(head) else CODED_WAV
     if head[4:8] == b"ftyp":
         return MP4
     for magic, found in _MAGIC:
         if head.startswith(magic):
             return found
     return _mpeg(head)
+
+
+def _is_pcm(head: bytes) -> bool:
+    """Return True for a WAV file that begins with a sound description of PCM."""
+    if head[:4] != b"RIFF" or len(head) < 12 + _WAV_FIELDS.size:
+        return False
+    chunk, _, coding, channels, rate, _, _, bits = _WAV_FIELDS.unpack_from(head, 12)
+    is_usual = channels > 0 and rate in _PCM_RATES and bits in {8, 16, 24, 32}
+    return bool(chunk == b"fmt " and coding == _PCM and is_usual)
 
 
 def _mpeg(head: bytes) -> RecordingFormat | None:

@@ -50,8 +50,13 @@ async def recording_session(
         spending = ModelSpending(options, choice.name, notify, keeps=keeps_usage, shares=shares)
         stack.push_async_callback(spending.close)
         if choice.service is None:
-            from voicechat.transcription.embedded_recognizer import embedded_recognizer
+            from voicechat.transcription.embedded_recognizer import (
+                embedded_recognizer,
+                language_problem,
+            )
 
+            if problem := language_problem(wishes.language):
+                notify(problem)
             embedded = await stack.enter_async_context(embedded_recognizer(notify))
         else:
             from voicechat.transcription.hosted_recognizer import hosted_recognizer

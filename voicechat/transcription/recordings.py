@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import os
+import re
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,7 +30,10 @@ MAX_BYTES = 4 << 30
 """Largest recording in bytes: 12 hours of stereo at 48 kHz."""
 
 STDIN = "-"
+_MAX_BASE64 = 512 << 20
+"""Largest base64 text in bytes: it is decoded in memory."""
 _PIECE = 1 << 20
+_SCHEME = re.compile(r"(ftp|ftps|sftp|file|s3|gs|data|rtsp|rtmp|ws|wss|blob):/?[\w/]", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ def named_file(path: Path, name: str = "") -> Recording:
     """Return the recording in a file. Raises `UsageError` unless it is one."""
     name = name or clean(str(path))
     try:
+        _refuse_other_addresses(str(path))
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{name} is a folder.", "Name the files in it.")
@@ -64,6 +69,16 @@ def named_file(path: Path, name: str = "") -> Recording:
         reason = getattr(error, "strerror", None) or "its name is invalid"
         raise UsageError(f"{name} cannot be read: {reason}.") from None
     return _checked(name, path, head, status.st_size)
+
+
+def _refuse_other_addresses(source: str) -> None:
+    """Raise `UsageError` for an address that is not of the web, such as ftp:."""
+    found = _SCHEME.match(source)
+    if found is not None and not os.path.lexists(source):
+        raise UsageError(
+            f"{clean(found[1])}: addresses are not supported.",
+            "Name a file, or an address that begins with https://.",
+        )
 
 
 def _checked(name: str, path: Path, head: bytes, size: int) -> Recording:
@@ -146,6 +161,32 @@ def _reported() -> Iterator[None]:
         raise UsageError(
             f"The recording cannot be stored in {tempfile.gettempdir()}: {error.strerror}."
         ) from None
+
+
+async def decoded_base64(source: str) -> bytes:
+    """Return the bytes of the base64 text in a file or in standard input. Raises `UsageError`."""
+    from voicechat.system.daemon_call import call_with_deadline
+
+    name = "Standard input" if source == STDIN else clean(source)
+    if is_url(source):
+        raise UsageError("--base64 is for files and standard input.", "Leave --base64 out.")
+
+    def read() -> bytes:
+        if source != STDIN and not stat.S_ISREG(os.stat(source).st_mode):
+            raise UsageError(f"{name} is not a file.", "Use - to read a pipe.")
+        place: int | str = 0 if source == STDIN else source
+        with open(place, "rb", closefd=source != STDIN) as file:
+            return file.read(_MAX_BASE64 + 1)
+
+    try:
+        # A pipe may deliver slowly or never: on a thread, which does not delay the end.
+        text = await call_with_deadline(read, 24 * 3600)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is invalid"
+        raise UsageError(f"{name} cannot be read: {reason}.") from None
+    if len(text) > _MAX_BASE64:
+        raise UsageError(f"{name} is larger than {_MAX_BASE64 >> 20} MB.", "Decode it first.")
+    return from_base64(text)
 
 
 def from_base64(text: str | bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from voicechat.core.recorded_speech import RecordedSpeech
@@ -13,7 +14,7 @@ from voicechat.session.blocking_call import run_blocking
 from voicechat.session.client_checks import check_choice, check_type, check_types, rewording
 from voicechat.session.client_options import Parameters
 from voicechat.transcription.recording_session import recording_session
-from voicechat.transcription.recordings import opened
+from voicechat.transcription.recordings import STDIN, opened
 
 Source = str | os.PathLike[str] | bytes
 """A path, an address, or the content of a file."""
@@ -100,7 +101,7 @@ async def transcribe_async(
     )
     if timestamps is not None:
         check_choice("timestamps", timestamps, ("segment", "word"))
-    words = tuple(keywords)
+    words = (keywords,) if isinstance(keywords, str) else tuple(keywords)
     for word in words:
         check_type("keywords", word, str)
     given = Parameters(
@@ -108,6 +109,8 @@ async def transcribe_async(
         budget=budget,
     )  # fmt: skip
     warnings: list[str] = []
+    if source == STDIN:
+        source = Path(STDIN)  # a file of that name: standard input belongs to the program
     with rewording():
         wishes = TranscriptionWishes(language, prompt, words, diarize, timestamps or "", logprobs)
         session = recording_session(

@@ -14,6 +14,13 @@ from voicechat.errors import UsageError
 from voicechat.transcription.recordings import STDIN, is_url
 
 
+def different(sources: Sequence[str]) -> list[str]:
+    """Return the sources without repetitions: patterns of a shell may name a file twice."""
+    found = {each if each == STDIN or is_url(each) else os.path.realpath(each): each
+             for each in reversed(sources)}  # fmt: skip
+    return list(found.values())[::-1]
+
+
 def targets(sources: Sequence[str], folder: Path, suffix: str) -> list[Path]:
     """Return the file for the transcript of each source: its name with another ending.
 
@@ -34,7 +41,8 @@ def targets(sources: Sequence[str], folder: Path, suffix: str) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{clean(str(folder))} cannot be used: {error.strerror}.") from None
+        what = "is not a folder" if folder.exists() else f"cannot be made: {error.strerror}"
+        raise UsageError(f"{clean(str(folder))} {what}.", "Check --out-dir.") from None
     return found
 
 
@@ -45,7 +53,8 @@ def _name(source: str) -> str:
         parts = urlsplit(source)
         last = unquote(parts.path).rstrip("/").rpartition("/")[2] or parts.hostname or "transcript"
         # The address is from outside: its name must stay in the folder.
-        return "".join(c if c.isalnum() or c in "-_. " else "_" for c in last).lstrip(".")[:100]
+        kept = "".join(c if c.isalnum() or c in "-_. " else "_" for c in last)
+        return kept.lstrip(".")[:100] or "transcript"
     return Path(source).name
 
 
