@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicechat.core.guardrail import GuardrailSpec, GuardrailTrip
 from voicechat.core.pictures import Picture
 from voicechat.core.settings import SessionSettings, ToolSpec
 
@@ -210,6 +211,33 @@ class OfferTools:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferGuardrails:
+    """Replace the guardrails."""
+
+    guardrails: tuple[GuardrailSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailAnswered:
+    """A check ended: with a trip, without one, or with the problem that kept it from a result."""
+
+    number: int
+    trip: GuardrailTrip | None = None
+    problem: str = ""
+    """End of a sentence that begins with the guardrail; empty if there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervene:
+    """Stop the reply because of a guardrail, and do what its trip says instead."""
+
+    guardrail: str
+    trip: GuardrailTrip
+    stops: bool = True
+    """False if the present reply continues, because an earlier one is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetChecked:
     """The state of the budget. While it is `used_up`, no response is requested."""
 
@@ -274,6 +302,9 @@ Input = (
     | SpeakerChanged
     | Decided
     | OfferTools
+    | OfferGuardrails
+    | GuardrailAnswered
+    | Intervene
     | BudgetChecked
     | Announce
     | ToolFinished
