@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from voicechat.core import effects, events, inputs
 from voicechat.core.guardrail import GuardrailTrip
 from voicechat.core.guardrail_checks import GuardrailChecks, RunningCheck, WatchedText
-from voicechat.core.items import Role
+from voicechat.core.items import ItemStatus, Role
 from voicechat.core.turns import RecentIds
 
 if TYPE_CHECKING:
@@ -117,7 +117,11 @@ class ReplyGate:
     def handle(self, event: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
         """Process one event or input at the time `now` (s); return the effects in order."""
         self._now = now = max(now, self._now)
+        interruptions = self._responses.interruptions
         found = self._take(event)
+        if self._responses.interruptions > interruptions:
+            for held in self._held:  # replies that began before it
+                self._discard(getattr(held.event, "response_id", ""))
         found += self._release()
         found += self._checks.start(now)
         due = (self._conversation.deadline, self._checks.due, self._due)
@@ -246,6 +250,8 @@ class ReplyGate:
         response_id = getattr(held.event, "response_id", "")
         if not isinstance(held.event, _ALWAYS) or response_id in self._started:
             return []
+        if self._responses.is_dead(response_id):
+            return []
         self._started.add(response_id)
         return [effects.ReplyHeld((self._now - held.at) * 1000)]
 
@@ -329,30 +335,27 @@ class ReplyGate:
     def _tripped(self, check: RunningCheck, trip: GuardrailTrip) -> list[effects.Effect]:
         text = check.text
         newest = [each for each in self._checks.texts.values() if each.side == text.side][-1]
-        self._checks.passed(check)
         text.checked = dict.fromkeys((spec.name for spec in self._checks.specs), len(text.text))
-        if text.side == "user":
-            replied = text is newest
-            return self._stop(check.spec.name, trip, "", stops=replied)
-        stops = newest.response_id == text.response_id
+        item = self._conversation.transcript.item(text.item_id)
+        goes_on = item is not None and item.status is ItemStatus.IN_PROGRESS
+        stops = text is newest or text.response_id == newest.response_id or goes_on
         return self._stop(check.spec.name, trip, text.response_id, stops=stops)
 
     def _stop(
         self, name: str, trip: GuardrailTrip, response_id: str, *, stops: bool = True
     ) -> list[effects.Effect]:
-        """Stop the reply; what of it still waits is dropped by the conversation."""
-        if stops:
-            self._discard(response_id)
+        """Stop the reply, and others with `stops`; what of them still waits is dropped."""
+        self._discard(response_id)
         return self._step(inputs.Intervene(name, trip, stops))
 
     def _discard(self, response_id: str) -> None:
-        """Drop the reply and all that waits. The provider forgets messages that never passed."""
+        """Drop a response. The provider forgets messages of which nothing passed."""
+        if not response_id or self._responses.is_dead(response_id):
+            return
         waiting = [each.event for each in self._held if isinstance(each.event, _ALWAYS)]
-        messages = {event.item_id: event.response_id for event in waiting}
-        for item_id, of_response in messages.items():
+        for item_id in dict.fromkeys(e.item_id for e in waiting if e.response_id == response_id):
             item = self._conversation.transcript.item(item_id)
             if item is None or not (item.text or item.received_ms):
-                self._items.delete_unheard(of_response, item_id)
-        for each in {response_id, *messages.values()} - {""}:
-            self._responses.discard(each)
-            self._checks.forget(each)
+                self._items.delete_unheard(response_id, item_id)
+        self._responses.discard(response_id)
+        self._checks.forget(response_id)

@@ -43,6 +43,8 @@ class Responses:
     ) -> None:
         self.latency_ms: float | None = None
         """Latency of the last turn, from its end to the first audio or text, in ms."""
+        self.interruptions = 0
+        """Number of times that a reply was discarded."""
         self._buffer = buffer
         self._capabilities = capabilities
         self._items = items
@@ -222,7 +224,9 @@ class Responses:
     def _begin(self, response_id: str) -> None:
         previous = self._slot.response_id
         rejected, self._rejected_until = self._rejected_until is not None, None
-        if self._slot.state is SlotState.IDLE:
+        if response_id in self._slot.dead:
+            self._slot.cancel_early = True
+        elif self._slot.state is SlotState.IDLE:
             self._slot.cancel_early = self._gate.closed or rejected  # it started by itself
         elif self._slot.state is SlotState.REQUESTED:
             self._instructions = None
@@ -324,6 +328,7 @@ class Responses:
 
     def interrupt(self, *, provider_cancels: bool) -> None:
         """Discard the running response and stop playback."""
+        self.interruptions += 1
         running = self._slot.cancel()
         if running is not None:
             self._items.close_items(running, ItemStatus.INTERRUPTED)
