@@ -431,6 +431,7 @@ _ON: dict[type[Any], _Step] = {
     events.SessionUpdated: lambda c, e: c._updates.accepted(),
     inputs.Configure: lambda c, e: c.microphone.configure(e.settings),
     inputs.AskOutOfBand: lambda c, e: c._out_of_band.ask(e, c._now),
+    inputs.CancelOutOfBand: lambda c, e: c._out_of_band.cancel(e.key),
     # the transcript
     inputs.InsertMessage: lambda c, e: c._edits.insert(e),
     **dict.fromkeys((inputs.ForgetItem, inputs.ForgetLast), _C._forget),

@@ -174,6 +174,7 @@ class OutOfBandAnswered:
     key: str
     text: str = ""
     error: str = ""
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)

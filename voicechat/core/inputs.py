@@ -66,6 +66,13 @@ class AskOutOfBand:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelOutOfBand:
+    """The answer to the out-of-band request with this key is no longer needed."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class InsertMessage:
     """Insert a message without requesting a response. `role` is one of `items.Role`."""
 
@@ -285,6 +292,7 @@ Input = (
     | SayVerbatim
     | Configure
     | AskOutOfBand
+    | CancelOutOfBand
     | InsertMessage
     | ForgetItem
     | ForgetLast

@@ -321,6 +321,7 @@ class Capabilities:
 
 
 CONVERSATION_ONLY = Capabilities(
-    out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=()
-)
+    out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=(),
+    response_instructions=False,
+)  # fmt: skip
 """A wire without requests outside the conversation, and without pictures."""
