@@ -222,19 +222,20 @@ class Responses:
             self._begin(event.response_id)
 
     def _begin(self, response_id: str) -> None:
-        previous = self._slot.response_id
+        slot, previous, before = self._slot, self._slot.response_id, self._slot.cancel_early
         rejected, self._rejected_until = self._rejected_until is not None, None
-        if response_id in self._slot.dead:
-            self._slot.cancel_early = True
-        elif self._slot.state is SlotState.IDLE:
-            self._slot.cancel_early = self._gate.closed or rejected  # it started by itself
-        elif self._slot.state is SlotState.REQUESTED:
+        if slot.state is SlotState.REQUESTED:
             self._instructions = None
-        if self._slot.created(response_id):
-            self._slot.response_id = response_id
-            self._slot.fire(Trigger.CANCEL)
+        # One that starts in an idle slot was started by the provider itself.
+        unwanted = slot.state is SlotState.IDLE and (self._gate.closed or rejected)
+        slot.cancel_early = before or unwanted or response_id in slot.dead
+        if slot.created(response_id):
+            slot.response_id = response_id
+            slot.fire(Trigger.CANCEL)
             if self._capabilities.cancel:
                 self._buffer.send(commands.CancelResponse(response_id))
+        elif slot.cancel_early:
+            slot.cancel_early = before  # it is not new
         elif previous not in (None, response_id):
             self._tool_calls.end_response(previous or "")
         self._answer_due = self._continuation_due = None
