@@ -19,6 +19,11 @@ _REASON_CHARS = 300
 _PROMPT_CHARS = 4_000
 
 
+def is_told(item_id: str) -> bool:
+    """Return True for a note whose sentence is a notice, too."""
+    return item_id.startswith(NOTE_ID)
+
+
 class Interventions:
     """Notes about interventions, and the replies that they request."""
 
@@ -58,7 +63,7 @@ class Interventions:
             if isinstance(entry, Item):
                 if entry.role is Role.USER:
                     break
-                count += entry.item_id.startswith(NOTE_ID)
+                count += is_told(entry.item_id)
         return count
 
     def _request(self, item_id: str, say: str, instructions: str) -> None:

@@ -61,6 +61,8 @@ class Responses:
         """Text that the response that is due speaks word for word."""
         self._instructions: str | None = None
         """Instructions of the response that is due, instead of those of the session."""
+        self._sent_instructions: str | None = None
+        """The same of the response that is requested."""
         self._answered_calls: set[str] = set()
         """Calls whose results are the reason for the response that is due."""
         self._hanging = False
@@ -96,7 +98,8 @@ class Responses:
         if slot.may_request and free and (not gate.asks or gate.opens(self._now)):
             slot.request()
             verbatim, self._verbatim = self._verbatim, None
-            self._buffer.send(commands.CreateResponse(self._instructions, verbatim=verbatim))
+            self._sent_instructions, self._instructions = self._instructions, None
+            self._buffer.send(commands.CreateResponse(self._sent_instructions, verbatim=verbatim))
         if slot.state is not self._state:
             slot.seen_at = self._now
 
@@ -224,8 +227,6 @@ class Responses:
     def _begin(self, response_id: str) -> None:
         slot, previous, before = self._slot, self._slot.response_id, self._slot.cancel_early
         rejected, self._rejected_until = self._rejected_until is not None, None
-        if slot.state is SlotState.REQUESTED:
-            self._instructions = None
         # One that starts in an idle slot was started by the provider itself.
         unwanted = slot.state is SlotState.IDLE and (self._gate.closed or rejected)
         slot.cancel_early = before or unwanted or response_id in slot.dead
@@ -347,6 +348,7 @@ class Responses:
         """Handle a refused request: another response runs (`busy`), or none is possible."""
         if busy:
             self._slot.request_due = True
+            self._instructions = self._instructions or self._sent_instructions
             self._slot.fire(Trigger.REFUSE)
         elif self._slot.state is SlotState.REQUESTED:
             self._slot.expire()

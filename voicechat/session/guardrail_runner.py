@@ -69,8 +69,13 @@ class GuardrailRunner:
     def check(self, effect: effects.CheckGuardrail) -> None:
         """Start a check; returns at once."""
         guardrail = self._guardrails.get(effect.guardrail)
-        if self.tasks is not None and guardrail is not None:
-            self.tasks.create_task(self._run(guardrail, effect))
+        if self.tasks is None or guardrail is None:
+            return
+        work = self._run(guardrail, effect)
+        try:
+            self.tasks.create_task(work)
+        except RuntimeError:  # the session ends with an error
+            work.close()
 
     async def _run(self, guardrail: Guardrail, effect: effects.CheckGuardrail) -> None:
         conversation = self._conversations
@@ -104,6 +109,6 @@ def rule_guardrail(rule: GuardrailRule) -> Guardrail:
         found = rule.pattern.search(text)
         if found is None:
             return None
-        return GuardrailTrip(f'the words "{found}"', rule.say, rule.instructions)
+        return GuardrailTrip(f'it found "{found}"', rule.say, rule.instructions)
 
     return guardrail(name=rule.name, policy=rule.policy, watches=rule.watches)(check)
