@@ -107,7 +107,7 @@ async def test_speaches_gets_the_flat_session_without_what_it_refuses() -> None:
         assert driver.session.model == f"openai/{LANGUAGE_MODEL}"
         await answered(driver, "hello", "You said hello.")
         with pytest.raises(SessionLost, match="no out-of-band responses"):
-            await driver.session.ask_out_of_band("Summarize.")
+            await driver.session.ask_aside("Summarize.")
     assert server.queries == [{"model": [LANGUAGE_MODEL]}]
     (update,) = server.sent("session.update")
     assert update["session"]["modalities"] == ["text"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
@@ -40,9 +40,12 @@ class GuardrailRunner:
         self._keep([*map(rule_guardrail, rules), *guardrails])
 
     def add(self, guardrails: Iterable[Guardrail]) -> None:
-        """Add the guardrails of plugins."""
-        self._keep(guardrails)
+        """Add the guardrails of plugins, and start their processes with an empty text."""
+        found = tuple(guardrails)
+        self._keep(found)
         self.offer()
+        for each in found:
+            self._start(_outcome(each, ""))
 
     def _keep(self, guardrails: Iterable[Guardrail]) -> None:
         for each in guardrails:
@@ -69,12 +72,15 @@ class GuardrailRunner:
     def check(self, effect: effects.CheckGuardrail) -> None:
         """Start a check; returns at once."""
         guardrail = self._guardrails.get(effect.guardrail)
-        if self.tasks is None or guardrail is None:
-            return
-        work = self._run(guardrail, effect)
+        if guardrail is not None:
+            self._start(self._run(guardrail, effect))
+
+    def _start(self, work: Coroutine[None, None, object]) -> None:
         try:
-            self.tasks.create_task(work)
+            task = self.tasks.create_task(work) if self.tasks is not None else None
         except RuntimeError:  # the session ends with an error
+            task = None
+        if task is None:
             work.close()
 
     async def _run(self, guardrail: Guardrail, effect: effects.CheckGuardrail) -> None:
