@@ -178,8 +178,8 @@ class OpenAI:
 
     async def aside(self, wanted: dict[str, Any]) -> None:
         """Answer out of band, with the first words of the instructions."""
-        response = {"id": self.id("resp"), "object": "realtime.response", "output": []}
-        response |= {"metadata": wanted["metadata"], "conversation_id": None}
+        response: dict[str, Any] = {"id": self.id("resp"), "object": "realtime.response"}
+        response |= {"output": [], "metadata": wanted["metadata"], "conversation_id": None}
         await self.send("response.created", response={**response, "status": "in_progress"})
         where = {"response_id": response["id"], "item_id": self.id("item"), "output_index": 0}
         text = f"Aside: {wanted['instructions'].splitlines()[-1]}"
