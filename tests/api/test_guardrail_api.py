@@ -99,5 +99,5 @@ async def test_an_aside_has_text_usage_and_cost() -> None:
 
 
 def test_other_things_than_guardrails_are_refused() -> None:
-    with pytest.raises(TypeError, match="Write @voicechat.guardrail above a function"):
+    with pytest.raises(TypeError, match=r"Write @voicechat\.guardrail above"):
         voicechat.connect("openai", api_key="x", settings=False, guardrails=[print])  # type: ignore[list-item]

@@ -71,6 +71,7 @@ async def test_a_function_that_hangs_has_one_thread() -> None:
         {"deadline": 11},
         {"deadline": True},
         {"watches": "nobody"},
+        {"access": "everything"},
         {"name": "\x1b[2J"},
     ],
     ids=str,

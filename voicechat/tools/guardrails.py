@@ -27,6 +27,7 @@ from voicechat.core.guardrail import (
 )
 from voicechat.core.text import clean
 from voicechat.system.daemon_call import call_with_deadline
+from voicechat.system.process_sandbox import Access
 
 Check = Callable[[str], Any]
 
@@ -48,6 +49,8 @@ class Guardrail:
     spec: GuardrailSpec
     check: Callable[[str], Awaitable[GuardrailTrip | None]] = field(compare=False)
     """Checks a text. Raises `GuardrailFailed`, or anything for a broken function."""
+    access: Access = "files"
+    """What the process of a plugin may reach."""
 
 
 @overload
@@ -61,6 +64,7 @@ def guardrail(
     deadline: float = DEADLINE_S,
     watches: Side = "assistant",
     name: str = "",
+    access: Access = "files",
 ) -> Callable[[Check], Guardrail]: ...
 
 
@@ -72,18 +76,22 @@ def guardrail(
     deadline: float = DEADLINE_S,
     watches: Side = "assistant",
     name: str = "",
+    access: Access = "files",
 ) -> Guardrail | Callable[[Check], Guardrail]:
     """Make a guardrail of a function; a decorator with or without parentheses.
 
     policy: "open" or "closed", what happens to words whose check is late or fails; with "closed",
     all words wait for their check. deadline: seconds for one check, at most `MAX_DEADLINE_S`.
-    watches: "assistant", "user" or "both". name: replaces the function's name.
+    watches: "assistant", "user" or "both". name: replaces the function's name. access: what a
+    plugin may reach besides files: `network`, or `all` for no sandbox.
     Raises `TypeError` for something that cannot be called, `ValueError` for other wrong values.
     """
     if policy not in list(GuardrailPolicy):
         raise ValueError(f"policy must be open or closed, not {policy!r}.")
     if watches not in get_args(Side):
         raise ValueError(f"watches must be one of {', '.join(get_args(Side))}, not {watches!r}.")
+    if access not in get_args(Access):
+        raise ValueError(f"access must be one of {', '.join(get_args(Access))}, not {access!r}.")
     is_number = isinstance(deadline, (int, float)) and not isinstance(deadline, bool)
     if not (is_number and 0 < deadline <= MAX_DEADLINE_S):
         text = f"deadline must be a number of seconds up to {MAX_DEADLINE_S:g}, not {deadline!r}."
@@ -96,7 +104,7 @@ def guardrail(
         if not _NAME.fullmatch(called) or clean(called) != called:
             raise ValueError(f"{called!r} cannot be the name of a guardrail. Set it with name=.")
         spec = GuardrailSpec(called, GuardrailPolicy(policy), float(deadline), watches)
-        return Guardrail(spec, _Runner(function, spec.deadline_s).check)
+        return Guardrail(spec, _Runner(function, spec.deadline_s).check, access)
 
     return make if function is None else make(function)
 

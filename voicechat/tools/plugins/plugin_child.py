@@ -90,6 +90,7 @@ def _description(tool: Tool) -> dict[str, object]:
             "policy": guardrail.policy,
             "deadline": guardrail.deadline_s,
             "watches": guardrail.watches,
+            "access": tool.call.guardrail.access,
         }
     return {
         "name": spec.name,
