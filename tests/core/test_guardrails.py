@@ -150,6 +150,13 @@ def test_half_a_word_is_not_checked() -> None:
     assert list(guarded.checks.values())[-1] == "It is an association"
 
 
+def test_a_script_without_spaces_is_checked_by_character() -> None:
+    guarded = Guarded(OPEN)
+    guarded.begin()
+    guarded.feed(say("これは秘密"))
+    assert list(guarded.checks.values()) == ["これは秘密"]
+
+
 def test_checks_are_debounced_and_one_at_a_time() -> None:
     guarded = Guarded(OPEN)
     guarded.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from pathlib import Path
 
@@ -43,6 +44,11 @@ async def test_what_a_function_returns(found: object, trip: GuardrailTrip | None
 async def test_a_function_that_returns_something_else_has_failed() -> None:
     with pytest.raises(GuardrailFailed, match="returned int"):
         await guardrail(name="odd")(lambda text: 7).check("x")
+
+
+async def test_a_function_cannot_end_the_program() -> None:
+    with pytest.raises(GuardrailFailed, match="tried to end the program"):
+        await guardrail(name="exiting")(lambda text: sys.exit(3)).check("x")
 
 
 async def test_a_function_that_hangs_has_one_thread() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from voicechat.core.effects import CheckGuardrail
 from voicechat.core.guardrail import MAX_GUARDRAILS, GuardrailSpec
+from voicechat.core.linear_pattern import WITHOUT_SPACES
 
 DEBOUNCE_S = 0.1
 """Shortest time (s) between the starts of two checks of a guardrail, unless the text is whole."""
@@ -48,12 +49,16 @@ class WatchedText:
     def ready(self) -> int:
         """Number of characters up to the end of the last whole word."""
         length = len(self.text)
-        if self.whole or not self.text or self.text[-1].isspace():
+        if self.whole or not self.text or _ends_word(self.text[-1]):
             return length
         end = length
-        while end and not self.text[end - 1].isspace():
+        while end and not _ends_word(self.text[end - 1]):
             end -= 1
         return length if length - end > LONGEST_WORD else end
+
+
+def _ends_word(char: str) -> bool:
+    return char.isspace() or char >= WITHOUT_SPACES
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ MAX_DEPTH = 20
 EXCERPT = 60
 """Longest returned part of a text."""
 
-_WITHOUT_SPACES: Final = "\u0e00"
+WITHOUT_SPACES: Final = "\u0e00"
 """Scripts from here on, such as Thai and Chinese, have no spaces between words."""
 
 _MATCH: Final = frozenset({-1})
@@ -353,4 +353,4 @@ def _word_pattern(word: str) -> str:
 
 
 def _has_edge(char: str) -> bool:
-    return _is_word(char) and char < _WITHOUT_SPACES
+    return _is_word(char) and char < WITHOUT_SPACES

@@ -129,6 +129,8 @@ class _Runner:
     def _run(self, text: str) -> object:
         try:
             return self._function(text)
+        except (SystemExit, KeyboardInterrupt):
+            raise GuardrailFailed("tried to end the program") from None
         finally:
             self._is_busy = False
 
