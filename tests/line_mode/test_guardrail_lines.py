@@ -10,7 +10,7 @@ import pytest
 from guarded_talk import INSTEAD, STOPPED, guarded_options
 from scripted import scripted_server, until
 
-from voicechat.line_mode import app, line_client, line_input
+from voicechat.line_mode import app, line_client, line_input, pipe_filter
 from voicechat.session.session import Session
 
 
@@ -35,3 +35,19 @@ async def test_a_trip_and_an_aside_are_lines(monkeypatch: pytest.MonkeyPatch, ec
     assert lines.count(STOPPED) == 1, "one line about it"
     assert "ten dollars" not in out.getvalue()
     assert "Because." in out.getvalue()
+
+
+async def test_a_pipe_gets_the_other_answer_and_one_line_about_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    os.write(writing, b"what does it cost\n")
+    os.close(writing)
+    out = io.StringIO()
+    async with scripted_server() as backend:
+        session = Session(guarded_options(backend))
+        code = await line_client.run_client(pipe_filter.Filter(session, out))
+    os.close(reading)
+    assert (code, out.getvalue()) == (1, f"Well,\n{INSTEAD}\n")
+    assert capsys.readouterr().err.count("The guardrail prices") == 1
