@@ -118,7 +118,7 @@ class Session(SessionControls):
         self._connections = ConnectionLoop(
             self._next_codec,
             lambda: self._conversation.settings,
-            self._handle,
+            self._mask.streamed(self._handle),
             lambda: self.floor,
             self._set_link,
             trace=self._trace,
