@@ -16,7 +16,7 @@ from session_driver import SessionDriver
 
 from voicechat.config.guardrail_settings import GuardrailRule
 from voicechat.core import effects, events
-from voicechat.core.guardrail import GuardrailPolicy
+from voicechat.core.guardrail import GuardrailPolicy, GuardrailSide
 from voicechat.core.items import ItemStatus, Role
 from voicechat.core.linear_pattern import LinearPattern, words_pattern
 from voicechat.session import session as session_module
@@ -32,7 +32,9 @@ BARGE_IN_MS = 100.0
 
 def _rule(policy: GuardrailPolicy) -> GuardrailRule:
     words = words_pattern(["upon", *(f"word{number}" for number in range(100))])
-    return GuardrailRule("words", LinearPattern(words, limit=10_000), "assistant", policy)
+    return GuardrailRule(
+        "words", LinearPattern(words, limit=10_000), GuardrailSide.ASSISTANT, policy
+    )
 
 
 @guardrail(policy="closed")

@@ -19,7 +19,7 @@ from voicechat.core.effects import (
     Send,
     StopPlayback,
 )
-from voicechat.core.guardrail import GuardrailPolicy, GuardrailSpec, GuardrailTrip
+from voicechat.core.guardrail import GuardrailPolicy, GuardrailSide, GuardrailSpec, GuardrailTrip
 
 PASS, PROBLEM = "pass", "problem"
 TRIPS = (GuardrailTrip("no"), GuardrailTrip("no", say="Sorry."), GuardrailTrip("no", "", "Stop."))
@@ -53,7 +53,7 @@ class GuardedPromises(Promises):
         self.closed = closed
         Promises.begin(self, hands_free, speaker, **flags)
         policy = GuardrailPolicy.CLOSED if closed else GuardrailPolicy.OPEN
-        self.take(inputs.OfferGuardrails((GuardrailSpec("g", policy, watches="both"),)))
+        self.take(inputs.OfferGuardrails((GuardrailSpec("g", policy, watches=GuardrailSide.BOTH),)))
 
     # ------------------------------------------------------------------- replies and verdicts
 

@@ -17,7 +17,7 @@ from voicechat.core.effects import (
     Send,
     StopPlayback,
 )
-from voicechat.core.guardrail import GuardrailPolicy, GuardrailSpec, GuardrailTrip
+from voicechat.core.guardrail import GuardrailPolicy, GuardrailSide, GuardrailSpec, GuardrailTrip
 from voicechat.core.guardrail_checks import DEBOUNCE_S, GRACE_S, MAX_CHARS
 from voicechat.core.intervention import MAX_ROUNDS
 from voicechat.core.items import Item, ItemStatus, Role
@@ -51,7 +51,7 @@ class Guarded:
         self.now = 100.0
         self.checks: dict[int, str] = {}
         self.feed(events.SessionCreated("s"))
-        spec = GuardrailSpec("g", policy, watches=watches)  # type: ignore[arg-type]
+        spec = GuardrailSpec("g", policy, watches=GuardrailSide(watches))
         self.feed(inputs.OfferGuardrails((spec,)))
 
     def feed(self, *received: events.Event | inputs.Input) -> list[Effect]:

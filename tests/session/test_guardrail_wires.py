@@ -12,7 +12,7 @@ from session_driver import SessionDriver
 from voicechat.audio import messages as sound
 from voicechat.config.guardrail_settings import GuardrailRule
 from voicechat.core import effects
-from voicechat.core.guardrail import GuardrailPolicy
+from voicechat.core.guardrail import GuardrailPolicy, GuardrailSide
 from voicechat.core.intervention import is_told
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.linear_pattern import LinearPattern, words_pattern
@@ -51,7 +51,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rule(policy: GuardrailPolicy) -> GuardrailRule:
     pattern = LinearPattern(words_pattern(["upon"]))
-    return GuardrailRule("tales", pattern, "assistant", policy, "", "be brief")
+    return GuardrailRule("tales", pattern, GuardrailSide.ASSISTANT, policy, "", "be brief")
 
 
 def items(driver: SessionDriver, role: Role) -> list[Item]:

@@ -10,7 +10,7 @@ from session_driver import options
 
 from voicechat.config.guardrail_settings import GuardrailRule
 from voicechat.config.options import Options
-from voicechat.core.guardrail import GuardrailPolicy
+from voicechat.core.guardrail import GuardrailPolicy, GuardrailSide
 from voicechat.core.linear_pattern import LinearPattern, words_pattern
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Say
 
@@ -33,5 +33,5 @@ def guarded_options(
     """Return the options of a guarded session at the server, whose assistant answers as above."""
     backend.assistant.answer = answer
     pattern = LinearPattern(words_pattern(["price"]))
-    rule = GuardrailRule("prices", pattern, "assistant", policy, INSTEAD)
+    rule = GuardrailRule("prices", pattern, GuardrailSide.ASSISTANT, policy, INSTEAD)
     return replace(options(backend.app.url), guardrails=(rule,))

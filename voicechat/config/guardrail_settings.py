@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from voicechat.config.setting_place import SettingPlace
 from voicechat.config.table_reader import TableReader
-from voicechat.core.guardrail import MAX_GUARDRAILS, GuardrailPolicy, Side
+from voicechat.core.guardrail import MAX_GUARDRAILS, GuardrailPolicy, GuardrailSide
 from voicechat.core.linear_pattern import LinearPattern, PatternError, words_pattern
 from voicechat.errors import UsageError
 
@@ -30,7 +30,7 @@ KEYS: Mapping[str, str] = {
     "name": "Name that you see when it stops a reply. Required.",
     "words": "List of words and phrases that stop a reply; whole words, in any case.",
     "pattern": "Regular expression instead of `words`; see docs/guardrails.md for its syntax.",
-    "watches": f"{', '.join(get_args(Side))}: whose words it checks; default assistant.",
+    "watches": f"{', '.join(GuardrailSide)}: whose words it checks; default assistant.",
     "policy": "open or closed: with closed, words are heard only after their check; default open.",
     "say": "Sentence that the assistant says instead.",
     "instructions": "Instructions for another reply instead.",
@@ -44,7 +44,7 @@ class GuardrailRule:
 
     name: str
     pattern: LinearPattern
-    watches: Side
+    watches: GuardrailSide
     policy: GuardrailPolicy
     say: str = ""
     instructions: str = ""
@@ -78,7 +78,7 @@ def _rule(reader: TableReader) -> GuardrailRule:
     return GuardrailRule(
         name,
         _pattern(reader),
-        cast("Side", reader.one_of("watches", get_args(Side), "assistant")),
+        GuardrailSide(reader.one_of("watches", list(GuardrailSide), "assistant")),
         GuardrailPolicy(reader.one_of("policy", list(GuardrailPolicy), "open")),
         _line(reader, "say"),
         _line(reader, "instructions"),

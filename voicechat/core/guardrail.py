@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 DEADLINE_S = 2.0
 """Seconds for one check, unless the guardrail has its own deadline."""
@@ -12,8 +11,13 @@ DEADLINE_S = 2.0
 MAX_GUARDRAILS = 32
 """Most guardrails of a session."""
 
-Side = Literal["assistant", "user", "both"]
-"""Whose words a guardrail checks."""
+
+class GuardrailSide(StrEnum):
+    """Whose words a guardrail checks."""
+
+    ASSISTANT = "assistant"
+    USER = "user"
+    BOTH = "both"
 
 
 class GuardrailPolicy(StrEnum):
@@ -33,11 +37,11 @@ class GuardrailSpec:
     policy: GuardrailPolicy = GuardrailPolicy.OPEN
     deadline_s: float = DEADLINE_S
     """Seconds for one check."""
-    watches: Side = "assistant"
+    watches: GuardrailSide = GuardrailSide.ASSISTANT
 
     def covers(self, side: str) -> bool:
         """Return True if it checks the words of this side."""
-        return self.watches in {"both", side}
+        return self.watches in {GuardrailSide.BOTH, side}
 
     @property
     def closed(self) -> bool:

@@ -21,9 +21,9 @@ from typing import Any, get_args, overload
 from voicechat.core.guardrail import (
     DEADLINE_S,
     GuardrailPolicy,
+    GuardrailSide,
     GuardrailSpec,
     GuardrailTrip,
-    Side,
 )
 from voicechat.core.text import clean
 from voicechat.system.daemon_call import call_with_deadline
@@ -62,7 +62,7 @@ def guardrail(
     *,
     policy: GuardrailPolicy | str = "open",
     deadline: float = DEADLINE_S,
-    watches: Side = "assistant",
+    watches: GuardrailSide | str = "assistant",
     name: str = "",
     access: Access = "files",
 ) -> Callable[[Check], Guardrail]: ...
@@ -74,7 +74,7 @@ def guardrail(
     *,
     policy: GuardrailPolicy | str = "open",
     deadline: float = DEADLINE_S,
-    watches: Side = "assistant",
+    watches: GuardrailSide | str = "assistant",
     name: str = "",
     access: Access = "files",
 ) -> Guardrail | Callable[[Check], Guardrail]:
@@ -88,8 +88,8 @@ def guardrail(
     """
     if policy not in list(GuardrailPolicy):
         raise ValueError(f"policy must be open or closed, not {policy!r}.")
-    if watches not in get_args(Side):
-        raise ValueError(f"watches must be one of {', '.join(get_args(Side))}, not {watches!r}.")
+    if watches not in list(GuardrailSide):
+        raise ValueError(f"watches must be one of {', '.join(GuardrailSide)}, not {watches!r}.")
     if access not in get_args(Access):
         raise ValueError(f"access must be one of {', '.join(get_args(Access))}, not {access!r}.")
     is_number = isinstance(deadline, (int, float)) and not isinstance(deadline, bool)
@@ -103,7 +103,9 @@ def guardrail(
         called = name or getattr(function, "__name__", "")
         if not _NAME.fullmatch(called) or clean(called) != called:
             raise ValueError(f"{called!r} cannot be the name of a guardrail. Set it with name=.")
-        spec = GuardrailSpec(called, GuardrailPolicy(policy), float(deadline), watches)
+        spec = GuardrailSpec(
+            called, GuardrailPolicy(policy), float(deadline), GuardrailSide(watches)
+        )
         return Guardrail(spec, _Runner(function, spec.deadline_s).check, access)
 
     return make if function is None else make(function)
