@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from voicechat.config import endpoint_settings, gateway_settings, mcp_entry
+from voicechat.config import endpoint_settings, gateway_settings, guardrail_settings, mcp_entry
 from voicechat.config.loader import TABLES
 from voicechat.config.options import SETTINGS, Setting
 from voicechat.config.session_keys import KEYS
@@ -130,6 +130,7 @@ def settings_page() -> str:
         ),
         "## MCP servers\n\n" + meanings(mcp_entry.KEYS),
         "## Endpoints\n\n" + meanings(endpoint_settings.KEYS),
+        "## Guardrails\n\n" + meanings(guardrail_settings.KEYS),
         "## The AI Gateway\n\nIn `[gateway]`, for `voicechat speak`.\n\n"
         + meanings(gateway_settings.KEYS),
         "## Other environment variables\n\n" + meanings(others),

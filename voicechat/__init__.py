@@ -13,6 +13,7 @@ from __future__ import annotations
 # Type checkers take this name for true; importing `typing` would cost more than the package.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from voicechat.core.guardrail import GuardrailTrip
     from voicechat.core.inputs import Decision
     from voicechat.core.items import Usage
     from voicechat.core.pictures import Picture
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
         UsageError,
         VoicechatError,
     )
-    from voicechat.session.client import ClientSession, connect
+    from voicechat.session.aside_queue import AsideAnswer as Aside
+    from voicechat.session.client import ClientSession
     from voicechat.session.client_events import ApprovalRequest as Approval
     from voicechat.session.client_events import AudioChunk as Audio
     from voicechat.session.client_events import ClientEvent as Event
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from voicechat.session.client_events import TurnEndedEvent as TurnEnded
     from voicechat.session.client_options import Devices
     from voicechat.session.client_pictures import read_picture
+    from voicechat.session.connect_call import connect
     from voicechat.session.keyring_access import read_keyring
     from voicechat.session.model_list import ListedModel, list_models
     from voicechat.session.sound_card import CardLine
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from voicechat.session.token_mint import MintedToken, mint_token, mint_token_async
     from voicechat.synthesis.speak_call import SynthesizedSpeech, speak, speak_async
     from voicechat.tools.functions import tool
+    from voicechat.tools.guardrails import Guardrail, guardrail
     from voicechat.tools.registry import ToolError
     from voicechat.transcription.transcribe_call import transcribe, transcribe_async
 
@@ -53,6 +57,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Approval",
+    "Aside",
     "Audio",
     "BudgetSpent",
     "CardLine",
@@ -62,6 +67,8 @@ __all__ = [
     "Decision",
     "Devices",
     "Event",
+    "Guardrail",
+    "GuardrailTrip",
     "Interrupted",
     "KeyMissing",
     "ListedModel",
@@ -84,6 +91,7 @@ __all__ = [
     "UsageError",
     "VoicechatError",
     "connect",
+    "guardrail",
     "list_models",
     "mint_token",
     "mint_token_async",
@@ -99,6 +107,7 @@ __all__ = [
 _EVENTS = "voicechat.session.client_events"
 _HOMES = {
     "Approval": f"{_EVENTS}:ApprovalRequest",
+    "Aside": "voicechat.session.aside_queue:AsideAnswer",
     "Audio": f"{_EVENTS}:AudioChunk",
     "CardLine": "voicechat.session.sound_card:CardLine",
     "ClientSession": "voicechat.session.client:ClientSession",
@@ -106,6 +115,8 @@ _HOMES = {
     "Decision": "voicechat.core.inputs:Decision",
     "Devices": "voicechat.session.client_options:Devices",
     "Event": f"{_EVENTS}:ClientEvent",
+    "Guardrail": "voicechat.tools.guardrails:Guardrail",
+    "GuardrailTrip": "voicechat.core.guardrail:GuardrailTrip",
     "Interrupted": f"{_EVENTS}:InterruptedEvent",
     "ListedModel": "voicechat.session.model_list:ListedModel",
     "MintedToken": "voicechat.session.token_mint:MintedToken",
@@ -121,7 +132,8 @@ _HOMES = {
     "Transcript": f"{_EVENTS}:TranscriptEvent",
     "TurnEnded": f"{_EVENTS}:TurnEndedEvent",
     "Usage": "voicechat.core.items:Usage",
-    "connect": "voicechat.session.client:connect",
+    "connect": "voicechat.session.connect_call:connect",
+    "guardrail": "voicechat.tools.guardrails:guardrail",
     "list_models": "voicechat.session.model_list:list_models",
     "mint_token": "voicechat.session.token_mint:mint_token",
     "mint_token_async": "voicechat.session.token_mint:mint_token_async",

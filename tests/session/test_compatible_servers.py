@@ -23,7 +23,7 @@ from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Role
 from voicechat.core.settings import ServerVad, Transcription
-from voicechat.errors import ConnectError, Secret, SessionLost, UsageError
+from voicechat.errors import ConnectError, Secret, UsageError
 from voicechat.session import reconnect
 from voicechat.session.session import Session
 
@@ -106,8 +106,8 @@ async def test_speaches_gets_the_flat_session_without_what_it_refuses() -> None:
     async with talking(server) as driver:
         assert driver.session.model == f"openai/{LANGUAGE_MODEL}"
         await answered(driver, "hello", "You said hello.")
-        with pytest.raises(SessionLost, match="no out-of-band responses"):
-            await driver.session.ask_out_of_band("Summarize.")
+        with pytest.raises(UsageError, match="answers nothing outside the conversation"):
+            await driver.session.ask_aside("Summarize.")
     assert server.queries == [{"model": [LANGUAGE_MODEL]}]
     (update,) = server.sent("session.update")
     assert update["session"]["modalities"] == ["text"]

@@ -17,7 +17,7 @@ from voicechat.core.price import Price, dollars
 from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
 from voicechat.line_mode.slash_commands import run_command
 from voicechat.server.engine_protocols import AssistantRequest, Say
-from voicechat.session.controls import SUMMARY
+from voicechat.session.aside_controls import SUMMARY
 from voicechat.session.costs import CostTally
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, Report

@@ -167,9 +167,25 @@ class OpenAI:
         await self.end("cancelled", "client_cancelled")
 
     async def on_response_create(self, said: dict[str, Any]) -> None:
+        wanted = said.get("response", {})
+        if wanted.get("conversation") == "none":
+            await self.aside(wanted)
+            return
         assert not self.running, "one response at a time"
         assert not self.calls, "results are missing"
+        self.last = wanted.get("instructions") or self.last
         await self.reply()
+
+    async def aside(self, wanted: dict[str, Any]) -> None:
+        """Answer out of band, with the first words of the instructions."""
+        response: dict[str, Any] = {"id": self.id("resp"), "object": "realtime.response"}
+        response |= {"output": [], "metadata": wanted["metadata"], "conversation_id": None}
+        await self.send("response.created", response={**response, "status": "in_progress"})
+        where = {"response_id": response["id"], "item_id": self.id("item"), "output_index": 0}
+        text = f"Aside: {wanted['instructions'].splitlines()[-1]}"
+        await self.send("response.output_text.done", **where, content_index=0, text=text)
+        done = {**response, "status": "completed", "usage": dict(self.usage)}
+        await self.send("response.done", response=done)
 
     # ------------------------------------------------------------------ server events
 
@@ -220,6 +236,7 @@ class OpenAI:
         item: dict[str, Any] = {"id": self.id("item"), "type": "message", "role": "assistant"}
         of_part: dict[str, Any] = {**where, "item_id": item["id"], "content_index": 0}
         await self.send("response.output_item.added", **where, item={**item, "content": []})
+        self.items.add(item["id"])
         await self.send("response.output_audio.delta", **of_part, delta=SOUND)
         spoken = "response.output_audio_transcript"
         if "story" in self.last:
@@ -233,7 +250,6 @@ class OpenAI:
 
     async def message_done(self, where: dict[str, Any], item: dict[str, Any], text: str) -> None:
         content = [{"type": "output_audio", "transcript": text}]
-        self.items.add(item["id"])
         done = {**item, "status": "completed", "content": content}
         await self.send("response.output_item.done", **where, item=done)
         await self.send("conversation.item.done", item=done)

@@ -365,6 +365,7 @@ class Gateway:
     async def on_response_create(self, options: dict[str, Any] | None = None) -> None:
         assert not self.running, "one response at a time"
         assert not self.calls, "results are missing"
+        self.last = (options or {}).get("instructions") or self.last
         response = self.id("resp")
         await self.send("response-created", responseId=response)
         if calls := calls_of(self.last):

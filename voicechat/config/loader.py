@@ -26,6 +26,7 @@ from voicechat.config import (
     doubtful_settings,
     endpoint_settings,
     gateway_settings,
+    guardrail_settings,
     key_store,
     mcp_settings,
     permission_settings,
@@ -69,11 +70,16 @@ TABLES: Mapping[str, str] = {
     "prices": 'Tables of your own prices: [prices."PROVIDER/MODEL"].',
     mcp_settings.TABLE: "Tables of MCP servers: [mcpServers.NAME]. Also read from mcp.json.",
     endpoint_settings.TABLE: "Tables of HTTP endpoints that become tools: [endpoints.NAME].",
+    guardrail_settings.TABLE: "Tables of words and patterns that stop a reply: [[guardrails]]; the"
+    " keys are below.",
     gateway_settings.TABLE: "Table of options of the AI Gateway; its keys are below.",
 }
 """Lists and tables of the settings file and their meaning."""
 
-_IN_PROFILES = ("tools", "folders", "permissions", EMBEDDED, HISTORY, budget_settings.TABLE)
+_IN_PROFILES = (
+    "tools", "folders", "permissions", guardrail_settings.TABLE, EMBEDDED, HISTORY,
+    budget_settings.TABLE,
+)  # fmt: skip
 
 _INNER_KEYS = {
     table: {
@@ -396,6 +402,7 @@ def _read_settings(place: SettingPlace, table: Mapping[str, object]) -> dict[str
         found["folders"] = _folders(place, _names(place, "folders", table["folders"]))
     if "permissions" in table:
         found |= permission_settings.read(place, table["permissions"])
+    found |= guardrail_settings.read(place, table)
     found |= budget_settings.read(place, table)
     found |= _keymap(place, table)
     session_settings = session_keys.read(place, table)

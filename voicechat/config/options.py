@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from voicechat.config.budget_settings import BudgetSettings
     from voicechat.config.endpoint import Endpoint
+    from voicechat.config.guardrail_settings import GuardrailRule
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.core.price import Price
     from voicechat.core.settings import Permission, PermissionRule
@@ -312,6 +313,8 @@ class Options:
     """Keys of the screen by their action, as written in the settings file."""
     mcp_servers: tuple[ServerConfig, ...] = ()
     """MCP servers that voicechat connects to. `session_settings` has those the provider calls."""
+    guardrails: tuple[GuardrailRule, ...] = ()
+    """Words and patterns that stop a reply."""
     endpoints: tuple[Endpoint, ...] = ()
     """HTTP endpoints of the user that are offered as tools."""
     gateway: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)

@@ -52,7 +52,8 @@ class AssistantItems:
         """Ids of the responses that ended."""
         self._buffer = buffer
         self._capabilities = capabilities
-        self._ms_per_byte = sound.ms(1)
+        self.ms_per_byte = sound.ms(1)
+        """Milliseconds of one byte of sound."""
         self._on_answered = on_answered
         self._playout = Playout()
         self._cuts: deque[list[SpokenItem]] = deque()
@@ -91,7 +92,7 @@ class AssistantItems:
         if not (self.speaker and event.pcm):
             self._unplayed = (
                 event.response_id,
-                self.unplayed_ms(event.response_id) + len(event.pcm) * self._ms_per_byte,
+                self.unplayed_ms(event.response_id) + len(event.pcm) * self.ms_per_byte,
             )
             return
         spoken = self._open_playout(event.response_id, event.item_id)
@@ -113,7 +114,7 @@ class AssistantItems:
         return self._receive(spoken, event)
 
     def _receive(self, spoken: SpokenItem, event: events.AudioDelta) -> effects.Play:
-        ms = len(event.pcm) * self._ms_per_byte
+        ms = len(event.pcm) * self.ms_per_byte
         spoken.item.received_ms += ms
         spoken.alignment.received_ms += ms
         return effects.Play(event.item_id, event.pcm)
@@ -255,10 +256,15 @@ class AssistantItems:
         response_id, audio_end_ms = item.response_id or "", int(item.heard_ms)
         if audio_end_ms > 0:
             self._buffer.send(commands.TruncateItem(item.item_id, audio_end_ms))
-        elif response_id in self.ended_responses:
-            self._buffer.send(commands.DeleteItem(item.item_id))
         else:
-            self._unheard.setdefault(response_id, []).append(item.item_id)
+            self.delete_unheard(response_id, item.item_id)
+
+    def delete_unheard(self, response_id: str, item_id: str) -> None:
+        """Delete an item of which nothing was heard at the provider, once its response ended."""
+        if response_id in self.ended_responses:
+            self._buffer.send(commands.DeleteItem(item_id))
+        else:
+            self._unheard.setdefault(response_id, []).append(item_id)
 
     # ----------------------------------------------------------------- ends
 

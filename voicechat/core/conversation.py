@@ -21,6 +21,7 @@ These parts hold the state, each in the file of its name:
 * `Announcements`       events that the model has not spoken about yet
 * `Seeding`             the part of the conversation that a new session receives
 * `OutOfBandResponses`  responses outside the conversation
+* `ReplyGate`           guardrails, which see events before the rest does; `Interventions`
 * `ItemEdits`, `ProviderErrors`, `UsageMeter`, and `turns.Presence` for the floor
 
 A barge-in: the user is detected (by the provider, a key, a typed line) -> the response is dead, and
@@ -43,12 +44,14 @@ from voicechat.core.assistant_items import AssistantItems
 from voicechat.core.budget_gate import BudgetGate
 from voicechat.core.effect_buffer import EffectBuffer
 from voicechat.core.interruption import Interruption
+from voicechat.core.intervention import Interventions
 from voicechat.core.item_edits import ItemEdits
 from voicechat.core.items import Role, ToolCall, Transcript
 from voicechat.core.microphone import MicrophoneInput
 from voicechat.core.out_of_band import OutOfBandResponses
 from voicechat.core.provider_errors import ProviderErrors
 from voicechat.core.provider_tools import ProviderTools
+from voicechat.core.reply_gate import ReplyGate
 from voicechat.core.responses import Responses
 from voicechat.core.seeding import Seeding
 from voicechat.core.settings import Capabilities, SessionSettings
@@ -111,11 +114,17 @@ class Conversation:
         )  # fmt: skip
         self._presence = Presence()
         self._seeding = Seeding(self._buffer, self._capabilities)
+        self._interventions = Interventions(buffer, self._capabilities, self._responses)
+        self._guard = ReplyGate(self, self._responses, self._items, self._capabilities)
 
     # ----------------------------------------------------------------- entry point
 
     def handle(self, event: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
         """Process one event or input at the time `now` (s); return the effects in order."""
+        return self._guard.handle(event, now) if self._guard.active else self.step(event, now)
+
+    def step(self, event: events.Event | inputs.Input, now: float) -> list[effects.Effect]:
+        """Process an event that the guardrails let through."""
         now = max(now, self._now)
         lane = _SHORT.get(type(event))
         if lane is not None and (done := lane(self, event, now)) is not None:
@@ -269,30 +278,17 @@ class Conversation:
         self._tool_calls.interrupt(self._now)
         self._provider_tools.interrupt(self._now)
 
+    def _intervene(self, event: inputs.Intervene) -> None:
+        if event.stops:
+            self._responses.reject_expected()
+            self._stop_everything()
+        self._interventions.add(event)
+
     def _interrupt(self) -> None:
         if self.microphone.talking:
             self.microphone.drop()
             self._buffer.do(effects.Notice("Discarded what you said."))
         self._stop_everything()
-
-    def _talk(self, talk: inputs.Talk) -> None:
-        if self.microphone.hands_free or not self.online or talk.on is self.microphone.talking:
-            return
-        if self._gate.closed:
-            self.microphone.drop()
-        elif talk.on:
-            self._responses.request(False)
-            self._interruption.barge_in(provider_cancels=False)
-            self.microphone.press(self._now)
-        elif self.microphone.release(self._now):
-            self._responses.turn_ended()
-            self._responses.request(not self._capabilities.commit_starts_response)
-            self._responses.expect()
-
-    def _set_hands_free(self, mode: inputs.HandsFree) -> None:
-        if mode.on is not self.microphone.hands_free:
-            self._interruption.end_speech()
-            self.microphone.set_hands_free(mode.on)
 
     # ----------------------------------------------------------------- responses
 
@@ -435,13 +431,14 @@ _ON: dict[type[Any], _Step] = {
     events.SessionUpdated: lambda c, e: c._updates.accepted(),
     inputs.Configure: lambda c, e: c.microphone.configure(e.settings),
     inputs.AskOutOfBand: lambda c, e: c._out_of_band.ask(e, c._now),
+    inputs.CancelOutOfBand: lambda c, e: c._out_of_band.cancel(e.key),
     # the transcript
     inputs.InsertMessage: lambda c, e: c._edits.insert(e),
     **dict.fromkeys((inputs.ForgetItem, inputs.ForgetLast), _C._forget),
     inputs.FetchItem: lambda c, e: c._edits.fetch(e),
     events.ItemRetrieved: lambda c, e: c._buffer.do(effects.ItemFetched(e.item_id, e.item)),
-    inputs.Talk: _C._talk,
-    inputs.HandsFree: _C._set_hands_free,
+    inputs.Talk: lambda c, e: c._interruption.talk(e, c._now, is_closed=c._gate.closed),
+    inputs.HandsFree: lambda c, e: c._interruption.set_hands_free(e.on),
     # speech detected by the provider
     events.SpeechStarted: lambda c, e: c._interruption.speech_started(e, c._now),
     events.SpeechStopped: lambda c, e: c._interruption.speech_stopped(e, c._now),
@@ -475,6 +472,8 @@ _ON: dict[type[Any], _Step] = {
         e, c._now
     ),
     inputs.OfferTools: _C._offer,
+    inputs.OfferGuardrails: lambda c, e: c._guard.offer(e),
+    inputs.Intervene: _C._intervene,
     inputs.Decided: _C._decide,
     inputs.BudgetChecked: lambda c, e: c._gate.answered(e, c._now),
     inputs.Announce: lambda c, e: c._announcements.add(e),
@@ -489,6 +488,7 @@ _ON: dict[type[Any], _Step] = {
     **dict.fromkeys((events.ItemAdded, events.ItemDeleted, events.ItemTruncated), _nothing),
     **dict.fromkeys((events.OutputItemDone, events.TranscriptSegment), _nothing),
     **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded), _nothing),
+    inputs.GuardrailAnswered: _nothing,
 }
 """Event or input -> step: the whole conversation at a glance."""
 

@@ -75,6 +75,22 @@ class AskApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckGuardrail:
+    """Run a check of a guardrail on a text; answer with `GuardrailAnswered`."""
+
+    number: int
+    guardrail: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHeld:
+    """The first words of a reply waited for the guardrails, in ms."""
+
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeepApproval:
     """Save the approval of exactly the tool that has this name now."""
 
@@ -158,6 +174,7 @@ class OutOfBandAnswered:
     key: str
     text: str = ""
     error: str = ""
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +236,8 @@ Effect = (
     | KeepApproval
     | RunTool
     | CancelTools
+    | CheckGuardrail
+    | ReplyHeld
     | EntryChanged
     | EntryRemoved
     | FloorChanged

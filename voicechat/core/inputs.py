@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicechat.core.guardrail import GuardrailSpec, GuardrailTrip
 from voicechat.core.pictures import Picture
 from voicechat.core.settings import SessionSettings, ToolSpec
 
@@ -62,6 +63,13 @@ class AskOutOfBand:
     instructions: str
     most_tokens: int | None = None
     """Limit of the response; None for that of the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOutOfBand:
+    """The answer to the out-of-band request with this key is no longer needed."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,33 @@ class OfferTools:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferGuardrails:
+    """Replace the guardrails."""
+
+    guardrails: tuple[GuardrailSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailAnswered:
+    """A check ended: with a trip, without one, or with the problem that kept it from a result."""
+
+    number: int
+    trip: GuardrailTrip | None = None
+    problem: str = ""
+    """End of a sentence that begins with the guardrail; empty if there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervene:
+    """Stop the reply because of a guardrail, and do what its trip says instead."""
+
+    guardrail: str
+    trip: GuardrailTrip
+    stops: bool = True
+    """False if the present reply continues, because an earlier one is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetChecked:
     """The state of the budget. While it is `used_up`, no response is requested."""
 
@@ -257,6 +292,7 @@ Input = (
     | SayVerbatim
     | Configure
     | AskOutOfBand
+    | CancelOutOfBand
     | InsertMessage
     | ForgetItem
     | ForgetLast
@@ -274,6 +310,9 @@ Input = (
     | SpeakerChanged
     | Decided
     | OfferTools
+    | OfferGuardrails
+    | GuardrailAnswered
+    | Intervene
     | BudgetChecked
     | Announce
     | ToolFinished

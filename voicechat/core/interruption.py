@@ -94,6 +94,7 @@ class Interruption:
         self._responses = responses
         self._meter = meter
         self._continuous = capabilities.continuous
+        self._commit_starts_response = capabilities.commit_starts_response
         self.speech = UserSpeech(capabilities)
         """The user's speech as the provider hears it."""
         self.confirm_until: float | None = None
@@ -118,6 +119,29 @@ class Interruption:
         if self.confirm_until is not None and now >= self.confirm_until:
             self._false_alarm()
         self.speech.tick(now)
+
+    # ----------------------------------------------------------------- push-to-talk
+
+    def talk(self, talk: inputs.Talk, now: float, *, is_closed: bool) -> None:
+        """Handle the push-to-talk key. is_closed: the budget allows no response."""
+        if self._mic.hands_free or not self._buffer.online or talk.on is self._mic.talking:
+            return
+        if is_closed:
+            self._mic.drop()
+        elif talk.on:
+            self._responses.request(False)
+            self.barge_in(provider_cancels=False)
+            self._mic.press(now)
+        elif self._mic.release(now):
+            self._responses.turn_ended()
+            self._responses.request(not self._commit_starts_response)
+            self._responses.expect()
+
+    def set_hands_free(self, on: bool) -> None:
+        """Select how a turn ends: by turn detection (`on`) or by push-to-talk."""
+        if on is not self._mic.hands_free:
+            self.end_speech()
+            self._mic.set_hands_free(on)
 
     # ----------------------------------------------------------------- as the provider hears it
 

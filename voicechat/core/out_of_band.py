@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from voicechat.core import commands, effects, events, inputs
 from voicechat.core.budget_gate import BudgetGate
 from voicechat.core.effect_buffer import EffectBuffer
+from voicechat.core.items import Usage
 from voicechat.core.settings import Capabilities
 
 TIMEOUT_S = 45.0
@@ -29,6 +30,8 @@ class OutOfBandResponse:
     response_id: str = ""
     """Empty until the response starts."""
     text: str = ""
+    is_cancelled: bool = False
+    """Its answer is no longer needed."""
 
 
 class OutOfBandResponses:
@@ -74,6 +77,8 @@ class OutOfBandResponses:
         request = known or next(waiting, None)
         if request is not None and not request.response_id:
             request.response_id = event.response_id
+            if request.is_cancelled and self._capabilities.cancel:
+                self._buffer.send(commands.CancelResponse(event.response_id))
 
     def text(self, event: events.TextDelta | events.TextDone) -> bool:
         """Add text; return False if it belongs to no out-of-band response."""
@@ -94,8 +99,17 @@ class OutOfBandResponses:
         del self.open[request.key]
         text = request.text.strip()
         error = event.error or ("" if text else "The model gave no answer.")
-        self._answer(request.key, text, error if not text else "")
+        usage = event.usage or Usage()
+        self._answer(request.key, text, error if not text else "", usage)
         return True
+
+    def cancel(self, key: str) -> None:
+        """Give up a request; its response is cancelled and counts as one out of band."""
+        request = self.open.get(key)
+        if request is not None and not request.is_cancelled:
+            request.is_cancelled = True
+            if request.response_id and self._capabilities.cancel:
+                self._buffer.send(commands.CancelResponse(request.response_id))
 
     def refused(self, message: str) -> bool:
         """Report a request that the provider refused; return False if no request waits."""
@@ -123,5 +137,7 @@ class OutOfBandResponses:
     def _find(self, response_id: str) -> OutOfBandResponse | None:
         return next((a for a in self.open.values() if a.response_id == response_id), None)
 
-    def _answer(self, key: str, text: str = "", error: str = "") -> None:
-        self._buffer.do(effects.OutOfBandAnswered(key, text, error))
+    def _answer(
+        self, key: str, text: str = "", error: str = "", usage: Usage | None = None
+    ) -> None:
+        self._buffer.do(effects.OutOfBandAnswered(key, text, error, usage or Usage()))

@@ -20,6 +20,9 @@ from voicechat.core.turns import SLOT_TIMEOUT_S, RecentIds, ResponseSlot, SlotSt
 ANSWER_TIMEOUT_S = 8.0
 """Seconds after a committed turn in which the provider may start its response."""
 
+REJECTED_S = 2.0
+"""Seconds in which the provider may start the response to a turn that a guardrail rejected."""
+
 CONTINUE_TIMEOUT_S = 3.0
 """Seconds for the provider to continue after a call that it ran; then a response is requested."""
 
@@ -40,6 +43,8 @@ class Responses:
     ) -> None:
         self.latency_ms: float | None = None
         """Latency of the last turn, from its end to the first audio or text, in ms."""
+        self.interruptions = 0
+        """Number of times that a reply was discarded."""
         self._buffer = buffer
         self._capabilities = capabilities
         self._items = items
@@ -54,10 +59,16 @@ class Responses:
         self._turn: Turn | None = None
         self._verbatim: str | None = None
         """Text that the response that is due speaks word for word."""
+        self._instructions: str | None = None
+        """Instructions of the response that is due, instead of those of the session."""
+        self._sent_instructions: str | None = None
+        """The same of the response that is requested."""
         self._answered_calls: set[str] = set()
         """Calls whose results are the reason for the response that is due."""
         self._hanging = False
         self._answer_due: float | None = None
+        self._rejected_until: float | None = None
+        """Until then, a response that the provider starts by itself is cancelled."""
         self._continuation_due: float | None = None
         self._state = self._slot.state
         self._now = 0.0
@@ -83,10 +94,12 @@ class Responses:
         gate = self._gate
         if gate.asks and not slot.request_due:
             gate.reset()
+        free = free and self._rejected_until is None
         if slot.may_request and free and (not gate.asks or gate.opens(self._now)):
             slot.request()
             verbatim, self._verbatim = self._verbatim, None
-            self._buffer.send(commands.CreateResponse(verbatim=verbatim))
+            self._sent_instructions, self._instructions = self._instructions, None
+            self._buffer.send(commands.CreateResponse(self._sent_instructions, verbatim=verbatim))
         if slot.state is not self._state:
             slot.seen_at = self._now
 
@@ -115,7 +128,7 @@ class Responses:
     @property
     def deadlines(self) -> list[float]:
         """Deadlines of this part, in seconds on the clock of `now`."""
-        limits = (self._answer_due, self._continuation_due, self._due)
+        limits = (self._answer_due, self._rejected_until, self._continuation_due, self._due)
         found = [at for at in limits if at is not None]
         return [*found, *self._gate.deadlines] if self._gate.asks else found
 
@@ -132,7 +145,7 @@ class Responses:
 
     def request(self, on: bool = True) -> None:
         """Request a response when the state permits it; with `on` false, withdraw this."""
-        self._slot.request_due = on
+        self._slot.request_due, self._instructions = on, None
         self._answered_calls.clear()
 
     def calls_cancelled(self, event: events.ToolCallsCancelled) -> None:
@@ -147,6 +160,16 @@ class Responses:
         self.interrupt(provider_cancels=False)
         self._verbatim, self._slot.request_due = text, True
 
+    def reject_expected(self) -> None:
+        """Cancel the response that the provider starts by itself, if one is expected."""
+        if self._answer_due is not None and not self._slot.busy:
+            self._rejected_until = self._now + REJECTED_S
+
+    def instruct(self, instructions: str) -> None:
+        """Request a response with instructions of its own."""
+        self.request()
+        self._instructions = instructions
+
     def request_again(self) -> None:
         """Cancel a response that has not started, and request it again."""
         if self.requested and self._capabilities.cancel:
@@ -155,7 +178,7 @@ class Responses:
 
     def cancel_request(self) -> None:
         """Withdraw any request for a response, and expect none."""
-        self._slot.request_due, self._verbatim = False, None
+        self._slot.request_due, self._verbatim, self._instructions = False, None, None
         self._answered_calls.clear()
         self._answer_due = self._continuation_due = None
 
@@ -171,6 +194,7 @@ class Responses:
 
     def turn_started(self) -> None:
         """Note that the user speaks or types: the model may call tools again."""
+        self._rejected_until = None
         self._tool_calls.rounds.reset()
 
     def expect(self) -> None:
@@ -201,14 +225,18 @@ class Responses:
             self._begin(event.response_id)
 
     def _begin(self, response_id: str) -> None:
-        previous = self._slot.response_id
-        if self._gate.closed and self._slot.state is SlotState.IDLE:
-            self._slot.cancel_early = True  # the provider started it by itself
-        if self._slot.created(response_id):
-            self._slot.response_id = response_id
-            self._slot.fire(Trigger.CANCEL)
+        slot, previous, before = self._slot, self._slot.response_id, self._slot.cancel_early
+        rejected, self._rejected_until = self._rejected_until is not None, None
+        # One that starts in an idle slot was started by the provider itself.
+        unwanted = slot.state is SlotState.IDLE and (self._gate.closed or rejected)
+        slot.cancel_early = before or unwanted or response_id in slot.dead
+        if slot.created(response_id):
+            slot.response_id = response_id
+            slot.fire(Trigger.CANCEL)
             if self._capabilities.cancel:
                 self._buffer.send(commands.CancelResponse(response_id))
+        elif slot.cancel_early:
+            slot.cancel_early = before  # it is not new
         elif previous not in (None, response_id):
             self._tool_calls.end_response(previous or "")
         self._answer_due = self._continuation_due = None
@@ -231,6 +259,10 @@ class Responses:
             self._begin(response_id)
         slot.seen_at = self._now
         return response_id not in slot.dead
+
+    def is_dead(self, response_id: str) -> bool:
+        """Return True if nothing of this response may be played or shown any more."""
+        return response_id in self._slot.dead
 
     def is_valid(self, response_id: str) -> bool:
         """Return True if text of this response is valid; it may arrive after the end."""
@@ -298,6 +330,7 @@ class Responses:
 
     def interrupt(self, *, provider_cancels: bool) -> None:
         """Discard the running response and stop playback."""
+        self.interruptions += 1
         running = self._slot.cancel()
         if running is not None:
             self._items.close_items(running, ItemStatus.INTERRUPTED)
@@ -315,6 +348,7 @@ class Responses:
         """Handle a refused request: another response runs (`busy`), or none is possible."""
         if busy:
             self._slot.request_due = True
+            self._instructions = self._instructions or self._sent_instructions
             self._slot.fire(Trigger.REFUSE)
         elif self._slot.state is SlotState.REQUESTED:
             self._slot.expire()
@@ -323,6 +357,8 @@ class Responses:
         """Check the deadlines; return True if a hanging response must be silenced."""
         if self._answer_due is not None and self._now >= self._answer_due:
             self._answer_due = None
+        if self._rejected_until is not None and self._now >= self._rejected_until:
+            self._rejected_until = None
         if self._continuation_due is not None and self._now >= self._continuation_due:
             self._continuation_due = None
             self._slot.request_due |= self._tool_calls.rounds.begin()
@@ -354,8 +390,8 @@ class Responses:
         waits = self._answer_due is not None or self._continuation_due is not None
         response_pending = self._slot.response_pending or waits
         self._slot.reset()
-        self._hanging, self._verbatim = False, None
-        self._answer_due = self._continuation_due = None
+        self._hanging, self._verbatim, self._instructions = False, None, None
+        self._answer_due = self._continuation_due = self._rejected_until = None
         self._tool_calls.connection_lost()
         self._items.connection_lost()
         # A response requested before the open calls have results might repeat them.

@@ -308,6 +308,10 @@ class Capabilities:
     """Text can be sent: typed lines, announcements, results of tools."""
     continuous: bool = False
     """The model listens while it speaks and decides itself when to stop: nothing interrupts it."""
+    response_instructions: bool = True
+    """A single response can have instructions of its own."""
+    text_leads: bool = True
+    """The words of a reply arrive before their sound."""
     speed_range: tuple[float, float] | None = SPEED_RANGE
     """Slowest and fastest speaking speed, 1 is normal; None if it cannot be changed."""
 
@@ -317,6 +321,7 @@ class Capabilities:
 
 
 CONVERSATION_ONLY = Capabilities(
-    out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=()
-)
+    out_of_band=False, retrieve=False, delete=False, clear_output=False, pictures=(),
+    response_instructions=False,
+)  # fmt: skip
 """A wire without requests outside the conversation, and without pictures."""

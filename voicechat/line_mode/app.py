@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from voicechat.config.options import Options
 from voicechat.core import effects
+from voicechat.core.intervention import is_told
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import ConnectError, VoicechatError
 from voicechat.history.stored_conversation import is_past
@@ -358,7 +359,7 @@ class Chat(LineClient):
     def _print_item(self, item: Item) -> None:
         suffix = _STATUS_SUFFIXES.get(item.status)
         is_typed = item.role is Role.USER and not item.spoken
-        if suffix is None or item.item_id in self._printed:
+        if suffix is None or item.item_id in self._printed or is_told(item.item_id):
             return
         self._printed[item.item_id] = item.status
         if item.unsent:

@@ -58,6 +58,11 @@ def can_say(session: Session) -> bool:
     return session.capabilities.verbatim
 
 
+def can_ask_aside(session: Session) -> bool:
+    """Return True if the model answers outside the conversation."""
+    return session.capabilities.out_of_band
+
+
 def has_entries(session: Session) -> bool:
     """Return True if the conversation is not empty."""
     return bool(session.transcript.entries)

@@ -9,6 +9,7 @@ import sys
 from typing import TextIO
 
 from voicechat.core import effects
+from voicechat.core.intervention import is_told
 from voicechat.core.items import Item, ItemStatus, Role, ToolCall, entry_id
 from voicechat.errors import VoicechatError
 from voicechat.line_mode.approval_commands import deny_unattended
@@ -117,7 +118,8 @@ class Filter(LineClient):
             case effects.EntryChanged(key) if isinstance(
                 item := self.session.transcript.get(key), Item
             ):
-                if item.role is Role.SYSTEM and key not in self._answered:
+                is_new = item.role is Role.SYSTEM and key not in self._answered
+                if is_new and not is_told(key):
                     self._answered.add(key)  # the text of a timer
                     self._tell(item.text)
             case LinkChanged(Link.RECONNECTING, text) if text not in {"", *self._problems}:

@@ -68,6 +68,13 @@ def instructions(session: Session, text: str) -> str:
     return _changed("The instructions are changed.", session.change(instructions=text))
 
 
+def ask_aside(session: Session, words: str) -> None:
+    """Ask the model outside the conversation."""
+    if not words:
+        raise UsageError("/ask-aside takes a question.")
+    session.report_aside(words)
+
+
 def say(session: Session, text: str) -> None:
     """Speak the text word for word."""
     if not text:

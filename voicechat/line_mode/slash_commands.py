@@ -27,7 +27,6 @@ from voicechat.line_mode import (
 )
 from voicechat.line_mode.command_choices import Choices
 from voicechat.line_mode.pickers.picker_table import PICKERS
-from voicechat.session.controls import SUMMARY
 from voicechat.session.view import MAX_VOLUME
 from voicechat.tools.tool_context import AppCommand
 
@@ -290,8 +289,15 @@ COMMANDS: Mapping[str, Command] = {
         _without_argument(lambda s: s.summarize()),
         starts_turn=True,
         by_model=Permission.AUTO,
-        model_result=lambda s: s.ask_out_of_band(SUMMARY),
+        model_result=lambda s: s.summary(),
         available=command_choices.has_entries,
+    ),
+    "/ask-aside": Command(
+        "ask outside the conversation",
+        setting_commands.ask_aside,
+        "WORDS",
+        starts_turn=True,
+        available=command_choices.can_ask_aside,
     ),
     "/copy": Command(
         "copy the last answer to the clipboard",

@@ -121,6 +121,8 @@ class AssistantRequest:
     """True if the reply is spoken, False if it is only read."""
     own_instructions: str = ""
     """Instructions of this response alone; empty if it has those of the session."""
+    is_aside: bool = False
+    """True for a response outside the conversation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class ResponseAudio:
                 self._session,
                 spoken=plan.spoken,
                 own_instructions=plan.own_instructions,
+                is_aside=plan.out_of_band,
             )
         )
 

@@ -1,17 +1,15 @@
 """The Python API: one conversation with a model, as an asynchronous context manager.
 
-`connect` makes a `ClientSession`. It runs the same `Session` as the command, so models, keys,
-settings, tools, approvals and reconnecting behave alike. See docs/python-api.md.
+`connect_call.connect` makes a `ClientSession`. It runs the same `Session` as the command, so
+models, keys, settings, tools, approvals and reconnecting behave alike. See docs/python-api.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from voicechat.core import inputs
 from voicechat.core.effects import Floor
@@ -21,18 +19,16 @@ from voicechat.core.microphone import MIN_TALK_MS
 from voicechat.core.pictures import Picture
 from voicechat.core.text import clean
 from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError, first_error
-from voicechat.session.budget_watch import kept_ledger
+from voicechat.session.aside_queue import DEADLINE_S, AsideAnswer
 from voicechat.session.client_approvals import DENIED, Approve, decision_on
 from voicechat.session.client_checks import (
     api_words,
-    check_approve,
-    check_card,
+    check_aside,
     check_loop,
     check_pcm,
     check_position,
     check_type,
     in_api_words,
-    rewording,
     shown,
 )
 from voicechat.session.client_events import (
@@ -44,18 +40,16 @@ from voicechat.session.client_events import (
     exported_as,
     transcript_of,
 )
-from voicechat.session.client_options import Devices, Output, Parameters, with_tools
 from voicechat.session.client_updates import ClientUpdates
 from voicechat.session.event_queue import EventQueue
 from voicechat.session.images import refusal
 from voicechat.session.session import Session
-from voicechat.session.sound_card import BLOCK_MS, CardLink, PcmCard, SoundCardProtocol
+from voicechat.session.sound_card import BLOCK_MS, PcmCard
 from voicechat.session.updates import Link
 from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.core.settings import Capabilities, SessionSettings
-    from voicechat.tools.registry import Tool
 
 CONNECT_S = 60.0
 """Seconds until the first connection must be open, with the start of the embedded voice."""
@@ -65,86 +59,6 @@ CLOSE_S = 10.0
 
 LEAD_S = 0.2
 """Seconds of sound that `send` may be ahead of real time."""
-
-
-def connect(
-    model: str | None = None,
-    *,
-    tools: Iterable[Tool | str] | None = None,
-    audio: Devices | SoundCardProtocol | None = None,
-    approve: Approve | None = None,
-    voice: str | None = None,
-    instructions: str | None = None,
-    output: Output = "audio",
-    push_to_talk: bool | None = None,
-    reports_played: bool = False,
-    base_url: str | None = None,
-    api_key: str | None = None,
-    profile: str | None = None,
-    settings: bool | str | os.PathLike[str] = True,
-    history: bool = False,
-    budget: float | None = None,
-) -> ClientSession:
-    """Prepare a session; `async with` opens it and closes it.
-
-    model          PROVIDER/MODEL; None chooses like the command
-    tools          exactly these tools: `voicechat.tool` functions and names of the command's
-                   tools; None offers the tools of the settings
-    audio          None: give and take PCM. `Devices`: microphone and speaker. Else a `SoundCard`
-    approve        decides on tool calls that need permission; without it they are denied
-    voice          name of the voice
-    instructions   how the assistant should behave
-    output         "audio" for spoken replies, "text" for written ones
-    push_to_talk   True: `end_turn` ends a spoken turn. Otherwise the provider detects its end
-    reports_played with `audio=None`: playout positions come from `played`, not from the iteration
-    base_url       another address of the provider's API
-    api_key        the provider's key; by default it comes from the environment, the settings or
-                   `voicechat login`; see `read_keyring`
-    profile        a profile of the settings file
-    settings       True: read the user's settings file. False: read none. A path: read that one
-    history        True: keep the conversation in the user's history, as the command does
-    budget         US dollars; once they are spent, nothing more is requested
-
-    Parameters override the environment, which overrides the settings file. Raises `TypeError`
-    for a parameter of a wrong type, `UsageError` for a wrong value or setting, `KeyMissing` when
-    the model needs a key and there is none.
-    """
-    given = Parameters(
-        model=model,
-        voice=voice,
-        instructions=instructions,
-        base_url=base_url,
-        api_key=api_key,
-        profile=profile,
-        push_to_talk=push_to_talk,
-        output=output,
-        settings=settings,
-        history=history,
-        budget=budget,
-    )
-    devices = audio if isinstance(audio, Devices) else None
-    if audio is not None and devices is None:
-        check_card(audio)
-    if approve is not None:
-        check_approve(approve)
-    check_type("reports_played", reports_played, bool)
-    if reports_played and audio is not None:
-        raise UsageError("reports_played=True needs audio=None.", "Leave one of them out.")
-    events = EventQueue()
-    pcm = PcmCard(events.put_audio, events.drop_audio) if audio is None else None
-    card = cast("SoundCardProtocol", pcm or audio)
-    with rewording():
-        options, own = with_tools(given.options(devices), tools)
-        open_audio = partial(CardLink, card) if devices is None else None
-        session = Session(
-            options,
-            tools=own,
-            open_audio=open_audio,
-            open_ledger=kept_ledger() if given.keeps_files else None,
-            keeps_history=given.history,
-        )
-    named = () if tools is None else options.tools or ()
-    return ClientSession(session, events, approve, pcm, reports_played, named)
 
 
 @exported_as("ClientSession")
@@ -291,6 +205,20 @@ class ClientSession:
     def usage(self) -> Usage:
         """Tokens and seconds used by the whole session."""
         return self._session.usage
+
+    async def ask_aside(
+        self, instructions: str, *, max_tokens: int | None = None, deadline: float = DEADLINE_S
+    ) -> AsideAnswer:
+        """Return the model's answer to instructions, outside the conversation: neither spoken
+        nor kept. For titles, summaries and classification; the model knows the conversation.
+
+        max_tokens   limit of the answer. deadline: seconds, with the wait for earlier requests
+        Raises `UsageError` if the model has no such answers, `SessionLost` if none comes in time
+        or too many requests wait. The budget and `usage` count it.
+        """
+        check_aside(instructions, max_tokens, deadline)
+        self._check_open()
+        return await self._session.ask_aside(instructions, max_tokens, deadline)
 
     @property
     def dropped(self) -> int:

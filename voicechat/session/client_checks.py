@@ -13,10 +13,13 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from voicechat.config.options import SETTINGS
 from voicechat.errors import KeyMissing, UsageError, VoicechatError
+
+if TYPE_CHECKING:
+    from voicechat.tools.guardrails import Guardrail
 
 _CARD_METHODS = ("open", "play", "end_item", "stop", "close")
 
@@ -163,3 +166,29 @@ def check_loop(loop: asyncio.AbstractEventLoop | None) -> None:
             "From another thread, call it with asyncio.run_coroutine_threadsafe"
             " or loop.call_soon_threadsafe.",
         )
+
+
+def check_guardrails(found: object) -> tuple[Guardrail, ...]:
+    """Return guardrails. Raises `TypeError` for anything else."""
+    from voicechat.tools.guardrails import Guardrail
+
+    guardrails = tuple(found) if isinstance(found, Iterable) else (found,)
+    for each in guardrails:
+        if not isinstance(each, Guardrail):
+            raise TypeError(
+                f"guardrails must be guardrails, not {shown(each)}."
+                " Write @voicechat.guardrail above a function."
+            )
+    return guardrails
+
+
+def check_aside(instructions: object, max_tokens: object, deadline: object) -> None:
+    """Raise `TypeError` or `UsageError` for parameters of `ask_aside` that cannot be."""
+    check_type("instructions", instructions, str)
+    if not str(instructions).strip():
+        raise UsageError("instructions is an empty text.", "Write what the model is to do.")
+    if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
+        raise UsageError(f"max_tokens is {shown(max_tokens)}.", "Pass a whole number above 0.")
+    is_number = isinstance(deadline, (int, float)) and not isinstance(deadline, bool)
+    if not (is_number and 0 < cast("float", deadline) <= 600):
+        raise UsageError(f"deadline is {shown(deadline)}.", "Pass seconds, from 0 to 600.")

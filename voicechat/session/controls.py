@@ -17,19 +17,18 @@ from voicechat.core import commands, effects, inputs
 from voicechat.core.items import Role, Transcript, entry_id
 from voicechat.core.settings import Capabilities, Permission, SessionSettings, ToolSpec
 from voicechat.core.text import has_key
-from voicechat.errors import SessionLost, UsageError, VoicechatError
+from voicechat.errors import UsageError, VoicechatError
 from voicechat.providers.codec import deferred, unsupported
+from voicechat.session.aside_controls import AsideControls
 from voicechat.session.images import PATH_MARKS, ImageInput, Place, named, places
 from voicechat.session.model import ChosenModel
 from voicechat.session.pending_requests import PendingRequests
-from voicechat.session.request_controls import KEY_HINT, KEY_TYPED, RequestControls
+from voicechat.session.request_controls import KEY_HINT, KEY_TYPED
 from voicechat.session.sound_notices import ECHO_THRESHOLD_RAISED, SilenceNotices, device_switched
 from voicechat.session.updates import (
     Cleared,
     ModeChanged,
     ModelChanged,
-    Report,
-    Update,
 )
 
 if TYPE_CHECKING:
@@ -38,17 +37,16 @@ if TYPE_CHECKING:
     from voicechat.session.conversation_log import ConversationLog
     from voicechat.tools.question import Question
 
-SUMMARY = (
-    "Summarize this conversation so far in at most five short sentences, in the language it is"
-    " held in. Write the summary and nothing else."
-)
-
+SETTLED = (
+    effects.OutOfBandAnswered, effects.CheckGuardrail, effects.ItemFetched, effects.SettingsRefused,
+)  # fmt: skip
+"""Effects that the controls carry out."""
 
 _SESSION_FIELDS = frozenset(SessionSettings.__dataclass_fields__) - {"voice", "instructions"}
 """Fields that the settings file overrides for the session."""
 
 
-class SessionControls(RequestControls):
+class SessionControls(AsideControls):
     """Actions of a live session. `Session` adds the connections and the audio."""
 
     def __init__(
@@ -306,6 +304,7 @@ class SessionControls(RequestControls):
             self._log.begin(stored)
         self._publish_update(Cleared())
         self._handle(inputs.OfferTools(self._tools.specs))
+        self._guardrails.restart()
 
     def _report_continued(self, stored: StoredConversation) -> None:
         verb = "Forked" if stored.is_fork else "Continuing"
@@ -327,6 +326,7 @@ class SessionControls(RequestControls):
         self._restart_conversation("Going on from an earlier message.", kept)
         self._publish_update(Cleared(is_new=False))
         self._handle(inputs.OfferTools(self._tools.specs))
+        self._guardrails.restart()
         self.type(text)
 
     def insert(self, role: Role, text: str, after: str | None = None) -> str:
@@ -359,28 +359,6 @@ class SessionControls(RequestControls):
         if not self.capabilities.clear_output:
             raise UsageError("This provider has no buffer of sound to clear.")
         self._execute(effects.Send(commands.ClearOutput()))
-
-    async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
-        """Return the text of an out-of-band response, which does not change the conversation.
-
-        Raises `SessionLost` if there is no response.
-        """
-        if not self.capabilities.out_of_band:
-            raise SessionLost("This model has no out-of-band responses.")
-        return await self._requests.ask_out_of_band(instructions, most_tokens)
-
-    def summarize(self) -> None:
-        """Summarize the conversation out of band; the summary is published as a `Report`."""
-        self._run(self._publish_summary())
-
-    async def _publish_summary(self) -> None:
-        try:
-            update: Update = Report("Summary", await self.ask_out_of_band(SUMMARY))
-        except VoicechatError as error:
-            update = effects.Notice(
-                f"Could not summarize: {_lower_first(error.message)}", effects.Level.WARNING
-            )
-        self._publish_update(update)
 
     # ----------------------------------------------------------------- telling the user
 
@@ -423,7 +401,9 @@ class SessionControls(RequestControls):
     def _settle(self, effect: effects.Effect) -> None:
         """Take an answer of the provider to a request of the controls."""
         match effect:
-            case effects.OutOfBandAnswered() | effects.ItemFetched():
+            case effects.OutOfBandAnswered() | effects.CheckGuardrail():
+                self._settle_aside(effect)
+            case effects.ItemFetched():
                 self._requests.settle(effect)
             case effects.SettingsRefused(parts):
                 # The effects that follow belong to the settings without these parts.
@@ -468,6 +448,7 @@ class SessionControls(RequestControls):
         self._restart_conversation(
             f"Continuing with {self._chosen.name}.", self.transcript, is_new_peer
         )
+        self._guardrails.restart()
         for sentence in self._chosen.unsupported_settings:
             self._publish_update(effects.Notice(sentence, effects.Level.WARNING))
 
@@ -476,8 +457,3 @@ class SessionControls(RequestControls):
         if current != (self.model, self.voice):
             self.model, self.voice = current
             self._publish_update(ModelChanged(self.model, self.voice))
-
-
-def _lower_first(sentence: str) -> str:
-    """Return a sentence with a lower-case first letter, for use inside another one."""
-    return sentence[:1].lower() + sentence[1:]

@@ -57,6 +57,8 @@ class LatencyLog:
         self.turns: deque[TurnLatency] = deque(maxlen=MAX_TURNS)
         self.silences: deque[float] = deque(maxlen=MAX_TURNS)
         """Milliseconds from the first sign of a barge-in to silence."""
+        self.held: deque[float] = deque(maxlen=MAX_TURNS)
+        """Milliseconds that the first words of a reply waited for guardrails."""
         self.gaps = 0
         """Underruns of the speaker."""
         self.lost_ms = 0.0
@@ -207,6 +209,7 @@ _STEPS: dict[type, Callable[..., None]] = {
     events.AudioDelta: lambda log, e, at: log._arrived(e.item_id, at),
     events.TextDelta: _L._text,
     effects.TurnMeasured: _L._measured,
+    effects.ReplyHeld: lambda log, e, at: log.held.append(e.ms),
     inputs.PlaybackStarted: _L._began,
     inputs.PlaybackFinished: _L._finished,
     inputs.LocalSpeech: lambda log, e, at: log._voice(at, held=e.confirmed),

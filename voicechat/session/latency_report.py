@@ -57,6 +57,10 @@ def _others(log: LatencyLog) -> list[str]:
         middle, high = (percentile(log.silences, percent) for percent in (50, 95))
         times = counted(len(log.silences), "interruption")
         lines.append(f"Interruption to silence: p50 {middle:.0f} ms, p95 {high:.0f} ms, {times}.")
+    if log.held:
+        middle, high = (percentile(log.held, percent) for percent in (50, 95))
+        times = counted(len(log.held), "time")
+        lines.append(f"Wait for guardrails: p50 {middle:.0f} ms, p95 {high:.0f} ms, {times}.")
     if buffered := [turn.buffer for turn in log.turns if turn.spoken]:
         middle, high = (percentile(buffered, percent) for percent in (50, 95))
         lines.append(f"Jitter buffer and speaker: p50 {middle:.0f} ms, p95 {high:.0f} ms.")

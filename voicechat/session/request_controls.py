@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from voicechat.core import effects
@@ -23,8 +22,6 @@ from voicechat.session.updates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.client_frames import ClientFrame
     from voicechat.providers.codec import Codec
@@ -69,22 +66,6 @@ class RequestControls(SettingControls):
         if has_key(frame):
             self._publish_update(effects.Notice(KEY_TYPED, effects.Level.WARNING, KEY_HINT))
         self._connections.send(frame)
-
-    # ----------------------------------------------------------------- out of band
-
-    @property
-    def may_write(self) -> bool:
-        """True if a language model answers out of band."""
-        is_rule_based = self._costs.is_free(self.model) and not self.options.chat_url
-        return self.capabilities.out_of_band and not is_rule_based
-
-    def request_text(self, prompt: str, most_tokens: int, take: Callable[[str], None]) -> None:
-        """Ask for a text out of band, and pass it to `take`; nothing happens without an answer."""
-        self._run(self._pass_text(prompt, most_tokens, take), counts=False)
-
-    async def _pass_text(self, prompt: str, most_tokens: int, take: Callable[[str], None]) -> None:
-        with suppress(VoicechatError):
-            take(await self.ask_out_of_band(prompt, most_tokens))
 
     # ----------------------------------------------------------------- screen
 

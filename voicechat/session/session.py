@@ -23,7 +23,7 @@ from voicechat.core.items import Transcript
 from voicechat.core.text import clean, has_key
 from voicechat.errors import BudgetSpent, VoicechatError, first_error
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
-from voicechat.session.controls import SessionControls
+from voicechat.session.controls import SETTLED, SessionControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.codec import Codec
     from voicechat.session.budget_watch import Ledger
+    from voicechat.tools.guardrails import Guardrail
     from voicechat.tools.registry import Tool
     from voicechat.tools.tool_context import AppCommand
 
@@ -73,6 +74,7 @@ class Session(SessionControls):
         options: Options,
         *,
         tools: Iterable[Tool] = (),
+        guardrails: Iterable[Guardrail] = (),
         open_audio: OpenAudio | None = None,
         start_recording: StartRecording | None = None,
         open_ledger: Callable[[], Ledger] | None = None,
@@ -80,13 +82,14 @@ class Session(SessionControls):
         keeps_history: bool = False,
         stored: StoredConversation | None = None,
     ) -> None:
-        """`tools` are offered before all others. `open_audio` replaces the audio process.
+        """`tools` and `guardrails` come before all others. `open_audio` replaces the audio process.
 
         `commands` returns the commands of the app that the model may run.
         `start_recording` is called if the options name a folder to record into. `open_ledger`
         opens the usage of all sessions; without it only this session counts for a budget.
         `stored` is the conversation of the history to continue.
         """
+        from voicechat.session.guardrail_runner import GuardrailRunner
         from voicechat.session.tool_runner import ToolRunner
         from voicechat.session.toolbox import Toolbox
         from voicechat.tools.journal import Journal
@@ -130,6 +133,8 @@ class Session(SessionControls):
         self._latency.follow(self._stream)
         self._journal = Journal()
         self._runs = ToolRunner(self._tools, self._journal, self._handle, self._publish_update)
+        self._guardrails = GuardrailRunner(self._handle, self._warn, options.guardrails, guardrails)
+        self._tools.take_guardrails = self._guardrails.add
         if options.earcons:
             play_earcons(self._stream, lambda cue: self._play(sound.Cue(cue)))
         self._closing = asyncio.Event()
@@ -155,6 +160,7 @@ class Session(SessionControls):
                 from voicechat.session.title_request import TitleRequest
 
                 TitleRequest(self, self._stream, self._log)
+        self._guardrails.offer()
         self._publish(ModelChanged(self.model, self.voice))
 
     def _new_conversation(self, transcript: Transcript | None = None) -> Conversation:
@@ -225,13 +231,13 @@ class Session(SessionControls):
         failure: VoicechatError | None = None
         try:
             async with TaskGroup() as tasks:
-                self._tasks = self._runs.tasks = tasks
+                self._tasks = self._runs.tasks = self._guardrails.tasks = tasks
                 tools = tasks.create_task(self._tools.run())
                 living = tasks.create_task(self._live())
                 closing = tasks.create_task(self._closing.wait())
                 await asyncio.wait({living, closing}, return_when=asyncio.FIRST_COMPLETED)
                 self._runs.stop_all()
-                self._tasks = None
+                self._tasks = self._guardrails.tasks = None
                 for task in (tools, living, closing):
                     task.cancel()
         except* VoicechatError as group:
@@ -366,7 +372,7 @@ class Session(SessionControls):
                 self._check_budget(is_due=True)
             case effects.RunTool() | effects.CancelTools() | effects.KeepApproval():
                 self._runs.settle(effect)
-            case effects.OutOfBandAnswered() | effects.ItemFetched() | effects.SettingsRefused():
+            case _ if isinstance(effect, SETTLED):
                 self._settle(effect)
 
     def _account_soon(self) -> None:

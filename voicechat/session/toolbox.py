@@ -26,6 +26,7 @@ from voicechat.tools.registry import Registry, Tool
 if TYPE_CHECKING:
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.config.options import Options
+    from voicechat.tools.guardrails import Guardrail
     from voicechat.tools.journal import UnfinishedCall
     from voicechat.tools.mcp.mcp_servers import McpServers, ServerState
     from voicechat.tools.permissions import Approvals
@@ -78,6 +79,8 @@ class Toolbox:
         """The tasks of the servers; None while they do not run."""
         self._switched_off: set[str] = set()
         """Names of tools, and sources, that the user switched off."""
+        self.take_guardrails: Callable[[tuple[Guardrail, ...]], None] = lambda found: None
+        """Receives the guardrails of plugins."""
         self.questions = Questions(notify)
         """Questions of MCP servers to the user."""
 
@@ -265,6 +268,8 @@ class Toolbox:
         self._plugins = await plugin_loader.load()
         for problem in self._plugins.problems:
             self._notify(effects.Notice(problem, effects.Level.WARNING))
+        if self._plugins.guardrails:
+            self.take_guardrails(self._plugins.guardrails)
         if self._plugins.tools:
             self._add(self._plugins.tools)
             self._changed()

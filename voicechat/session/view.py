@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.history.stored_conversation import StoredConversation
     from voicechat.providers.client_frames import ClientFrame
+    from voicechat.session.aside_queue import AsideAnswer
     from voicechat.session.conversation_log import ConversationLog
     from voicechat.session.live_settings import LiveSettings
     from voicechat.session.toolbox import Toolbox
@@ -349,8 +350,17 @@ class SessionView(ABC):
     def clear_output(self) -> None:
         """Drop the sound that the provider has buffered."""
 
-    async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
-        """Return the text of an out-of-band response."""
+    async def ask_aside(
+        self, instructions: str, most_tokens: int | None = None, deadline_s: float = 45.0
+    ) -> AsideAnswer:
+        """Return the model's answer outside the conversation."""
+        raise _read_only_error()
+
+    def report_aside(self, words: str) -> None:
+        """Ask the model outside the conversation, and show the answer."""
+
+    async def summary(self) -> str:
+        """Return a summary of the conversation."""
         raise _read_only_error()
 
     @property

@@ -65,7 +65,9 @@ class Upstream:
     """It answers text, tool results and commits without a request, and takes one setup only."""
 
 
-_OPENAI = Upstream(replace(CONVERSATION_ONLY, speed_range=None, remote_tools=False))
+_OPENAI = Upstream(
+    replace(CONVERSATION_ONLY, speed_range=None, remote_tools=False, response_instructions=True)
+)
 _XAI = Upstream(
     replace(
         _OPENAI.capabilities,
@@ -73,10 +75,11 @@ _XAI = Upstream(
         semantic_vad=False,
         text_output=False,
         commit_starts_response=True,
+        response_instructions=False,
     )
 )
 _GOOGLE = Upstream(
-    replace(_XAI.capabilities, cancel=False, speech_end=False),
+    replace(_XAI.capabilities, cancel=False, speech_end=False, text_leads=False),
     answers=True,
 )
 _ELEVENLABS = Upstream(replace(_OPENAI.capabilities, semantic_vad=False))

@@ -118,6 +118,7 @@ class GoogleCodec:
             output_rates=(OUTPUT_RATE,),
             remote_tools=False,
             speech_end=False,
+            text_leads=False,
             resumes=True,
             patience_s=SLOW_PONGS_S,
             pictures=(Kind.PNG, Kind.JPEG, Kind.WEBP),

@@ -40,6 +40,7 @@ CAPABILITIES: Final = replace(
     text_output=False,
     commit_starts_response=True,
     speech_end=False,
+    text_leads=False,
     continuous=True,
     speed_range=None,
 )

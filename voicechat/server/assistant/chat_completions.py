@@ -26,7 +26,7 @@ def request_body(model: str, request: AssistantRequest) -> dict[str, object]:
     system = "\n\n".join(part for part in (speech, request.instructions) if part)
     opening = [{"role": "system", "content": system}] if system else []
     messages = [*opening, *_messages(request.messages)]
-    if request.own_instructions and not request.messages:
+    if request.own_instructions and (not request.messages or request.is_aside):
         # Many models answer only a user.
         messages.append({"role": "user", "content": request.own_instructions})
     body: dict[str, object] = {"model": model, "stream": True, "messages": messages}

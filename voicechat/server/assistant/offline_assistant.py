@@ -3,7 +3,7 @@
 The first case that applies makes the reply:
 
     1. the instructions ask for a summary: summarize the conversation
-    2. the instructions of this response ask what the user said: quote it
+    2. the instructions of this response give exact words or ask what the user said: say that
     3. tool results are new: say them
     4. system messages are new (a timer rang): say them
     5. the user undoes or corrects the last request: undo it, and do the corrected one
@@ -147,7 +147,7 @@ class OfflineAssistant:
             async for output in self._respond(request, state, text):
                 yield output
             return
-        elif not (words := conversation_messages.new_system_messages(messages)):
+        elif not (words := _own_words(request)):
             words, text = "", _chosen_timer(request, state) or _question(request, state)
             accepted = confirmation.accepted(state, text)
             turn = self._respond(request, state, accepted, sure=True) if accepted else None
@@ -333,7 +333,16 @@ def _instructed_words(request: AssistantRequest) -> str:
     """Return the summary or the quotation that the instructions ask for; empty for others."""
     if instruction_following.wants_summary(request.instructions):
         return summary(request.messages)
+    if words := instruction_following.exact_words(request.own_instructions):
+        return words
     return instructed_request.quoted_answer(request)
+
+
+def _own_words(request: AssistantRequest) -> str:
+    """Return the words about new system messages, or about an aside; empty without either."""
+    if request.is_aside and request.own_instructions:
+        return UNKNOWN
+    return conversation_messages.new_system_messages(request.messages)
 
 
 def _results_in_words(results: Sequence[Message], state: DialogueState) -> str:

@@ -3,7 +3,7 @@
     python -P -m voicechat.tools.plugins.plugin_child file|package TARGET
 
     to it      {"call": NAME, "arguments": JSON TEXT}
-    from it    {"tools": [...]} once, or {"refused": SENTENCE}
+    from it    {"tools": [...]} once, or {"refused": SENTENCE}; a guardrail is one of them
                then {"result": TEXT} or {"error": SENTENCE} for each call
 
 What a plugin prints goes to standard error, and its standard input is empty.
@@ -21,13 +21,15 @@ import types
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from voicechat.core.settings import ToolSpec
 from voicechat.system.child_main import take_pipes
 from voicechat.system.child_process import without_working_directory
+from voicechat.tools.guardrails import Guardrail, GuardrailFailed, trip_fields
 from voicechat.tools.plugins.code_trust import UntrustedCode, read_own
 from voicechat.tools.registry import OUTPUT_LIMIT, Tool, ToolError, failure_text
 
-GROUP = "voicechat.tools"
-"""The group of entry points that name tools."""
+GROUPS = ("voicechat.tools", "voicechat.guardrails")
+"""The groups of entry points that name tools and guardrails."""
 
 _OWN_FOLDER = str(Path(__file__).parents[2])
 
@@ -35,7 +37,7 @@ _OWN_FOLDER = str(Path(__file__).parents[2])
 def packages() -> Iterator[importlib.metadata.EntryPoint]:
     """Find the entry points of installed packages, without the working directory."""
     for package in importlib.metadata.distributions(path=without_working_directory(sys.path)):
-        yield from (each for each in package.entry_points if each.group == GROUP)
+        yield from (each for each in package.entry_points if each.group in GROUPS)
 
 
 def _load(kind: str, target: str) -> list[Tool]:
@@ -56,12 +58,40 @@ def _tools(found: Iterable[object]) -> list[Tool]:
     tools: list[Tool] = []
     for each in found:
         candidates = list(each) if isinstance(each, (list, tuple)) else [each]
+        candidates = [_guardrail_tool(c) if isinstance(c, Guardrail) else c for c in candidates]
         tools += [one for one in candidates if isinstance(one, Tool) and one not in tools]
     return tools
 
 
+class _GuardrailCall:
+    """A check of a guardrail as a call: its argument is a text, its result a trip as JSON."""
+
+    def __init__(self, guardrail: Guardrail) -> None:
+        self.guardrail = guardrail
+
+    async def __call__(self, text: str) -> str:
+        try:
+            return json.dumps(trip_fields(await self.guardrail.check(text)))
+        except GuardrailFailed as failure:
+            raise ToolError(str(failure)) from None
+
+
+def _guardrail_tool(guardrail: Guardrail) -> Tool:
+    spec = ToolSpec(f"guardrail {guardrail.spec.name}", "", {})
+    return Tool(spec, _GuardrailCall(guardrail))
+
+
 def _description(tool: Tool) -> dict[str, object]:
     spec = tool.spec
+    if isinstance(tool.call, _GuardrailCall):
+        guardrail = tool.call.guardrail.spec
+        return {
+            "guardrail": guardrail.name,
+            "policy": guardrail.policy,
+            "deadline": guardrail.deadline_s,
+            "watches": guardrail.watches,
+            "access": tool.call.guardrail.access,
+        }
     return {
         "name": spec.name,
         "description": spec.description,

@@ -10,6 +10,7 @@ and runs the calls. A plugin that cannot be used is left out with a message.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from voicechat.core.guardrail import GuardrailTrip
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.core.text import clean
 from voicechat.system import process_sandbox
 from voicechat.system.daemon_call import call_with_deadline
+from voicechat.tools.guardrails import Guardrail, GuardrailFailed, guardrail, trip_from
 from voicechat.tools.plugins.code_trust import UntrustedCode, read_own
 from voicechat.tools.plugins.plugin_child import packages
 from voicechat.tools.plugins.plugin_worker import PluginBroken, PluginWorker
-from voicechat.tools.registry import Tool
+from voicechat.tools.registry import Tool, ToolError
 
 MAX_PLUGINS = 64
 """Limit for plugins and for the tools of one plugin; the rest is left out with a message."""
@@ -45,6 +48,7 @@ class Plugins:
     """The loaded tools, and a sentence for each problem."""
 
     tools: tuple[Tool, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
     problems: tuple[str, ...] = ()
     workers: tuple[PluginWorker, ...] = field(default=(), repr=False)
 
@@ -92,10 +96,12 @@ async def load(folder: Path | None = None, *, installed: bool = True) -> Plugins
     answers = await asyncio.gather(
         *(_load_one(location, slots, deadline) for location in locations)
     )
-    tools = [tool for found, _, _ in answers for tool in found]
+    everything = [each for found, _, _ in answers for each in found]
+    tools = [each for each in everything if isinstance(each, Tool)]
+    guardrails = tuple(each for each in everything if isinstance(each, Guardrail))
     failures = [clean(each) for _, each, _ in answers if each]
     workers = tuple(worker for found, _, worker in answers if found)
-    return Plugins(tuple(tools), (*problems, *failures), workers)
+    return Plugins(tuple(tools), guardrails, (*problems, *failures), workers)
 
 
 def _find(folder: Path, installed: bool) -> tuple[list[_PluginLocation], list[str]]:
@@ -121,8 +127,8 @@ def _find(folder: Path, installed: bool) -> tuple[list[_PluginLocation], list[st
 
 async def _load_one(
     location: _PluginLocation, slots: asyncio.Semaphore, deadline: float
-) -> tuple[Sequence[Tool], str, PluginWorker]:
-    """Load one plugin by `deadline`, in loop time; returns its tools and a message, "" if none."""
+) -> tuple[Sequence[Tool | Guardrail], str, PluginWorker]:
+    """Load one plugin by `deadline`, in loop time; return what it has and a message, "" if none."""
     worker = PluginWorker(location.kind, location.target)
     name = Path(location.target).name
     try:
@@ -132,19 +138,40 @@ async def _load_one(
         return (), f"The plugin {name} is left out: there was no time left to load it.", worker
     except PluginBroken as problem:
         return (), f"The plugin {name} is left out: {problem}", worker
-    tools, wrong = [], []
+    tools: list[Tool | Guardrail] = []
+    wrong = []
     for each in found[:MAX_PLUGINS]:
-        tool = _tool(each, location, worker)
+        tool = _guardrail(each, worker) if "guardrail" in each else _tool(each, location, worker)
         if tool is None:
-            wrong.append(str(each.get("name"))[:80] if isinstance(each, dict) else "?")
+            wrong.append(str(each.get("name") or each.get("guardrail"))[:80])
         else:
             tools.append(tool)
     if not found:
-        return (), f"The plugin {name} has no tools. Write @tool above a function.", worker
+        text = f"The plugin {name} has no tools. Write @tool or @guardrail above a function."
+        return (), text, worker
     if wrong:
         names = ", ".join(wrong)
         return tools, f"The plugin {name} has tools whose names do not fit: {names}.", worker
     return tools, "", worker
+
+
+def _guardrail(found: Mapping[str, Any], worker: PluginWorker) -> Guardrail | None:
+    """Make a guardrail of a plugin's description; None when something does not fit."""
+
+    async def check(text: str) -> GuardrailTrip | None:
+        try:
+            return trip_from(json.loads(await worker.call(f"guardrail {name}", text)))
+        except ToolError as failure:
+            raise GuardrailFailed(str(failure)) from None
+        except ValueError:
+            raise GuardrailFailed("gave an answer that cannot be read") from None
+
+    name = str(found.get("guardrail"))
+    options: dict[str, Any] = {key: found.get(key) for key in ("policy", "deadline", "watches")}
+    try:
+        return guardrail(name=name, **options)(check)
+    except (TypeError, ValueError):
+        return None
 
 
 def _tool(found: Mapping[str, Any], location: _PluginLocation, worker: PluginWorker) -> Tool | None:

@@ -1,0 +1,53 @@
+"""Guardrails and asides in plain mode, with a real session at a server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+
+import pytest
+from guarded_talk import INSTEAD, STOPPED, guarded_options
+from scripted import scripted_server, until
+
+from voicechat.line_mode import app, line_client, line_input, pipe_filter
+from voicechat.session.session import Session
+
+
+@pytest.mark.parametrize("echo", [True, False])
+async def test_a_trip_and_an_aside_are_lines(monkeypatch: pytest.MonkeyPatch, echo: bool) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    out = io.StringIO()
+    async with scripted_server() as backend:
+        session = Session(guarded_options(backend))
+        running = asyncio.create_task(line_client.run_client(app.Chat(session, out, echo=echo)))
+        os.write(writing, b"what does it cost\n")
+        await until(lambda: f"Assistant: {INSTEAD}" in out.getvalue())
+        os.write(writing, b"/ask-aside why\n")
+        await until(lambda: "Aside, why" in out.getvalue())
+        os.write(writing, b"/ask-aside\n")
+        await until(lambda: "/ask-aside takes a question." in out.getvalue())
+        os.close(writing)
+        assert await running == int(echo)
+    os.close(reading)
+    lines = out.getvalue().splitlines()
+    assert lines.count(STOPPED) == 1, "one line about it"
+    assert "ten dollars" not in out.getvalue()
+    assert "Because." in out.getvalue()
+
+
+async def test_a_pipe_gets_the_other_answer_and_one_line_about_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    os.write(writing, b"what does it cost\n")
+    os.close(writing)
+    out = io.StringIO()
+    async with scripted_server() as backend:
+        session = Session(guarded_options(backend))
+        code = await line_client.run_client(pipe_filter.Filter(session, out))
+    os.close(reading)
+    assert (code, out.getvalue()) == (1, f"Well,\n{INSTEAD}\n")
+    assert capsys.readouterr().err.count("The guardrail prices") == 1
