@@ -85,6 +85,10 @@ class ConnectError(VoicechatError):
     exit_code = 4
 
 
+class CallEnded(ConnectError):
+    """The phone call of a session is over, or never was."""
+
+
 SOCKS_HINT = "Type: pip install 'voicechat[socks]'"
 
 

@@ -462,6 +462,7 @@ _ON: dict[type[Any], _Step] = {
     events.TextDelta: _if_wanted(_reply(AssistantItems.text)),
     events.TextDone: _if_wanted(_reply(AssistantItems.text_done)),
     # playback
+    events.ItemTruncated: _reply(AssistantItems.truncated),
     inputs.PlaybackStarted: _reply(AssistantItems.playback_started),
     inputs.PlaybackFinished: _reply(AssistantItems.playback_finished),
     inputs.PlaybackStopped: lambda c, e: c._items.stopped(e.heard, c._now),
@@ -485,10 +486,9 @@ _ON: dict[type[Any], _Step] = {
     events.ProviderError: lambda c, e: c._errors.take(e),
     inputs.Tick: _C._tick,
     # ignored
-    **dict.fromkeys((events.SessionEnding, events.ResumptionHandle, events.Unmapped), _nothing),
-    **dict.fromkeys((events.ItemAdded, events.ItemDeleted, events.ItemTruncated), _nothing),
-    **dict.fromkeys((events.OutputItemDone, events.TranscriptSegment), _nothing),
-    **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded), _nothing),
+    **dict.fromkeys((events.SessionEnding, events.ResumptionHandle, events.InputCleared), _nothing),
+    **dict.fromkeys((events.ItemAdded, events.ItemDeleted, inputs.LocalSpeechEnded), _nothing),
+    **dict.fromkeys((events.OutputItemDone, events.TranscriptSegment, events.Unmapped), _nothing),
 }
 """Event or input -> step: the whole conversation at a glance."""
 

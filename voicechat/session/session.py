@@ -20,14 +20,13 @@ from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
-from voicechat.core.text import clean, has_key
-from voicechat.errors import BudgetSpent, VoicechatError, first_error
+from voicechat.core.text import clean
+from voicechat.errors import BudgetSpent, CallEnded, VoicechatError, first_error
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
-from voicechat.session.controls import SessionControls
+from voicechat.session.call_controls import CallControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
-from voicechat.session.images import PATH_MARKS
 from voicechat.session.key_mask import KeyMask
 from voicechat.session.latency_log import LatencyLog
 from voicechat.session.model import ChosenModel
@@ -61,7 +60,7 @@ RETRY_S, LONGEST_RETRY_S = 15.0, 240.0
 """Seconds until an offline session tries to connect again, and the longest such wait."""
 
 
-class Session(SessionControls):
+class Session(CallControls):
     """One conversation of the user with a model.
 
     Raises `UsageError` or `KeyMissing` if the options name no available model. Call `subscribe`
@@ -164,7 +163,7 @@ class Session(SessionControls):
             self._chosen.capabilities,
             transcript=transcript,
             has_budget=self._budget.has_limits,
-            hands_free=with_sound and self._wants_hands_free,
+            hands_free=self._has_turn_detection,
             speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
 
@@ -179,13 +178,6 @@ class Session(SessionControls):
     def recording(self) -> bool:
         """True while the session is recorded."""
         return self._recording is not None and self._recording.is_recording
-
-    def type(self, text: str) -> None:
-        """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
-        if PATH_MARKS.isdisjoint(text) and not has_key(text):
-            self._handle(inputs.Typed(text))
-        else:
-            self._type_unusual(text)
 
     # ----------------------------------------------------------------- for the controls
 
@@ -253,7 +245,7 @@ class Session(SessionControls):
                     return  # a task group that ends may swallow the cancellation
                 if not isinstance(error, BudgetSpent) and self._restore_previous_model(error):
                     continue
-                if not self._waits_offline:
+                if isinstance(error, CallEnded) or not self._waits_offline:
                     raise
                 await self._wait_offline(error)
 

@@ -99,6 +99,16 @@ class SessionView(ABC):
         return False
 
     @property
+    def joins_call(self) -> bool:
+        """True beside a phone call."""
+        return False
+
+    @property
+    def speaker_label(self) -> str:
+        """The word for the person who speaks with the assistant."""
+        return "You"
+
+    @property
     def recording(self) -> bool:
         """True while the session is recorded."""
         return False
@@ -348,6 +358,9 @@ class SessionView(ABC):
 
     def clear_output(self) -> None:
         """Drop the sound that the provider has buffered."""
+
+    def hang_up(self) -> None:
+        """End the phone call."""
 
     async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
         """Return the text of an out-of-band response."""
