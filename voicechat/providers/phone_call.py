@@ -58,9 +58,13 @@ def call_controls(codec: Codec) -> ControlsCall | None:
     return codec if isinstance(codec, ControlsCall) else None
 
 
-def wrong_kind(call_id: str, model: str, needed: str) -> UsageError:
+class WrongKind(UsageError):
+    """A model that cannot answer a call, because it is of the other kind."""
+
+
+def wrong_kind(call_id: str, model: str, needed: str) -> WrongKind:
     """Return the error for a model that cannot answer a call."""
-    return UsageError(f"The call {call_id} needs {needed}, not {model}.", "Use another --model.")
+    return WrongKind(f"The call {call_id} needs {needed}, not {model}.", "Use another --model.")
 
 
 def watched(events: Iterable[Event]) -> Iterator[Event]:

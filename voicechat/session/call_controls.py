@@ -24,6 +24,11 @@ class CallControls(SessionControls):
         return self._chosen.options.call is not None
 
     @property
+    def was_joined(self) -> bool:
+        """True if there was a connection."""
+        return self._connections.sessions_created > 0
+
+    @property
     def speaker_label(self) -> str:
         """The word for the person who speaks with the assistant."""
         return "Caller" if self.joins_call else "You"
