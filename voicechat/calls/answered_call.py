@@ -15,11 +15,12 @@ from voicechat.config.call_settings import CallSettings
 from voicechat.core import effects
 from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall
-from voicechat.errors import BudgetSpent, CallEnded, VoicechatError
+from voicechat.errors import BudgetSpent, CallEnded, VoicechatError, first_error
 from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.event_stream import Overflow, Subscription
 from voicechat.session.session import Session
 from voicechat.session.updates import UPDATES, Link, LinkChanged
+from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from voicechat.config.joined_call import JoinedCall
@@ -110,19 +111,19 @@ class AnsweredCall:
     async def _talk(self) -> None:
         """Run the session and print its lines."""
         lines = CallLines(self._session, self._say, self._warn)
+        failure: VoicechatError | None = None
         with self._subscribed("calls", UPDATES) as updates:
-            reading = asyncio.ensure_future(self._read(updates, lines))
             try:
-                await self._session.run()
-            finally:
-                self._session.close()
-                reading.cancel()
-                await asyncio.wait({reading})
-                for update in updates.pop_all():
-                    self._take(update, lines)
-                lines.finish()
-        if not reading.cancelled() and (error := reading.exception()) is not None:
-            raise error
+                async with TaskGroup() as tasks:
+                    tasks.create_task(self._read(updates, lines))
+                    await self._session.run()
+            except* VoicechatError as group:
+                failure = first_error(group)
+            for update in updates.pop_all():
+                self._take(update, lines)
+            lines.finish()
+        if failure is not None:
+            raise failure
 
     async def _read(self, updates: Subscription, lines: CallLines) -> None:
         while await updates.wait():

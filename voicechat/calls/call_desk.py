@@ -16,7 +16,7 @@ from voicechat.calls.incoming_call import IncomingCall
 from voicechat.calls.webhook_signature import TakenWebhooks
 from voicechat.config.call_settings import CallSettings
 from voicechat.core.text import clean
-from voicechat.errors import VoicechatError
+from voicechat.errors import VoicechatError, first_error
 from voicechat.providers.phone_call import WrongKind
 from voicechat.system.task_group import TaskGroup
 
@@ -99,8 +99,9 @@ class CallDesk:
         except VoicechatError as error:
             warn(str(error))
         except Exception as error:  # a fault here must not end the other calls
-            _log.exception("a call failed")
-            warn(f"A fault ended the session of this call: {type(error).__name__}.")
+            cause = first_error(error) if isinstance(error, BaseExceptionGroup) else error
+            _log.error("a call failed with %s", type(cause).__name__)
+            warn(f"A fault ended the session of this call: {type(cause).__name__}.")
             await self._hang_up(call, warn)
 
     async def _decide(

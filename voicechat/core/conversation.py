@@ -210,9 +210,8 @@ class Conversation:
         self._user_items.sent()
         if self._seeding.nothing_left:
             self._responses.request(False)
-        if self._announcements.remove_seeded(
-            c.item_id for c in seeded if isinstance(c, commands.CreateMessage)
-        ):
+        is_announced = self._announcements.remove_seeded(seeded)
+        if is_announced or any(isinstance(each, commands.ToolResult) for each in seeded):
             self._responses.request()
         self.microphone.connected()
 

@@ -21,13 +21,12 @@ from voicechat.core.commands import (
     ClearAudio,
     Command,
     CommitAudio,
-    CreateMessage,
     SeedCall,
     ToolResult,
     UpdateSession,
 )
 from voicechat.core.events import Event, ProviderError, RemoteCall, SessionCreated, SessionUpdated
-from voicechat.core.items import Role, ToolState
+from voicechat.core.items import ToolState
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import as_text, fields, message
@@ -37,9 +36,6 @@ from voicechat.providers.openai.openai_parts import Message
 from voicechat.providers.phone_call import watched, wrong_kind
 from voicechat.providers.rest import HttpRequest, below_socket, post
 from voicechat.system.dial_target import DialTarget
-
-_OWN_ITEMS = ("typed_", "picture_", "announcement_")
-"""Beginnings of the ids of items that this program made; the call has all others already."""
 
 _PLAYING = {
     "output_audio_buffer.started": True,
@@ -62,6 +58,9 @@ class CallSideband(OpenAICodec):
     ) -> None:
         """socket: the address of a new session; its query is replaced by the id of the call."""
         query = urlencode({"call_id": call.call_id})
+        able = replace(dialect.capabilities, outlives_connection=True)
+        # The server is known: it has taken the call.
+        dialect = replace(dialect, capabilities=able, recognize=None)
         super().__init__(urlunsplit(urlsplit(socket)._replace(query=query)), key, dialect)
         self._call = call
         self._model = model
@@ -173,10 +172,6 @@ class CallSideband(OpenAICodec):
             case AppendAudio() | CommitAudio() | ClearAudio() | SeedCall():
                 return []
             case ToolResult() if self._call.watches:
-                return []
-            case CreateMessage(item_id, role) if role == Role.USER and not item_id.startswith(
-                _OWN_ITEMS
-            ):
                 return []
             case UpdateSession() if self._has_settings and not self._session:
                 super()._update(command.settings)

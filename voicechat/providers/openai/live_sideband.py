@@ -49,6 +49,7 @@ class LiveSideband(LiveCodec):
             f"{url}/{call.call_id}/attach", model, key,
             provider=provider, headers=headers, key_variable=key_variable,
         )  # fmt: skip
+        self.capabilities = replace(self.capabilities, outlives_connection=True)
         self._call = call
         self._root = url
         self._endpoint = replace(self._endpoint, call_id=call.call_id)
