@@ -10,6 +10,7 @@ webhook that comes again is answered with 200, too, and has no effect, so that i
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -83,17 +84,20 @@ class WebhookReceiver:
         secret: Secret,
         take: Callable[[IncomingCall], None],
         warn: Callable[[str], None],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """take: receives each call after its webhook was answered. warn: receives sentences.
 
+        now: seconds of a clock that never goes back, for the limits.
         Raises `UsageError` for a wrong secret.
         """
         self._signature = WebhookSignature(secret)
-        self._taken = TakenWebhooks()
+        self._taken = TakenWebhooks(now)
         self._take = take
         self._warn = warn
-        self._warnings = Allowance(_WARNINGS, _WARNINGS_PER_SECOND)
-        self._failures = ClientLimits(REFUSALS_PER_MINUTE, "webhooks without a valid signature")
+        self._warnings = Allowance(_WARNINGS, _WARNINGS_PER_SECOND, now)
+        what = "webhooks without a valid signature"
+        self._failures = ClientLimits(REFUSALS_PER_MINUTE, what, now)
 
     def app(self) -> Starlette:
         """Return the application (ASGI)."""
@@ -127,8 +131,12 @@ class WebhookReceiver:
         if not self._taken.take(webhook_id):
             return json_answer({"status": "repeated"})
         answer = json_answer({"status": "taken"})
-        answer.background = BackgroundTask(self._take, call)
+        answer.background = BackgroundTask(self._pass_on, call)
         return answer
+
+    async def _pass_on(self, call: IncomingCall) -> None:
+        # A coroutine function: Starlette would call any other one on a thread.
+        self._take(call)
 
     def _tell(self, sentence: str) -> None:
         if self._warnings.take():
