@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
 from voicechat.core.text import has_key
@@ -10,6 +11,9 @@ from voicechat.errors import UsageError, VoicechatError
 from voicechat.providers.phone_call import call_controls
 from voicechat.session.controls import SessionControls
 from voicechat.session.images import PATH_MARKS
+
+if TYPE_CHECKING:
+    from voicechat.history.stored_conversation import StoredConversation
 
 
 class CallControls(SessionControls):
@@ -65,6 +69,28 @@ class CallControls(SessionControls):
         super().interrupt()
         if self.joins_call and self.capabilities.clear_output:
             self.clear_output()
+
+    def new_conversation(self) -> None:
+        """Clear the transcript and start again on a new connection; a call goes on instead."""
+        if not self._keeps_call():
+            super().new_conversation()
+
+    def continue_conversation(self, stored: StoredConversation) -> None:
+        """Continue a conversation of the history, or fork it; a call goes on instead."""
+        if not self._keeps_call():
+            super().continue_conversation(stored)
+
+    def change_model(self, name: str) -> None:
+        """Continue with another model, PROVIDER/MODEL; a call keeps its own."""
+        if not self._keeps_call():
+            super().change_model(name)
+
+    def _keeps_call(self) -> bool:
+        """Return True beside a call, with a notice."""
+        if self.joins_call:
+            text = "A phone call has one model and one conversation."
+            self._publish_update(effects.Notice(text, effects.Level.WARNING))
+        return self.joins_call
 
     async def require_budget(self) -> None:
         """Raise `BudgetSpent` if the budget allows no response."""

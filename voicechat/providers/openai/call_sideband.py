@@ -10,6 +10,7 @@ server-side controls".
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,8 @@ from voicechat.core.commands import (
     ClearAudio,
     Command,
     CommitAudio,
+    CreateMessage,
+    DeleteItem,
     SeedCall,
     ToolResult,
     UpdateSession,
@@ -36,6 +39,9 @@ from voicechat.providers.openai.openai_parts import Message
 from voicechat.providers.phone_call import watched, wrong_kind
 from voicechat.providers.rest import HttpRequest, below_socket, post
 from voicechat.system.dial_target import DialTarget
+
+_OWN_ITEMS = ("typed_", "picture_", "announcement_")
+"""Beginnings of the ids of items that this program makes."""
 
 _PLAYING = {
     "output_audio_buffer.started": True,
@@ -72,6 +78,8 @@ class CallSideband(OpenAICodec):
         """The session has voice and sound already, which an update must not repeat."""
         self._watched: dict[str, RemoteCall] = {}
         """Calls of tools that run elsewhere, by their id at the provider."""
+        self._tag = f"_{secrets.token_hex(3)}" if call.watches else ""
+        """Part of the ids of new items, which those of another program must not equal."""
         self.sound_plays = False
 
     def redirect(self, endpoint: DialTarget) -> None:
@@ -173,6 +181,8 @@ class CallSideband(OpenAICodec):
                 return []
             case ToolResult() if self._call.watches:
                 return []
+            case CreateMessage(item_id) | DeleteItem(item_id) if item_id.startswith(_OWN_ITEMS):
+                command = replace(command, item_id=f"{item_id}{self._tag}")
             case UpdateSession() if self._has_settings and not self._session:
                 super()._update(command.settings)
                 return [self._unchanged(command)]

@@ -213,8 +213,8 @@ class TopLine(StatusLine):
         if session.latency_parts:
             parts.append((8, Content(session.latency_parts).stylize(QUIET)))
         if not session.with_sound:
-            kind = "phone call" if session.joins_call else "text only"
-            parts.append((4, Content(kind).stylize(QUIET)))
+            rank, kind = (1, "phone call") if session.joins_call else (4, "text only")
+            parts.append((rank, Content(kind).stylize(QUIET)))
         elif session.voice:
             parts.append((7, plain(f"voice {session.voice}", QUIET)))
         is_metered = session.shown_cost or session.limits
