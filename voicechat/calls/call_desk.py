@@ -32,6 +32,9 @@ UNAVAILABLE = 480
 MAX_RINGING = 200
 """Calls that wait for a decision; the provider times out those above."""
 
+LAST_S = 1.0
+"""Seconds for the sessions of calls that were ended because the program stops."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -61,6 +64,7 @@ class CallDesk:
         """Ids of calls: one call may be announced twice."""
         self._ringing = 0
         self._answered: dict[str, AnsweredCall] = {}
+        self._handling: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
@@ -76,6 +80,8 @@ class CallDesk:
                 await stopped.wait()
                 self._tasks = None
                 await asyncio.gather(*(call.end() for call in tuple(self._answered.values())))
+                if self._handling:
+                    await asyncio.wait(self._handling, timeout=LAST_S)
                 raise _Stopped
         except* _Stopped:
             pass
@@ -86,7 +92,9 @@ class CallDesk:
             self._warn(f"{call.call_id} Not taken: too many calls ring.")
         elif self._taken.take(call.call_id):
             self._ringing += 1
-            self._tasks.create_task(self._handle(call))
+            task = self._tasks.create_task(self._handle(call))
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
 
     async def _handle(self, call: IncomingCall) -> None:
         say, warn = (partial(_line, each, call.call_id) for each in (self._say, self._warn))

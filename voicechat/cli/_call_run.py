@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SECRET = "OPENAI_WEBHOOK_SECRET"
 """The variable, or the key in `[keys]`, with the secret of the webhook."""
+
+_DRAIN_S = 1.0
 
 _MISSING = "Type: pip install 'voicechat[calls]'"
 
@@ -49,11 +52,27 @@ def listen(flags: dict[str, object], where: dict[str, Any]) -> int:
         _writer(out),
         warn,
     )
-    return serve(endpoint, warn)
+    try:
+        return serve(endpoint, warn)
+    finally:
+        asyncio.run(_drained(out, err))
+
+
+async def _drained(*writers: LineWriter) -> None:
+    """Wait until the lines are written, unless their reader has stopped."""
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_DRAIN_S):
+            for writer in writers:
+                await writer.drained()
 
 
 def _writer(out: LineWriter, prefix: str = "") -> Callable[[str], None]:
-    return lambda line: out.write(f"{prefix}{clean(line)}\n")
+    def write(line: str) -> None:
+        # A reader that is gone does not end the calls.
+        with suppress(OSError):
+            out.write(f"{prefix}{clean(line)}\n")
+
+    return write
 
 
 def _call_settings(options: Options) -> CallSettings:
@@ -136,7 +155,7 @@ def accept(flags: dict[str, object], call_id: str, *, detach: bool) -> int:
                 await asyncio.wait({running})
             else:
                 running.result()
-        await out.drained()
+        await _drained(out)
         return 0
 
     return asyncio.run(run())
