@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from voicechat.calls import call_rules
-from voicechat.calls.call_rules import CallDecision, CallRules, load_function
+from voicechat.calls.call_rules import AnswerRules, CallDecision, load_function
 from voicechat.calls.incoming_call import IncomingCall
 from voicechat.config import loader
 from voicechat.config.call_settings import CallRule, CallSettings
@@ -27,7 +27,7 @@ def call(caller: str = "+15551234567") -> IncomingCall:
 
 
 async def decided(*rules: CallRule, at: datetime = MONDAY, **more: Any) -> CallDecision:
-    return await CallRules(CallSettings(rules=rules, **more)).decide(call(), at)
+    return await AnswerRules(CallSettings(rules=rules, **more)).decide(call(), at)
 
 
 async def test_the_first_rule_that_covers_a_call_decides() -> None:
@@ -38,7 +38,7 @@ async def test_the_first_rule_that_covers_a_call_decides() -> None:
     assert await decided(other, second, first) == CallDecision("reject", None, 486)
     assert await decided(other) == CallDecision("reject", None, 603)
     assert await decided(other, default="accept", profile="p") == CallDecision("accept", "p", 603)
-    assert (await CallRules(CallSettings()).decide(call(""), MONDAY)).action == "reject"
+    assert (await AnswerRules(CallSettings()).decide(call(""), MONDAY)).action == "reject"
 
 
 @pytest.mark.parametrize(

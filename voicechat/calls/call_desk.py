@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.calls.answered_call import AnsweredCall
 from voicechat.calls.call_control import CallControl
-from voicechat.calls.call_rules import CallDecision, CallRules
+from voicechat.calls.call_rules import AnswerRules, CallDecision
 from voicechat.calls.incoming_call import IncomingCall
 from voicechat.calls.webhook_signature import TakenWebhooks
 from voicechat.config.call_settings import CallSettings
@@ -56,7 +56,7 @@ class CallDesk:
         """
         self._options = options
         self._settings = settings
-        self._rules = CallRules(settings)
+        self._rules = AnswerRules(settings)
         self._say = say
         self._warn = warn
         self._now = now

@@ -42,7 +42,7 @@ class CallDecision:
     """A sentence about a function that failed."""
 
 
-class CallRules:
+class AnswerRules:
     """The rules of the settings, with their functions."""
 
     def __init__(self, settings: CallSettings) -> None:
