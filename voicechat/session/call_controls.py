@@ -6,11 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
-from voicechat.core.text import has_key
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.providers.phone_call import call_controls
 from voicechat.session.controls import SessionControls
-from voicechat.session.images import PATH_MARKS
 
 if TYPE_CHECKING:
     from voicechat.history.stored_conversation import StoredConversation
@@ -21,6 +19,11 @@ class CallControls(SessionControls):
 
     hang_up_call: Callable[[], Awaitable[None]] | None = None
     """Ends the phone call; None without one. Set by the command that joins it."""
+
+    @property
+    def with_sound(self) -> bool:
+        """True if the session opens microphone and speaker."""
+        return self._chosen.options.with_sound
 
     @property
     def joins_call(self) -> bool:
@@ -47,18 +50,6 @@ class CallControls(SessionControls):
     @property
     def _has_turn_detection(self) -> bool:
         return self._wants_hands_free and (self.with_sound or self.joins_call)
-
-    def type(self, text: str) -> None:
-        """Send a typed line, or show the image whose path it is. Interrupts the assistant.
-
-        Beside a call, the line is an instruction for the model.
-        """
-        if self.joins_call:
-            self.instruct(text)
-        elif PATH_MARKS.isdisjoint(text) and not has_key(text):
-            self._handle(inputs.Typed(text))
-        else:
-            self._type_unusual(text)
 
     def instruct(self, text: str) -> None:
         """Give the model an instruction that it carries out at once, between two turns."""

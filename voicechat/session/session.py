@@ -20,13 +20,14 @@ from voicechat.audio import messages as sound
 from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
-from voicechat.core.text import clean
+from voicechat.core.text import clean, has_key
 from voicechat.errors import BudgetSpent, CallEnded, VoicechatError, first_error
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
 from voicechat.session.call_controls import CallControls
 from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
+from voicechat.session.images import PATH_MARKS
 from voicechat.session.key_mask import KeyMask
 from voicechat.session.latency_log import LatencyLog
 from voicechat.session.model import ChosenModel
@@ -170,14 +171,18 @@ class Session(CallControls):
     # ----------------------------------------------------------------- state
 
     @property
-    def with_sound(self) -> bool:
-        """True if the session opens microphone and speaker."""
-        return self._options.with_sound
-
-    @property
     def recording(self) -> bool:
         """True while the session is recorded."""
         return self._recording is not None and self._recording.is_recording
+
+    def type(self, text: str) -> None:
+        """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
+        if self._options.call is not None:
+            self.instruct(text)
+        elif PATH_MARKS.isdisjoint(text) and not has_key(text):
+            self._handle(inputs.Typed(text))
+        else:
+            self._type_unusual(text)
 
     # ----------------------------------------------------------------- for the controls
 

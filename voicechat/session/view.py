@@ -104,6 +104,16 @@ class SessionView(ABC):
         return False
 
     @property
+    def was_joined(self) -> bool:
+        """True if there was a connection."""
+        return False
+
+    @property
+    def call_sounds(self) -> bool:
+        """True while the phone plays sound of the assistant."""
+        return False
+
+    @property
     def speaker_label(self) -> str:
         """The word for the person who speaks with the assistant."""
         return "You"
@@ -361,6 +371,12 @@ class SessionView(ABC):
 
     def hang_up(self) -> None:
         """End the phone call."""
+
+    def instruct(self, text: str) -> None:
+        """Give the model an instruction."""
+
+    async def require_budget(self) -> None:
+        """Raise `BudgetSpent` if the budget allows no response."""
 
     async def ask_out_of_band(self, instructions: str, most_tokens: int | None = None) -> str:
         """Return the text of an out-of-band response."""
