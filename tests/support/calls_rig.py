@@ -44,12 +44,16 @@ class CallsRig:
 
     async def online(self, *call_ids: str) -> None:
         """Wait until the sessions of these calls have joined, with their tools."""
-        await self.provider.until(
-            lambda: all(
-                sum(f["type"] == "session.update" for f in self.provider.calls[each].received) > 1
-                for each in call_ids
-            )
-        )
+        calls = [self.provider.calls[each] for each in call_ids]
+
+        def missing() -> list[str]:
+            updates = {c: sum(f["type"] == "session.update" for f in c.received) for c in calls}
+            return [f"{c.call_id} {c.state} {n}" for c, n in updates.items() if n < 2]
+
+        try:
+            await self.provider.until(lambda: not missing())
+        except TimeoutError:
+            raise AssertionError(f"{missing()}, {self.warnings}, {self.lines}") from None
 
     async def said(self, *lines: str) -> None:
         """Wait until these lines were printed."""
