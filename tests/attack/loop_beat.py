@@ -1,7 +1,9 @@
 """The longest stall of an event loop and the peak memory of its process.
 
 Other programs delay this one, too. A gap between two beats counts only as far as the process
-itself used CPU time in it.
+itself used CPU time in it. They also slow it down, because they share caches and the units of a
+core: after a long gap, a fixed piece of work shows how much slower than at its best the process
+runs, and the gap counts by that much less.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from types import FrameType
 
 STEP_S = 0.005
 _LOOK_S = 0.02
+_LONG_S = 0.05
+"""Gap after which the pace is measured."""
+_WORK = 30_000
+"""Additions in a piece of work, which takes about a millisecond."""
 _FRAMES = 7
 
 
@@ -47,13 +53,40 @@ class LoopBeat:
             self._seen = ""
             await asyncio.sleep(STEP_S)
             gap, cpu = time.monotonic() - began - STEP_S, time.process_time() - used
-            if min(gap, cpu) > self.worst_s:
-                self.worst_s, self.place = min(gap, cpu), self._seen
+            stall = min(gap, cpu)
+            if stall > max(self.worst_s, _LONG_S):
+                stall /= PACE.slowdown()
+            if stall > self.worst_s:
+                self.worst_s, self.place = stall, self._seen
 
     def _look(self, thread: int) -> None:
         while not self._ended.wait(_LOOK_S):
             if time.monotonic() - self._now[0] > 2 * _LOOK_S:
                 self._seen = self._seen or _stack(sys._current_frames().get(thread))
+
+
+class Pace:
+    """How fast this process runs a fixed piece of work, compared with the best so far."""
+
+    def __init__(self) -> None:
+        self._best_s = min(_work_s() for _ in range(50))
+
+    def slowdown(self) -> float:
+        """Return how many times slower than at its best the process runs now; at least 1."""
+        now_s = sorted(_work_s() for _ in range(9))[4]
+        self._best_s = min(self._best_s, now_s)
+        return now_s / self._best_s
+
+
+def _work_s() -> float:
+    began = time.thread_time()
+    total = 0
+    for each in range(_WORK):
+        total += each
+    return time.thread_time() - began
+
+
+PACE = Pace()
 
 
 def _stack(frame: FrameType | None) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -43,13 +44,25 @@ async def _measured(attacked: Callable[[], Awaitable[object]], patience_s: float
         except BaseExceptionGroup as error:
             fault = f"{error!r}"[:500]
         except Exception as error:
-            fault = f"{type(error).__name__}: {error}"[:500]
+            fault = _places(error)[:700]
         await asyncio.sleep(0.02)
     tasks = len(asyncio.all_tasks())
     _write({
         "outcome": outcome, "fault": fault, "stall_ms": beat.worst_s * 1000, "place": beat.place,
         "peak_mb": peak.mb, "tasks": tasks,
     })  # fmt: skip
+
+
+def _places(error: BaseException) -> str:
+    """Return the error of a worker, or the error itself, with the innermost places."""
+    inner = getattr(error, "error", None)
+    if isinstance(inner, BaseException):
+        error = inner
+    last = traceback.extract_tb(error.__traceback__)[:-5:-1]
+    places = " < ".join(
+        f"{place.name} ({Path(place.filename).name}:{place.lineno})" for place in last
+    )
+    return f"{type(error).__name__}: {error} in {places}"
 
 
 async def _clients() -> None:

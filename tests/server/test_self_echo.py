@@ -50,6 +50,25 @@ def test_words_are_compared_with_what_played_when_the_turn_began() -> None:
     assert is_echo("There was.", WORDS, 4_000, request=False, detection_ms=3_400)
 
 
+@pytest.mark.parametrize(
+    ("text", "heard_ms", "echo"),
+    [
+        ("Slow.", 4_028, True),  # its sound ends before the pause after it does
+        ("Slow.", 3_600, False),  # it did not begin
+        ("if it", 4_028, True),  # an echo of "slow." that was misheard
+        ("if it", 3_000, False),
+        ("if it is", 4_028, False),
+        ("stop", 4_028, False),
+    ],
+)
+def test_the_last_word_before_a_pause_may_leave_an_echo(
+    text: str, heard_ms: float, echo: bool
+) -> None:
+    words = [("a clock that was always seven minutes ", 3_675.0)]
+    words += [("slow. ", 4_475), ("The ", 4_600), ("baker ", 4_900)]
+    assert is_echo(text, words, heard_ms, request=False) is echo
+
+
 def test_the_detection_time_is_the_sound_until_the_client_stops_the_reply() -> None:
     reply = StoredItem({"id": "reply", "content": [{"type": "output_audio", "transcript": STORY}]})
     spoken = SpokenOver(reply, began_ms=5_000)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from voicechat.config.options import Options
+from voicechat.core import events, inputs
 from voicechat.core.settings import McpServer
 from voicechat.core.text import has_key
 from voicechat.errors import Secret
@@ -83,3 +84,59 @@ def test_of_a_frame_that_is_too_large_only_the_start_is_kept(form: Callable[[str
     assert size == len(frame)
     assert len(shown) <= CHEAP_CHARACTERS
     assert form(PART) not in shown
+
+
+STREAMED = "sk-planted-0123456789abcdef"
+
+
+def streamed(*pieces: str, done: bool = True) -> list[object]:
+    """Return what passes of the pieces of one reply, and of its end."""
+    passed: list[object] = []
+    take = KeyMask(Options(keys={"OPENAI_API_KEY": Secret(STREAMED)})).streamed(passed.append)
+    for piece in pieces:
+        take(events.TextDelta("r", "i", piece, spoken=False))
+    if done:
+        take(events.TextDone("r", "i", None, spoken=False))
+    return passed
+
+
+def joined(passed: list[object]) -> str:
+    return "".join(event.text for event in passed if isinstance(event, events.TextDelta))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 26, 27, 60])
+def test_a_key_that_is_streamed_in_pieces_is_masked(size: int) -> None:
+    text = f"Incorrect key: {STREAMED}, s{STREAMED}sk. Is it? sk-"
+    passed = streamed(*(text[at : at + size] for at in range(0, len(text), size)))
+    assert joined(passed) == text.replace(STREAMED, "***")
+    assert isinstance(passed[-1], events.TextDone), "nothing comes after the end"
+
+
+def test_only_a_possible_start_of_a_key_is_held_back() -> None:
+    assert joined(streamed("words and words", "ask", done=False)) == "words and wordsa"
+    assert joined(streamed("risk: sk-pla", "net", done=False)) == "risk: sk-planet"
+
+
+def test_pieces_of_several_texts_are_held_back_apart() -> None:
+    passed: list[object] = []
+    take = KeyMask(Options(keys={"OPENAI_API_KEY": Secret(STREAMED)})).streamed(passed.append)
+    half = len(STREAMED) // 2
+    take(events.TextDelta("r", "a", STREAMED[:half], spoken=True))
+    take(events.ToolArgumentsDelta("r", "b", "c", STREAMED[:half]))
+    take(events.TextDelta("r", "a", STREAMED[half:], spoken=True))
+    take(events.ToolArgumentsDelta("r", "b", "c", "…"))
+    take(events.UserTranscript("u", STREAMED[:half]))
+    take(events.UserTranscript("u", "all of it", final=True))
+    take(events.TextDelta("r", "d", STREAMED[:half], spoken=True))
+    take(inputs.Disconnected("gone"))
+    assert [getattr(event, "text", "") for event in passed] == [
+        "***", f"{STREAMED[:half]}…", "all of it", STREAMED[:half], ""
+    ]  # fmt: skip
+
+
+def test_texts_that_never_end_are_held_back_in_bounds() -> None:
+    passed: list[object] = []
+    take = KeyMask(Options(keys={"OPENAI_API_KEY": Secret(STREAMED)})).streamed(passed.append)
+    for number in range(1_000):
+        take(events.TextDelta("r", f"i{number}", "sk", spoken=True))
+    assert 900 < len(passed) < 1_000

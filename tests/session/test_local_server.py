@@ -126,6 +126,40 @@ async def test_a_failed_start_is_one_sentence(child, code: str, sentence: str) -
     assert not server.running
 
 
+async def test_progress_gives_a_slow_child_its_whole_time_again(
+    child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[asyncio.Timeout] = []
+    new_limit = asyncio.timeout
+
+    def timeout(delay: float | None) -> asyncio.Timeout:
+        limits.append(new_limit(delay))
+        return limits[-1]
+
+    monkeypatch.setattr(asyncio, "timeout", timeout)
+    ends: list[float | None] = []
+    steps = "".join(
+        f'print(\'{{"progress": "{part}", "done": 0.1}}\', file=sys.stderr, flush=True)\n'
+        for part in ("engines", "detector")
+    )
+    # After its keys, the child waits for an answer to each line.
+    address = 'print(\'{"url": "ws://127.0.0.1:9/v1/realtime"}\', flush=True)\n'
+    code = f"import sys\n{steps}for _ in range(3): sys.stdin.readline()\n{address}"
+    server = LocalServer(Options(), lambda text: _note(text), child(code))
+
+    def _note(text: str) -> None:
+        ends.append(limits[0].when())
+        assert server._child is not None
+        assert server._child.stdin is not None
+        server._child.stdin.write(b"\n")
+
+    await server.start()
+    await server.stop()
+    assert ends[0] is not None
+    assert ends[1] is not None
+    assert ends[0] < ends[1]
+
+
 async def test_a_missing_program_is_one_sentence() -> None:
     with pytest.raises(ServerError, match="could not start"):
         await LocalServer(Options(), command=("/nowhere/python",)).start()

@@ -1,9 +1,10 @@
 """Decide if a turn is the echo of the assistant's own voice.
 
 A turn that stops a reply contains, if it is an echo, the words that the speaker played shortly
-before. It is also taken for an echo when it begins with the reply and is one or two words that ask
-for nothing, because an echo canceller that has not adapted yet leaves the most at that time. How
-long the detection and the stop took does not count: a busy machine takes longer.
+before. One or two words that ask for nothing are also taken for an echo when they begin with the
+reply, because an echo canceller that has not adapted yet leaves the most at that time, or in the
+last word before a pause, whose echo may arrive when nothing plays over it. How long the detection
+and the stop took does not count: a busy machine takes longer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ ONSET_MS = 300.0
 """A short turn that begins this soon after a reply is its echo."""
 DETECTION_MS = 300.0
 """Time from the begin of a turn to the stop, if it was not measured."""
-_ONSET_WORDS = 2
+_SHORT_TURN = 2
+"""Most words of a turn that may be the echo of other words."""
+_PAUSES = frozenset(".,;:!?…")
 _ALIKE = 0.8
 _COMMANDS = frozenset(
     {
@@ -67,7 +70,7 @@ def is_echo(
 ) -> bool:
     """Return True if the text of a turn is an echo of the reply that it stopped.
 
-    words: each word of the reply with the time in ms at which its sound ends.
+    words: each word of the reply with the time in ms at which its sound and a pause after it end.
     heard_ms: how much of the reply was played. request: the text asks for something.
     detection_ms: sound of the turn until the reply stopped.
     """
@@ -77,10 +80,25 @@ def is_echo(
     began_ms = heard_ms - detection_ms
     begin = min(heard_ms - PLAYED_MS, began_ms - PLAYED_MS + DETECTION_MS)
     end = heard_ms + LATE_MS
-    played = [plain for word, at in words if begin <= at <= end for plain in _plain(word)]
+    starts = [0.0, *(at for _, at in words)]
+    spans = [(word, start, at) for start, (word, at) in zip(starts, words, strict=False)]
+    played = [
+        plain
+        for word, start, at in spans
+        if begin <= at and (at <= end or start < heard_ms)
+        for plain in _plain(word)
+    ]
     if _contains(played, said):
         return True
-    return not request and began_ms <= ONSET_MS and len(said) <= _ONSET_WORDS
+    if request or len(said) > _SHORT_TURN:
+        return False
+    in_last_word = any(start <= began_ms <= at and _is_last(word) for word, start, at in spans)
+    return began_ms <= ONSET_MS or in_last_word
+
+
+def _is_last(word: str) -> bool:
+    """Return True for a word before a pause."""
+    return word.rstrip("\"'”’) \n")[-1:] in _PAUSES
 
 
 def _contains(played: list[str], said: list[str]) -> bool:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 FLUSH_S: Final = 0.3
 """Seconds from a change to the rows for the writer."""
 
+CHANGES_AT_ONCE: Final = 300
+"""Most events that are copied in one turn of the event loop, which takes about 10 ms."""
+
 SAVE_S: Final = 2.0
 
 MAX_CHANGES: Final = 10_000
@@ -151,10 +154,15 @@ class ConversationLog:
         elif self._timer is None:
             with suppress(RuntimeError):  # there is no loop before the session runs
                 self._loop = asyncio.get_running_loop()
-                self._timer = self._loop.call_later(FLUSH_S, self.flush)
+                self._timer = self._loop.call_later(FLUSH_S, self._flush_some)
 
-    def flush(self) -> None:
-        """Hand all changes to the writer."""
+    def _flush_some(self) -> None:
+        self.flush(CHANGES_AT_ONCE)
+        if len(self._changes) and self._loop is not None:
+            self._timer = self._loop.call_later(0, self._flush_some)
+
+    def flush(self, most: int | None = None) -> None:
+        """Hand all changes to the writer, or at most so many events."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -163,7 +171,7 @@ class ConversationLog:
             return
         changed: dict[str, float] = {}
         now, clock = time.time(), time.monotonic()
-        for event, published_at in self._changes.pop_timed():
+        for event, published_at in self._changes.pop_timed(most):
             at = now - clock + published_at
             if isinstance(event, effects.EntryChanged | effects.EntryRemoved):
                 changed.setdefault(event.entry_id, at)

@@ -51,6 +51,8 @@ class LocalServer:
         self._child: asyncio.subprocess.Process | None = None
         self._errors: asyncio.Task[None] | None = None
         self._last_error = ""
+        self._extend: Callable[[], None] = lambda: None
+        """Gives the child, which makes progress, its whole time again."""
 
     @property
     def running(self) -> bool:
@@ -60,12 +62,13 @@ class LocalServer:
     async def start(self, deadline: float = 20.0) -> tuple[str, Secret]:
         """Start the child and wait until it is ready; return its WebSocket address and token.
 
-        Raises `ServerError` if it ends early, prints something else or needs more than `deadline`
-        seconds; the child is stopped in these cases.
+        Raises `ServerError` if it ends early, prints something else or makes no progress for
+        `deadline` seconds; the child is stopped in these cases.
         """
         token = Secret(secrets.token_urlsafe(32))
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout(deadline) as limit:
+                self._extend = lambda: _extend(limit, deadline)
                 await self._spawn(token)
                 url = await self._read_address()
         except TimeoutError:
@@ -76,6 +79,8 @@ class LocalServer:
         except BaseException:
             await self.stop()
             raise
+        finally:
+            self._extend = lambda: None
         return url, token
 
     async def stop(self) -> None:
@@ -162,12 +167,18 @@ class LocalServer:
                 return
             found = _fields(line)
             if progress := _progress(found):
+                self._extend()
                 self._on_progress(progress)
             elif warning := clean(str(found.get("warning", "")))[:_WARNING_CHARACTERS]:
                 self._on_warning(warning)
             elif line.strip():
                 words = line.decode("utf-8", "replace").strip().removeprefix("voicechat: ")
                 self._last_error = clean(words)[:300]
+
+
+def _extend(limit: asyncio.Timeout, deadline: float) -> None:
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time() + deadline)
 
 
 def _fields(line: bytes) -> dict[str, object]:

@@ -115,7 +115,7 @@ class Session(CallControls):
         self._connections = ConnectionLoop(
             self._next_codec,
             lambda: self._conversation.settings,
-            self._handle,
+            self._mask.streamed(self._handle),
             lambda: self.floor,
             self._set_link,
             trace=self._trace,

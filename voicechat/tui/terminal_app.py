@@ -95,7 +95,12 @@ class TerminalApp(App[None]):
     # ---------------------------------------------------------------- input
 
     async def on_event(self, event: events.Event) -> None:
-        """Keep keys until the first frame is drawn, and drop the repeats of toggles."""
+        """Keep keys until the first frame is drawn, and drop the repeats of toggles.
+
+        Input is dropped once the screens are removed: the program ends.
+        """
+        if not self._screen_stack and isinstance(event, events.InputEvent):
+            return
         if self._early_keys is not None and isinstance(event, events.Key | events.Paste):
             self._early_keys.append(event)
         else:

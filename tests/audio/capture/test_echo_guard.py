@@ -67,11 +67,11 @@ def test_an_echo_is_replaced_with_silence_and_a_voice_with_its_onset_is_kept() -
     delivered: list[Samples] = []
     for far in voice(0, 60, 1_000):
         guard.observe((far * 0.25).astype(np.int16), far, -30.0, FLOOR_DB)
-        delivered += guard.pass_on(np.full(FRAME, 1, np.int16))
+        delivered += guard.pass_on(*[np.full(FRAME, 1, np.int16)] * 2)
     assert not np.concatenate(delivered).any()
     for far, near in zip(voice(0, 50, 1_000), voice(1, 50, 4_000), strict=True):
         guard.observe((far * 0.25).astype(np.int16) + near, far, dbfs(near), FLOOR_DB)
-        delivered += guard.pass_on(np.full(FRAME, 2, np.int16))
+        delivered += guard.pass_on(*[np.full(FRAME, 2, np.int16)] * 2)
     assert guard.talking
     sound = np.concatenate(delivered)
     assert len(sound) == 110 * FRAME, "nothing is lost or repeated"
@@ -87,7 +87,8 @@ def test_what_no_detector_takes_for_a_voice_is_not_delivered_over_an_echo() -> N
         for far in voice(0, frames, 1_000):
             guard.observe((far * 0.25).astype(np.int16), far, FLOOR_DB, FLOOR_DB)
             guard.gate(voiced, has_echo=has_echo)
-            delivered.extend(guard.pass_on(np.full(FRAME, mark, np.int16)))
+            without_voice = np.full(FRAME, -mark, np.int16)
+            delivered.extend(guard.pass_on(np.full(FRAME, mark, np.int16), without_voice))
 
     def count(mark: int) -> int:
         return np.count_nonzero(np.concatenate(delivered) == mark) // FRAME
@@ -103,6 +104,24 @@ def test_what_no_detector_takes_for_a_voice_is_not_delivered_over_an_echo() -> N
     over_a_reply(60, 5, voiced=False, has_echo=False)
     assert count(5) == 60, "without an echo nothing is held back"
     assert len(np.concatenate(delivered)) == 340 * FRAME, "nothing is lost or repeated"
+
+
+def test_a_gate_that_ends_without_a_voice_delivers_the_output_of_the_canceller() -> None:
+    guard = EchoGuard()
+    quiet, delivered = np.zeros(FRAME, np.int16), []
+    marks = np.full(FRAME, 1, np.int16), np.full(FRAME, -1, np.int16)
+    for far in voice(0, 100, 1_000):
+        guard.observe((far * 0.25).astype(np.int16), far, FLOOR_DB, FLOOR_DB)
+        guard.gate(False, has_echo=True)
+        delivered += guard.pass_on(*marks)
+    assert guard.gated
+    while guard.gated:
+        guard.observe(quiet, quiet, FLOOR_DB, FLOOR_DB)
+        guard.gate(False, has_echo=True)
+        delivered += guard.pass_on(*marks)
+    sound = np.concatenate(delivered)
+    assert np.count_nonzero(sound == -1) == 40 * FRAME, "the residue of an echo may be a word"
+    assert np.count_nonzero(sound == 1) == FRAME
 
 
 def test_the_next_reply_after_an_early_stop_is_guarded() -> None:

@@ -17,6 +17,7 @@ from voicechat.tui.widgets.transcript_view import (
     WINDOW_ENTRIES,
     WINDOW_SLACK,
     EarlierTurnsHint,
+    LaterTurnsHint,
     TranscriptView,
 )
 
@@ -114,6 +115,39 @@ async def test_the_window_is_bounded_and_shows_a_hint_for_earlier_turns(
     assert WINDOW_ENTRIES <= count <= WINDOW_ENTRIES + WINDOW_SLACK
     assert driver.texts()[-1] == f"turn {WINDOW_ENTRIES * 2 - 1}"
     assert len(driver.view.query(EarlierTurnsHint)) == 1
+
+
+async def test_a_burst_below_a_reader_is_not_mounted(driver: TranscriptDriver) -> None:
+    await driver.add_turns(40)
+    await driver.pilot.press("pageup", "pageup")
+    for number in range(5 * WINDOW_ENTRIES):
+        driver.session.you(f"burst {number}")
+    await driver.refresh()
+    assert driver.texts() == [f"turn {number}" for number in range(40)]
+    assert len(driver.view.query(LaterTurnsHint)) == 1
+    await driver.pilot.press("ctrl+end")
+    await driver.pilot.pause()
+    assert driver.texts()[-1] == f"burst {5 * WINDOW_ENTRIES - 1}"
+    assert len(driver.texts()) == WINDOW_ENTRIES
+
+
+async def test_entries_outside_the_window_appear_when_all_in_it_are_removed(
+    driver: TranscriptDriver,
+) -> None:
+    await driver.add_turns(40)
+    await driver.pilot.press("pageup", "pageup")
+    for number in range(2 * WINDOW_ENTRIES):
+        driver.session.you(f"burst {number}")
+    await driver.refresh()
+    later = driver.session.you("last")
+    for entry in list(driver.session.transcript.entries)[:40]:
+        driver.session.gone(entry)
+    await driver.refresh()
+    assert len(driver.texts()) == WINDOW_ENTRIES
+    assert driver.texts()[-1] == later.text
+    driver.session.put(Item("new", Role.USER, "after it", ItemStatus.COMPLETED))
+    await driver.refresh()
+    assert driver.texts()[-2:] == ["last", "after it"]
 
 
 async def test_scrolling_up_loads_earlier_turns_and_keeps_the_position(

@@ -345,13 +345,15 @@ class Capture:
         ):
             self.peak = max(peak_dbfs(sound), self.peak - 1)
             voice = self._detect_voice(pair, sound, linear)
-            enhanced = sound
+            selected = sound
             if linear is not None and not self._is_muted(pair):
-                enhanced = self._select_version(sound, linear, has_voice)
+                selected = self._select_version(sound, linear, has_voice)
+            enhanced = selected
             for enhance in self._enhancers:
                 enhanced = enhance(enhanced)
             if self.guard.active or self.guard.gated or self.guard.held:
-                self._processed.extend(self.guard.pass_on(enhanced))
+                without_voice = enhanced if selected is sound else sound
+                self._processed.extend(self.guard.pass_on(enhanced, without_voice))
             else:
                 self._processed.append(enhanced)
             yield voice

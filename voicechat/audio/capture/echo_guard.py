@@ -138,8 +138,8 @@ class EchoGuard:
         """True if the next reply is guarded, but not what the user says before it."""
         self._early_stops = 0
         self._whole_replies = 0
-        self.held: deque[Samples] = deque()
-        """Frames that wait in `pass_on`."""
+        self.held: deque[tuple[Samples, Samples]] = deque()
+        """Frames that wait in `pass_on`, each as it is with a voice and without one."""
 
     def disturb(self) -> None:
         """Distrust the canceller until it has proved itself."""
@@ -241,10 +241,14 @@ class EchoGuard:
         if self._proof >= _PROOF_FRAMES:
             self.unproved = False
 
-    def pass_on(self, frame: Samples) -> Iterator[Samples]:
-        """Yield what is delivered after `frame` came: sound, or silence in place of an echo."""
+    def pass_on(self, frame: Samples, without_voice: Samples) -> Iterator[Samples]:
+        """Yield what is delivered after `frame` came: sound, or silence in place of an echo.
+
+        without_voice: the same 10 ms if the gate ends without a voice: the output of the canceller.
+        The residue of the linear filter has the echo of a last word that arrives late.
+        """
         if (self.active or self.gated) and not self.talking:
-            self.held.append(frame)
+            self.held.append((frame, without_voice))
             if len(self.held) > _HELD_FRAMES:
                 self.held.popleft()
                 yield np.zeros(FRAME, np.int16)
@@ -252,6 +256,6 @@ class EchoGuard:
         kept = self._votes.oldest + _ONSET_FRAMES if self.active else _HELD_FRAMES
         while self.held:
             is_echo = len(self.held) > kept or (self.unproved and not self.talking)
-            held = self.held.popleft()
-            yield np.zeros(FRAME, np.int16) if is_echo else held
+            voice, rest = self.held.popleft()
+            yield np.zeros(FRAME, np.int16) if is_echo else voice if self.talking else rest
         yield frame

@@ -9,7 +9,7 @@ entries at its other side are removed, and mounted again on the way back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, islice
 
@@ -26,14 +26,14 @@ from voicechat.tui.widgets.entry_text import QUIET, is_visible, repeats
 from voicechat.tui.widgets.entry_widgets import EntryLine, widget_for
 from voicechat.tui.widgets.layout_budget import LAYOUT_BUDGET
 
-WINDOW_ENTRIES = 150
+WINDOW_ENTRIES = 60
 """Entries kept mounted at the end of the conversation."""
 WINDOW_SLACK = 25
 """Entries beyond the window before the oldest are removed, so that few turns remove any."""
 PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
 MOUNTED_AT_ONCE = 15
-"""Most new entries that are mounted in one turn of the event loop."""
+"""Most new entries that are created or mounted in one turn of the event loop."""
 MARKED = "-marked"
 """CSS class of the entry whose frames the console shows."""
 MAX_CALLS_BEFORE = 8
@@ -42,10 +42,10 @@ MAX_ENTRIES = 600
 """Most entries that are mounted at any time."""
 
 
-async def _mounted(mounting: list[AwaitMount]) -> None:
-    """Wait until these widgets are mounted, and clear the list."""
-    while mounting:
-        await mounting.pop(0)
+async def _mounted(mounting: Iterable[AwaitMount]) -> None:
+    """Wait until these widgets are mounted."""
+    for each in mounting:
+        await each
 
 
 class EarlierTurnsHint(Static):
@@ -128,7 +128,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         self._lines.clear()
         self._ends_early = False
         await self.remove_children()
-        lines = self._new_lines(entry for entry in entries if is_visible(entry))
+        lines = await self._new_lines(entry for entry in entries if is_visible(entry))
         await self._lay_out(lines)
         for at in range(0, len(lines), MOUNTED_AT_ONCE):
             await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
@@ -157,8 +157,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
             self.anchor()
         if not self.follows and (added or changed):
             self.has_new_below = True
-        if len(added) > WINDOW_ENTRIES and self.follows:
-            await self.reload()
+        added = [entry for entry in added if entry_id(entry) not in self._lines]
+        if len(added) > WINDOW_ENTRIES:
+            await (self.reload() if self.follows else self._update_hints())
         elif added:
             await self._mount_entries(added)
             await self._trim()
@@ -285,37 +286,46 @@ class TranscriptView(VerticalScroll, can_focus=False):
 
     # ---------------------------------------------------------------- the window
 
-    def _new_lines(self, entries: Iterable[Entry]) -> list[EntryLine]:
+    async def _new_lines(self, entries: Iterable[Entry]) -> list[EntryLine]:
         lines = []
-        for entry in entries:
-            line = self._lines[entry_id(entry)] = widget_for(entry, self._expanded)
+        async for entry, line in self._created(entries):
+            self._lines[entry_id(entry)] = line
             lines.append(line)
         self.draw_count += len(lines)
         return lines
 
+    async def _created(self, entries: Iterable[Entry]) -> AsyncIterator[tuple[Entry, EntryLine]]:
+        """Create widgets, which takes about 1 ms each, in turns with other tasks."""
+        for number, entry in enumerate(entries, 1):
+            yield entry, widget_for(entry, self._expanded)
+            if number % MOUNTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
     async def _mount_entries(self, added: list[Entry]) -> None:
         """Mount new entries at their positions in the transcript, usually the end."""
         await self._remove_greeting()
-        lines = {id(entry): widget_for(entry, self._expanded) for entry in added}
+        lines = {id(entry): line async for entry, line in self._created(added)}
         await self._lay_out(lines.values())
-        mounting: list[AwaitMount] = []
-        for entry in added:
-            after, hidden_before = self._line_before(entry)
+        for start in range(0, len(added), MOUNTED_AT_ONCE):
+            await _mounted(list(self._mount_placed(added[start : start + MOUNTED_AT_ONCE], lines)))
+
+    def _mount_placed(
+        self, added: Iterable[Entry], lines: Mapping[int, EntryLine]
+    ) -> Iterator[AwaitMount]:
+        """Mount the widgets of these entries, by `id(entry)`, where the window shows them."""
+        for at, entry in self._placed(added):
+            after, hidden_before = self._line_before(at)
             if hidden_before and after is None and self._lines:
                 continue
             mounted = self._mounted_lines()
-            if self._ends_early and after is mounted[-1]:
+            if self._ends_early and after in mounted[-1:]:
                 continue
-            first = mounted[:1]
             line = self._lines[entry_id(entry)] = lines[id(entry)]
             self.draw_count += 1
-            if after is None and first:
-                mounting.append(self.mount(line, before=first[0]))
+            if after is None and mounted:
+                yield self.mount(line, before=mounted[0])
             else:
-                mounting.append(self.mount(line, after=after))
-            if len(mounting) == MOUNTED_AT_ONCE:
-                await _mounted(mounting)
-        await _mounted(mounting)
+                yield self.mount(line, after=after)
 
     async def _lay_out(self, lines: Iterable[EntryLine]) -> None:
         """Lay out new entries in turns with other tasks: the view draws all of them at once."""
@@ -326,12 +336,22 @@ class TranscriptView(VerticalScroll, can_focus=False):
             if LAYOUT_BUDGET.is_used_up:
                 await asyncio.sleep(0)
 
-    def _line_before(self, entry: Entry) -> tuple[EntryLine | None, bool]:
-        """Return the mounted line before the entry, and True if unmounted ones are between."""
+    def _placed(self, added: Iterable[Entry]) -> list[tuple[int, Entry]]:
+        """Return these entries with their positions in the transcript, in order."""
+        missing = {id(entry) for entry in added}
         entries = self._transcript.entries
-        at = len(entries) - 1
-        while at >= 0 and entries[at] is not entry:
-            at -= 1
+        placed: list[tuple[int, Entry]] = []
+        for at in range(len(entries) - 1, -1, -1):
+            if not missing:
+                break
+            if id(entries[at]) in missing:
+                missing.discard(id(entries[at]))
+                placed.append((at, entries[at]))
+        return placed[::-1]
+
+    def _line_before(self, at: int) -> tuple[EntryLine | None, bool]:
+        """Return the mounted line before a position, and True if unmounted ones are between."""
+        entries = self._transcript.entries
         hidden_before = False
         while at > 0:
             at -= 1
@@ -346,7 +366,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if removed:
             await self.remove_children(removed)
         if removed and not self._lines:
-            await self._show_greeting()
+            await self.reload()
 
     async def _show_greeting(self) -> None:
         self.add_class("-empty")
@@ -373,11 +393,12 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _load_earlier(self) -> bool:
         """Mount entries before the first one; return False if there are none."""
         before, _ = self._unmounted()
-        if not before:
+        mounted = self._mounted_lines()
+        if not before or not mounted:
             return False
-        first = self._mounted_lines()[0]
+        first = mounted[0]
         loaded = before[-PAGE_ENTRIES:]
-        await self.mount_all(self._new_lines(loaded), before=first)
+        await self.mount_all(await self._new_lines(loaded), before=first)
         self._hide_repeated(loaded)
         await self._remove(map(entry_id, self._mounted_entries()[MAX_ENTRIES:]))
         await self._update_hints()
@@ -387,9 +408,12 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _load_later(self) -> None:
         """Mount entries after the last one."""
         _, after = self._unmounted()
-        last = self._mounted_lines()[-1]
+        mounted = self._mounted_lines()
+        if not mounted:
+            return
+        last = mounted[-1]
         loaded = after[:PAGE_ENTRIES]
-        await self.mount_all(self._new_lines(loaded), after=last)
+        await self.mount_all(await self._new_lines(loaded), after=last)
         self._hide_repeated(loaded)
         await self._remove(map(entry_id, self._mounted_entries()[:-MAX_ENTRIES]))
         await self._update_hints()
