@@ -58,15 +58,11 @@ async def _held(rig: CallsRig) -> tuple[int, ...]:
     process = psutil.Process()
     found: list[tuple[int, ...]] = []
 
-    def counts() -> tuple[int, ...]:
-        gc.collect()
-        sessions = sum(type(each).__name__ == "Session" for each in gc.get_objects())
-        tasks, threads = len(asyncio.all_tasks()), threading.active_count()
-        return tasks, threads, process.num_fds(), sessions
-
     def settled() -> bool:
-        found.append(counts())
+        found.append((len(asyncio.all_tasks()), threading.active_count(), process.num_fds()))
         return len(found) > 3 and found[-1] == found[-2] == found[-3]
 
     await rig.provider.until(settled)
-    return found[-1]
+    gc.collect()
+    sessions = sum(type(each).__name__ == "Session" for each in gc.get_objects())
+    return *found[-1], sessions

@@ -185,7 +185,7 @@ class CallProvider:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    async def until(self, reached: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, reached: Callable[[], bool], seconds: float = 40) -> None:
         """Wait until the condition is true; it is checked after everything that arrives."""
         async with asyncio.timeout(seconds):
             while not reached():

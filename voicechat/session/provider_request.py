@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,6 +15,15 @@ if TYPE_CHECKING:
     from voicechat.providers.rest import HttpRequest
 
 _MAX_BYTES = 1 << 18
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+@cache
+def _certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Load the trusted certificates, once for these variables; it takes long."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 async def post_request(request: HttpRequest, missing: str, deadline_s: float) -> tuple[int, bytes]:
@@ -28,9 +40,9 @@ async def post_request(request: HttpRequest, missing: str, deadline_s: float) ->
     host = urlsplit(request.url).hostname
     headers = {name: value.reveal() for name, value in request.headers.items()} | UNCOMPRESSED
     try:
-        # The asynchronous client tries all addresses of a name side by side. It loads certificates,
-        # which takes long: on a thread.
-        made = await asyncio.to_thread(open_client, timeout=deadline_s, follow_redirects=False)
+        # The asynchronous client tries all addresses of a name side by side.
+        trusted = await asyncio.to_thread(_certificates, *map(os.environ.get, _CERTIFICATES))
+        made = open_client(timeout=deadline_s, follow_redirects=False, verify=trusted)
         async with (
             asyncio.timeout(deadline_s),
             made as client,
