@@ -279,7 +279,7 @@ class Session(CallControls):
                 effects.Notice(f"Recording to {clean(str(self._options.record))}.")
             )
         await self._chosen.find()
-        if not self._options.model:
+        if not (self._options.model or self._options.call):
             self._publish_update(effects.Notice(self._chosen.choice.why))
         self._publish_model()
         for sentence in (*self._options.warnings, *self._chosen.unsupported_settings):
