@@ -163,6 +163,23 @@ async def test_a_transfer_goes_to_named_places_only() -> None:
         assert not call.target
 
 
+async def test_a_profile_is_chosen_or_loaded_and_a_missing_one_rejects() -> None:
+    rules = tuple(
+        CallRule("accept", caller=f"+{number}", profile=name)
+        for number, name in enumerate(("known", "loaded", "missing"))
+    )
+    profiles: dict[str | None, dict[str, Any]] = {None: {}, "known": {"instructions": "Known."}}
+    async with calls_rig(CallSettings(rules=rules), profiles) as rig:
+        for number in range(3):
+            await rig.ring(f"rtc_{number}", f"+{number}")
+        await rig.online("rtc_0", "rtc_1")
+        calls = rig.provider.calls
+        assert calls["rtc_0"].session["instructions"] == "Known."
+        assert "was loaded" in calls["rtc_1"].session["instructions"]
+        await rig.said("rtc_2 Rejected with 480: there is no profile 'missing'")
+        assert rig.warnings == ["rtc_2 There is no profile missing."]
+
+
 async def test_calls_above_the_limit_are_busy() -> None:
     async with calls_rig(CallSettings(default="accept", at_once=1)) as rig:
         await rig.ring("rtc_1")

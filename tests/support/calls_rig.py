@@ -13,7 +13,7 @@ from call_provider import KEY, SECRET, CallProvider, call_provider
 from voicechat.calls.app import CallEndpoint, ListenOptions
 from voicechat.config.call_settings import CallSettings
 from voicechat.config.options import Options
-from voicechat.errors import Secret
+from voicechat.errors import Secret, UsageError
 
 
 def provider_options(provider: CallProvider, **more: Any) -> Options:
@@ -26,6 +26,12 @@ def provider_options(provider: CallProvider, **more: Any) -> Options:
         **more,
     }
     return Options(**given)
+
+
+def _loaded(provider: CallProvider, name: str) -> Options:
+    if name != "loaded":
+        raise UsageError(f"There is no profile {name}.")
+    return provider_options(provider, instructions="Of a profile that was loaded.")
 
 
 @dataclass
@@ -87,6 +93,7 @@ async def calls_rig(
             Secret(SECRET),
             lines.append,
             warnings.append,
+            lambda name: _loaded(provider, name),
         )
         ready, stopped = asyncio.Event(), asyncio.Event()
         running = asyncio.create_task(endpoint.run(ready.set, stopped))

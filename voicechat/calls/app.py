@@ -161,13 +161,15 @@ class CallEndpoint:
         secret: Secret,
         say: Callable[[str], None],
         warn: Callable[[str], None],
+        load: Callable[[str], Options] | None = None,
     ) -> None:
         """profiles: the options of each profile. say, warn: receive lines.
 
+        load: returns the options of a profile that only a function names.
         Raises `VoicechatError` for what cannot work.
         """
         options.check()
-        self.desk = CallDesk(profiles, settings, say, warn)
+        self.desk = CallDesk(profiles, settings, say, warn, load)
         self._options = options
         self._tls = server_context(options.tls_cert, options.tls_key)
         self._receiver = WebhookReceiver(secret, self.desk.take, warn)

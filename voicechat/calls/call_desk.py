@@ -47,14 +47,18 @@ class CallDesk:
         settings: CallSettings,
         say: Callable[[str], None],
         warn: Callable[[str], None],
+        load: Callable[[str], Options] | None = None,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
         """options: by profile; None for those without one. say, warn: receive lines.
 
-        now: the local time. Raises `UsageError` for a function that cannot be loaded, and
-        `KeyMissing` without a key.
+        load: returns the options of another profile, which a function named; it may block, and
+        raises `UsageError` if there is none. now: the local time.
+
+        Raises `UsageError` for a function that cannot be loaded.
         """
-        self._options = options
+        self._options = dict(options)
+        self._load = load
         self._settings = settings
         self._rules = AnswerRules(settings)
         self._say = say
@@ -121,6 +125,7 @@ class CallDesk:
             decision = await self._rules.decide(call, self._now())
             if decision.problem:
                 warn(decision.problem)
+            await self._find_profile(decision.profile, warn)
             code, reason = self._refusal(decision)
             if not code:
                 made = self._answer(call, decision, say, warn)
@@ -131,6 +136,14 @@ class CallDesk:
         await CallControl(self._options[self._settings.profile], call.joined).reject(code)
         say(f"Rejected with {code}{reason}")
         return None
+
+    async def _find_profile(self, name: str | None, warn: Callable[[str], None]) -> None:
+        """Load the options of a profile that only a function names."""
+        if name is not None and name not in self._options and self._load is not None:
+            try:
+                self._options[name] = await asyncio.to_thread(self._load, name)
+            except VoicechatError as error:
+                warn(str(error))
 
     def _refusal(self, decision: CallDecision) -> tuple[int, str]:
         """Return the code for a call that is not answered, and the reason; 0 to answer it."""

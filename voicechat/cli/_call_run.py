@@ -51,6 +51,7 @@ def listen(flags: dict[str, object], where: dict[str, Any]) -> int:
         _secret(known, settings),
         _writer(out),
         warn,
+        lambda name: load_options({**flags, "profile": name}),
     )
     try:
         return serve(endpoint, warn)
