@@ -85,6 +85,11 @@ class ChosenModel:
         return session_settings(self.options, self.capabilities, self._tools())
 
     @property
+    def settings_without_tools(self) -> SessionSettings:
+        """The same without tools, whose permissions take a while to look up."""
+        return session_settings(self.options, self.capabilities, ())
+
+    @property
     def unsupported_settings(self) -> list[str]:
         """A sentence for each requested setting that this model does not support."""
         voice = [self._unknown_voice] if self._unknown_voice else []
