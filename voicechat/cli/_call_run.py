@@ -187,8 +187,8 @@ def _show(session: Session, options: Options, *, plain: bool, console: bool) -> 
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if on_terminal and not plain and not terminal_guard.is_dumb():
         prepare_screen()
-        from voicechat.tui.app import run
         from voicechat.tui.keys import checked_keymap
+        from voicechat.tui.screen_start import run
 
         keymap = checked_keymap(options.keymap, lambda each: options.origin(f"keymap.{each}"))
         return run(session, options.theme, console=console, keymap=keymap, notifies=options.notify)
