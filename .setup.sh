@@ -113,11 +113,11 @@ write_needed
 if [ "$purpose" = test ]; then
     $locked --requirement .venv/needed.txt --group dev
     if command -v npm >/dev/null; then
-        # The reference servers of MCP; without them their tests are skipped.
+        # The reference servers of MCP and the library of OpenAI; without them tests are skipped.
         npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 --prefix .venv/mcp-servers \
             @modelcontextprotocol/server-everything@2026.8.31 \
-            @modelcontextprotocol/server-filesystem@2026.8.31 >/dev/null 2>&1 ||
-            say "The reference servers of MCP cannot be installed. Their tests are skipped."
+            @modelcontextprotocol/server-filesystem@2026.8.31 openai@6.49.0 >/dev/null 2>&1 ||
+            say "The packages of node cannot be installed. Their tests are skipped."
     fi
 elif ! $locked --no-compile --requirement .venv/needed.txt; then
     # Speech needs wheels for glibc 2.34 or newer, macOS 15 on Arm, or 64-bit Windows.

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from voicechat.config import endpoint_settings, gateway_settings, guardrail_settings, mcp_entry
+from voicechat.config import (
+    call_settings,
+    endpoint_settings,
+    gateway_settings,
+    guardrail_settings,
+    mcp_entry,
+)
 from voicechat.config.loader import TABLES
 from voicechat.config.options import SETTINGS, Setting
 from voicechat.config.session_keys import KEYS
@@ -57,6 +63,7 @@ OTHER_VARIABLES = {
     "VOICECHAT_TTS_KEY": "Key for the endpoint at `--tts`.",
     "VOICECHAT_SERVE_TOKEN": "Token that clients of `voicechat serve` must send.",
     "VOICECHAT_SETUP_TOKEN": "Token that clients of `voicechat setup-endpoint` must send.",
+    "OPENAI_WEBHOOK_SECRET": "Secret of the webhook for `voicechat calls listen`.",
     "OPENAI_API_VERSION": "Version of the Azure OpenAI API.",
     "AI_GATEWAY_TEAM": "Team of the AI Gateway that pays, for a key of several teams.",
 }
@@ -131,6 +138,10 @@ def settings_page() -> str:
         "## MCP servers\n\n" + meanings(mcp_entry.KEYS),
         "## Endpoints\n\n" + meanings(endpoint_settings.KEYS),
         "## Guardrails\n\n" + meanings(guardrail_settings.KEYS),
+        "## Phone calls\n\nIn `[calls]`; docs/calls.md explains them.\n\n"
+        + meanings(call_settings.KEYS)
+        + "\nIn `[[calls.rules]]`:\n\n"
+        + meanings(call_settings.RULE_KEYS),
         "## The AI Gateway\n\nIn `[gateway]`, for `voicechat speak`.\n\n"
         + meanings(gateway_settings.KEYS),
         "## Other environment variables\n\n" + meanings(others),

@@ -6,6 +6,7 @@ VoicechatError            1  a message and a hint; unexpected errors exit with 1
 ├── UsageError            2  wrong flag, argument or setting
 ├── KeyMissing            3  missing or rejected key
 ├── ConnectError          4  no server at the address, or not a realtime endpoint
+│   └── CallEnded         4  the phone call is over, or never was
 ├── SessionLost           5  connection lost for good
 ├── SoundError            6  no microphone, no speaker or no sound library
 ├── ServerError           7  the embedded voice could not start
@@ -83,6 +84,10 @@ class ConnectError(VoicechatError):
     """No server answers at the address, or it is not a realtime endpoint."""
 
     exit_code = 4
+
+
+class CallEnded(ConnectError):
+    """The phone call of a session is over, or never was."""
 
 
 SOCKS_HINT = "Type: pip install 'voicechat[socks]'"

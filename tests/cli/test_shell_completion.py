@@ -89,7 +89,7 @@ def test_models_of_a_chat_server_are_completed(monkeypatch: pytest.MonkeyPatch) 
         assert values("--chat-url", "") == [f"http://127.0.0.1:{server.port}/v1"]
 
 
-_FREE = {"stt_model", "tts_model", "tts_voice"}
+_FREE = {"stt_model", "tts_model", "tts_voice", "call_id"}
 """Names that only another server knows."""
 
 

@@ -44,7 +44,8 @@ MUTED = "Muted. Type /unmute to unmute."
 class ScriptedSession(Publisher):
     """A session that connects and answers every line in capitals, one loop iteration later."""
 
-    budget_used_up = False
+    budget_used_up = joins_call = False
+    speaker_label = "You"
 
     def __init__(self, *, with_sound: bool = False, hands_free: bool = False) -> None:
         super().__init__()

@@ -309,7 +309,7 @@ def test_the_model_cannot_approve_read_files_or_open_the_microphone_unasked() ->
     assert unreachable == {
         "interrupt", "image", "allow", "always", "deny", "answer", "decline", "let", "copy",
         "ask-aside",
-        "forget", "say", "continue", "console", "event", "history", "edit", "find",
+        "forget", "say", "continue", "console", "event", "history", "edit", "find", "hangup",
         "models", "voices", "devices", "themes", "settings",
     }  # fmt: skip
 

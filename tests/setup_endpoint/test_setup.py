@@ -17,9 +17,10 @@ from setup_rig import ACCESS, BEARER, KEY, PAGE, SetupRig, setup_rig
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers.local_provider import SERVE_TOKEN
-from voicechat.setup_endpoint import client_check, http_server, request_body, token_issuer
-from voicechat.setup_endpoint.client_limits import MAX_CLIENTS, ClientLimits, client_of
-from voicechat.setup_endpoint.refusals import Refusal
+from voicechat.server.asgi import http_server, request_body
+from voicechat.server.asgi.client_limits import MAX_CLIENTS, ClientLimits, client_of
+from voicechat.server.asgi.refusals import Refusal
+from voicechat.setup_endpoint import client_check, token_issuer
 
 CONFIG = {"instructions": "Be kind.", "voice": "marin", "turnDetection": {"type": "semantic-vad"}}
 COOKIE = {"Cookie": "session=planted", "Origin": PAGE}

@@ -55,6 +55,7 @@ class ScriptedSession(Publisher):
         self.talking = False
         self.pending = self.recording = False
         self.with_sound = with_sound
+        self.joins_call, self.speaker_label = False, "You"
         self.microphone = "Built-in microphone" if with_sound else None
         self.microphone_is_silent = False
         self.speaker = "Built-in speaker" if with_sound else None

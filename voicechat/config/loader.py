@@ -23,6 +23,7 @@ from typing import cast
 
 from voicechat.config import (
     budget_settings,
+    call_settings,
     doubtful_settings,
     endpoint_settings,
     gateway_settings,
@@ -46,7 +47,7 @@ from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
 _KEY_VARIABLE = re.compile(
-    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN)|VOICECHAT_(?:(?:CHAT|STT|TTS)_KEY|SERVE_TOKEN)"
+    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN|WEBHOOK_SECRET)|VOICECHAT_(?:(?:CHAT|STT|TTS)_KEY|SERVE_TOKEN)"
 )
 
 _PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION", "_GATEWAY_TEAM")
@@ -72,6 +73,7 @@ TABLES: Mapping[str, str] = {
     endpoint_settings.TABLE: "Tables of HTTP endpoints that become tools: [endpoints.NAME].",
     guardrail_settings.TABLE: "Tables of words and patterns that stop a reply: [[guardrails]]; the"
     " keys are below.",
+    call_settings.TABLE: "Table of phone calls: which are answered, and how; its keys are below.",
     gateway_settings.TABLE: "Table of options of the AI Gateway; its keys are below.",
 }
 """Lists and tables of the settings file and their meaning."""
@@ -152,6 +154,7 @@ def load(
         mcp_servers=mcp_settings.refuse_duplicates(servers),
         endpoints=endpoint_settings.endpoints(stored.place, stored.endpoints, named),
         gateway=gateway,
+        calls=stored.calls,
         keys=MappingProxyType(keys),
         keyring_keys=tuple(name for name in logins.unread if name not in keys),
         variables=_read_variables(environ),
@@ -270,6 +273,7 @@ class _StoredSettings:
     prices: dict[str, Price] = field(default_factory=dict)
     servers: object = None
     gateway: object = field(default_factory=dict)
+    calls: call_settings.CallSettings | None = None
     endpoints: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def profile(self, chosen: object) -> dict[str, object]:
@@ -349,6 +353,7 @@ def _read_file(file: ConfigFile) -> _StoredSettings:
         endpoints=_tables(place, endpoint_settings.TABLE, table),
         servers=table.pop(mcp_settings.TABLE, None),
         gateway=table.pop(gateway_settings.TABLE, {}),
+        calls=call_settings.read(place, table.pop(call_settings.TABLE, None)),
         keys=_read_keys(place, table.pop("keys", {})),
         settings=_read_settings(place, table),
         profiles={

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voicechat.config.budget_settings import BudgetSettings
+    from voicechat.config.call_settings import CallSettings
     from voicechat.config.endpoint import Endpoint
     from voicechat.config.guardrail_settings import GuardrailRule
+    from voicechat.config.joined_call import JoinedCall
     from voicechat.config.mcp_server import ServerConfig
     from voicechat.core.price import Price
     from voicechat.core.settings import Permission, PermissionRule
@@ -320,6 +322,10 @@ class Options:
     gateway: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
     """Options of the AI Gateway, in its shape; see `gateway_settings`."""
 
+    call: JoinedCall | None = None
+    """The phone call that the session joins; None for a session of its own."""
+    calls: CallSettings | None = None
+    """How phone calls are answered; None without the table."""
     remembered_devices: tuple[Literal["input", "output"], ...] = ()
     """The sides whose device was remembered, not chosen this time."""
     typed_devices: Mapping[Literal["input", "output"], str] = field(

@@ -45,9 +45,9 @@ class Announcements:
             self._buffer.send(commands.CreateMessage(item.item_id, Role.SYSTEM.value, item.text))
         return bool(waiting)
 
-    def remove_seeded(self, item_ids: Iterable[str]) -> bool:
+    def remove_seeded(self, sent: Iterable[commands.Command]) -> bool:
         """Remove announcements that seeding has sent; return True if there were any."""
-        seeded = set(item_ids)
+        seeded = {each.item_id for each in sent if isinstance(each, commands.CreateMessage)}
         remaining = [item for item in self.waiting if item.item_id not in seeded]
         removed = len(remaining) < len(self.waiting)
         self.waiting.clear()

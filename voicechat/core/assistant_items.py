@@ -266,6 +266,13 @@ class AssistantItems:
         else:
             self._unheard.setdefault(response_id, []).append(item_id)
 
+    def truncated(self, event: events.ItemTruncated) -> None:
+        """Mark a reply that the provider cut by itself: a call's sound plays there."""
+        item = self._buffer.transcript.item(event.item_id)
+        if item is not None and not self.speaker and item.status is ItemStatus.COMPLETED:
+            item.status = ItemStatus.INTERRUPTED
+            self._buffer.changed(item)
+
     # ----------------------------------------------------------------- ends
 
     def end_response(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:

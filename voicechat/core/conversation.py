@@ -219,9 +219,8 @@ class Conversation:
         self._user_items.sent()
         if self._seeding.nothing_left:
             self._responses.request(False)
-        if self._announcements.remove_seeded(
-            c.item_id for c in seeded if isinstance(c, commands.CreateMessage)
-        ):
+        is_announced = self._announcements.remove_seeded(seeded)
+        if is_announced or any(isinstance(each, commands.ToolResult) for each in seeded):
             self._responses.request()
         self.microphone.connected()
 
@@ -459,6 +458,7 @@ _ON: dict[type[Any], _Step] = {
     events.TextDelta: _if_wanted(_reply(AssistantItems.text)),
     events.TextDone: _if_wanted(_reply(AssistantItems.text_done)),
     # playback
+    events.ItemTruncated: _reply(AssistantItems.truncated),
     inputs.PlaybackStarted: _reply(AssistantItems.playback_started),
     inputs.PlaybackFinished: _reply(AssistantItems.playback_finished),
     inputs.PlaybackStopped: lambda c, e: c._items.stopped(e.heard, c._now),
@@ -485,7 +485,7 @@ _ON: dict[type[Any], _Step] = {
     inputs.Tick: _C._tick,
     # ignored
     **dict.fromkeys((events.SessionEnding, events.ResumptionHandle, events.Unmapped), _nothing),
-    **dict.fromkeys((events.ItemAdded, events.ItemDeleted, events.ItemTruncated), _nothing),
+    **dict.fromkeys((events.ItemAdded, events.ItemDeleted), _nothing),
     **dict.fromkeys((events.OutputItemDone, events.TranscriptSegment), _nothing),
     **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded), _nothing),
     inputs.GuardrailAnswered: _nothing,

@@ -386,7 +386,8 @@ class Responses:
 
         may_repeat: False if the same request would end the next connection, too.
         """
-        may_repeat = may_repeat and not self._tool_calls.rounds.are_over
+        goes_on = self._capabilities.outlives_connection
+        may_repeat = may_repeat and not (goes_on or self._tool_calls.rounds.are_over)
         waits = self._answer_due is not None or self._continuation_due is not None
         response_pending = self._slot.response_pending or waits
         self._slot.reset()

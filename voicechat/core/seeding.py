@@ -24,6 +24,8 @@ class Seeding:
         self._refused = frozenset[str]()
         """Ids of the entries that are not seeded again; positions change with removed entries."""
         self._shortened = False
+        self._open_calls = frozenset[str]()
+        """Ids of the calls that were open when the connection was lost."""
 
     @property
     def nothing_left(self) -> bool:
@@ -33,6 +35,7 @@ class Seeding:
     def connection_lost(self, *, unacceptable: bool) -> None:
         """Prepare the next seeding; `unacceptable` if the provider refused the seeded items."""
         transcript = self._buffer.transcript
+        self._open_calls = frozenset(entry_id(each) for each in transcript.entries if _open(each))
         self._known = _first_ids(transcript, received(transcript))
         if unacceptable:
             length = len(transcript.entries)
@@ -45,6 +48,8 @@ class Seeding:
 
     def send(self, *, resumed: bool) -> list[commands.Command]:
         """Seed a new session; a `resumed` one already has most of the conversation."""
+        if self._capabilities.outlives_connection:
+            return self._send_missed_results()
         start = self._after(self._refused | self._known if resumed else self._refused)
         seeded, lost = seed_commands(self._buffer.transcript, self._capabilities, start)
         for command in seeded:
@@ -56,6 +61,24 @@ class Seeding:
             what = "An image" if lost == 1 else f"{lost} images"
             self._buffer.do(effects.Notice(f"{what} cannot be sent to the model again."))
         return seeded
+
+    def _send_missed_results(self) -> list[commands.Command]:
+        """Send the results of calls that ended without a connection."""
+        ended = (each for each in self._buffer.transcript.entries if not _open(each))
+        missed: list[commands.Command] = [
+            commands.ToolResult(
+                call.wire_id,
+                call.output or UNKNOWN_OUTCOME,
+                call.name,
+                failed=call.state is not ToolState.DONE,
+            )
+            for call in ended
+            if isinstance(call, ToolCall) and call.call_id in self._open_calls
+        ]
+        self._open_calls = frozenset()
+        for command in missed:
+            self._buffer.send(command)
+        return missed
 
     def _after(self, ids: frozenset[str]) -> int:
         """Return the position after the last of these entries."""

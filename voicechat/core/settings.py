@@ -295,6 +295,9 @@ class Capabilities:
     """Seconds without any frame or pong until the connection counts as dead."""
     resumes: bool = False
     """Sessions can be resumed. The provider closes some with 1008 for reasons that pass."""
+    outlives_connection: bool = False
+    """The session goes on without a connection, as a phone call does: the next one repeats and
+    seeds nothing."""
     answer_factor: float = 1.0
     """Multiplies the time without news after which an answer counts as hanging; a model may load or
     reason first."""

@@ -100,6 +100,16 @@ def print_replay(session: Session, out: TextIO | None = None, *, console: bool =
     return _run(ReplayPrinter(session, out or sys.stdout), console)
 
 
+def follow(session: Session, out: TextIO | None = None, *, console: bool = False) -> int:
+    """Print a session that another program runs, and take the lines of a terminal; the exit code.
+
+    Raises `VoicechatError` at its end.
+    """
+    if sys.stdin.isatty():
+        return _run(Chat(session, out or sys.stdout, echo=False), console)
+    return _run(ReplayPrinter(session, out or sys.stdout), console)
+
+
 def _run(client: LineClient, console: bool) -> int:
     if console:
         client.console.request("on")
@@ -119,7 +129,7 @@ _EARLIER_MESSAGES = 6
 _ANSWERING = {effects.Floor.THINKING, effects.Floor.SPEAKING, effects.Floor.WORKING}
 """States of an answer. The lines of the answer and of its tools show what follows them."""
 _PERCENT = re.compile(r": \d{1,3}%$")
-_ROLE_NAMES = {Role.USER: "You", Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
+_ROLE_NAMES = {Role.ASSISTANT: "Assistant", Role.SYSTEM: "System"}
 _STATUS_SUFFIXES = {
     ItemStatus.COMPLETED: "",
     ItemStatus.INTERRUPTED: " (interrupted)",
@@ -309,6 +319,8 @@ class Chat(LineClient):
             return ""
         if floor is effects.Floor.LISTENING and not self._sound_known:
             return ""
+        if floor is effects.Floor.HEARING and self.session.joins_call:
+            return "Hearing the caller."
         return _FLOORS.get(floor, "")
 
     def _link_text(self, text: str) -> str:
@@ -369,9 +381,7 @@ class Chat(LineClient):
         if is_typed and not self._echo:
             return
         if item.shown.strip() or item.error:
-            self._print(
-                f"{_ROLE_NAMES[item.role]}: {item.shown.strip()}{suffix} {item.error or ''}"
-            )
+            self._print(f"{self._name(item)}: {item.shown.strip()}{suffix} {item.error or ''}")
 
     def _print_earlier(self) -> None:
         """Print the end of a conversation of the history that continues."""
@@ -379,7 +389,10 @@ class Chat(LineClient):
         self._printed |= {item.item_id: item.status for item in earlier}
         for item in earlier[-_EARLIER_MESSAGES:]:
             if text := item.shown.strip():
-                self._print(f"Earlier, {_ROLE_NAMES[item.role].lower()}: {text}")
+                self._print(f"Earlier, {self._name(item).lower()}: {text}")
+
+    def _name(self, item: Item) -> str:
+        return _ROLE_NAMES.get(item.role) or self.session.speaker_label
 
     def _earlier(self) -> list[Item]:
         """The messages of the transcript that come from the history."""

@@ -28,6 +28,11 @@ def always(session: Session) -> bool:
     return True
 
 
+def has_call(session: Session) -> bool:
+    """Return True beside a phone call."""
+    return session.joins_call
+
+
 def is_busy(session: Session) -> bool:
     """Return True while there is something to stop."""
     return session.floor in _BUSY or bool(session.asking)

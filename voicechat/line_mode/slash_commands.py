@@ -104,6 +104,12 @@ COMMANDS: Mapping[str, Command] = {
     "/interrupt": Command(
         "stop speech, thinking and tools", _interrupt, available=command_choices.is_busy
     ),
+    "/hangup": Command(
+        "end the phone call",
+        _without_argument(lambda s: s.hang_up()),
+        needs_user=True,
+        available=command_choices.has_call,
+    ),
     "/image": Command(
         "send a picture",
         lambda s, path: s.show(path),

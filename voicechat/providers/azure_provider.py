@@ -21,13 +21,16 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from voicechat.errors import Secret, UsageError
 from voicechat.providers.base_url import SOCKET_SCHEMES, checked
 from voicechat.providers.codec import Codec
+from voicechat.providers.openai.call_sideband import CallSideband
 from voicechat.providers.openai.live_codec import LiveCodec
 from voicechat.providers.openai.live_session import live_url
+from voicechat.providers.openai.live_sideband import LiveSideband
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
 from voicechat.providers.openai.openai_provider import client_secret_request
@@ -122,17 +125,11 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     parts = checked(request.base_url)
     name = request.dialect or dialect_name(parts)
     entra = request.key_variable == TOKEN_VARIABLE
-    if name == "live":
-        root = urlunsplit(parts._replace(path="/openai/v1", query=""))
-        return partial(
-            LiveCodec,
-            live_url(root),
-            request.model,
-            request.key,
-            provider="azure",
-            headers=bearer if entra else _api_key,
-            key_variable="",
-        )
+    if name == "live" and request.call is None:
+        return partial(LiveCodec, _live(parts), request.model, request.key, **_of_live(entra))
+    if request.call is not None and request.call.is_live:
+        join = partial(LiveSideband, _live(parts), request.model, request.call, request.key)
+        return partial(join, **_of_live(entra))
     version = request.environ.get("OPENAI_API_VERSION")
     socket = address(
         parts._replace(scheme=SOCKET_SCHEMES[parts.scheme]),
@@ -143,7 +140,22 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     if request.purpose == "transcription" and name == "ga":
         socket = socket._replace(query="intent=transcription")
     dialect = dialect_of(name, entra=entra)
+    if request.call is not None:
+        if name not in {"ga", "live"}:
+            raise UsageError("Only the current Azure API (/openai/v1) takes phone calls.")
+        url = urlunsplit(socket)
+        return partial(CallSideband, url, request.model, request.call, request.key, dialect)
     return partial(OpenAICodec, urlunsplit(socket), request.key, dialect)
+
+
+def _live(parts: SplitResult) -> str:
+    return live_url(urlunsplit(parts._replace(path="/openai/v1", query="")))
+
+
+def _of_live(entra: bool) -> dict[str, Any]:
+    return {
+        "provider": "azure", "headers": bearer if entra else _api_key, "key_variable": ""
+    }  # fmt: skip
 
 
 def _token_request(request: TokenRequest) -> HttpRequest:
@@ -170,5 +182,6 @@ PROVIDER = Provider(
     example_url="https://RESOURCE.openai.azure.com",
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 10, 7_200, dial=_dial),
+    takes_calls=True,
     order=20,
 )

@@ -20,6 +20,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from voicechat import providers
+from voicechat.config.joined_call import JoinedCall
 from voicechat.config.url_check import check_url
 from voicechat.core.price import Price
 from voicechat.core.settings import Capabilities, Purpose
@@ -207,6 +208,7 @@ def resolve(
     wire: str | None = None,
     purpose: Purpose = "conversation",
     short_lived: bool = False,
+    call: JoinedCall | None = None,
 ) -> ModelChoice:
     """Find the model of a session.
 
@@ -214,7 +216,8 @@ def resolve(
     provider's API, and `environ` the variables that may hold keys and addresses. With no model,
     the first provider with a key (or the compatible one, if there is an address) is used, and
     the embedded server otherwise. `wire` is one of `DIALECTS`. `short_lived` means that a token
-    comes instead of a key; every connection then needs `Codec.redirect`.
+    comes instead of a key; every connection then needs `Codec.redirect`. `call` is the phone call
+    whose control sockets the codecs dial.
     Raises `UsageError` for invalid names and addresses, `KeyMissing` without a key.
     """
     if wire and wire not in DIALECTS:
@@ -230,14 +233,16 @@ def resolve(
     address = base_url or address_of(provider, environ)
     if short_lived and provider.is_embedded:
         raise UsageError("The embedded voice takes no token.", "Name another --model.")
+    if call is not None and not provider.takes_calls:
+        takers = one_of(each.name for each in PROVIDERS.values() if each.takes_calls)
+        raise UsageError(f"{provider.name} takes no phone calls.", f"Choose a model of {takers}.")
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
     elif short_lived:
-        codec = provider.connect(
-            ConnectionRequest(name, address, dialect=wire, purpose=purpose, environ=environ)
-        )
+        request = ConnectionRequest(name, address, None, None, wire, purpose, environ, call)
+        codec = provider.connect(request)
     else:
-        codec = connection(provider, name, base_url, environ, wire, purpose)
+        codec = connection(provider, name, base_url, environ, wire, purpose, call)
     return ModelChoice(
         f"{provider.name}/{name}",
         provider.name,
@@ -245,7 +250,7 @@ def resolve(
         provider.is_embedded,
         why,
         provider.model_voices.get(name, provider.voices),
-        asks_server=not model and not short_lived and _is_own(provider, address),
+        asks_server=not (model or short_lived or call) and _is_own(provider, address),
     )
 
 
@@ -391,6 +396,7 @@ def connection(
     environ: Mapping[str, str | Secret],
     wire: str | None = None,
     purpose: Purpose = "conversation",
+    call: JoinedCall | None = None,
 ) -> Callable[[], Codec]:
     """Return the factory of a remote model's codecs; each call makes a new one.
 
@@ -408,7 +414,7 @@ def connection(
             hint = f"Set {variables}, or {login}."
         raise KeyMissing(f"{provider.name}/{model} needs a key.", hint)
     codec = provider.connect(
-        ConnectionRequest(model, base_url, key, variable, wire, purpose, environ)
+        ConnectionRequest(model, base_url, key, variable, wire, purpose, environ, call)
     )
     parts = urlsplit(codec().endpoint().url)
     if key and parts.scheme == "ws" and not is_loopback(parts.hostname or ""):

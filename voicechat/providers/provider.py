@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from voicechat.config.joined_call import JoinedCall
 from voicechat.core.price import Price
 from voicechat.core.settings import Purpose
 from voicechat.errors import Secret
@@ -29,6 +30,8 @@ class ConnectionRequest:
     """One of `catalog.DIALECTS`; None to infer it from the address."""
     purpose: Purpose = "conversation"
     environ: Mapping[str, str | Secret] = field(default_factory=dict, repr=False, hash=False)
+    call: JoinedCall | None = None
+    """The phone call whose control socket is dialed; None for a session of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Provider:
     """Its endpoint for short-lived tokens; None if it has none."""
     transcription: TranscriptionService | None = field(default=None, repr=False)
     """Its transcription of recordings; None if it has none, or is the embedded server."""
+    takes_calls: bool = False
+    """True if phones can call its models."""
     order: int = 100
     """Position in lists. With no model named, the first provider with a key is used."""
     is_compatible: bool = False

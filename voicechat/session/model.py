@@ -180,7 +180,7 @@ class ChosenModel:
             catalog.check_talks(name, base_url=base_url, environ=options.environ)
         if not same:
             try:
-                return catalog.resolve(name, environ=options.environ)
+                return catalog.resolve(name, environ=options.environ, call=options.call)
             except KeyMissing as error:
                 raise self._locked(name) or error from None
         return catalog.resolve(
@@ -189,6 +189,7 @@ class ChosenModel:
             environ=options.environ,
             wire=options.wire,
             short_lived=TokenAuth.is_enabled(options),
+            call=options.call,
         )
 
     def _locked(self, name: str) -> KeyMissing | None:

@@ -25,20 +25,29 @@ TYPED_INSTRUCTIONS = (
     " If you did not understand, ask."
 )
 """Instructions for replies that are only read."""
+CALL_INSTRUCTIONS = (
+    "You are a friendly voice assistant on the phone. Answer briefly: one to three sentences, no"
+    " lists, no markup. If you did not understand, ask."
+)
+
+PHONE = AudioFormat("pcmu", 8_000)
+"""The sound of a phone call, unless the settings name another one."""
 
 
 def session_settings(
     options: Options, capabilities: Capabilities, tools: tuple[ToolSpec, ...]
 ) -> SessionSettings:
     """Return the settings to request: the defaults, overridden by the settings file."""
-    speaks = options.with_sound or not capabilities.text_output
+    is_call = options.call is not None
+    speaks = options.with_sound or is_call or not capabilities.text_output
+    spoken = CALL_INSTRUCTIONS if is_call else INSTRUCTIONS
     defaults = SessionSettings(
-        instructions=options.instructions or (INSTRUCTIONS if speaks else TYPED_INSTRUCTIONS),
+        instructions=options.instructions or (spoken if speaks else TYPED_INSTRUCTIONS),
         voice=options.voice,
         output="audio" if speaks else "text",
         turn_detection=SemanticVad() if capabilities.semantic_vad else ServerVad(),
-        input_format=AudioFormat(rate=_rate(capabilities.input_rates)),
-        output_format=AudioFormat(rate=_rate(capabilities.output_rates)),
+        input_format=PHONE if is_call else AudioFormat(rate=_rate(capabilities.input_rates)),
+        output_format=PHONE if is_call else AudioFormat(rate=_rate(capabilities.output_rates)),
         tools=tools,
     )
     # In the file, pcm16 means the provider's own rate.

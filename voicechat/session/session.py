@@ -21,9 +21,10 @@ from voicechat.core import effects, events, inputs
 from voicechat.core.conversation import Conversation
 from voicechat.core.items import Transcript
 from voicechat.core.text import clean, has_key
-from voicechat.errors import BudgetSpent, VoicechatError, first_error
+from voicechat.errors import BudgetSpent, CallEnded, VoicechatError, first_error
 from voicechat.session.audio_link import AudioLink, AudioReceiver, OpenAudio, SoundLine
-from voicechat.session.controls import SETTLED, SessionControls
+from voicechat.session.call_controls import CallControls
+from voicechat.session.controls import SETTLED
 from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
@@ -62,7 +63,7 @@ RETRY_S, LONGEST_RETRY_S = 15.0, 240.0
 """Seconds until an offline session tries to connect again, and the longest such wait."""
 
 
-class Session(SessionControls):
+class Session(CallControls):
     """One conversation of the user with a model.
 
     Raises `UsageError` or `KeyMissing` if the options name no available model. Call `subscribe`
@@ -170,16 +171,11 @@ class Session(SessionControls):
             self._chosen.capabilities,
             transcript=transcript,
             has_budget=self._budget.has_limits,
-            hands_free=with_sound and self._wants_hands_free,
+            hands_free=self._has_turn_detection,
             speaker=with_sound and (self.speaker is not None or self._audio is None),
         )
 
     # ----------------------------------------------------------------- state
-
-    @property
-    def with_sound(self) -> bool:
-        """True if the session opens microphone and speaker."""
-        return self._options.with_sound
 
     @property
     def recording(self) -> bool:
@@ -188,7 +184,9 @@ class Session(SessionControls):
 
     def type(self, text: str) -> None:
         """Send a typed line, or show the image whose path it is. Interrupts the assistant."""
-        if PATH_MARKS.isdisjoint(text) and not has_key(text):
+        if self._options.call is not None:
+            self.instruct(text)
+        elif PATH_MARKS.isdisjoint(text) and not has_key(text):
             self._handle(inputs.Typed(text))
         else:
             self._type_unusual(text)
@@ -259,7 +257,7 @@ class Session(SessionControls):
                     return  # a task group that ends may swallow the cancellation
                 if not isinstance(error, BudgetSpent) and self._restore_previous_model(error):
                     continue
-                if not self._waits_offline:
+                if isinstance(error, CallEnded) or not self._waits_offline:
                     raise
                 await self._wait_offline(error)
 
@@ -288,7 +286,7 @@ class Session(SessionControls):
                 effects.Notice(f"Recording to {clean(str(self._options.record))}.")
             )
         await self._chosen.find()
-        if not self._options.model:
+        if not (self._options.model or self._options.call):
             self._publish_update(effects.Notice(self._chosen.choice.why))
         self._publish_model()
         for sentence in (*self._options.warnings, *self._chosen.unsupported_settings):

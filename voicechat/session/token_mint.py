@@ -6,7 +6,6 @@ the length of a session.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Mapping
@@ -17,10 +16,11 @@ from urllib.parse import urlsplit
 from voicechat.config.options import Options
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean
-from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError, unusable_proxy
+from voicechat.errors import ConnectError, KeyMissing, Secret, UsageError
 from voicechat.session.blocking_call import run_blocking
 from voicechat.session.client_checks import check_type, check_types, rewording
 from voicechat.session.client_options import Parameters
+from voicechat.session.provider_request import post_request
 from voicechat.session.session_config import settings_from, with_defaults
 from voicechat.system.loopback import is_loopback
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 DEADLINE_S = 10.0
 """Seconds for the whole request."""
-
-_MAX_BYTES = 1 << 18
 
 Result = TypeVar("Result")
 
@@ -232,34 +230,10 @@ def _key(provider: Provider, options: Options) -> tuple[rest.TokenEndpoint, Secr
 
 
 async def _post(request: rest.HttpRequest, key: Secret) -> bytes:
-    import httpx
-
-    from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
-    from voicechat.system.http_client import open_client
-
-    host = httpx.URL(request.url).host
-    headers = {name: value.reveal() for name, value in request.headers.items()} | UNCOMPRESSED
-    try:
-        # The asynchronous client tries all addresses of a name side by side. It loads certificates,
-        # which takes long: on a thread.
-        made = await asyncio.to_thread(open_client, timeout=DEADLINE_S, follow_redirects=False)
-        async with (
-            asyncio.timeout(DEADLINE_S),
-            made as client,
-            client.stream("POST", request.url, headers=headers, content=request.body) as answer,
-        ):
-            content = await read_all(answer, _MAX_BYTES)
-    except BodyError as error:
-        raise ConnectError(f"{host} sent no token: {error}", "Try again later.") from None
-    except (httpx.TimeoutException, TimeoutError):
-        raise ConnectError(f"{host} did not answer in {DEADLINE_S:g} s.", "Try again.") from None
-    except ImportError:
-        raise unusable_proxy() from None
-    except (httpx.HTTPError, OSError, ValueError):
-        raise ConnectError(f"{host} could not be reached.", "Check the network.") from None
-    if answer.status_code in {200, 201}:
+    status, content = await post_request(request, "sent no token", DEADLINE_S)
+    if status in {200, 201}:
         return content
-    raise _refused(host, answer.status_code, content, key)
+    raise _refused(urlsplit(request.url).hostname or "", status, content, key)
 
 
 def _refused(host: str, status: int, content: bytes, key: Secret) -> Exception:

@@ -100,6 +100,26 @@ class SessionView(ABC):
         return False
 
     @property
+    def joins_call(self) -> bool:
+        """True beside a phone call."""
+        return False
+
+    @property
+    def was_joined(self) -> bool:
+        """True if there was a connection."""
+        return False
+
+    @property
+    def call_sounds(self) -> bool:
+        """True while the phone plays sound of the assistant."""
+        return False
+
+    @property
+    def speaker_label(self) -> str:
+        """The word for the person who speaks with the assistant."""
+        return "You"
+
+    @property
     def recording(self) -> bool:
         """True while the session is recorded."""
         return False
@@ -349,6 +369,15 @@ class SessionView(ABC):
 
     def clear_output(self) -> None:
         """Drop the sound that the provider has buffered."""
+
+    def hang_up(self) -> None:
+        """End the phone call."""
+
+    def instruct(self, text: str) -> None:
+        """Give the model an instruction."""
+
+    async def require_budget(self) -> None:
+        """Raise `BudgetSpent` if the budget allows no response."""
 
     async def ask_aside(
         self, instructions: str, most_tokens: int | None = None, deadline_s: float = 45.0

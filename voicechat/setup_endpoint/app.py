@@ -30,19 +30,19 @@ from starlette.routing import Route
 from voicechat.core.settings import ToolSpec
 from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError, VoicechatError
+from voicechat.server.asgi.client_limits import ClientLimits, client_of
+from voicechat.server.asgi.http_server import HttpServer
+from voicechat.server.asgi.refusals import Refusal, json_answer, refused
+from voicechat.server.asgi.request_body import json_body
 from voicechat.server.fair_share import Allowance
 from voicechat.server.shutdown import stop_requested
 from voicechat.server.tls import CLEAR_TEXT, server_context
 from voicechat.session.budget_watch import Ledger, kept_ledger
 from voicechat.session.session_config import settings_in
 from voicechat.setup_endpoint.client_check import ClientCheck
-from voicechat.setup_endpoint.client_limits import ClientLimits, client_of
 from voicechat.setup_endpoint.endpoint_options import EndpointOptions
 from voicechat.setup_endpoint.exposed_tools import ExposedTools
-from voicechat.setup_endpoint.http_server import HttpServer
 from voicechat.setup_endpoint.page_guard import PageGuard
-from voicechat.setup_endpoint.refusals import Refusal, json_answer, refused
-from voicechat.setup_endpoint.request_body import json_body
 from voicechat.setup_endpoint.token_issuer import TokenIssuer
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.system.task_group import TaskGroup

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from voicechat.errors import Secret
-from voicechat.setup_endpoint.client_limits import ClientLimits, client_of
+from voicechat.server.asgi.client_limits import ClientLimits, client_of
+from voicechat.server.asgi.refusals import Refusal, busy
 from voicechat.setup_endpoint.endpoint_options import EndpointOptions, is_local_name
-from voicechat.setup_endpoint.refusals import Refusal, busy
 from voicechat.system.http_body import UNCOMPRESSED
 from voicechat.system.http_client import open_client
 

@@ -19,9 +19,9 @@ import msgspec
 from voicechat.config.setting_place import similar
 from voicechat.core.settings import Permission, ToolSpec
 from voicechat.errors import UsageError
+from voicechat.server.asgi.refusals import Refusal, busy
 from voicechat.session.session_config import MAX_TOOLS
 from voicechat.session.toolbox import Toolbox
-from voicechat.setup_endpoint.refusals import Refusal, busy
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tools.argument_check import checked_arguments
 from voicechat.tools.registry import Outcome, Tool, ToolError

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from voicechat.setup_endpoint.refusals import error_answer
+from voicechat.server.asgi.refusals import error_answer
 
 SEND_S = 10.0
 """Seconds for a client to take a part of the answer."""

@@ -16,12 +16,12 @@ from voicechat.config.budget_settings import BudgetSettings
 from voicechat.core.items import Usage
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.errors import BudgetSpent, UsageError, VoicechatError
+from voicechat.server.asgi.refusals import Refusal, busy
 from voicechat.session.budget_watch import BudgetWatch, Ledger
 from voicechat.session.costs import TOKEN, CostTally
 from voicechat.session.session_config import with_defaults
 from voicechat.session.token_mint import MintedToken, TokensLimited, check_mint, mint
 from voicechat.setup_endpoint.endpoint_options import EndpointOptions
-from voicechat.setup_endpoint.refusals import Refusal, busy
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options

@@ -18,3 +18,5 @@ class DialTarget:
     """Offered to the server in this order; one that carries a token is secret."""
     key_variable: str = ""
     """Environment variable that may hold the key; for messages."""
+    call_id: str = ""
+    """Id of the phone call beside which the socket is; it ends with the call."""

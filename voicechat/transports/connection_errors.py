@@ -22,7 +22,14 @@ from websockets.exceptions import (
 from websockets.http11 import Response
 
 from voicechat.core.text import clean
-from voicechat.errors import SOCKS_HINT, ConnectError, KeyMissing, SessionLost, VoicechatError
+from voicechat.errors import (
+    SOCKS_HINT,
+    CallEnded,
+    ConnectError,
+    KeyMissing,
+    SessionLost,
+    VoicechatError,
+)
 from voicechat.system.dial_target import DialTarget
 from voicechat.transports.refusal_reasons import refusal
 
@@ -96,6 +103,7 @@ class Peer:
         self.has_key = bool(secrets)
         self._path = clean(parts.path) if self.port else ""
         self._key_variable = endpoint.key_variable
+        self._call_id = clean(endpoint.call_id)
         self.has_proxy = False
         """A proxy is used to reach the peer."""
 
@@ -144,6 +152,8 @@ class Peer:
             return ConnectionLost(f"{self.host} {why}.", too_large=ours == TOO_LARGE)
         code = closed.rcvd.code
         sentence = _ENDINGS.get(code, f"closed the connection with code {code}")
+        if self._call_id and code == _NORMAL:
+            return ConnectionLost(_OVER, code, refusal=CallEnded(_OVER))
         reason = closed.rcvd.reason
         said = self.quote(reason).rstrip(".")
         return ConnectionLost(
@@ -235,6 +245,10 @@ class Peer:
             if not self.has_key and self._key_variable:
                 hint = f"Set it as {self._key_variable} in the environment."
             return KeyMissing(f"{self.host} {said}{tail}", hint)
+        if self._call_id and status in {404, 410}:
+            return CallEnded(
+                f"{self.host} has no call {self._call_id}{tail}", "It is over, or its id is wrong."
+            )
         if status == 404:
             return DialFailed(
                 f"{self.host} has no such realtime endpoint or model at {self._path}{tail}",
@@ -258,6 +272,8 @@ class Peer:
         return DialFailed(f"{self.host} refused to open a session{tail}", "Check --base-url.")
 
 
+_NORMAL = 1000
+_OVER = "The call is over."
 _ENDINGS = {
     1000: "ended the session",
     1001: "is shutting down",

@@ -46,6 +46,7 @@ from voicechat.tui.themes import (
     theme_names,
 )
 from voicechat.tui.user_caller import StateDrawn, UserCaller
+from voicechat.tui.widgets.entry_text import use_speaker_label
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -98,6 +99,7 @@ class VoicechatApp(TerminalApp):
         early: the session, if it runs already.
         """
         use_keymap(keymap)
+        use_speaker_label(session.speaker_label.lower())
         super().__init__()
         self.opens_console = console
         """True if the event console is open from the start."""

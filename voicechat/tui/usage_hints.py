@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 def greeting(session: Session) -> Content:
     """Return examples of requests, shown in an empty conversation."""
+    if session.joins_call:
+        return Content("\n").join([
+            Content("What both sides say appears here.").stylize(QUIET),
+            Content("Enter sends an instruction to the model; Esc silences it.").stylize(QUIET),
+            Content("/hangup ends the call. To leave does not end it.").stylize(QUIET),
+        ])  # fmt: skip
     verb = "Say or type" if session.with_sound else "Type"
     examples = (
         "what time is it",
@@ -47,6 +53,8 @@ def placeholder(session: Session, *, in_console: bool = False) -> str:
     """Return the text of the empty input. in_console: the event console has the focus."""
     if in_console:
         return f"{key_name('escape')} goes back to type a message"
+    if session.joins_call:
+        return "Type an instruction for the model"
     if not session.with_sound or session.microphone is None:
         return "Type a message"
     if session.muted:

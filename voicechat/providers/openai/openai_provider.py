@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
+from voicechat.config.joined_call import JoinedCall
 from voicechat.core.price import Price
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import UsageError
@@ -18,11 +19,13 @@ from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
 from voicechat.providers.json_fields import fields
 from voicechat.providers.openai import openai_speech
+from voicechat.providers.openai.call_sideband import CallSideband
 from voicechat.providers.openai.live_codec import LiveCodec
 from voicechat.providers.openai.live_session import VOICES as LIVE_VOICES
 from voicechat.providers.openai.live_session import is_live, live_url
+from voicechat.providers.openai.live_sideband import LiveSideband
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
-from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
+from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
 from voicechat.providers.openai.openai_compatible import ANY_SERVER
 from voicechat.providers.openai.openai_session import session_object
 from voicechat.providers.openai.openai_transcription import TRANSCRIPTION
@@ -51,15 +54,29 @@ _DIALECTS = {"ga": GENERAL, "beta": BETA, "voice-live": VOICE_LIVE}
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     root = request.base_url or URL
+    if request.call is not None:
+        return _join(root, request, request.call)
     if request.dialect == "live" or (request.dialect is None and is_live(request.model)):
         return partial(LiveCodec, live_url(root), request.model, request.key)
     if is_translator(request.model):
         return partial(TranslationCodec, translation_url(root, request.model), request.key)
     url = realtime_url(root, request.model, request.purpose)
+    return partial(OpenAICodec, url, request.key, _dialect(url, request.dialect))
+
+
+def _dialect(url: str, name: str | None) -> Dialect:
     inferred = GENERAL if urlsplit(url).hostname == urlsplit(URL).hostname else ANY_SERVER
-    dialect = _DIALECTS.get(request.dialect or "", inferred)
-    named = replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
-    return partial(OpenAICodec, url, request.key, named)
+    dialect = _DIALECTS.get(name or "", inferred)
+    return replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
+
+
+def _join(root: str, request: ConnectionRequest, call: JoinedCall) -> Callable[[], Codec]:
+    """Return the factory of the control sockets of a call."""
+    if call.is_live:
+        return partial(LiveSideband, live_url(root), request.model, call, request.key)
+    url = realtime_url(root, request.model)
+    dialect = _dialect(url, request.dialect)
+    return partial(CallSideband, url, request.model, call, request.key, dialect)
 
 
 def client_secret_request(request: TokenRequest) -> HttpRequest:
@@ -162,6 +179,7 @@ PROVIDER = Provider(
     url_variable="OPENAI_BASE_URL",
     connect=_connect,
     tokens=TokenEndpoint(client_secret_request, 10, 7_200),
+    takes_calls=True,
     order=10,
     transcription=TRANSCRIPTION,
     is_compatible=True,

@@ -246,7 +246,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         if action == "interrupt":
             session = self._session
             busy = session.floor in {Floor.THINKING, Floor.SPEAKING, Floor.WORKING}
-            return True if busy or session.asking or session.talking else None
+            return True if busy or session.asking or session.talking or session.joins_call else None
         if action == "decide":
             can_decide = self._is_asked and (not self._is_on_card or None)
             return can_decide or self._session.budget_used_up

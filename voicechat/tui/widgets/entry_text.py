@@ -62,8 +62,9 @@ class EntryText:
         )
 
 
+_SPEAKER = ["you"]
+"""The label of the person who speaks with the assistant; see `use_speaker_label`."""
 _LABELS = {
-    Role.USER: ("you", "bold $accent"),
     Role.ASSISTANT: ("voice", "bold $primary"),
     Role.SYSTEM: ("note", QUIET),
 }
@@ -78,6 +79,11 @@ _TOOL_STATES = {
     ToolState.DENIED: ("⊘", "denied", "$warning"),
     ToolState.CANCELLED: ("⊘", "stopped", "$warning"),
 }
+
+
+def use_speaker_label(word: str) -> None:
+    """Use this word for the person who speaks with the assistant, for the app of this process."""
+    _SPEAKER[0] = word
 
 
 def is_visible(entry: Entry) -> bool:
@@ -99,7 +105,7 @@ def format_entry(entry: Entry, expanded: bool = False, *, is_repeated: bool = Fa
     if isinstance(entry, ToolCall):
         call = _tool_call(entry, expanded, shows_output=expanded or not is_repeated)
         return EntryText(Content("tool").stylize("bold $secondary"), call)
-    word, style = _LABELS[entry.role]
+    word, style = _LABELS.get(entry.role) or (_SPEAKER[0], "bold $accent")
     label = Content(word).stylize(style)
     if entry.role is Role.USER:
         return EntryText(label, _user_item(entry, expanded))

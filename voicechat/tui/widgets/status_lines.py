@@ -98,7 +98,9 @@ def state_of(session: Session) -> tuple[str, str, str]:
         return _LINKS[session.link]
     glyph, word, style = _FLOORS[session.floor]
     if session.floor is Floor.SPEAKING and not session.with_sound:
-        word = "answering"
+        word = "speaking" if session.joins_call else "answering"
+    if session.floor is Floor.HEARING and session.joins_call:
+        word = "hearing the caller"
     if session.floor is Floor.WORKING and session.asking:
         return _ASKING
     if session.floor is Floor.WORKING and session.questions:
@@ -211,7 +213,8 @@ class TopLine(StatusLine):
         if session.latency_parts:
             parts.append((8, Content(session.latency_parts).stylize(QUIET)))
         if not session.with_sound:
-            parts.append((4, Content("text only").stylize(QUIET)))
+            rank, kind = (1, "phone call") if session.joins_call else (4, "text only")
+            parts.append((rank, Content(kind).stylize(QUIET)))
         elif session.voice:
             parts.append((7, plain(f"voice {session.voice}", QUIET)))
         is_metered = session.shown_cost or session.limits

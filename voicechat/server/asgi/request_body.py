@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
 
-from voicechat.setup_endpoint.refusals import Refusal
+from voicechat.server.asgi.refusals import Refusal
 
 MAX_BYTES = 256 * 1024
 """Largest body: a session with its tools and instructions."""

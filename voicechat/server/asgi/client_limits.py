@@ -11,8 +11,8 @@ from math import ceil
 
 from starlette.requests import Request
 
+from voicechat.server.asgi.refusals import Refusal
 from voicechat.server.fair_share import Allowance
-from voicechat.setup_endpoint.refusals import Refusal
 
 MAX_CLIENTS = 4_096
 """Clients that are remembered; the one that was away longest is forgotten."""

@@ -1,4 +1,4 @@
-"""The HTTP server under the endpoint: uvicorn, with deadlines, limits and errors as JSON.
+"""The HTTP server under an endpoint: uvicorn, with deadlines, limits and errors as JSON.
 
 Source: uvicorn, `uvicorn/protocols/http/h11_impl.py`, which waits for a request without end.
 """

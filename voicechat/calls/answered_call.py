@@ -1,0 +1,168 @@
+"""One answered call: its session on the socket beside it, from the answer to the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voicechat.calls.call_control import CallControl, call_options
+from voicechat.calls.call_lines import CallLines
+from voicechat.calls.call_tools import call_tools
+from voicechat.config.call_settings import CallSettings
+from voicechat.core import effects
+from voicechat.core.inputs import Decision
+from voicechat.core.items import ToolCall
+from voicechat.errors import BudgetSpent, CallEnded, VoicechatError, first_error
+from voicechat.session.budget_watch import kept_ledger
+from voicechat.session.event_stream import Overflow, Subscription
+from voicechat.session.session import Session
+from voicechat.session.updates import UPDATES, Link, LinkChanged
+from voicechat.system.task_group import TaskGroup
+
+if TYPE_CHECKING:
+    from voicechat.config.joined_call import JoinedCall
+    from voicechat.config.options import Options
+
+MAX_UPDATES = 5_000
+"""Updates that wait to be printed; then the oldest are dropped."""
+
+HANG_UP_S = 3.0
+"""Seconds in which a call ends after the request for it."""
+
+UNATTENDED = "Nobody is at the keys to approve it."
+BUDGET_CODE = 480
+"""Code of SIP for a call that the budget does not allow (temporarily unavailable)."""
+
+
+class AnsweredCall:
+    """The session of one call. `say` receives lines about it, `warn` what went wrong."""
+
+    def __init__(
+        self,
+        call: JoinedCall,
+        options: Options,
+        settings: CallSettings,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        """Raises `UsageError` and `KeyMissing` if the options name no model that takes calls."""
+        self.call = call
+        self._settings = settings
+        self._say = say
+        self._warn = warn
+        self._control = CallControl(options, call)
+        offered = settings.tools if settings.tools is not None else options.tools or ()
+        own = tuple(call_tools(self._control, settings, self._quiet))
+        names = (*offered, *(tool.spec.name for tool in own))
+        self._session = Session(
+            replace(call_options(options, call), tools=names, record=None),
+            tools=own,
+            open_ledger=kept_ledger(),
+            keeps_history=options.history,
+        )
+        self._session.hang_up_call = self._control.hang_up
+        self._was_online = False
+
+    async def run(self) -> None:
+        """Answer the call and run its session until it is over.
+
+        Raises `VoicechatError` if it cannot be answered.
+        """
+        try:
+            await self._session.require_budget()
+        except BudgetSpent as spent:
+            await self._control.reject(BUDGET_CODE)
+            raise spent from None
+        await self._control.accept()
+        self._say("Answered")
+        failure: VoicechatError | None = None
+        try:
+            async with asyncio.timeout(self._settings.minutes * 60):
+                await self._talk()
+        except TimeoutError:
+            self._warn(f"The call was ended after {self._settings.minutes:g} minutes.")
+            await self._end()
+        except CallEnded as ended:
+            failure = None if self._was_online else ended
+        except VoicechatError as error:
+            failure = error
+            await self._end()
+        if failure is not None:
+            raise failure
+        self._say("Ended")
+
+    async def end(self) -> None:
+        """End the call: the program stops."""
+        await self._end()
+
+    async def _end(self) -> None:
+        """Hang up; a call that is over already is as good."""
+        try:
+            async with asyncio.timeout(HANG_UP_S):
+                await self._control.hang_up()
+        except CallEnded:
+            return
+        except (VoicechatError, TimeoutError) as error:
+            self._warn(f"The call could not be ended: {error}")
+
+    async def _talk(self) -> None:
+        """Run the session and print its lines."""
+        lines = CallLines(self._session, self._say, self._warn)
+        failure: VoicechatError | None = None
+        with self._subscribed("calls", UPDATES) as updates:
+            try:
+                async with TaskGroup() as tasks:
+                    tasks.create_task(self._read(updates, lines))
+                    await self._session.run()
+            except* VoicechatError as group:
+                failure = first_error(group)
+            for update in updates.pop_all():
+                self._take(update, lines)
+            lines.finish()
+        if failure is not None:
+            raise failure
+
+    async def _read(self, updates: Subscription, lines: CallLines) -> None:
+        while await updates.wait():
+            for update in updates.pop_all():
+                self._take(update, lines)
+
+    def _take(self, update: object, lines: CallLines) -> None:
+        match update:
+            case effects.AskApproval(call_id):
+                self._decide(call_id)
+            case LinkChanged(Link.ONLINE) if not self._was_online:
+                self._was_online = True
+                if self._settings.greeting:
+                    self._session.instruct(self._settings.greeting)
+        lines.take(update)
+
+    def _decide(self, call_id: str) -> None:
+        """Decide on a tool that asks: nobody is there, so only the named ones run."""
+        call = self._session.transcript.get(call_id)
+        if not isinstance(call, ToolCall):
+            return
+        runs = call.name in self._settings.auto and not call.asks_always
+        decision = Decision.ONCE if runs else Decision.DENY
+        self._session.decide(call_id, call.arguments, decision, "" if runs else UNATTENDED)
+
+    async def _quiet(self) -> None:
+        """Wait until the phone plays nothing of the assistant."""
+        with self._subscribed("call sound") as news:
+            while self._session.call_sounds and await news.wait():
+                news.pop_all()
+
+    @contextmanager
+    def _subscribed(
+        self, name: str, wants: frozenset[type] | None = None
+    ) -> Iterator[Subscription]:
+        found = self._session.subscribe(
+            name, limit=MAX_UPDATES, overflow=Overflow.DROP_OLDEST, wants=wants
+        )
+        try:
+            yield found
+        finally:
+            found.close()
