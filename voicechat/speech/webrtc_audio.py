@@ -1,0 +1,244 @@
+"""PCM over WebRTC tracks: sound to send, and received sound without jitter.
+
+`OutgoingSound` is a track that sends PCM as it is written; `IncomingSound` reads the track of a
+receiver. Both speak Opus through aiortc, which is imported by `require_webrtc` and nowhere else.
+aiortc's own jitter buffer drops good packets around a lost one and conceals nothing, so
+`PacketBuffer` replaces it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fractions
+from collections import deque
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from voicechat.errors import UsageError
+from voicechat.speech.packet_buffer import RATE, PacketBuffer
+from voicechat.speech.pcm import Resampler, Samples
+
+if TYPE_CHECKING:
+    from aiortc import MediaStreamTrack, RTCRtpReceiver, RTCRtpTransceiver
+
+BLOCK_S: Final = 0.02
+_BEHIND_S: Final = 0.5
+"""Delay of the event loop after which the schedule starts again instead of catching up."""
+_PATIENCE: Final = 2
+"""Blocks of silence after which less than a block of sound is sent, too."""
+_LARGEST_PACKET: Final = 4_000
+"""Largest Opus packet, in bytes: 60 ms at 510 kbit/s."""
+
+
+def require_webrtc() -> None:
+    """Import aiortc. Raises `UsageError` if it is not installed."""
+    try:
+        import aiortc  # noqa: F401
+    except ImportError:
+        raise UsageError(
+            "WebRTC needs a part that is not installed.", "Type: pip install 'voicechat[webrtc]'"
+        ) from None
+
+
+def prefer_opus(transceiver: RTCRtpTransceiver) -> None:
+    """Offer or accept Opus only. Call before the offer or answer is created."""
+    from aiortc import RTCRtpSender
+
+    codecs = RTCRtpSender.getCapabilities("audio").codecs
+    transceiver.setCodecPreferences([each for each in codecs if each.mimeType == "audio/opus"])
+
+
+class OutgoingSound:
+    """Sound to send: mono PCM16 of any rate, sent in real time in blocks of 20 ms.
+
+    While nothing is queued, silence is sent. At most `limit_s` seconds are queued; then the oldest
+    sound is dropped and counted. `start_s` of sound are collected before sending starts or
+    continues, so that writes that come a little late leave no gap. Call on the event loop.
+    """
+
+    def __init__(self, rate: int, *, limit_s: float = 1.0, start_s: float = 0.0) -> None:
+        self.dropped_s = 0.0
+        """Seconds of sound dropped because too much was queued."""
+        self.sent_s = 0.0
+        """Seconds of written sound that were sent."""
+        self.track: Final[MediaStreamTrack] = _track_class()(self)
+        """The track for `RTCPeerConnection.addTrack`."""
+        self._rate: Final = rate
+        self._size: Final = rate // 50 * 2
+        self._limit: Final = int(limit_s * rate) * 2
+        self._least: Final = max(self._size, int(start_s * rate) * 2)
+        self._queue: deque[bytes] = deque()
+        self._queued = 0
+        self._waited = 0
+        self._is_sending = False
+        self._frames = 0
+        self._clock: _BlockClock = _BlockClock()
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of sound that are not sent yet."""
+        return self._queued / (2 * self._rate)
+
+    def write(self, pcm: bytes) -> None:
+        """Queue little-endian PCM16; half a sample at the end is dropped."""
+        pcm = pcm[: len(pcm) // 2 * 2]
+        if not pcm:
+            return
+        self._queue.append(pcm)
+        self._queued += len(pcm)
+        if self._queued > self._limit:
+            lost = self._pull(self._queued - self._limit)
+            self.dropped_s += len(lost) / (2 * self._rate)
+
+    def clear(self) -> float:
+        """Drop the queued sound; return its seconds."""
+        dropped_s = self.queued_s
+        self._queue.clear()
+        self._queued = 0
+        return dropped_s
+
+    async def next_block(self) -> tuple[bytes, int]:
+        """Wait for the time of the next block; return its PCM and the number of frames before."""
+        self._frames += await self._clock.tick() * (self._size // 2)
+        before = self._frames
+        self._frames += self._size // 2
+        return self._next(), before
+
+    def _next(self) -> bytes:
+        least = self._size if self._is_sending else self._least
+        if not self._queued:
+            self._is_sending, self._waited = False, 0
+            return bytes(self._size)
+        if self._queued < least and self._waited < _PATIENCE:
+            self._is_sending = False
+            self._waited += 1
+            return bytes(self._size)
+        self._is_sending, self._waited = True, 0
+        block = self._pull(self._size)
+        self.sent_s += len(block) / (2 * self._rate)
+        return block.ljust(self._size, b"\0")
+
+    def _pull(self, size: int) -> bytes:
+        parts = []
+        size = min(size, self._queued)
+        self._queued -= size
+        while size:
+            part = self._queue.popleft()
+            if len(part) > size:
+                self._queue.appendleft(part[size:])
+                part = part[:size]
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+
+class IncomingSound:
+    """Received sound: mono PCM16 at `rate`, in real time, with lost sound concealed.
+
+    Make it for `RTCRtpTransceiver.receiver` before the connection is open. `read` returns a block
+    every 20 ms, silence while the peer sends nothing.
+    """
+
+    def __init__(self, receiver: RTCRtpReceiver, rate: int) -> None:
+        self.packets: Final = PacketBuffer(_OpusDecoder().decode)
+        """The jitter buffer, with its counts."""
+        self._resampler: Final = Resampler(RATE, rate)
+        self._clock = _BlockClock()
+        self._time: Final = asyncio.get_running_loop().time
+        # aiortc calls `add` of this private attribute for each packet.
+        name = "_RTCRtpReceiver__jitter_buffer"
+        if not hasattr(receiver, name):
+            raise RuntimeError("This version of aiortc has another jitter buffer.")
+        setattr(receiver, name, self)
+
+    @property
+    def delay_s(self) -> float:
+        """Delay of the jitter buffer in s."""
+        return self.packets.delay_s
+
+    def add(self, packet: Any) -> tuple[bool, None]:
+        """Take a packet from aiortc; the result means that it has nothing to decode itself."""
+        # RTP: a packet without payload is a probe for the network.
+        if packet.payload and len(packet.payload) <= _LARGEST_PACKET:
+            self.packets.add(packet.sequence_number, packet.timestamp, packet.payload, self._time())
+        return False, None
+
+    async def read(self) -> bytes:
+        """Wait for the time of the next block; return its PCM16, about 20 ms of it."""
+        await self._clock.tick()
+        return self._resampler.convert(self.packets.take(self._time())).astype("<i2").tobytes()
+
+
+class _BlockClock:
+    """Wakes every 20 ms; catches up after a delay of the event loop."""
+
+    def __init__(self) -> None:
+        self._time = asyncio.get_event_loop().time
+        self._next: float | None = None
+
+    async def tick(self) -> int:
+        """Wait for the next block; return the number of blocks that were left out."""
+        now = self._time()
+        if self._next is None:
+            self._next = now
+        left_out = 0
+        if now - self._next > _BEHIND_S:
+            left_out = int((now - self._next) / BLOCK_S)
+            self._next += left_out * BLOCK_S
+        # Also without a wait other tasks get their turn.
+        await asyncio.sleep(max(0.0, self._next - now))
+        self._next += BLOCK_S
+        return left_out
+
+
+class _OpusDecoder:
+    """Opus packets to mono int16 at 48 kHz."""
+
+    def __init__(self) -> None:
+        import av
+
+        self._codec = av.CodecContext.create("libopus", "r")
+        self._codec.format = "s16"
+        self._codec.layout = "mono"
+        self._codec.sample_rate = RATE
+
+    def decode(self, payload: bytes) -> Samples:
+        """Return the sound of a packet; empty if it is not Opus."""
+        import av
+
+        try:
+            frames = self._codec.decode(av.Packet(payload))
+        except (av.FFmpegError, ValueError):
+            return np.empty(0, np.int16)
+        parts = [frame.to_ndarray().reshape(-1) for frame in frames]
+        return np.concatenate(parts).astype(np.int16) if parts else np.empty(0, np.int16)
+
+
+@cache
+def _track_class() -> Any:
+    """Return the class of tracks that send an `OutgoingSound`; aiortc is imported here."""
+    require_webrtc()
+    from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+    from av import AudioFrame
+
+    class PcmTrack(MediaStreamTrack):
+        kind = "audio"
+
+        def __init__(self, sound: OutgoingSound) -> None:
+            super().__init__()
+            self._sound = sound
+
+        async def recv(self) -> AudioFrame:
+            if self.readyState != "live":
+                raise MediaStreamError
+            pcm, before = await self._sound.next_block()
+            # Both channels alike: FFmpeg makes stereo of mono 3 dB softer.
+            both = np.frombuffer(pcm, "<i2").astype(np.int16).repeat(2)
+            frame = AudioFrame.from_ndarray(both.reshape(1, -1), "s16", "stereo")
+            frame.sample_rate = len(pcm) // 2 * 50
+            frame.pts, frame.time_base = before, fractions.Fraction(1, frame.sample_rate)
+            return frame
+
+    return PcmTrack
