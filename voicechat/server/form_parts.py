@@ -17,7 +17,9 @@ def form_parts(content_type: str, body: bytes) -> dict[str, bytes]:
         raise _wrong("its boundary is missing or too long")
     first, *pieces = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), _MOST_PARTS + 1)
     if first or not pieces or not pieces.pop().startswith(b"--"):
-        raise _wrong(f"it must begin and end with its boundary and have at most {_MOST_PARTS} parts")
+        raise _wrong(
+            f"it must begin and end with its boundary and have at most {_MOST_PARTS} parts"
+        )
     found: dict[str, bytes] = {}
     for piece in pieces:
         name, content = _part(piece)

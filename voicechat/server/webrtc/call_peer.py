@@ -1,6 +1,6 @@
 """The WebRTC connection of one call, on aiortc. Import this module when a call comes, not before.
 
-    offer -> `answer` -> ICE, DTLS -> `opened` -> frames (data channel), sound (Opus), until `ended`
+offer -> `answer` -> ICE, DTLS -> `opened` -> frames (data channel), sound (Opus), until `ended`
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from voicechat.errors import Secret, UsageError
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _WILDCARDS = ("0.0.0.0", "::", "")
 _SERVER = re.compile(
-    r"(?P<kind>stun|turns?):(?:(?P<user>[^\s@?]+)@)?(?P<host>[\w.-]+|\[[\da-fA-F:]+\])"
+    r"(?P<kind>stun|turns?):(?:(?P<user>[^\s@?]+)@)?(?P<host>[\w.-]+)"
     r"(?P<port>:\d{1,5})?(?P<way>\?transport=(?:udp|tcp))?"
 )
 
