@@ -46,7 +46,7 @@ class CallPeer:
 
     def __init__(self, ice: IceSettings) -> None:
         servers = [
-            RTCIceServer(each.url, each.user, each.password and each.password.reveal())
+            RTCIceServer(each.url, each.user, each.password.reveal() if each.password else None)
             for each in ice.servers
         ]
         self._connection = RTCPeerConnection(
