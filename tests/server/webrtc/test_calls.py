@@ -42,7 +42,10 @@ async def test_a_spoken_turn_gets_a_spoken_answer() -> None:
                 "input_audio_buffer.speech_stopped",
             ]
             assert "response.output_audio.delta" not in kinds
-            done, started = caller.find("response.done")[0], caller.find("output_audio_buffer.started")
+            done, started = (
+                caller.find("response.done")[0],
+                caller.find("output_audio_buffer.started"),
+            )
             assert done["response"]["output"][0]["content"][0]["transcript"] == (
                 "You said what time is it."
             )
@@ -73,7 +76,9 @@ async def test_a_tool_call_and_its_result() -> None:
         caller.send("conversation.item.create", item=result)
         caller.send("response.create")
         await caller.event("output_audio_buffer.stopped", 2)
-        said = [event["transcript"] for event in caller.find("response.output_audio_transcript.done")]
+        said = [
+            event["transcript"] for event in caller.find("response.output_audio_transcript.done")
+        ]
         assert said == ["Let me look. ", "It is 12 degrees."]
 
 

@@ -50,5 +50,3 @@ def test_turn_needs_a_password() -> None:
 def test_media_uses_the_addresses_that_clients_reach(host: str, addresses: list[str]) -> None:
     assert IceSettings(host).addresses(["192.0.2.2"]) == addresses
     assert IceSettings(host).addresses([])
-
-

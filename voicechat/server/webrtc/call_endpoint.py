@@ -205,11 +205,12 @@ class CallEndpoint:
 
     async def close(self) -> None:
         """End all calls, with a short deadline."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=_CLOSE_S)
+        for call in self._calls.values():
+            call.hang_up()
+        if self._running:
+            _, left = await asyncio.wait(self._running.values(), timeout=_CLOSE_S)
+            for task in left:
+                task.cancel()
 
 
 async def _hang_up(call: AnsweredCall) -> Response:
