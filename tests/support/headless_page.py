@@ -55,7 +55,7 @@ class HeadlessPage:
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": parameters}
         await self._connection.send(msgspec.json.encode(message), text=True)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (found := msgspec.json.decode(await self._connection.recv())).get("id") != number:
                 continue
         assert "error" not in found, found
@@ -73,9 +73,10 @@ class HeadlessPage:
     async def until(self, expression: str, seconds: float = 30.0) -> Any:
         """Wait until JavaScript has a true value; return it."""
         async with asyncio.timeout(seconds):
-            while not (found := await self.value(expression)):
-                await asyncio.sleep(0.05)
-        return found
+            return await self.value(
+                f"new Promise(done => {{ const look = () => {{ const found = {expression};"
+                " found ? done(found) : setTimeout(look, 50); }; look(); })"
+            )
 
 
 @asynccontextmanager
