@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicechat.errors import Secret
-from voicechat.server.webrtc.ice_settings import IceServer
 from voicechat.server.worker_lanes import available_cores
+from voicechat.speech.ice_servers import IceServer
 
 DEFAULT_MODEL = "voicechat-local"
 """The model name of the offline assistant."""
