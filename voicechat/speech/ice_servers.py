@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from voicechat.core.text import clean
 from voicechat.errors import Secret, UsageError
 
 _SERVER = re.compile(
@@ -33,7 +32,7 @@ def ice_servers(text: str, password: Secret | None) -> tuple[IceServer, ...]:
         match = _SERVER.fullmatch(word)
         if match is None or (match["kind"] == "stun") != (match["user"] is None):
             raise UsageError(
-                f"--ice-servers has {clean(word)[:60]!r}, which is no STUN or TURN server.",
+                f"--ice-servers has {word[:60]!r}, which is no STUN or TURN server.",
                 "Write stun:HOST:PORT, or turn:USER@HOST:PORT with its password in"
                 " VOICECHAT_TURN_PASSWORD.",
             )

@@ -19,7 +19,7 @@ from voicechat.server.realtime.server_frames import Json, decode, sound_bytes
 from voicechat.server.realtime.server_protocol import ServerProtocol
 
 
-class Playout(Protocol):
+class ResponsePlayout(Protocol):
     """The sound that a call plays: PCM16 mono at 24 kHz, in the order in which it was added."""
 
     def add(self, response_id: str, item_id: str, pcm: bytes) -> None:
@@ -43,7 +43,7 @@ class CallProtocol(ServerProtocol):
     """One call. Add the user's sound with `hear`."""
 
     def __init__(
-        self, playout: Playout, *arguments: Any, defaults: Json | None = None, **more: Any
+        self, playout: ResponsePlayout, *arguments: Any, defaults: Json | None = None, **more: Any
     ) -> None:
         self._playout = playout
         super().__init__(*arguments, defaults=_without_formats(defaults or {}), **more)

@@ -33,7 +33,7 @@ _FRAMES: Final = 4_096
 _FRAME_BYTES: Final = 16 * 1024 * 1024
 """Frames that may wait to be processed; a client that sends more loses its call."""
 _SENDING_BYTES: Final = 256 * 1024
-"""Above this much, `send` waits until the client took some."""
+"""Above this much, `send` waits until the client took all of it."""
 _GATHER_S: Final = 2.0
 """Time for STUN and TURN servers to answer; without an answer the call does without them."""
 _CLOSE_S: Final = 3.0
@@ -65,7 +65,7 @@ class CallPeer:
         self._waiting_bytes = 0
         self._opened = asyncio.Event()
         self._ended = asyncio.Event()
-        self._took_some = asyncio.Event()
+        self._took_all = asyncio.Event()
         self._connection.on("connectionstatechange", self._note_state)
         self._connection.on("datachannel", self._take_channel)
 
@@ -113,9 +113,8 @@ class CallPeer:
             channel.close()
             return
         self._channel = channel
-        channel.bufferedAmountLowThreshold = _SENDING_BYTES
         channel.on("message", self._take_frame)
-        channel.on("bufferedamountlow", self._took_some.set)
+        channel.on("bufferedamountlow", self._took_all.set)
         channel.on("close", self._ended.set)
         self._note_open()
 
@@ -143,8 +142,8 @@ class CallPeer:
         if channel is None or channel.readyState != "open":
             return
         while channel.bufferedAmount > _SENDING_BYTES:
-            self._took_some.clear()
-            await self._took_some.wait()
+            self._took_all.clear()
+            await self._took_all.wait()
         try:
             channel.send(frame.decode())
         except ValueError as error:
