@@ -12,8 +12,9 @@ import pytest
 from rtc_caller import RtcCaller, post_offer, rtc_call
 from scripted import ScriptedServer, scripted_server, silence, tone, until
 
+from voicechat.server import fair_share
 from voicechat.server.engine_protocols import Call, Say
-from voicechat.server.webrtc import answered_call
+from voicechat.server.webrtc import answered_call, call_peer
 
 USER = {"type": "message", "role": "user"}
 WORDS = " ".join(f"word{number}" for number in range(40))
@@ -116,9 +117,8 @@ async def test_speech_clears_what_is_playing(is_done: bool) -> None:
         await until(lambda: len(caller.heard) > before + 9_600)
         caller.heard = caller.heard[before:]
         assert caller.loudness < 200
-        caller.send("conversation.item.retrieve", item_id=item["id"])
-        kept = (await caller.event("conversation.item.retrieved"))["item"]["content"][0]
-        assert len(kept["transcript"].split()) <= cut["audio_end_ms"] / 100
+        kept = backend.app.pipelines[0].protocol.conversation.get(item["id"], "retrieve").text()
+        assert len(kept.split()) <= cut["audio_end_ms"] / 100
         assert not caller.find("output_audio_buffer.stopped")
 
 
@@ -146,6 +146,25 @@ async def test_a_client_clears_the_output_and_commits_its_own_turns() -> None:
         await caller.event("output_audio_buffer.cleared")
         assert (await caller.event("conversation.item.truncated"))["audio_end_ms"] < 3_500
         assert len(caller.find("error")) == len(caller.find("output_audio_buffer.cleared")) == 1
+
+
+async def test_events_may_be_large_but_not_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_server() as backend, rtc_call(backend.app.url) as caller:
+        instructions = "Be brief. " * 20_000
+        session = {"type": "realtime", "instructions": instructions, "output_modalities": ["text"]}
+        caller.send("session.update", session=session)
+        assert (await caller.event("session.updated"))["session"]["instructions"] == instructions
+        backend.assistant.answer = lambda request: [Say("word " * 60_000)]
+        caller.send("response.create")
+        refused = await caller.event("error")
+        assert refused["error"]["code"] == "event_too_large"
+    monkeypatch.setattr(call_peer, "_FRAMES", 8)
+    monkeypatch.setattr(fair_share, "EVENTS", 1.0)
+    monkeypatch.setattr(fair_share, "_MULTIPLE", 1_000.0)
+    async with scripted_server() as backend, rtc_call(backend.app.url) as caller:
+        for _ in range(60):
+            caller.send("input_audio_buffer.clear")
+        await freed(backend)
 
 
 async def test_a_client_that_does_not_connect_is_forgotten(

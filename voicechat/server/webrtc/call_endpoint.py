@@ -10,6 +10,7 @@ Source: OpenAI API reference, "Create call", "Hang up call"; guide "Realtime API
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -242,4 +243,8 @@ def _full() -> Response:
 
 def _import_peer() -> Any:
     require_webrtc()
+    for name in ("aiortc", "aioice"):
+        # Their lines show addresses and passwords of calls, and a packet that is not valid is no
+        # fault of the server.
+        logging.getLogger(name).setLevel(logging.ERROR)
     return import_module(_PEER)

@@ -37,8 +37,6 @@ _SENDING_BYTES: Final = 256 * 1024
 _GATHER_S: Final = 2.0
 """Time for STUN and TURN servers to answer; without an answer the call does without them."""
 _CLOSE_S: Final = 3.0
-_SDP_MESSAGE, _MESSAGE = "a=max-message-size:65536", "a=max-message-size:262144"
-"""What aiortc names as the largest message, and what it takes: a client sends long sessions."""
 
 
 class CallPeer:
@@ -79,7 +77,7 @@ class CallPeer:
             # aiortc raises whatever a line that it does not expect leads to.
             message = "The SDP offer is not valid. It must offer Opus audio, ICE and DTLS."
             raise WireError("invalid_sdp", message, "sdp") from error
-        return str(self._connection.localDescription.sdp).replace(_SDP_MESSAGE, _MESSAGE)
+        return str(self._connection.localDescription.sdp)
 
     # ----------------------------------------------------------------- state
 
