@@ -3,7 +3,7 @@
 Every wait has a deadline and every queue a bound:
 
     dialing      10 s for the exchange of descriptions, the network path (ICE) and keys (DTLS)
-    events       the caller waits while the peer accepts data; 2 s without progress end the
+    events       the caller waits while the peer accepts data; 10 s without progress end the
                  connection, and so does a flood of received ones
     microphone   3 s are queued; then the oldest sound is dropped and counted. Pauses are left out
                  while more than 200 ms wait, because sound cannot be sent faster than in real time
@@ -35,7 +35,8 @@ from voicechat.transports.sdp_exchange import SdpAnswer, exchange
 if TYPE_CHECKING:
     from aiortc import RTCDataChannel, RTCPeerConnection
 
-SEND_SECONDS: Final = 2.0
+SEND_SECONDS: Final = 10.0
+"""Seconds without progress: after a loss, the channel sends again after 1 s, then 2 s, then 4 s."""
 CLOSE_SECONDS: Final = 1.0
 WATCH_SECONDS: Final = 1.0
 """Seconds between two checks for life."""
@@ -187,17 +188,22 @@ class CallConnection:
     async def send(self, frames: Sequence[str | bytes]) -> None:
         """Send frames in their order; return when the last one is on its way.
 
-        Events after sound wait until the sound is sent. Raises `ConnectionLost` if the peer
-        accepts no data for 2 s or the connection is lost.
+        An event after sound waits until that is sent. Raises `ConnectionLost` if the peer accepts
+        no data for 10 s or the connection is lost.
         """
+        after_sound = False
         for frame in frames:
             if isinstance(frame, bytes):
-                self._outgoing.write(frame)
+                self.send_audio(frame)
+                after_sound = True
+                continue
+            if after_sound:
                 await self._sound_sent()
-            else:
-                self._send_text(frame)
-                await self._drained(_UNSENT_BYTES)
-        await self._drained(0)
+            after_sound = False
+            self._send_text(frame)
+            await self._drained(_UNSENT_BYTES)
+        if not after_sound:
+            await self._drained(0)
 
     def send_audio(self, frame: str | bytes, *, keep: bool = False) -> None:
         """Queue sound without waiting; the oldest is dropped if too much is queued."""
@@ -224,7 +230,7 @@ class CallConnection:
 
     async def _sound_sent(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._outgoing.empty.wait(), SEND_SECONDS)
+            await asyncio.wait_for(self._outgoing.empty.wait(), MICROPHONE_S)
 
     async def _drained(self, most: int) -> None:
         """Wait until at most `most` bytes wait to be sent."""
