@@ -20,10 +20,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from voicechat.errors import VoicechatError
 from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound, prefer_opus
@@ -56,6 +57,8 @@ _UNSENT_BYTES: Final = 256 << 10
 """Bytes that may wait in the data channel while more are sent."""
 _POLL_S: Final = 0.02
 
+_Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
+
 _NO_PATH = "Check that the network lets UDP through, or use --transport websocket."
 
 
@@ -67,6 +70,7 @@ async def dial(
     Raises `UsageError` if aiortc is not installed.
     """
     require_webrtc()
+    _hide_late_errors(asyncio.get_running_loop())
     peer = Peer(endpoint)
     connection: CallConnection | None = None
     try:
@@ -82,8 +86,8 @@ async def dial(
             if is_answered
             else peer.unreachable(TimeoutError(), deadline)
         )
-    except ConnectionLost as lost:
-        error = DialFailed(lost.message, _NO_PATH, retry=True)
+    except ConnectionLost:
+        error = DialFailed(f"No network path to {peer.host} was found.", _NO_PATH, retry=True)
     except BaseException:
         if connection is not None:
             await connection.close()
@@ -91,6 +95,34 @@ async def dial(
     if connection is not None:
         await connection.close()
     raise error
+
+
+def _hide_late_errors(loop: asyncio.AbstractEventLoop) -> None:
+    """Hide the errors of the library's own tasks, which may outlive their connection.
+
+    The state of the connection tells what happened; the loop would print them over the screen.
+    """
+    before = loop.get_exception_handler()
+    if isinstance(before, _LateErrors):
+        return
+    loop.set_exception_handler(_LateErrors(before))
+
+
+class _LateErrors:
+    """An exception handler of a loop that passes on all but the errors of aiortc's tasks."""
+
+    def __init__(self, before: _Handler | None) -> None:
+        self._before = before
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        task = context.get("future")
+        code = getattr(task.get_coro(), "cr_code", None) if isinstance(task, asyncio.Task) else None
+        if code is not None and Path(code.co_filename).parent.name in {"aiortc", "aioice"}:
+            return
+        if self._before is None:
+            loop.default_exception_handler(context)
+        else:
+            self._before(loop, context)
 
 
 class CallConnection:
