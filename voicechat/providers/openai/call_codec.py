@@ -110,8 +110,7 @@ class CallCodec(OpenAICodec):
                 return [_converted(self._from_microphone, pcm)]
             case CommitAudio():
                 return [bytes(RATE // 1000 * _SETTLE_MS * 2), *frames]
-            case CancelResponse():
-                self._sound.cut()
+            case CancelResponse() if self._sound.cut():
                 return [*frames, *self._plain(ClearOutput())]
             case TruncateItem() if self._sound.cut():
                 return [*self._plain(ClearOutput()), *frames]

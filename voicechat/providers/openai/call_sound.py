@@ -133,7 +133,9 @@ class CallSound:
     def cleared(self, response_id: str) -> Iterator[Event]:
         """Note that the server has dropped the rest of the sound."""
         self._reports = True
-        yield from self._finish(response_id or self.speaking)
+        response_id = response_id or self.speaking
+        if response_id == self.speaking or response_id in self._held:
+            yield from self._finish(response_id)
 
     def cut(self) -> bool:
         """Drop the sound that still comes; return True if any did. Its response ends soon."""
