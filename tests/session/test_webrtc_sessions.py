@@ -57,7 +57,7 @@ async def test_the_scripted_conversation() -> None:
 
 async def test_a_spoken_conversation_with_a_tool_and_a_barge_in() -> None:
     async with fake_calls() as calls, talking(calls) as (driver, speaker):
-        calls.turns = ["time", "tell me a story"]
+        calls.turns += ["time", "tell me a story"]
         speaker.say(QUESTION)
         await driver.until(lambda: driver.texts(Role.ASSISTANT) == ["So it is."])
         assert [told for told in entries(driver) if told[0] == "tool"] == [TOOL]
@@ -110,7 +110,7 @@ async def test_push_to_talk_sends_the_last_words_before_the_commit() -> None:
         await calls.fake.until(lambda: calls.call.manual)
         session.talk(True)
         speaker.say(tone(0.6, 200))
-        await speaker.until(lambda: not speaker._mic)
+        await speaker.until(lambda: not speaker.busy)
         calls.call.loud.clear()
         session.talk(False)
         await idle(driver, 1)

@@ -12,7 +12,6 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from email import message_from_bytes
 from email.utils import formatdate
 from types import SimpleNamespace
 from typing import Any
@@ -90,7 +89,42 @@ class Channel:
             yield frame
 
 
-class Call(OpenAI):
+class HearingOpenAI(OpenAI):
+    """A connection that detects turns in what it hears: speech, then a pause."""
+
+    turns: list[str]
+    """What the next spoken turns mean; then "spoken words"."""
+    interrupts = True
+    """Speech interrupts replies."""
+    _quiet = 0
+
+    async def hear(self, block: Samples) -> None:
+        """Take 20 ms of the microphone."""
+        level = rms(block)
+        self._quiet = 0 if level > VOICE else self._quiet + 1
+        if not self.spoken and not self._quiet:
+            self.spoken = self.id("item")
+            where = {"item_id": self.spoken}
+            await self.send("input_audio_buffer.speech_started", **where, audio_start_ms=0)
+            if self.interrupts:
+                await self.interrupt()
+        elif self.spoken and self._quiet >= PAUSE_BLOCKS:
+            where = {"item_id": self.spoken}
+            await self.send("input_audio_buffer.speech_stopped", **where, audio_end_ms=1000)
+            await self.commit()
+            await self.reply()
+
+    async def interrupt(self) -> None:
+        """End the response because the user speaks."""
+        await self.end("cancelled", "turn_detected")
+
+    async def commit(self) -> None:
+        await super().commit()
+        if self.turns:
+            self.last = self.turns.pop(0)
+
+
+class Call(HearingOpenAI):
     """One call."""
 
     path = "/v1/realtime/calls"
@@ -100,6 +134,7 @@ class Call(OpenAI):
     ) -> None:
         super().__init__(calls.fake, channel)  # type: ignore[arg-type]
         self.calls_server, self.peer, self.out = calls, peer, sound
+        self.turns, self.interrupts = calls.turns, calls.interrupts
         self.incoming: IncomingSound | None = None
         self.sounding: dict[str, Any] = {}
         """The response whose sound is being sent."""
@@ -130,35 +165,20 @@ class Call(OpenAI):
 
     async def _listen(self) -> None:
         assert self.incoming is not None
-        quiet = 0
         while True:
             block = np.frombuffer(await self.incoming.read(), "<i2")
             self.sound += len(block) * 2
             self.fake.heard += len(block) * 2
             self.loud.append(rms(block))
             self.fake.news.set()
-            if self.manual:
-                continue
-            quiet = 0 if self.loud[-1] > VOICE else quiet + 1
-            if not self.spoken and not quiet:
-                self.spoken = self.id("item")
-                where = {"item_id": self.spoken}
-                await self.send("input_audio_buffer.speech_started", **where, audio_start_ms=0)
-                if self.calls_server.interrupts:
-                    await self.end("cancelled", "turn_detected")
-                    await self._clear()
-            elif self.spoken and quiet >= PAUSE_BLOCKS:
-                where = {"item_id": self.spoken}
-                await self.send("input_audio_buffer.speech_stopped", **where, audio_end_ms=1000)
-                await self.commit()
-                await self.reply()
+            if not self.manual:
+                await self.hear(block)
+
+    async def interrupt(self) -> None:
+        await super().interrupt()
+        await self._clear()
 
     # ------------------------------------------------------------------ the voice
-
-    async def commit(self) -> None:
-        await super().commit()
-        if self.calls_server.turns:
-            self.last = self.calls_server.turns.pop(0)
 
     async def speak(self) -> None:
         response_id = self.running["id"]
@@ -283,13 +303,11 @@ class FakeCalls(HttpStub):
         kind = seen.headers["content-type"]
         if kind == "application/sdp":
             return seen.body.decode()
-        form = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + seen.body)
-        parts = {
-            part.get_param("name", header="content-disposition"): part.get_payload(decode=True)
-            for part in form.get_payload()
-        }
-        self.sessions.append(json.loads(parts["session"]))
-        return bytes(parts["sdp"]).decode()
+        boundary = kind.partition("boundary=")[2].encode()
+        parts = seen.body.split(b"--" + boundary)[1:-1]
+        found = dict(_part(part) for part in parts)
+        self.sessions.append(json.loads(found["session"]))
+        return found["sdp"].decode()
 
     async def _hold(
         self,
@@ -318,6 +336,13 @@ class FakeCalls(HttpStub):
         await asyncio.gather(
             *self._tasks, *(peer.close() for peer in self._peers), return_exceptions=True
         )
+
+
+def _part(part: bytes) -> tuple[str, bytes]:
+    """Return name and content of a part of a form."""
+    head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    name = head.decode().partition('name="')[2].partition('"')[0]
+    return name, content.removesuffix(b"\r\n")
 
 
 @asynccontextmanager

@@ -70,6 +70,11 @@ class LinkedSpeaker:
         """Speak into the microphone, from now on."""
         self._mic += samples.astype("<i2").tobytes()
 
+    @property
+    def busy(self) -> bool:
+        """True while the user speaks into the microphone."""
+        return bool(self._mic)
+
     def level(self, seconds: float) -> float:
         """Return the RMS of the last seconds that left the speaker."""
         count = max(1, round(seconds / BLOCK_S))
