@@ -125,6 +125,25 @@ def test_the_delay_follows_the_jitter_and_few_packets_stay_late():
     assert line_late < 25, "more than 6 % are late although the delay has adapted"
 
 
+@pytest.mark.parametrize(
+    ("loss", "jitter_s", "most"), [(0.05, 0.0, 0.0), (0.2, 0.0, 0.02), (0.2, 0.2, 0.06)]
+)
+def test_lost_packets_are_rarely_heard_as_silence(loss, jitter_s, most):
+    chance = random.Random(11)
+    arrivals = {
+        index: index * 0.02 + chance.random() * jitter_s
+        for index in range(1_000)
+        if chance.random() >= loss
+    }
+    line = Line()
+    line.buffer._decode = lambda payload: tone()[:BLOCK]
+    levels = [rms(block) for block in line.play(arrivals, 20).reshape(-1, BLOCK)]
+    # The first seconds let the delay adapt.
+    later = levels[250:]
+    assert sum(level < 500 for level in later) <= most * len(later)
+    assert line.buffer.concealed > 0.5 * loss * len(arrivals) * BLOCK
+
+
 def test_a_pause_of_the_sender_is_silence_without_concealment():
     line = Line()
     for index in range(10):

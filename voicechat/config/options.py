@@ -135,6 +135,14 @@ class Options:
     wire: str | None = field(
         default=None, metadata=_about("API dialect: ga, beta, voice-live or live.", "KIND")
     )
+    transport: str = field(
+        default="websocket",
+        metadata=_about(
+            "Connection to the provider: websocket or webrtc.",
+            "KIND",
+            choices=("websocket", "webrtc"),
+        ),
+    )
     profile: str | None = field(
         default=None, metadata=_about("Profile of the settings file.", "NAME")
     )

@@ -308,6 +308,8 @@ class Capabilities:
     """Text can be sent: typed lines, announcements, results of tools."""
     continuous: bool = False
     """The model listens while it speaks and decides itself when to stop: nothing interrupts it."""
+    separate_sound: bool = False
+    """Sound travels apart from events and commands: a frame of bytes is sound, PCM16."""
     speed_range: tuple[float, float] | None = SPEED_RANGE
     """Slowest and fastest speaking speed, 1 is normal; None if it cannot be changed."""
 

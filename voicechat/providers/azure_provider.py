@@ -31,9 +31,10 @@ from voicechat.providers.openai.live_session import live_url
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
 from voicechat.providers.openai.openai_provider import client_secret_request
-from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.provider import WEBRTC, WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest, bearer
 from voicechat.system.dial_target import DialTarget
+from voicechat.system.optional_parts import require_webrtc
 
 PREVIEW_VERSION = "2025-04-01-preview"
 """The last version of the preview."""
@@ -133,6 +134,13 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
             headers=bearer if entra else _api_key,
             key_variable="",
         )
+    if request.transport == WEBRTC:
+        if name != "ga":
+            raise UsageError(
+                "Only the current Azure API (/openai/v1) is reached over WebRTC.",
+                "Remove --transport.",
+            )
+        require_webrtc()
     version = request.environ.get("OPENAI_API_VERSION")
     socket = address(
         parts._replace(scheme=SOCKET_SCHEMES[parts.scheme]),
@@ -143,6 +151,10 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     if request.purpose == "transcription" and name == "ga":
         socket = socket._replace(query="intent=transcription")
     dialect = dialect_of(name, entra=entra)
+    if request.transport == WEBRTC:
+        from voicechat.providers.openai.call_codec import CallCodec
+
+        return partial(CallCodec, urlunsplit(socket), request.model, request.key, dialect)
     return partial(OpenAICodec, urlunsplit(socket), request.key, dialect)
 
 
@@ -171,4 +183,5 @@ PROVIDER = Provider(
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 10, 7_200, dial=_dial),
     order=20,
+    transports=(WEBSOCKET, WEBRTC),
 )

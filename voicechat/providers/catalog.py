@@ -29,7 +29,7 @@ from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
 from voicechat.providers.local_provider import EMBEDDED
 from voicechat.providers.openai.openai_codec import OpenAICodec
-from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.provider import WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.system.loopback import is_loopback
 
@@ -207,6 +207,7 @@ def resolve(
     wire: str | None = None,
     purpose: Purpose = "conversation",
     short_lived: bool = False,
+    transport: str = WEBSOCKET,
 ) -> ModelChoice:
     """Find the model of a session.
 
@@ -214,8 +215,8 @@ def resolve(
     provider's API, and `environ` the variables that may hold keys and addresses. With no model,
     the first provider with a key (or the compatible one, if there is an address) is used, and
     the embedded server otherwise. `wire` is one of `DIALECTS`. `short_lived` means that a token
-    comes instead of a key; every connection then needs `Codec.redirect`.
-    Raises `UsageError` for invalid names and addresses, `KeyMissing` without a key.
+    comes instead of a key; every connection then needs `Codec.redirect`. `transport` is one of
+    the provider's. Raises `UsageError` for invalid names and addresses, `KeyMissing` without a key.
     """
     if wire and wire not in DIALECTS:
         raise UsageError(
@@ -228,16 +229,17 @@ def resolve(
         provider, why = _default(base_url, environ, short_lived=short_lived)
         name = provider.default_model
     address = base_url or address_of(provider, environ)
+    provider.check_transport(transport)
     if short_lived and provider.is_embedded:
         raise UsageError("The embedded voice takes no token.", "Name another --model.")
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
     elif short_lived:
         codec = provider.connect(
-            ConnectionRequest(name, address, dialect=wire, purpose=purpose, environ=environ)
+            ConnectionRequest(name, address, None, None, wire, purpose, environ, transport)
         )
     else:
-        codec = connection(provider, name, base_url, environ, wire, purpose)
+        codec = connection(provider, name, base_url, environ, wire, purpose, transport)
     return ModelChoice(
         f"{provider.name}/{name}",
         provider.name,
@@ -391,6 +393,7 @@ def connection(
     environ: Mapping[str, str | Secret],
     wire: str | None = None,
     purpose: Purpose = "conversation",
+    transport: str = WEBSOCKET,
 ) -> Callable[[], Codec]:
     """Return the factory of a remote model's codecs; each call makes a new one.
 
@@ -408,7 +411,7 @@ def connection(
             hint = f"Set {variables}, or {login}."
         raise KeyMissing(f"{provider.name}/{model} needs a key.", hint)
     codec = provider.connect(
-        ConnectionRequest(model, base_url, key, variable, wire, purpose, environ)
+        ConnectionRequest(model, base_url, key, variable, wire, purpose, environ, transport)
     )
     parts = urlsplit(codec().endpoint().url)
     if key and parts.scheme == "ws" and not is_loopback(parts.hostname or ""):

@@ -1,7 +1,7 @@
 """PCM over WebRTC tracks: sound to send, and received sound without jitter.
 
 `OutgoingSound` is a track that sends PCM as it is written; `IncomingSound` reads the track of a
-receiver. Both speak Opus through aiortc, which is imported by `require_webrtc` and nowhere else.
+receiver. Both speak Opus through aiortc, which is imported when one of them is made.
 aiortc's own jitter buffer drops good packets around a lost one and conceals nothing, so
 `PacketBuffer` replaces it.
 """
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from voicechat.errors import UsageError
 from voicechat.speech.packet_buffer import RATE, PacketBuffer
-from voicechat.speech.pcm import Resampler, Samples
+from voicechat.speech.pcm import Resampler, Samples, dbfs
+from voicechat.system.optional_parts import require_webrtc
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack, RTCRtpReceiver, RTCRtpTransceiver
@@ -28,18 +28,11 @@ _BEHIND_S: Final = 0.5
 """Delay of the event loop after which the schedule starts again instead of catching up."""
 _PATIENCE: Final = 2
 """Blocks of silence after which less than a block of sound is sent, too."""
+_LATE_S: Final = 0.2
+_PAUSE_DB: Final = -45.0
+"""Level in dBFS below which a block is a pause."""
 _LARGEST_PACKET: Final = 4_000
 """Largest Opus packet, in bytes: 60 ms at 510 kbit/s."""
-
-
-def require_webrtc() -> None:
-    """Import aiortc. Raises `UsageError` if it is not installed."""
-    try:
-        import aiortc  # noqa: F401
-    except ImportError:
-        raise UsageError(
-            "WebRTC needs a part that is not installed.", "Type: pip install 'voicechat[webrtc]'"
-        ) from None
 
 
 def prefer_opus(transceiver: RTCRtpTransceiver) -> None:
@@ -55,19 +48,30 @@ class OutgoingSound:
 
     While nothing is queued, silence is sent. At most `limit_s` seconds are queued; then the oldest
     sound is dropped and counted. `start_s` of sound are collected before sending starts or
-    continues, so that writes that come a little late leave no gap. Call on the event loop.
+    continues, so that writes that come a little late leave no gap. With `skips_pauses`, quiet
+    blocks are left out while more than 200 ms wait. Call on the event loop.
     """
 
-    def __init__(self, rate: int, *, limit_s: float = 1.0, start_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        rate: int,
+        *,
+        limit_s: float = 1.0,
+        start_s: float = 0.0,
+        skips_pauses: bool = False,
+    ) -> None:
         self.dropped_s = 0.0
         """Seconds of sound dropped because too much was queued."""
         self.sent_s = 0.0
         """Seconds of written sound that were sent."""
+        self.empty = asyncio.Event()
+        """Set while nothing is queued."""
         self.track: Final[MediaStreamTrack] = _track_class()(self)
         """The track for `RTCPeerConnection.addTrack`."""
         self._rate: Final = rate
         self._size: Final = rate // 50 * 2
         self._limit: Final = int(limit_s * rate) * 2
+        self._late: Final = int(_LATE_S * rate) * 2 if skips_pauses else self._limit
         self._least: Final = max(self._size, int(start_s * rate) * 2)
         self._queue: deque[bytes] = deque()
         self._queued = 0
@@ -75,6 +79,7 @@ class OutgoingSound:
         self._is_sending = False
         self._frames = 0
         self._clock: _BlockClock = _BlockClock()
+        self.empty.set()
 
     @property
     def queued_s(self) -> float:
@@ -86,6 +91,7 @@ class OutgoingSound:
         pcm = pcm[: len(pcm) // 2 * 2]
         if not pcm:
             return
+        self.empty.clear()
         self._queue.append(pcm)
         self._queued += len(pcm)
         if self._queued > self._limit:
@@ -97,6 +103,7 @@ class OutgoingSound:
         dropped_s = self.queued_s
         self._queue.clear()
         self._queued = 0
+        self.empty.set()
         return dropped_s
 
     async def next_block(self) -> tuple[bytes, int]:
@@ -109,6 +116,7 @@ class OutgoingSound:
     def _next(self) -> bytes:
         least = self._size if self._is_sending else self._least
         if not self._queued:
+            self.empty.set()
             self._is_sending, self._waited = False, 0
             return bytes(self._size)
         if self._queued < least and self._waited < _PATIENCE:
@@ -117,6 +125,8 @@ class OutgoingSound:
             return bytes(self._size)
         self._is_sending, self._waited = True, 0
         block = self._pull(self._size)
+        while self._queued > self._late and dbfs(np.frombuffer(block, "<i2")) < _PAUSE_DB:
+            block = self._pull(self._size)
         self.sent_s += len(block) / (2 * self._rate)
         return block.ljust(self._size, b"\0")
 

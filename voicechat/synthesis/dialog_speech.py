@@ -12,7 +12,7 @@ from voicechat.providers.speech_service import SpeechDialog, SpeechEvent, Speech
 from voicechat.synthesis.provider_speech import check_encrypted, failed
 from voicechat.synthesis.speech_text import WordBuffer, is_speakable, nothing_to_speak
 from voicechat.transports.connection_errors import ConnectionLost
-from voicechat.transports.websocket import Connection, dial
+from voicechat.transports.websocket import SocketConnection, dial
 
 SILENCE_S = 60.0
 """Seconds without a frame, after the last text, in which the rest of the sound must begin."""
@@ -52,7 +52,7 @@ async def dialog_speech(
 
 
 async def _send(
-    connection: Connection,
+    connection: SocketConnection,
     dialog: SpeechDialog,
     text: AsyncIterator[str],
     on_sent: Callable[[int], object],
@@ -77,7 +77,7 @@ async def _words(words: WordBuffer, text: AsyncIterator[str]) -> AsyncGenerator[
 
 
 async def _frames(
-    connection: Connection, sending: asyncio.Task[None], host: str
+    connection: SocketConnection, sending: asyncio.Task[None], host: str
 ) -> AsyncGenerator[str | bytes, None]:
     """Yield the frames. Ends with an error: of the text, or of the connection."""
     received = aiter(connection)

@@ -31,7 +31,7 @@ from voicechat.providers.openai.translation_codec import (
     is_translator,
     translation_url,
 )
-from voicechat.providers.provider import ConnectionRequest, ModelLimits, Provider
+from voicechat.providers.provider import WEBRTC, WEBSOCKET, ConnectionRequest, ModelLimits, Provider
 from voicechat.providers.rest import (
     HttpRequest,
     TokenEndpoint,
@@ -41,6 +41,7 @@ from voicechat.providers.rest import (
     post,
 )
 from voicechat.providers.voice_samples import openai_sample
+from voicechat.system.optional_parts import require_webrtc
 
 URL = "wss://api.openai.com/v1/realtime"
 
@@ -52,6 +53,8 @@ _DIALECTS = {"ga": GENERAL, "beta": BETA, "voice-live": VOICE_LIVE}
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     root = request.base_url or URL
+    if request.transport == WEBRTC:
+        return _call(request, root)
     if request.dialect == "live" or (request.dialect is None and is_live(request.model)):
         return partial(LiveCodec, live_url(root), request.model, request.key)
     if is_translator(request.model):
@@ -61,6 +64,21 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     dialect = _DIALECTS.get(request.dialect or "", inferred)
     named = replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
     return partial(OpenAICodec, url, request.key, named)
+
+
+def _call(request: ConnectionRequest, root: str) -> Callable[[], Codec]:
+    from voicechat.providers.openai.call_codec import CallCodec
+
+    if request.dialect not in {None, "ga"} or is_live(request.model):
+        raise UsageError(
+            f"{request.model} is not reached over WebRTC with this API.", "Remove --transport."
+        )
+    require_webrtc()
+    url = realtime_url(root, request.model)
+    is_own = urlsplit(url).hostname != urlsplit(URL).hostname
+    dialect = ANY_SERVER if is_own and request.dialect is None else GENERAL
+    named = replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
+    return partial(CallCodec, url, request.model, request.key, named)
 
 
 def client_secret_request(request: TokenRequest) -> HttpRequest:
@@ -166,4 +184,5 @@ PROVIDER = Provider(
     order=10,
     transcription=TRANSCRIPTION,
     is_compatible=True,
+    transports=(WEBSOCKET, WEBRTC),
 )  # fmt: skip
