@@ -75,8 +75,8 @@ def serve(
     from voicechat.server.app import serve as run
     from voicechat.server.serve_options import RemoteEngine, ServeOptions
     from voicechat.server.web_origin import web_origins
-    from voicechat.speech.ice_servers import ice_servers as servers
     from voicechat.system import memory_limit, process_secrecy
+    from voicechat.system.ice_servers import ice_servers as servers
 
     process_secrecy.read_piped()
     memory_limit.require()

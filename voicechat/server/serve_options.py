@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voicechat.errors import Secret
 from voicechat.server.worker_lanes import available_cores
-from voicechat.speech.ice_servers import IceServer
+from voicechat.system.ice_servers import IceServer
 
 DEFAULT_MODEL = "voicechat-local"
 """The model name of the offline assistant."""

@@ -17,6 +17,7 @@ from scripted import ScriptedServer, scripted_server, silence, tone, until
 from voicechat.server import fair_share
 from voicechat.server.engine_protocols import Call, Say
 from voicechat.server.webrtc import answered_call, call_peer
+from voicechat.server.webrtc.ice_settings import IceSettings
 
 USER = {"type": "message", "role": "user"}
 WORDS = " ".join(f"word{number}" for number in range(40))
@@ -218,3 +219,13 @@ async def test_many_calls_leave_nothing_behind() -> None:
 def _leftovers() -> list[str]:
     """Return the threads of media."""
     return [thread.name for thread in threading.enumerate() if "decoder" in thread.name]
+
+
+async def test_a_call_that_ends_while_it_connects_leaves_no_task() -> None:
+    peer = call_peer.CallPeer(IceSettings("127.0.0.1"))
+    (transceiver,) = peer._connection.getTransceivers()
+    agent = transceiver.receiver.transport.transport._connection
+    await peer.close()
+    # aioice starts this when the search for a way ends after the close.
+    async with asyncio.timeout(10):
+        await agent.query_consent()

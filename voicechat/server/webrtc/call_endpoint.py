@@ -31,10 +31,10 @@ from voicechat.server.realtime.server_frames import Json, WireError, decode_obje
 from voicechat.server.realtime.server_session import overlaid
 from voicechat.server.serve_options import ServeOptions
 from voicechat.server.webrtc.answered_call import AnsweredCall, Register
-from voicechat.server.webrtc.call_offer import CallOffer, call_offer
+from voicechat.server.webrtc.call_offer import CheckedOffer, call_offer
 from voicechat.server.webrtc.call_playout import CallPlayout
 from voicechat.server.webrtc.ice_settings import IceSettings
-from voicechat.speech.webrtc_audio import require_webrtc
+from voicechat.system.optional_parts import require_webrtc
 
 PATH = "/v1/realtime/calls"
 _HANG_UP = "/hangup"
@@ -54,7 +54,7 @@ Redeem = Callable[[], Json | None]
 class _Request:
     """A checked request for a call."""
 
-    offer: CallOffer
+    offer: CheckedOffer
     session: Json
 
 

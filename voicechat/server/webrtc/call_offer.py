@@ -21,7 +21,7 @@ _CANDIDATE = "a=candidate:"
 
 
 @dataclass(frozen=True, slots=True)
-class CallOffer:
+class CheckedOffer:
     """A checked offer."""
 
     sdp: str
@@ -29,7 +29,7 @@ class CallOffer:
     """True if it has a section for data channels."""
 
 
-def call_offer(content: bytes) -> CallOffer:
+def call_offer(content: bytes) -> CheckedOffer:
     """Return the checked offer. Raises `WireError`."""
     if len(content) > MOST_BYTES:
         raise _wrong(f"it has more than {MOST_BYTES // 1024} KiB")
@@ -45,7 +45,7 @@ def call_offer(content: bytes) -> CallOffer:
     if kinds not in (["audio"], ["audio", "application"]):
         raise _wrong("it must have one audio section, then at most one for data channels")
     _check_bundle(lines, len(kinds))
-    return CallOffer("".join(f"{line}\r\n" for line in _reduced(lines)), len(kinds) > 1)
+    return CheckedOffer("".join(f"{line}\r\n" for line in _reduced(lines)), len(kinds) > 1)
 
 
 def _check_bundle(lines: list[str], sections: int) -> None:

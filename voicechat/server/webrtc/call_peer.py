@@ -20,7 +20,7 @@ from aiortc import (
 )
 
 from voicechat.server.realtime.server_frames import WireError
-from voicechat.server.webrtc.call_offer import CallOffer
+from voicechat.server.webrtc.call_offer import CheckedOffer
 from voicechat.server.webrtc.call_playout import RATE
 from voicechat.server.webrtc.ice_settings import IceSettings
 from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound, prefer_opus
@@ -56,9 +56,9 @@ class CallPeer:
         prefer_opus(transceiver)
         self.input: Final = IncomingSound(transceiver.receiver, RATE)
         """The sound of the client."""
-        _limit_gathering(transceiver.receiver.transport.transport.iceGatherer._connection, ice)
+        self._prepare(transceiver.receiver.transport.transport.iceGatherer._connection, ice)
         self._channel: RTCDataChannel | None = None
-        self._has_events = False
+        self._has_events = self._is_closed = False
         self._frames: asyncio.Queue[str | bytes] = asyncio.Queue(_FRAMES)
         self._waiting_bytes = 0
         self._opened = asyncio.Event()
@@ -67,7 +67,7 @@ class CallPeer:
         self._connection.on("connectionstatechange", self._note_state)
         self._connection.on("datachannel", self._take_channel)
 
-    async def answer(self, offer: CallOffer) -> str:
+    async def answer(self, offer: CheckedOffer) -> str:
         """Return the SDP answer. Raises `WireError` if the offer cannot be met."""
         self._has_events = offer.has_events
         try:
@@ -78,6 +78,24 @@ class CallPeer:
             message = "The SDP offer is not valid. It must offer Opus audio, ICE and DTLS."
             raise WireError("invalid_sdp", message, "sdp") from error
         return str(self._connection.localDescription.sdp)
+
+    def _prepare(self, agent: Any, ice: IceSettings) -> None:
+        """Let the ICE agent use the addresses of the settings, and end with the call.
+
+        aioice itself leaves out the loopback address, waits long for servers, and asks without end
+        if the peer consents when it is closed while it connects.
+        """
+        gather, ask_consent = agent.get_component_candidates, agent.query_consent
+
+        async def limited(component: int, addresses: Sequence[str], timeout: float = 0) -> Any:
+            return await gather(component, ice.addresses(addresses), timeout=_GATHER_S)
+
+        async def until_closed() -> None:
+            if not self._is_closed:
+                await ask_consent()
+
+        agent.get_component_candidates = limited
+        agent.query_consent = until_closed
 
     # ----------------------------------------------------------------- state
 
@@ -150,20 +168,8 @@ class CallPeer:
 
     async def close(self) -> None:
         """End the connection and free its sockets, threads and tasks."""
+        self._is_closed = True
         self._ended.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._connection.close()
-
-
-def _limit_gathering(connection: Any, ice: IceSettings) -> None:
-    """Let the ICE agent use the addresses of the settings, and not wait long for servers.
-
-    aioice itself leaves out the loopback address.
-    """
-    gather = connection.get_component_candidates
-
-    async def limited(component: int, addresses: Sequence[str], timeout: float = 0) -> Any:
-        return await gather(component, ice.addresses(addresses), timeout=_GATHER_S)
-
-    connection.get_component_candidates = limited

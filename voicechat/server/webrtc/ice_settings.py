@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voicechat.speech.ice_servers import IceServer
+from voicechat.system.ice_servers import IceServer
 
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 _WILDCARDS = ("0.0.0.0", "::", "")

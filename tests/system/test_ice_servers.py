@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voicechat.errors import Secret, UsageError
-from voicechat.speech.ice_servers import IceServer, ice_servers
+from voicechat.system.ice_servers import IceServer, ice_servers
 
 
 def test_servers_are_read_with_the_user_of_turn() -> None:
