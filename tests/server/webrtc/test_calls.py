@@ -196,7 +196,7 @@ async def test_a_client_that_vanishes_is_forgotten(monkeypatch: pytest.MonkeyPat
     async with scripted_server() as backend, rtc_call(backend.app.url) as caller:
         transport = caller.connection.sctp.transport.transport
         for protocol in transport._connection._protocols:
-            protocol.datagram_received = lambda data, address: None
+            monkeypatch.setattr(protocol, "datagram_received", lambda data, address: None)
         await freed(backend)
 
 
