@@ -27,10 +27,13 @@ MAX_PACKETS: Final = 150
 """Packets that wait at most; when more come, the oldest are dropped."""
 
 _FIRST_DELAY_S: Final = 0.06
-_MIN_DELAY_S, _MAX_DELAY_S = 0.04, 0.5
+_MIN_DELAY_S, _MAX_DELAY_S = 0.03, 0.5
 _IN_TIME: Final = 98
 _WINDOW: Final = 300
-_TOLERANCE_S: Final = 0.03
+_PAUSE_EXCESS_S: Final = 0.015
+"""Delay above the wanted one from which a quiet block is left out."""
+_GAP_EXCESS_S: Final = 0.03
+"""The same for lost sound, which is not concealed then."""
 _JUMP_S: Final = 2.0
 """A packet this much earlier or later than expected belongs to another stream."""
 _QUIET: Final = 60.0
@@ -93,7 +96,7 @@ class PacketBuffer:
         block = self._block(now)
         if not self._is_concealing and rms(block) < _QUIET:
             excess_s = self._delay(now) - self._target_s
-            if excess_s > _TOLERANCE_S and len(self._waiting) > 1:
+            if excess_s > _PAUSE_EXCESS_S and len(self._waiting) > 1:
                 block = self._block(now)
         return block
 
@@ -176,7 +179,7 @@ class PacketBuffer:
     def _skip(self, now: float) -> None:
         """Skip missing sound that is older than the delay allows."""
         assert self._next is not None
-        excess = int((self._delay(now) - self._target_s - _TOLERANCE_S) * RATE)
+        excess = int((self._delay(now) - self._target_s - _GAP_EXCESS_S) * RATE)
         if excess > 0:
             self._next += min(excess, min(self._waiting) - self._next)
 

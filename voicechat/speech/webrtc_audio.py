@@ -28,7 +28,7 @@ _BEHIND_S: Final = 0.5
 """Delay of the event loop after which the schedule starts again instead of catching up."""
 _PATIENCE: Final = 2
 """Blocks of silence after which less than a block of sound is sent, too."""
-_LATE_S: Final = 0.2
+_LATE_S: Final = 0.06
 _PAUSE_DB: Final = -45.0
 """Level in dBFS below which a block is a pause."""
 _LARGEST_PACKET: Final = 4_000
@@ -49,7 +49,7 @@ class OutgoingSound:
     While nothing is queued, silence is sent. At most `limit_s` seconds are queued; then the oldest
     sound is dropped and counted. `start_s` of sound are collected before sending starts or
     continues, so that writes that come a little late leave no gap. With `skips_pauses`, quiet
-    blocks are left out while more than 200 ms wait. Call on the event loop.
+    blocks are left out while more than 60 ms wait. Call on the event loop.
     """
 
     def __init__(

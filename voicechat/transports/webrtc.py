@@ -6,7 +6,7 @@ Every wait has a deadline and every queue a bound:
     events       the caller waits while the peer accepts data; 10 s without progress end the
                  connection, and so does a flood of received ones
     microphone   3 s are queued; then the oldest sound is dropped and counted. Pauses are left out
-                 while more than 200 ms wait, because sound cannot be sent faster than in real time
+                 while more than 60 ms wait, because sound cannot be sent faster than in real time
     received     2 s of sound; the jitter buffer is `PacketBuffer`
     liveness     any packet counts: peers report on the sound every few seconds (RTCP); given up
                  after 7.5 s without one, when the path or keys fail, or when the channel closes
@@ -51,7 +51,7 @@ QUEUED_FRAMES: Final = 8_192
 QUEUED_BLOCKS: Final = 100
 """Received blocks of 20 ms of sound that wait; then the newest are dropped."""
 MICROPHONE_S: Final = 3.0
-_START_S: Final = 0.04
+_START_S: Final = 0.03
 """Sound that is collected before sending starts, so that blocks that come late leave no gap."""
 _UNSENT_BYTES: Final = 256 << 10
 """Bytes that may wait in the data channel while more are sent."""

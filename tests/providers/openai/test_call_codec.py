@@ -85,6 +85,19 @@ def test_sound_before_a_late_started_is_not_lost():
     assert talk.buffer("started") == [AudioDelta("r1", "i1", LOUD)] * 3
 
 
+def test_the_rest_of_a_cut_reply_is_not_the_start_of_the_next():
+    talk = CodecTalk()
+    talk.begin()
+    talk.buffer("started")
+    talk.sound(3)
+    talk.buffer("cleared")
+    talk.sound(4)
+    talk.sound(10, QUIET)
+    talk.sound(2)
+    talk.begin("r2", ("i2",))
+    assert talk.buffer("started", "r2") == [AudioDelta("r2", "i2", LOUD)] * 2
+
+
 def test_a_second_start_of_a_response_means_its_next_item():
     talk = CodecTalk()
     talk.begin(items=("i1", "i2"))

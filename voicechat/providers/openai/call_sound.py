@@ -30,8 +30,10 @@ from voicechat.core.events import (
 )
 from voicechat.core.turns import RecentIds
 
-_EARLY_BLOCKS: Final = 20
-"""Blocks before `started` that may belong to the response: the event may be late."""
+_EARLY_BLOCKS: Final = 250
+"""Blocks before `started` that may belong to the response: a lost event comes seconds late."""
+_EARLY_QUIET: Final = 10
+"""Quiet blocks that separate them from the sound of an earlier response."""
 _END_QUIET: Final = 5
 """Quiet blocks after `stopped` that end the sound: its last part is in the jitter buffer."""
 _END_BLOCKS: Final = 50
@@ -185,6 +187,8 @@ class CallSound:
 
     def _unassigned(self, pcm: bytes) -> Iterator[Event]:
         self._early.append(pcm)
+        if self._quiet >= _EARLY_QUIET:
+            self._early.clear()
         if self._quiet >= _MISSING:
             for response_id in list(self._held):
                 yield from self._finish(response_id)
