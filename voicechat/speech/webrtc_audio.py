@@ -31,6 +31,7 @@ _PATIENCE: Final = 2
 _LATE_S: Final = 0.06
 _PAUSE_DB: Final = -45.0
 """Level in dBFS below which a block is a pause."""
+_BIT_RATE: Final = 48_000
 _LARGEST_PACKET: Final = 4_000
 """Largest Opus packet, in bytes: 60 ms at 510 kbit/s."""
 
@@ -44,7 +45,7 @@ def prefer_opus(transceiver: RTCRtpTransceiver) -> None:
 
 
 class OutgoingSound:
-    """Sound to send: mono PCM16 of any rate, sent in real time in blocks of 20 ms.
+    """Sound to send: mono PCM16 at 8, 12, 16, 24 or 48 kHz, sent in real time in blocks of 20 ms.
 
     While nothing is queued, silence is sent. At most `limit_s` seconds are queued; then the oldest
     sound is dropped and counted. `start_s` of sound are collected before sending starts or
@@ -66,7 +67,7 @@ class OutgoingSound:
         """Seconds of written sound that were sent."""
         self.empty = asyncio.Event()
         """Set while nothing is queued."""
-        self.track: Final[MediaStreamTrack] = _track_class()(self)
+        self.track: Final[MediaStreamTrack] = _track_class()(self, rate)
         """The track for `RTCPeerConnection.addTrack`."""
         self._rate: Final = rate
         self._size: Final = rate // 50 * 2
@@ -226,29 +227,57 @@ class _OpusDecoder:
         return np.concatenate(parts).astype(np.int16) if parts else np.empty(0, np.int16)
 
 
+class _OpusEncoder:
+    """Blocks of 20 ms of mono PCM16 to Opus packets for aiortc.
+
+    aiortc's own encoder runs in a thread, and waits for it with each block: on a busy machine the
+    sound then falls behind. A block takes 0.2 ms.
+    """
+
+    def __init__(self, rate: int) -> None:
+        import av
+
+        self._codec = av.CodecContext.create("libopus", "w")
+        self._codec.format = "s16"
+        self._codec.layout = "mono"
+        self._codec.sample_rate = rate
+        self._codec.bit_rate = _BIT_RATE
+        self._codec.options = {"application": "voip"}
+        self._codec.time_base = fractions.Fraction(1, rate)
+        self._ticks: Final = RATE // rate
+
+    def packets(self, pcm: bytes, before: int) -> list[Any]:
+        """Return the packets of a block. before: the number of frames before it."""
+        from av import AudioFrame
+
+        samples = np.frombuffer(pcm, "<i2").astype(np.int16).reshape(1, -1)
+        frame = AudioFrame.from_ndarray(samples, "s16", "mono")
+        frame.sample_rate = self._codec.sample_rate
+        frame.pts, frame.time_base = before, self._codec.time_base
+        packets: list[Any] = self._codec.encode(frame)
+        for packet in packets:
+            packet.pts, packet.time_base = before * self._ticks, fractions.Fraction(1, RATE)
+        return packets
+
+
 @cache
 def _track_class() -> Any:
     """Return the class of tracks that send an `OutgoingSound`; aiortc is imported here."""
     require_webrtc()
     from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-    from av import AudioFrame
 
     class PcmTrack(MediaStreamTrack):
         kind = "audio"
 
-        def __init__(self, sound: OutgoingSound) -> None:
+        def __init__(self, sound: OutgoingSound, rate: int) -> None:
             super().__init__()
             self._sound = sound
+            self._encoder = _OpusEncoder(rate)
 
-        async def recv(self) -> AudioFrame:
-            if self.readyState != "live":
-                raise MediaStreamError
-            pcm, before = await self._sound.next_block()
-            # Both channels alike: FFmpeg makes stereo of mono 3 dB softer.
-            both = np.frombuffer(pcm, "<i2").astype(np.int16).repeat(2)
-            frame = AudioFrame.from_ndarray(both.reshape(1, -1), "s16", "stereo")
-            frame.sample_rate = len(pcm) // 2 * 50
-            frame.pts, frame.time_base = before, fractions.Fraction(1, frame.sample_rate)
-            return frame
+        async def recv(self) -> Any:
+            while self.readyState == "live":
+                for packet in self._encoder.packets(*await self._sound.next_block()):
+                    return packet
+            raise MediaStreamError
 
     return PcmTrack

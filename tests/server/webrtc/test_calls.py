@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aioice.ice
@@ -113,6 +114,7 @@ async def test_speech_clears_what_is_playing(is_done: bool) -> None:
         if is_done:
             await caller.event("response.done")
         await until(lambda: caller.loudness > 5_000)
+        backend.assistant.answer = lambda request: []
         caller.microphone.write(tone(400))
         cleared = await caller.event("output_audio_buffer.cleared")
         assert cleared["response_id"] == started["response_id"]
@@ -131,6 +133,21 @@ async def test_speech_clears_what_is_playing(is_done: bool) -> None:
         kept = backend.app.pipelines[0].protocol.conversation.get(item["id"], "retrieve").text()
         assert len(kept.split()) <= cut["audio_end_ms"] / 100
         assert not caller.find("output_audio_buffer.stopped")
+
+
+async def test_busy_threads_delay_no_sound() -> None:
+    is_over = threading.Event()
+    loop = asyncio.get_running_loop()
+    async with scripted_server() as backend, rtc_call(backend.app.url) as caller:
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, is_over.wait)
+        try:
+            caller.send("response.create")
+            await caller.event("output_audio_buffer.stopped")
+            await until(lambda: caller.loudness > 5_000)
+        finally:
+            is_over.set()
+            await busy
 
 
 async def test_a_client_clears_the_output_and_commits_its_own_turns() -> None:
