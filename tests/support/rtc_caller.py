@@ -50,7 +50,12 @@ class RtcCaller:
     @property
     def loudness(self) -> int:
         """The largest sample heard."""
-        return int(np.abs(np.frombuffer(bytes(self.heard), "<i2").astype(int)).max(initial=0))
+        return _largest(self.heard)
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if nothing was heard in the last 200 ms."""
+        return _largest(self.heard[-RATE * 2 // 5 :]) < 200
 
     def send(self, kind: str, **fields: Any) -> None:
         self.channel.send(msgspec.json.encode({"type": kind, **fields}).decode())
@@ -72,6 +77,10 @@ class RtcCaller:
         if self._listening is not None:
             self._listening.cancel()
         await self.connection.close()
+
+
+def _largest(pcm: bytearray) -> int:
+    return int(np.abs(np.frombuffer(bytes(pcm), "<i2").astype(int)).max(initial=0))
 
 
 def calls_url(app_url: str, rest: str = "") -> str:

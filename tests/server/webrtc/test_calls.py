@@ -21,8 +21,8 @@ from voicechat.server.webrtc import answered_call, call_peer
 from voicechat.server.webrtc.ice_settings import IceSettings
 
 USER = {"type": "message", "role": "user"}
-WORDS = " ".join(f"word{number}" for number in range(40))
-"""Four seconds of speech."""
+WORDS = " ".join(f"word{number}" for number in range(290))
+"""29 seconds of speech."""
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,13 @@ def no_error(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 def typed(words: str) -> dict[str, Any]:
     return {**USER, "content": [{"type": "input_text", "text": words}]}
+
+
+def unfinished(backend: ScriptedServer) -> Iterator[bytes]:
+    """Yield the sound of words, and stop the voice before the last ones."""
+    yield from [backend.tts.tone] * 280
+    backend.tts.gate.clear()
+    yield backend.tts.tone
 
 
 async def freed(backend: ScriptedServer) -> None:
@@ -100,14 +107,7 @@ async def test_speech_clears_what_is_playing(is_done: bool) -> None:
     async with scripted_server() as backend, rtc_call(backend.app.url) as caller:
         backend.assistant.answer = lambda request: [Say(WORDS)]
         if not is_done:
-            pieces = iter([backend.tts.tone] * 30)
-
-            def last_piece() -> Any:
-                yield from pieces
-                backend.tts.gate.clear()
-                yield backend.tts.tone
-
-            backend.tts.pieces = last_piece()
+            backend.tts.pieces = unfinished(backend)
         caller.send("conversation.item.create", item=typed("speak"))
         caller.send("response.create")
         started = await caller.event("output_audio_buffer.started")
@@ -123,13 +123,8 @@ async def test_speech_clears_what_is_playing(is_done: bool) -> None:
         assert done["response"]["status"] == ("completed" if is_done else "cancelled")
         item = done["response"]["output"][0]
         assert cut["item_id"] == item["id"]
-        assert 0 < cut["audio_end_ms"] < 3_500
-        before = len(caller.heard)
-        await until(lambda: len(caller.heard) > before + 24_000)  # the rest of the jitter buffer
-        before = len(caller.heard)
-        await until(lambda: len(caller.heard) > before + 9_600)
-        caller.heard = caller.heard[before:]
-        assert caller.loudness < 200
+        assert 0 < cut["audio_end_ms"] < 27_000
+        await until(lambda: caller.is_quiet)
         kept = backend.app.pipelines[0].protocol.conversation.get(item["id"], "retrieve").text()
         assert len(kept.split()) <= cut["audio_end_ms"] / 100
         assert not caller.find("output_audio_buffer.stopped")
@@ -161,7 +156,7 @@ async def test_a_client_clears_the_output_and_commits_its_own_turns() -> None:
         error = await caller.event("error")
         assert "input_audio_buffer.commit" in error["error"]["message"]
         caller.send("output_audio_buffer.clear")
-        backend.assistant.answer = lambda request: [Say(WORDS)]
+        backend.assistant.answer = lambda request: [Say("word " * 60)]
         caller.send("input_audio_buffer.clear")
         await caller.event("input_audio_buffer.cleared")
         caller.microphone.write(tone(300))
@@ -172,7 +167,7 @@ async def test_a_client_clears_the_output_and_commits_its_own_turns() -> None:
         assert backend.assistant.requests[0].messages[-1].text == "one"
         caller.send("output_audio_buffer.clear")
         await caller.event("output_audio_buffer.cleared")
-        assert (await caller.event("conversation.item.truncated"))["audio_end_ms"] < 3_500
+        assert (await caller.event("conversation.item.truncated"))["audio_end_ms"] < 5_900
         assert len(caller.find("error")) == len(caller.find("output_audio_buffer.cleared")) == 1
 
 
