@@ -91,6 +91,14 @@ def test_a_lost_packet_is_concealed_and_the_time_stays():
     assert np.array_equal(played[after : start + 30 * BLOCK], tone()[after - start : 30 * BLOCK])
 
 
+def test_late_sound_is_left_to_a_player_that_conceals_it():
+    line = Line()
+    line.buffer = PacketBuffer(decode, fills=False)
+    late = {index: index * 0.02 + (0.4 if index >= 20 else 0) for index in range(40)}
+    played = line.play(late, 1.6)
+    assert np.array_equal(played, tone()[: 40 * BLOCK]), "positions are not those of the sender"
+
+
 def test_an_unreadable_packet_is_concealed():
     line = Line()
     for index in range(6):

@@ -234,8 +234,7 @@ class Call(HearingOpenAI):
     async def on_conversation_item_truncate(self, said: dict[str, Any]) -> None:
         item_id, ms = said["item_id"], said["audio_end_ms"]
         assert item_id in self.sent_ms, "an item whose sound was not cleared"
-        # Concealment that waits for a late packet counts as heard.
-        assert 0 < ms <= self.sent_ms[item_id] + 500, "more than was sent"
+        assert 0 < ms <= self.sent_ms[item_id] + 40, f"{ms} of {self.sent_ms[item_id]}"
         self.truncated.append((item_id, ms))
         await self.send(
             "conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=ms

@@ -45,10 +45,12 @@ class PacketBuffer:
     """Turns packets in any order into blocks of 20 ms: mono int16 at 48 kHz.
 
     `decode` returns the sound of one packet, empty if it is unreadable. Call `add` for each
-    packet and `take` every 20 ms, both with a monotonic time in seconds.
+    packet and `take` every 20 ms, both with a monotonic time in seconds. With `fills`, concealment
+    and then silence take the place of late sound; else blocks are shorter or empty, so that all
+    blocks together have the length of the sound that was sent.
     """
 
-    def __init__(self, decode: Callable[[bytes], Samples]) -> None:
+    def __init__(self, decode: Callable[[bytes], Samples], *, fills: bool = True) -> None:
         self.received = 0
         """Packets received."""
         self.late = 0
@@ -56,6 +58,7 @@ class PacketBuffer:
         self.concealed = 0
         """Frames that had to be concealed."""
         self._decode = decode
+        self._fills = fills
         self._waiting: dict[int, tuple[int, bytes]] = {}
         self._transits: deque[float] = deque(maxlen=_WINDOW)
         self._fastest_s = 0.0
@@ -90,11 +93,11 @@ class PacketBuffer:
             del self._waiting[min(self._waiting)]
 
     def take(self, now: float) -> Samples:
-        """Return the next 20 ms; silence while no sound is due."""
+        """Return the next 20 ms; silence, or nothing, while no sound is due."""
         if self._next is None and not self._start(now):
-            return np.zeros(BLOCK, np.int16)
+            return np.zeros(BLOCK if self._fills else 0, np.int16)
         block = self._block(now)
-        if not self._is_concealing and rms(block) < _QUIET:
+        if len(block) and not self._is_concealing and rms(block) < _QUIET:
             excess_s = self._delay(now) - self._target_s
             if excess_s > _PAUSE_EXCESS_S and len(self._waiting) > 1:
                 block = self._block(now)
@@ -146,10 +149,12 @@ class PacketBuffer:
                 self._rest = self._more(missing, now)
                 heard = np.concatenate((self._past, self._rest.astype(np.float32)))
                 self._past = heard[-self._tail.memory :]
+            if not len(self._rest):
+                break
             parts.append(self._rest[:missing])
             self._rest = self._rest[missing:]
             missing -= len(parts[-1])
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.empty(0, np.int16)
 
     def _more(self, missing: int, now: float) -> Samples:
         """Return the sound that comes next: decoded, concealed, or silence of the sender."""
@@ -174,6 +179,8 @@ class PacketBuffer:
                 return self._joined(np.zeros(count, np.int16))
         if packet is not None or (self._waiting and self._delay(now) >= self._target_s - 0.01):
             self._next += count
+        elif not self._fills:
+            return np.empty(0, np.int16)
         return self._conceal(count)
 
     def _skip(self, now: float) -> None:

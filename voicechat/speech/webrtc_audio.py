@@ -149,11 +149,12 @@ class IncomingSound:
     """Received sound: mono PCM16 at `rate`, in real time, with lost sound concealed.
 
     Make it for `RTCRtpTransceiver.receiver` before the connection is open. `read` returns a block
-    every 20 ms, silence while the peer sends nothing.
+    every 20 ms. While the peer's sound is late or missing, it is concealment and then silence;
+    without `fills` it is empty, for a player that conceals gaps itself.
     """
 
-    def __init__(self, receiver: RTCRtpReceiver, rate: int) -> None:
-        self.packets: Final = PacketBuffer(_OpusDecoder().decode)
+    def __init__(self, receiver: RTCRtpReceiver, rate: int, *, fills: bool = True) -> None:
+        self.packets: Final = PacketBuffer(_OpusDecoder().decode, fills=fills)
         """The jitter buffer, with its counts."""
         self._resampler: Final = Resampler(RATE, rate)
         self._clock = _BlockClock()

@@ -128,7 +128,8 @@ class _LateErrors:
 class CallConnection:
     """A WebRTC connection. Iterate over it to receive frames, and `close` it at the end.
 
-    A frame of text is an event, a frame of bytes is sound: mono PCM16 at the rate of the call.
+    A frame of text is an event, a frame of bytes is 20 ms of sound: mono PCM16 at the rate of the
+    call, empty while the sound is late. The player conceals that, so that its positions stay exact.
     """
 
     def __init__(self, call: CallOffer, peer: Peer, liveness_timeout_s: float) -> None:
@@ -160,7 +161,7 @@ class CallConnection:
         )
         transceiver = self._pc.addTransceiver(self._outgoing.track, direction="sendrecv")
         prefer_opus(transceiver)
-        self._incoming = IncomingSound(transceiver.receiver, call.rate)
+        self._incoming = IncomingSound(transceiver.receiver, call.rate, fills=False)
         self._channel: RTCDataChannel = self._pc.createDataChannel(call.channel)
         self._channel.on("message", self._take)
         self._channel.on("open", self._changed.set)

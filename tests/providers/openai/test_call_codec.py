@@ -75,6 +75,18 @@ def test_sound_between_started_and_stopped_belongs_to_the_item():
     assert talk.sound(3) == []
 
 
+def test_late_sound_ends_nothing():
+    talk = CodecTalk()
+    talk.begin()
+    talk.buffer("started")
+    talk.sound(2)
+    talk.end()
+    talk.buffer("stopped")
+    assert talk.sound(20, b"") == []
+    assert talk.sound(1) == [AudioDelta("r1", "i1", LOUD)]
+    assert kinds(talk.sound(30, b"")) == [AudioDone, ResponseDone], "it waits 1 s"
+
+
 def test_sound_before_a_late_started_is_not_lost():
     talk = CodecTalk()
     talk.begin()

@@ -149,7 +149,7 @@ class CallSound:
     # ----------------------------------------------------------------- sound
 
     def block(self, pcm: bytes) -> Iterator[Event]:
-        """Take 20 ms of sound: PCM16."""
+        """Take 20 ms of sound: PCM16, empty if it is late."""
         due, self._due = self._due, []
         yield from due
         loudest = int(np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)).max(initial=0))
@@ -162,11 +162,13 @@ class CallSound:
     def _spoken(self, pcm: bytes) -> Iterator[Event]:
         item_id = self._item or self._next_item()
         is_rest = self._since_stop is not None and self._quiet
-        if item_id and not is_rest and (self._has_begun or not self._quiet):
+        if item_id and pcm and not is_rest and (self._has_begun or not self._quiet):
             self._has_begun = True
             yield AudioDelta(self.speaking, item_id, pcm)
         if self._since_stop is not None:
             self._since_stop += 1
+            if not pcm:
+                self._quiet = 0  # the rest may come
         if self._is_over():
             yield from self._finish(self.speaking)
 
