@@ -273,12 +273,17 @@ def _track_class() -> Any:
         def __init__(self, sound: OutgoingSound, rate: int) -> None:
             super().__init__()
             self._sound = sound
-            self._encoder = _OpusEncoder(rate)
+            self._encoder: _OpusEncoder | None = _OpusEncoder(rate)
 
         async def recv(self) -> Any:
-            while self.readyState == "live":
-                for packet in self._encoder.packets(*await self._sound.next_block()):
+            while (encoder := self._encoder) is not None:
+                for packet in encoder.packets(*await self._sound.next_block()):
                     return packet
             raise MediaStreamError
+
+        def stop(self) -> None:
+            super().stop()
+            # It has threads of its own, which end with it.
+            self._encoder = None
 
     return PcmTrack

@@ -173,3 +173,4 @@ class CallPeer:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._connection.close()
+        self.output.track.stop()
