@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROWS = tomllib.loads((ROOT / "tests" / "faults.toml").read_text("utf-8"))
 COUNTS = {
-    "N": 10,
+    "N": 11,
     "P": 11,
     "A": 10,
     "T": 9,

@@ -97,7 +97,8 @@ class CallCodec(OpenAICodec):
         """Return the events in one frame, or in 20 ms of sound."""
         if isinstance(frame, str):
             return self._sound.held_back(super().decode(frame))
-        found = list(self._sound.block(_converted(self._to_speaker, frame)))
+        whole = frame[: len(frame) // 2 * 2]
+        found = list(self._sound.block(_converted(self._to_speaker, whole)))
         if any(isinstance(event, AudioDelta) for event in found):
             self._state.spoke = True
         return self._ids.incoming(found)

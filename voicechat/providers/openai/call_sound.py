@@ -115,6 +115,8 @@ class CallSound:
         yield from self._start(response_id)
 
     def _start(self, response_id: str) -> Iterator[Event]:
+        if not response_id:
+            return
         if self.speaking and self.speaking != response_id:
             yield from self._finish(self.speaking)
         self.speaking, self._since_stop, self._quiet = response_id, None, 0
