@@ -41,7 +41,8 @@ function destination() {
 
 async function start(url, token) {
   show("Connecting…");
-  call = new RTCPeerConnection();
+  const current = new RTCPeerConnection();
+  call = current;
   element("hang-up").disabled = false;
 
   const audio = document.createElement("audio");
@@ -53,7 +54,9 @@ async function start(url, token) {
 
   const events = call.createDataChannel("oai-events");
   events.onmessage = (message) => handle(JSON.parse(message.data), events);
-  events.onclose = () => hangUp("The server ended the call.");
+  events.onclose = () => {
+    if (call === current) hangUp("The server ended the call.");
+  };
 
   const offer = await call.createOffer();
   await call.setLocalDescription(offer);
@@ -61,6 +64,8 @@ async function start(url, token) {
     method: "POST",
     body: offer.sdp,
     headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/sdp" },
+  }).catch(() => {
+    throw new Error("the server does not answer, or does not accept this page. See --origin.");
   });
   const text = await answer.text();
   if (!answer.ok) throw new Error(JSON.parse(text).error.message);

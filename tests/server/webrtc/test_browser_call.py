@@ -88,3 +88,8 @@ async def test_a_browser_talks_calls_a_tool_and_interrupts(tmp_path: Path) -> No
                 assert "error" not in kinds
                 await page.value("document.querySelector('#hang-up').click()")
                 await until(lambda: not backend.app.pipelines)
+                status = "document.querySelector('#status').innerText"
+                assert await page.value(status) == "Not connected."
+                await page.value("document.querySelector('#server').value = 'http://127.0.0.1:9'")
+                await page.value("document.querySelector('button').click()")
+                await page.until(f"{status}.startsWith('The call failed: ')")
