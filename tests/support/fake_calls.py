@@ -96,21 +96,25 @@ class HearingOpenAI(OpenAI):
     """What the next spoken turns mean; then "spoken words"."""
     interrupts = True
     """Speech interrupts replies."""
-    _quiet = 0
+    _quiet = _blocks = 0
 
     async def hear(self, block: Samples) -> None:
         """Take 20 ms of the microphone."""
         level = rms(block)
+        self._blocks += 1
         self._quiet = 0 if level > VOICE else self._quiet + 1
         if not self.spoken and not self._quiet:
             self.spoken = self.id("item")
             where = {"item_id": self.spoken}
-            await self.send("input_audio_buffer.speech_started", **where, audio_start_ms=0)
+            await self.send(
+                "input_audio_buffer.speech_started", **where, audio_start_ms=20 * self._blocks
+            )
             if self.interrupts:
                 await self.interrupt()
         elif self.spoken and self._quiet >= PAUSE_BLOCKS:
+            ended_ms = 20 * (self._blocks - PAUSE_BLOCKS)
             where = {"item_id": self.spoken}
-            await self.send("input_audio_buffer.speech_stopped", **where, audio_end_ms=1000)
+            await self.send("input_audio_buffer.speech_stopped", **where, audio_end_ms=ended_ms)
             await self.commit()
             await self.reply()
 
@@ -141,6 +145,8 @@ class Call(HearingOpenAI):
         self.sent_ms: dict[str, float] = {}
         """Sound that was sent, by item."""
         self.truncated: list[tuple[str, int]] = []
+        self.refused: list[tuple[str, int]] = []
+        """Truncations to more than was sent."""
         self.cleared: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.loud: list[float] = []
@@ -234,7 +240,16 @@ class Call(HearingOpenAI):
     async def on_conversation_item_truncate(self, said: dict[str, Any]) -> None:
         item_id, ms = said["item_id"], said["audio_end_ms"]
         assert item_id in self.sent_ms, "an item whose sound was not cleared"
-        assert 0 < ms <= self.sent_ms[item_id] + 40, f"{ms} of {self.sent_ms[item_id]}"
+        assert ms > 0, "nothing was heard"
+        if ms > self.sent_ms[item_id] + 40:
+            # When the event of an interruption was lost, the client hears the silence after it.
+            self.refused.append((item_id, ms))
+            message = (
+                f"Audio content of {self.sent_ms[item_id]:.0f}ms is already shorter than {ms}ms"
+            )
+            error = {"type": "invalid_request_error", "message": message}
+            await self.send("error", error={**error, "event_id": said["event_id"]})
+            return
         self.truncated.append((item_id, ms))
         await self.send(
             "conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=ms

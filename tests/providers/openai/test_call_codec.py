@@ -147,6 +147,19 @@ def test_a_cut_clears_the_buffer_of_the_server_and_drops_what_still_comes(comman
     assert talk.buffer("cleared") == []
 
 
+@pytest.mark.parametrize("command", [CancelResponse("r1"), TruncateItem("i1", 40)])
+def test_a_late_cut_of_a_reply_leaves_the_next_one_alone(command):
+    talk = CodecTalk()
+    talk.begin()
+    talk.buffer("started")
+    talk.sound(3)
+    talk.buffer("cleared")
+    talk.begin("r2", ("i2",))
+    talk.buffer("started", "r2")
+    assert len(talk.codec.encode(command)) == 1
+    assert talk.sound(1) == [AudioDelta("r2", "i2", LOUD)]
+
+
 def test_a_cleared_buffer_needs_no_clear():
     talk = CodecTalk()
     talk.begin()

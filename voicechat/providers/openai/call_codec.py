@@ -111,9 +111,9 @@ class CallCodec(OpenAICodec):
                 return [_converted(self._from_microphone, pcm)]
             case CommitAudio():
                 return [bytes(RATE // 1000 * _SETTLE_MS * 2), *frames]
-            case CancelResponse() if self._sound.cut():
+            case CancelResponse(response_id) if self._sound.cut(response_id):
                 return [*frames, *self._plain(ClearOutput())]
-            case TruncateItem() if self._sound.cut():
+            case TruncateItem(item_id) if self._sound.cut(item_id):
                 return [*self._plain(ClearOutput()), *frames]
         return frames
 

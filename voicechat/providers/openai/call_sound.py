@@ -141,9 +141,12 @@ class CallSound:
         if response_id == self.speaking or response_id in self._held:
             yield from self._finish(response_id)
 
-    def cut(self) -> bool:
-        """Drop the sound that still comes; return True if any did. Its response ends soon."""
-        if not self.speaking:
+    def cut(self, response_or_item: str | None) -> bool:
+        """Drop the sound that still comes; return True if any did. Its response ends soon.
+
+        Only if it is of this response or item: another one may have begun. None means any.
+        """
+        if not self.speaking or response_or_item not in {None, self.speaking, self._item}:
             return False
         self._due += self._finish(self.speaking)
         return True
