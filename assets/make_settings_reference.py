@@ -61,6 +61,7 @@ OTHER_VARIABLES = {
     "VOICECHAT_CHAT_KEY": "Key for the endpoint at `--chat-url`.",
     "VOICECHAT_STT_KEY": "Key for the endpoint at `--stt`.",
     "VOICECHAT_TTS_KEY": "Key for the endpoint at `--tts`.",
+    "VOICECHAT_TURN_PASSWORD": "Password of the TURN server in `ice_servers`.",
     "VOICECHAT_SERVE_TOKEN": "Token that clients of `voicechat serve` must send.",
     "VOICECHAT_SETUP_TOKEN": "Token that clients of `voicechat setup-endpoint` must send.",
     "OPENAI_WEBHOOK_SECRET": "Secret of the webhook for `voicechat calls listen`.",

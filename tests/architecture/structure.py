@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "voicechat"
-MOST_ARROWS = 134
+MOST_ARROWS = 136
 MOST_LINES = 500
 MAY_REPEAT = {"__init__", "__main__", "app"}
 LOOSE = {"__init__.py", "__main__.py", "errors.py", "py.typed"}

@@ -32,13 +32,18 @@ from voicechat.core.items import Role
 from voicechat.core.settings import ServerVad, SessionSettings
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec
+from voicechat.providers.openai.call_codec import CallCodec
+from voicechat.providers.openai.openai_codec import GENERAL
 
 EVENTS = get_args(Event)
+LOUD = b"\0\x20" * 480
+"""20 ms of sound."""
 ROUND = 1_000
 """Frames in one conversation."""
 
 CODECS = {
     "openai": ("openai/gpt-realtime-2.1", None, "openai_ga_server"),
+    "calls": ("openai/gpt-realtime-2.1", None, "openai_ga_server"),
     "beta": ("openai/gpt-realtime-2.1", "beta", "openai_beta_server"),
     "azure": ("azure/d", None, "openai_ga_server"),
     "azure beta": ("azure/d", "beta", "openai_beta_server"),
@@ -84,6 +89,8 @@ class Play:
         model, wire, self._examples = CODECS[codec]
         self._choose = Random(f"{codec} {number}")
         self._codec: Codec = catalog.codec_of(model, environ={}, wire=wire)
+        if codec == "calls":
+            self._codec = CallCodec(self._codec.endpoint().url, "m", None, GENERAL)
         capabilities = self._codec.capabilities
         self._settings = SessionSettings(turn_detection=ServerVad())
         self._core = Conversation(
@@ -117,6 +124,10 @@ class Play:
             self._take(
                 *self._decoded(mutate(choose, frame, choose.choice(examples)) if broken else frame)
             )
+            if self._codec.capabilities.separate_sound:
+                sound = choose.choice([LOUD, bytes(960), b""])
+                for _ in range(choose.choice([0, 1, 20])):
+                    self._take(*self._decoded(sound))
             if choose.random() < 0.25:
                 self._take(self._random_input())
             if choose.random() < 0.05:
@@ -178,7 +189,8 @@ class Play:
 
     def _encode(self, command: commands.Command) -> None:
         for frame in self._codec.encode(command):
-            assert isinstance(json.loads(frame), dict)
+            is_sound = isinstance(frame, bytes) and self._codec.capabilities.separate_sound
+            assert is_sound or isinstance(json.loads(frame), dict)
 
     def _settle(self) -> None:
         """Deliver everything pending; then a typed turn is requested and answered."""

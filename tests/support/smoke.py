@@ -24,6 +24,7 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolCall, ToolState
 from voicechat.errors import KeyMissing, UsageError, VoicechatError
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, Update
+from voicechat.transports.websocket import SocketConnection
 
 PATIENCE_S = 60.0
 """Seconds for one step."""
@@ -137,7 +138,7 @@ class Smoke:
 
     async def _reconnect(self) -> str:
         connection = self._session._connections.connection
-        if connection is None:
+        if not isinstance(connection, SocketConnection):
             raise Failed("there was no connection to break")
         connection._socket.transport.abort()
         await self._until(lambda: self._session.link is Link.RECONNECTING)

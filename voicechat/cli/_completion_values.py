@@ -152,6 +152,13 @@ def barge_in() -> Values:
     return [*SETTINGS["barge_in"].choices]
 
 
+def transports() -> Values:
+    """Connections to a provider."""
+    from voicechat.config.options import SETTINGS
+
+    return [*SETTINGS["transport"].choices]
+
+
 def chat_servers() -> Values:
     """Addresses of chat servers on this machine."""
     return [(each.url, each.name) for each in _servers() if each.models]
@@ -219,6 +226,7 @@ OF_SETTINGS: dict[str, Complete] = {
     "model": models,
     "voice": voices,
     "wire": dialects,
+    "transport": transports,
     "profile": profiles,
     "input_device": microphones,
     "output_device": speakers,

@@ -24,6 +24,7 @@ def serve(
             metavar="ORIGIN", help="Web page that may connect, like https://app.example (repeat)."
         ),
     ] = None,
+    ice_servers: Annotated[Text, flag("ice_servers")] = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     max_connections: Annotated[
@@ -53,6 +54,8 @@ def serve(
     is new for each run, unless VOICECHAT_SERVE_TOKEN sets it. With --allow-remote, add --tls-cert:
     without TLS, others on the network can read the token and the speech.
 
+    A web page talks over WebRTC, too: see --origin, and pip install 'voicechat[webrtc]'.
+
     Each session has its own notebook, in memory; your notebook is not used. When a server at
     --stt, --tts or --chat-url fails, the built-in engine takes over.
     """
@@ -63,11 +66,12 @@ def serve(
     from voicechat.server.serve_options import RemoteEngine, ServeOptions
     from voicechat.server.web_origin import web_origins
     from voicechat.system import memory_limit, process_secrecy
+    from voicechat.system.ice_servers import ice_servers as servers
 
     process_secrecy.read_piped()
     memory_limit.require()
-    engines = [name for name, setting in SETTINGS.items() if setting.is_engine]
-    options = loader.load({name: context.params[name] for name in engines})
+    named = [name for name, setting in SETTINGS.items() if setting.is_engine] + ["ice_servers"]
+    options = loader.load({name: context.params[name] for name in named})
     recognizer = speaker = None
     if options.stt:
         recognizer = RemoteEngine(
@@ -83,6 +87,7 @@ def serve(
             port=port,
             allow_remote=allow_remote,
             origins=web_origins(origin or ()),
+            ice_servers=servers(options.ice_servers or "", options.turn_password),
             tls_cert=tls_cert,
             tls_key=tls_key,
             max_connections=max_connections,

@@ -66,6 +66,7 @@ def talk(
     profile: Annotated[Text, flag("profile")] = None,
     base_url: Annotated[Text, flag("base_url")] = None,
     wire: Annotated[Text, flag("wire")] = None,
+    transport: Annotated[Text, flag("transport")] = None,
     token: Annotated[bool, flag("token")] = False,
     token_url: Annotated[Text, flag("token_url")] = None,
     token_command: Annotated[Text, flag("token_command")] = None,

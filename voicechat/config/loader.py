@@ -47,7 +47,8 @@ from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.system.private_files import read_text
 
 _KEY_VARIABLE = re.compile(
-    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN|WEBHOOK_SECRET)|VOICECHAT_(?:(?:CHAT|STT|TTS)_KEY|SERVE_TOKEN)"
+    r"[A-Z][A-Z0-9_]*_(?:API_KEY|API_TOKEN|AD_TOKEN|WEBHOOK_SECRET)"
+    r"|VOICECHAT_(?:(?:CHAT|STT|TTS)_KEY|SERVE_TOKEN|TURN_PASSWORD)"
 )
 
 _PROVIDER_VARIABLES = ("_BASE_URL", "_ENDPOINT", "_API_VERSION", "_GATEWAY_TEAM")

@@ -138,6 +138,14 @@ class Options:
     wire: str | None = field(
         default=None, metadata=_about("API dialect: ga, beta, voice-live or live.", "KIND")
     )
+    transport: str = field(
+        default="websocket",
+        metadata=_about(
+            "Connection to the provider: websocket or webrtc.",
+            "KIND",
+            choices=("websocket", "webrtc"),
+        ),
+    )
     profile: str | None = field(
         default=None, metadata=_about("Profile of the settings file.", "NAME")
     )
@@ -222,6 +230,12 @@ class Options:
     )
     chat_model: str | None = field(
         default=None, metadata=_about("Model at --chat-url.", "NAME", inner="chat_model")
+    )
+    ice_servers: str | None = field(
+        default=None,
+        metadata=_about(
+            "STUN and TURN servers for WebRTC, such as 'stun:HOST turn:USER@HOST'.", "URLS"
+        ),
     )
     local_chat: bool = field(
         default=True,
@@ -363,6 +377,11 @@ class Options:
     def stt_key(self) -> Secret | None:
         """The key for the speech recognizer at `stt`."""
         return self._engine_key(self.stt, "VOICECHAT_STT_KEY")
+
+    @property
+    def turn_password(self) -> Secret | None:
+        """The password of the TURN server in `ice_servers`."""
+        return self.key("VOICECHAT_TURN_PASSWORD")
 
     @property
     def tts_key(self) -> Secret | None:

@@ -315,6 +315,8 @@ class Capabilities:
     """A single response can have instructions of its own."""
     text_leads: bool = True
     """The words of a reply arrive before their sound."""
+    separate_sound: bool = False
+    """Sound travels apart from events and commands: a frame of bytes is sound, PCM16."""
     speed_range: tuple[float, float] | None = SPEED_RANGE
     """Slowest and fastest speaking speed, 1 is normal; None if it cannot be changed."""
 

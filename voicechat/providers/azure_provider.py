@@ -34,9 +34,10 @@ from voicechat.providers.openai.live_sideband import LiveSideband
 from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
 from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
 from voicechat.providers.openai.openai_provider import client_secret_request
-from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.provider import WEBRTC, WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest, bearer
 from voicechat.system.dial_target import DialTarget
+from voicechat.system.optional_parts import require_webrtc
 
 PREVIEW_VERSION = "2025-04-01-preview"
 """The last version of the preview."""
@@ -130,6 +131,13 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     if request.call is not None and request.call.is_live:
         join = partial(LiveSideband, _live(parts), request.model, request.call, request.key)
         return partial(join, **_of_live(entra))
+    if request.transport == WEBRTC:
+        if name != "ga":
+            raise UsageError(
+                "Only the current Azure API (/openai/v1) is reached over WebRTC.",
+                "Remove --transport.",
+            )
+        require_webrtc()
     version = request.environ.get("OPENAI_API_VERSION")
     socket = address(
         parts._replace(scheme=SOCKET_SCHEMES[parts.scheme]),
@@ -145,6 +153,10 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
             raise UsageError("Only the current Azure API (/openai/v1) takes phone calls.")
         url = urlunsplit(socket)
         return partial(CallSideband, url, request.model, request.call, request.key, dialect)
+    if request.transport == WEBRTC:
+        from voicechat.providers.openai.call_codec import CallCodec
+
+        return partial(CallCodec, urlunsplit(socket), request.model, request.key, dialect)
     return partial(OpenAICodec, urlunsplit(socket), request.key, dialect)
 
 
@@ -184,4 +196,5 @@ PROVIDER = Provider(
     tokens=TokenEndpoint(_token_request, 10, 7_200, dial=_dial),
     takes_calls=True,
     order=20,
+    transports=(WEBSOCKET, WEBRTC),
 )

@@ -30,7 +30,7 @@ from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
 from voicechat.providers.local_provider import EMBEDDED
 from voicechat.providers.openai.openai_codec import OpenAICodec
-from voicechat.providers.provider import ConnectionRequest, Provider
+from voicechat.providers.provider import WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.system.loopback import is_loopback
 
@@ -209,6 +209,7 @@ def resolve(
     purpose: Purpose = "conversation",
     short_lived: bool = False,
     call: JoinedCall | None = None,
+    transport: str = WEBSOCKET,
 ) -> ModelChoice:
     """Find the model of a session.
 
@@ -216,14 +217,12 @@ def resolve(
     provider's API, and `environ` the variables that may hold keys and addresses. With no model,
     the first provider with a key (or the compatible one, if there is an address) is used, and
     the embedded server otherwise. `wire` is one of `DIALECTS`. `short_lived` means that a token
-    comes instead of a key; every connection then needs `Codec.redirect`. `call` is the phone call
-    whose control sockets the codecs dial.
-    Raises `UsageError` for invalid names and addresses, `KeyMissing` without a key.
+    comes instead of a key; every connection then needs `Codec.redirect`. `call` is a phone call to
+    control. Raises `UsageError` for invalid names and addresses, `KeyMissing` without a key.
     """
     if wire and wire not in DIALECTS:
-        raise UsageError(
-            f"There is no API dialect {_quoted(wire)}.", f"Known: {', '.join(DIALECTS)}."
-        )
+        known = f"Known: {', '.join(DIALECTS)}."
+        raise UsageError(f"There is no API dialect {_quoted(wire)}.", known)
     if model:
         provider, name = _named(_at_server(model, base_url))
         why = f"Using {provider.name}/{name} because you chose it."
@@ -231,6 +230,7 @@ def resolve(
         provider, why = _default(base_url, environ, short_lived=short_lived)
         name = provider.default_model
     address = base_url or address_of(provider, environ)
+    provider.check_transport(transport)
     if short_lived and provider.is_embedded:
         raise UsageError("The embedded voice takes no token.", "Name another --model.")
     if call is not None and not provider.takes_calls:
@@ -239,10 +239,11 @@ def resolve(
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address
     elif short_lived:
-        request = ConnectionRequest(name, address, None, None, wire, purpose, environ, call)
-        codec = provider.connect(request)
+        codec = provider.connect(
+            ConnectionRequest(name, address, None, None, wire, purpose, environ, call, transport)
+        )
     else:
-        codec = connection(provider, name, base_url, environ, wire, purpose, call)
+        codec = connection(provider, name, base_url, environ, wire, purpose, call, transport)
     return ModelChoice(
         f"{provider.name}/{name}",
         provider.name,
@@ -397,6 +398,7 @@ def connection(
     wire: str | None = None,
     purpose: Purpose = "conversation",
     call: JoinedCall | None = None,
+    transport: str = WEBSOCKET,
 ) -> Callable[[], Codec]:
     """Return the factory of a remote model's codecs; each call makes a new one.
 
@@ -414,7 +416,7 @@ def connection(
             hint = f"Set {variables}, or {login}."
         raise KeyMissing(f"{provider.name}/{model} needs a key.", hint)
     codec = provider.connect(
-        ConnectionRequest(model, base_url, key, variable, wire, purpose, environ, call)
+        ConnectionRequest(model, base_url, key, variable, wire, purpose, environ, call, transport)
     )
     parts = urlsplit(codec().endpoint().url)
     if key and parts.scheme == "ws" and not is_loopback(parts.hostname or ""):

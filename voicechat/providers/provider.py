@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from voicechat.config.joined_call import JoinedCall
 from voicechat.core.price import Price
 from voicechat.core.settings import Purpose
-from voicechat.errors import Secret
+from voicechat.core.text import clean
+from voicechat.errors import Secret, UsageError
 from voicechat.providers.codec import Codec
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.providers.speech_service import SpeechService
 from voicechat.providers.transcription_service import TranscriptionService
+
+WEBSOCKET = "websocket"
+WEBRTC = "webrtc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class ConnectionRequest:
     environ: Mapping[str, str | Secret] = field(default_factory=dict, repr=False, hash=False)
     call: JoinedCall | None = None
     """The phone call whose control socket is dialed; None for a session of its own."""
+    transport: str = WEBSOCKET
+    """One of the provider's `transports`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +96,23 @@ class Provider:
     """Its transcription of recordings; None if it has none, or is the embedded server."""
     takes_calls: bool = False
     """True if phones can call its models."""
+    transports: tuple[str, ...] = (WEBSOCKET,)
+    """Transports of its conversations, the usual one first."""
     order: int = 100
     """Position in lists. With no model named, the first provider with a key is used."""
     is_compatible: bool = False
     """Other servers imitate its wire: a base URL without a model means this provider."""
+
+    def check_transport(self, transport: str) -> None:
+        """Raise `UsageError` for a transport that it does not have.
+
+        The embedded server has its own connection, whatever the user chose for the others.
+        """
+        if transport not in self.transports and not self.is_embedded:
+            raise UsageError(
+                f"{self.name} is not reached over {clean(transport)[:40]}.",
+                "Remove --transport, or choose another --model.",
+            )
 
     @property
     def key_variable(self) -> str | None:

@@ -14,9 +14,13 @@ from websockets.http11 import Response
 from voicechat.errors import Secret
 from voicechat.server import client_secrets, speech_requests
 from voicechat.server.client_secrets import ClientSecrets
+from voicechat.server.cross_origin import CrossOrigin
 from voicechat.server.http_connection import ClientRequest, HttpAnswer, json_response, refusal
 from voicechat.server.realtime.server_frames import Json
 from voicechat.server.speech_requests import SpeechRequests
+from voicechat.server.webrtc import call_endpoint
+from voicechat.server.webrtc.answered_call import AnsweredCall
+from voicechat.server.webrtc.call_endpoint import CallEndpoint
 
 REALTIME = "/v1/realtime"
 _METHODS = {
@@ -25,6 +29,7 @@ _METHODS = {
     REALTIME: "GET",
     client_secrets.PATH: "POST",
     speech_requests.PATH: "POST",
+    call_endpoint.PATH: "POST",
 }
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _KEY = "openai-insecure-api-key."
@@ -40,6 +45,8 @@ class Grant:
     """The session that the client's token is for; empty for the token of the server."""
     beta: bool = False
     """True if the client speaks the beta of the protocol."""
+    call: AnsweredCall | None = None
+    """The call that the socket watches."""
 
 
 class AccessCheck:
@@ -56,23 +63,34 @@ class AccessCheck:
         only_local: bool,
         one_time: ClientSecrets,
         speech: SpeechRequests,
+        calls: CallEndpoint,
         origins: Container[str] = (),
     ) -> None:
         self._speech = speech
+        self._calls = calls
+        self._pages = CrossOrigin(origins)
         self._token = token
         self._model = model
         self._only_local = only_local
         self._one_time = one_time
-        self._origins = origins
 
     def answer(self, request: ClientRequest) -> Response | Awaitable[HttpAnswer]:
         """Return the answer to a request that is not a WebSocket handshake, or its coroutine."""
-        refused = self._refusal(request.method, request.path, request.headers)
-        if refused is not None:
-            return refused
+        return self._pages.readable(request.headers, self._answer(request))
+
+    def _answer(self, request: ClientRequest) -> Response | Awaitable[HttpAnswer]:
+        answered = (
+            self._refuse_caller(request.headers)
+            or self._pages.preflight(request.method, request.headers)
+            or _refuse_address(request.method, request.path)
+        )
+        if answered is not None:
+            return answered
         path = _path(request.path)
         if path == "/healthz":
             return json_response(HTTPStatus.OK, {"status": "ok"})
+        if path == call_endpoint.PATH:
+            return self._create_call(request)
         if not self._is_token(_credentials(request.headers)):
             return _unauthorized()
         if path == "/v1/models":
@@ -82,17 +100,28 @@ class AccessCheck:
             return self._speech.answer(request)
         if path == client_secrets.PATH:
             return self._one_time.create(request)
+        if call_endpoint.is_hang_up(path):
+            return self._calls.hang_up(path)
         message = "This address speaks WebSocket only."
         return refusal(
             HTTPStatus.UPGRADE_REQUIRED, "upgrade_required", message, Upgrade="websocket"
         )
+
+    def _create_call(self, request: ClientRequest) -> Response | Awaitable[Response]:
+        tokens = _credentials(request.headers)
+        model = requested_model(request.path, self._model)
+        if self._is_token(tokens):
+            return self._calls.create(request, model, dict)
+        if not self._is_one_time(tokens):
+            return _unauthorized()
+        return self._calls.create(request, model, lambda: self._one_time.redeem(tokens[0]))
 
     def open(self, path: str, headers: Headers, full: bool) -> Grant | Response:
         """Accept a WebSocket handshake, or return the refusal. Uses up a one-time token.
 
         full: refuse, because all connections are in use.
         """
-        refused = self._refusal("GET", path, headers)
+        refused = self._refuse_caller(headers) or _refuse_address("GET", path)
         if refused is not None:
             return refused
         if _path(path) != REALTIME:
@@ -100,10 +129,12 @@ class AccessCheck:
             return refusal(HTTPStatus.BAD_REQUEST, "invalid_request", message)
         beta = _BETA in _subprotocols(headers) or "realtime=v1" in headers.get_all("OpenAI-Beta")
         tokens = _credentials(headers)
-        if not self._is_token(tokens) and not (
-            len(tokens) == 1 and self._one_time.is_unused(tokens[0])
-        ):
+        call_id = requested_call(path)
+        if not self._is_token(tokens) and (call_id or not self._is_one_time(tokens)):
             return _unauthorized()
+        if call_id:
+            call = self._calls.watched(call_id)
+            return call if isinstance(call, Response) else Grant(call=call)
         if full:
             message = (
                 "All connections of this server are in use. Try again later, or start it with a"
@@ -114,9 +145,9 @@ class AccessCheck:
             )
         return Grant(self._one_time.redeem(tokens[0]) or {}, beta)
 
-    def _refusal(self, method: str, target: str, headers: Headers) -> Response | None:
-        """Refuse a web page, a Host name that is not this machine, and an unknown request."""
-        if any(origin not in self._origins for origin in headers.get_all("Origin")):
+    def _refuse_caller(self, headers: Headers) -> Response | None:
+        """Refuse a web page, and a Host name that is not this machine."""
+        if self._pages.refuses(headers):
             message = "Requests from this web page are not accepted. See --origin."
             return refusal(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
         hosts = headers.get_all("Host")
@@ -124,22 +155,35 @@ class AccessCheck:
         if len(hosts) != 1 or (self._only_local and not names <= _LOOPBACK):
             message = "This server accepts requests to its loopback address only."
             return refusal(HTTPStatus.FORBIDDEN, "host_not_allowed", message)
-        path = _path(target)
-        if path not in _METHODS:
-            message = f"Unknown request URL: {method} {path[:200]}."
-            return refusal(HTTPStatus.NOT_FOUND, "unknown_url", message)
-        if method != _METHODS[path]:
-            message = f"Not allowed: {method[:20]} {path}. Use {_METHODS[path]}."
-            return refusal(
-                HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, Allow=_METHODS[path]
-            )
         return None
+
+    def _is_one_time(self, tokens: list[str]) -> bool:
+        """Return True if this is an unused one-time token, and nothing else."""
+        return len(tokens) == 1 and self._one_time.is_unused(tokens[0])
 
     def _is_token(self, tokens: list[str]) -> bool:
         """Return True if this is the token of the server, and nothing else."""
         expected = self._token.reveal().encode()
         given = [token.encode("utf-8", "surrogateescape") for token in tokens]
         return len(given) == 1 and hmac.compare_digest(given[0], expected)
+
+
+def _refuse_address(method: str, target: str) -> Response | None:
+    """Refuse an unknown request."""
+    path = _path(target)
+    known = "POST" if call_endpoint.is_hang_up(path) else _METHODS.get(path)
+    if known is None:
+        message = f"Unknown request URL: {method} {path[:200]}."
+        return refusal(HTTPStatus.NOT_FOUND, "unknown_url", message)
+    if method != known:
+        message = f"Not allowed: {method[:20]} {path[:200]}. Use {known}."
+        return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, Allow=known)
+    return None
+
+
+def requested_call(path: str) -> str | None:
+    """Return the id of the call that a request wants to watch, or None."""
+    return parse_qs(urlsplit(path).query).get("call_id", [None])[0]
 
 
 def requested_model(path: str, default: str) -> str:

@@ -17,8 +17,8 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TextIO
@@ -52,6 +52,7 @@ from voicechat.server.serve_options import ServeOptions
 from voicechat.server.shutdown import stop_requested
 from voicechat.server.speech_requests import SpeechRequests
 from voicechat.server.tls import CLEAR_TEXT, server_context
+from voicechat.server.webrtc.call_endpoint import CallEndpoint
 from voicechat.system.descriptor_limit import DescriptorFilter
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.system.process_memory import release_memory
@@ -96,14 +97,17 @@ class App:
         one_time = ClientSecrets(options.model, lambda: tuple(engines.tts.names), options.voice)
         speech = SpeechRequests(engines.tts, options.voice)
         only_local = not options.allow_remote
+        self._fair_share = FairShare()
+        self._calls = CallEndpoint(
+            options, self._engines, self._fair_share, self._registered, self._is_full
+        )
         self._access = AccessCheck(
-            self.token, options.model, only_local, one_time, speech, options.origins
+            self.token, options.model, only_local, one_time, speech, self._calls, options.origins
         )
         self._grants: WeakKeyDictionary[ServerConnection, Grant] = WeakKeyDictionary()
         self.pipelines: list[Pipeline] = []
         """The open connections, the newest last."""
         self._pending_announcements: deque[str] = deque(maxlen=16)
-        self._fair_share = FairShare()
         self._openings = Allowance(fair_share.OPENINGS, fair_share.OPENINGS_PER_SECOND)
         self._tls = server_context(options.tls_cert, options.tls_key)
         self._server: Server | None = None
@@ -174,6 +178,7 @@ class App:
 
     async def stop(self) -> None:
         """Close every connection and the port, with a short deadline."""
+        await self._calls.close()
         if self._server is not None:
             self._server.close()
             with suppress(TimeoutError):
@@ -190,21 +195,28 @@ class App:
     ) -> Response | None:
         if not self._openings.take():
             await self._fair_share.pay(fair_share.OPENING_SECONDS)
-        full = len(self.pipelines) >= self._options.max_connections
-        found = self._access.open(request.path, request.headers, full)
+        found = self._access.open(request.path, request.headers, self._is_full())
         if isinstance(found, Response):
             _log.info("refused a request with status %d", found.status_code)
             return found
         self._grants[connection] = found
         return None
 
+    def _is_full(self, more: int = 0) -> bool:
+        """Return True if all connections are in use. more: connections that are being made."""
+        return len(self.pipelines) + more >= self._options.max_connections
+
     async def _serve_connection(self, connection: ServerConnection) -> None:
-        if len(self.pipelines) >= self._options.max_connections:
+        grant = self._grants[connection]
+        if grant.call is None and self._is_full():
             await connection.close(1013, "all connections are in use")
             return
         code, reason = 1000, ""
         try:
-            await self._connection(connection)
+            if grant.call is not None:
+                await grant.call.watch(connection, lambda frame: connection.send(frame, text=True))
+            else:
+                await self._connection(connection, grant)
         except* (_Ended, ConnectionClosed):
             code = 1000
         except* SlowClient:
@@ -216,12 +228,10 @@ class App:
             code, reason = 1011, "the server had an internal error"
         await connection.close(code, reason)
 
-    async def _connection(self, connection: ServerConnection) -> None:
+    async def _connection(self, connection: ServerConnection, grant: Grant) -> None:
         options, outbox, request = self._options, SendQueue(), connection.request
         path = request.path if request is not None else ""
-        grant = self._grants[connection]
         session = grant.session
-        self._engine_set.check_now()
         protocol = (BetaServerProtocol if grant.beta else ServerProtocol)(
             requested_model(path, session.get("model", options.model)),
             self._engine_set.tts.names,
@@ -232,17 +242,24 @@ class App:
         )
         async with TaskGroup() as tasks:
             pipeline = Pipeline(protocol, self._engines, tasks, outbox.put, outbox.wait_for_space)
-            self.pipelines.append(pipeline)
-            try:
+            with self._registered(pipeline):
                 tasks.create_task(outbox.drain(lambda frame: connection.send(frame, text=True)))
                 tasks.create_task(self._end_expired(protocol, outbox))
-                while self._pending_announcements:
-                    pipeline.announce(self._pending_announcements.popleft())
                 await self._receive(connection, pipeline, outbox)
                 raise _Ended
-            finally:
-                self.pipelines.remove(pipeline)
-                pipeline.close()
+
+    @contextmanager
+    def _registered(self, pipeline: Pipeline) -> Iterator[None]:
+        """Count a pipeline as an open connection; close it at the end."""
+        self._engine_set.check_now()
+        self.pipelines.append(pipeline)
+        try:
+            while self._pending_announcements:
+                pipeline.announce(self._pending_announcements.popleft())
+            yield
+        finally:
+            self.pipelines.remove(pipeline)
+            pipeline.close()
 
     async def _receive(
         self, connection: ServerConnection, pipeline: Pipeline, outbox: SendQueue

@@ -15,7 +15,7 @@ from websockets.http11 import Response
 
 from voicechat.server.http_connection import ClientRequest, json_response, refusal
 from voicechat.server.realtime import client_shapes
-from voicechat.server.realtime.field_checks import number, one_of, shape, tagged
+from voicechat.server.realtime.field_checks import number, one_of, shape
 from voicechat.server.realtime.server_frames import Json, WireError, decode_object
 from voicechat.server.realtime.server_session import new_session, session_echo
 
@@ -73,12 +73,7 @@ class ClientSecrets:
     def _mint(self, content: bytes) -> Json:
         body = decode_object(content)
         voices = tuple(filter(None, (*self._voices(), self._voice)))
-        session = tagged(
-            {
-                "realtime": client_shapes.session_update(voices),
-                "transcription": client_shapes.TRANSCRIPTION_UPDATE,
-            }
-        )
+        session = client_shapes.any_session(voices)
         found = shape({"session": session, "expires_after": _EXPIRES_AFTER})(body, "")
         defaults = found.get("session", {"type": "realtime"})
         lifetime = found.get("expires_after", {}).get("seconds", _SECONDS)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -56,6 +56,8 @@ class StreamedResponse:
 
     content_type: str
     blocks: AsyncGenerator[bytes, None]
+    headers: Headers = field(default_factory=Headers)
+    """Further header fields."""
 
 
 HttpAnswer = Response | StreamedResponse
@@ -217,6 +219,7 @@ class HttpConnection(ServerConnection):
             self._send(response)
             return
         head = [("Content-Type", response.content_type), ("Cache-Control", "no-store")]
+        head += response.headers.raw_items()
         head.append(("Connection", "close"))
         self._write(http.send(h11.Response(status_code=200, reason="OK", headers=head)))
         async with aclosing(response.blocks) as blocks:

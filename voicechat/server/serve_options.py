@@ -8,6 +8,7 @@ from pathlib import Path
 
 from voicechat.errors import Secret
 from voicechat.server.worker_lanes import available_cores
+from voicechat.system.ice_servers import IceServer
 
 DEFAULT_MODEL = "voicechat-local"
 """The model name of the offline assistant."""
@@ -38,6 +39,8 @@ class ServeOptions:
     """Required to bind to an address other than loopback."""
     origins: frozenset[str] = frozenset()
     """Origins of the web pages that may connect, as `web_origin` returns them."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers for calls over WebRTC."""
     tls_cert: Path | None = None
     """PEM file with the certificate chain; None serves without TLS."""
     tls_key: Path | None = None

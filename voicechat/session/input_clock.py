@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from voicechat.providers.codec import Codec, FillsSilence
-from voicechat.transports.websocket import Connection
+from voicechat.transports.dialing import Connection
 
 FILL_S = 0.1
 """Seconds between two checks; a microphone sends several blocks in this time."""

@@ -180,7 +180,12 @@ class ChosenModel:
             catalog.check_talks(name, base_url=base_url, environ=options.environ)
         if not same:
             try:
-                return catalog.resolve(name, environ=options.environ, call=options.call)
+                return catalog.resolve(
+                    name,
+                    environ=options.environ,
+                    call=options.call,
+                    transport=self._like(name),
+                )
             except KeyMissing as error:
                 raise self._locked(name) or error from None
         return catalog.resolve(
@@ -190,7 +195,17 @@ class ChosenModel:
             wire=options.wire,
             short_lived=TokenAuth.is_enabled(options),
             call=options.call,
+            transport=options.transport,
         )
+
+    def _like(self, name: str) -> str:
+        """Return the transport of the options if this model has it, else its usual one."""
+        from voicechat.providers.catalog import provider_named
+
+        provider = provider_named(name.partition("/")[0])
+        wanted = self.options.transport
+        usual = provider.transports if provider is not None else (wanted,)
+        return wanted if wanted in usual else usual[0]
 
     def _locked(self, name: str) -> KeyMissing | None:
         """Return the error for a key in the keyring, which is read at the start only."""

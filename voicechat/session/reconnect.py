@@ -29,16 +29,10 @@ from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
 from voicechat.system.task_group import TaskGroup
-from voicechat.transports.connection_errors import TOO_LARGE
+from voicechat.transports.connection_errors import TOO_LARGE, ConnectionLost, DialFailed
+from voicechat.transports.dialing import Connection, dial
 from voicechat.transports.refusal_reasons import refusal
-from voicechat.transports.websocket import (
-    LIVENESS_SECONDS,
-    Connection,
-    ConnectionLost,
-    DialFailed,
-    backoff,
-    dial,
-)
+from voicechat.transports.websocket import LIVENESS_SECONDS, backoff
 
 GIVE_UP_S = 90.0
 """Seconds without a connection until a lost session is given up."""

@@ -488,7 +488,10 @@ class Session(CallControls):
         if not self._stream.wanted(RawFrame):
             return
         now = time.monotonic()
+        apart = self.capabilities.separate_sound
         for frame in frames:
+            if apart and isinstance(frame, bytes):
+                continue  # sound, which the events carry
             masked, size = self._mask.frame(frame)
             self._stream.publish(RawFrame(direction, masked, now, size), now)
 

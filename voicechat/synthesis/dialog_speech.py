@@ -19,7 +19,7 @@ from voicechat.synthesis.speech_text import (
     nothing_to_speak,
 )
 from voicechat.transports.connection_errors import ConnectionLost
-from voicechat.transports.websocket import Connection, dial
+from voicechat.transports.websocket import SocketConnection, dial
 
 LONGEST_SENTENCE_S = 60.0
 """Seconds for which a socket takes text beyond its time, until a sentence ends."""
@@ -62,7 +62,7 @@ async def dialog_speech(
 
 
 async def _send(
-    connection: Connection,
+    connection: SocketConnection,
     dialog: SpeechDialog,
     text: DialogText,
     on_sent: Callable[[int], object],
@@ -142,7 +142,7 @@ class DialogText:
 
 
 async def _frames(
-    connection: Connection, sending: asyncio.Task[None], host: str
+    connection: SocketConnection, sending: asyncio.Task[None], host: str
 ) -> AsyncGenerator[str | bytes, None]:
     """Yield the frames. Ends with an error: of the text, or of the connection."""
     received = aiter(connection)

@@ -9,6 +9,24 @@ from voicechat.errors import Secret
 
 
 @dataclass(frozen=True, slots=True)
+class CallOffer:
+    """A WebRTC connection: the HTTP request that answers its offer, and its data channel.
+
+    Frames of text travel over the data channel. A frame of bytes is sound, which travels apart:
+    mono PCM16.
+    """
+
+    url: str
+    """Address that takes the offer (a session description, SDP) and returns the answer."""
+    channel: str
+    """Label of the data channel."""
+    session: str = ""
+    """JSON of the session, sent with the offer as a form; empty to send the offer alone."""
+    rate: int = 24_000
+    """Samples per second of the sound, in both directions."""
+
+
+@dataclass(frozen=True, slots=True)
 class DialTarget:
     """An address to connect to. Header values are secret: reveal them only to the socket."""
 
@@ -20,3 +38,5 @@ class DialTarget:
     """Environment variable that may hold the key; for messages."""
     call_id: str = ""
     """Id of the phone call beside which the socket is; it ends with the call."""
+    call: CallOffer | None = None
+    """The WebRTC connection to use instead of the WebSocket at `url`; None for the WebSocket."""

@@ -144,6 +144,18 @@ class Peer:
         """Return the error for a peer that does not respond."""
         return ConnectionLost(f"{self.host} did not respond for {seconds:.0f} seconds.")
 
+    def ended(self) -> ConnectionLost:
+        """Return the error for a peer that ended a call."""
+        return ConnectionLost(f"{self.host} {_ENDINGS[1000]}.")
+
+    def unreached(self) -> ConnectionLost:
+        """Return the error for a peer that no network path leads to, or no longer."""
+        return ConnectionLost(f"The network path to {self.host} was lost.")
+
+    def flooded(self) -> ConnectionLost:
+        """Return the error for a peer that sends more than can be read."""
+        return ConnectionLost(f"{self.host} sends too much data.")
+
     def closed(self, closed: ConnectionClosed) -> ConnectionLost:
         """Return the error for a connection that was closed or broken."""
         if closed.rcvd is None:

@@ -40,7 +40,7 @@ from voicechat.system.socket_transport import prepare
 from voicechat.transports.connection_errors import ConnectionLost, DialFailed, Peer
 from voicechat.transports.proxy_address import proxy_of
 
-__all__ = ["Connection", "ConnectionLost", "DialFailed", "backoff", "dial"]
+__all__ = ["ConnectionLost", "DialFailed", "SocketConnection", "backoff", "dial"]
 
 DIAL_SECONDS = 10.0
 SEND_SECONDS = 2.0
@@ -83,7 +83,7 @@ async def dial(
     *,
     deadline: float = DIAL_SECONDS,
     liveness_timeout_s: float = LIVENESS_SECONDS,
-) -> Connection:
+) -> SocketConnection:
     """Connect within `deadline` seconds; `liveness_timeout_s` is the liveness timeout in seconds.
 
     Proxies of the environment are used, except for this machine. Raises `KeyMissing` if the key is
@@ -96,12 +96,12 @@ async def dial(
     except (OSError, EOFError, WebSocketException, ValueError, ImportError) as failure:
         error = peer.unreachable(failure, deadline)
     else:
-        return Connection(socket, peer, liveness_timeout_s)
+        return SocketConnection(socket, peer, liveness_timeout_s)
     # Outside the handler: the library's exception contains the request and must not be chained.
     raise error
 
 
-class Connection:
+class SocketConnection:
     """An open connection. Iterate over it to receive frames, and `close` it at the end."""
 
     def __init__(self, socket: ClientConnection, peer: Peer, liveness_timeout_s: float) -> None:

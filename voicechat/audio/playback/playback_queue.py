@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from voicechat.audio.playback.loss_concealment import LossConcealment
+from voicechat.speech.loss_concealment import LossConcealment
 from voicechat.speech.pcm import Samples, fade_in
 
 _OVERLAP_S: Final = 0.004

@@ -34,7 +34,7 @@ from voicechat.providers.openai.translation_codec import (
     is_translator,
     translation_url,
 )
-from voicechat.providers.provider import ConnectionRequest, ModelLimits, Provider
+from voicechat.providers.provider import WEBRTC, WEBSOCKET, ConnectionRequest, ModelLimits, Provider
 from voicechat.providers.rest import (
     HttpRequest,
     TokenEndpoint,
@@ -43,6 +43,7 @@ from voicechat.providers.rest import (
     below_socket,
     post,
 )
+from voicechat.system.optional_parts import require_webrtc
 
 URL = "wss://api.openai.com/v1/realtime"
 
@@ -56,6 +57,8 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     root = request.base_url or URL
     if request.call is not None:
         return _join(root, request, request.call)
+    if request.transport == WEBRTC:
+        return _call(request, root)
     if request.dialect == "live" or (request.dialect is None and is_live(request.model)):
         return partial(LiveCodec, live_url(root), request.model, request.key)
     if is_translator(request.model):
@@ -77,6 +80,21 @@ def _join(root: str, request: ConnectionRequest, call: JoinedCall) -> Callable[[
     url = realtime_url(root, request.model)
     dialect = _dialect(url, request.dialect)
     return partial(CallSideband, url, request.model, call, request.key, dialect)
+
+
+def _call(request: ConnectionRequest, root: str) -> Callable[[], Codec]:
+    from voicechat.providers.openai.call_codec import CallCodec
+
+    if request.dialect not in {None, "ga"} or is_live(request.model):
+        raise UsageError(
+            f"{request.model} is not reached over WebRTC with this API.", "Remove --transport."
+        )
+    require_webrtc()
+    url = realtime_url(root, request.model)
+    is_own = urlsplit(url).hostname != urlsplit(URL).hostname
+    dialect = ANY_SERVER if is_own and request.dialect is None else GENERAL
+    named = replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
+    return partial(CallCodec, url, request.model, request.key, named)
 
 
 def client_secret_request(request: TokenRequest) -> HttpRequest:
@@ -183,4 +201,5 @@ PROVIDER = Provider(
     order=10,
     transcription=TRANSCRIPTION,
     is_compatible=True,
+    transports=(WEBSOCKET, WEBRTC),
 )  # fmt: skip

@@ -212,6 +212,12 @@ def session_update(voices: tuple[str, ...]) -> Check:
     )
 
 
+def any_session(voices: tuple[str, ...]) -> Check:
+    """Return the check for a session of either type, with which a connection starts."""
+    kinds = {"realtime": session_update(voices), "transcription": TRANSCRIPTION_UPDATE}
+    return tagged(kinds)
+
+
 # --------------------------------------------------------------------------- items
 
 _PARTS: Mapping[str, Check] = {

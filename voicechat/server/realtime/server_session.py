@@ -78,6 +78,16 @@ def merge(session: Json, update: Mapping[str, Any]) -> None:
             session[name] = value
 
 
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> Json:
+    """Return a checked update with the fields of two; those of `above` win."""
+    both = {
+        name: overlaid(below[name], above[name])
+        for name in _MERGED
+        if name in below and name in above
+    }
+    return {**below, **above, **both}
+
+
 def input_format(session: Json) -> Format:
     """Return the format of the input audio."""
     return Format(session["audio"]["input"]["format"]["type"])

@@ -25,7 +25,7 @@ _MIN_SLOPE: Final = 8
 
 
 class LossConcealment:
-    """A synthesized tail of up to 60 ms after the sound breaks off. Callback side."""
+    """A synthesized tail of up to 60 ms after the sound breaks off. Fit for sound callbacks."""
 
     def __init__(self, rate: int) -> None:
         self._step: Final = max(1, rate // _COARSE_HZ)

@@ -1,0 +1,166 @@
+"""Spoken conversations over WebRTC and over the socket, with a provider on loopback.
+
+Both providers detect turns alike: a reply is due 300 ms after the last word. The speaker keeps
+100 ms before a reply starts. Over WebRTC, the packets of the provider are lost and delayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from fake_calls import HearingOpenAI, Network, fake_calls, tone
+from fake_wires import Fake, running
+from figures import Figure, Table, spread, trials
+from linked_speaker import BLOCK_S, LinkedSpeaker
+from session_driver import SessionDriver, online
+from websockets.asyncio.server import ServerConnection
+
+from voicechat.config.options import Options
+from voicechat.errors import Secret
+from voicechat.session.session import Session
+from voicechat.speech.pcm import rms
+from voicechat.transports.webrtc import CallConnection
+
+LOUD, SILENT = 1_500.0, 500.0
+WORD = tone(0.5, 200)
+STORY_S = 6.0
+
+
+class SocketOpenAI(HearingOpenAI):
+    """The same provider over the socket, where sound comes faster than in real time."""
+
+    async def on_input_audio_buffer_append(self, said: dict[str, Any]) -> None:
+        await self.hear(np.frombuffer(b64decode(said["audio"]), "<i2"))
+
+    async def on_conversation_item_truncate(self, said: dict[str, Any]) -> None:
+        where = {name: said[name] for name in ("item_id", "content_index", "audio_end_ms")}
+        await self.send("conversation.item.truncated", **where)
+
+    async def speak(self) -> None:
+        where: dict[str, Any] = {"response_id": self.running["id"], "output_index": 0}
+        item_id = self.id("item")
+        of_part: dict[str, Any] = {**where, "item_id": item_id, "content_index": 0}
+        item = {"id": item_id, "type": "message", "role": "assistant", "content": []}
+        await self.send("response.output_item.added", **where, item=item)
+        delta = b64encode(tone(0.5).tobytes()).decode()
+        for _ in range(round(2 * STORY_S)):
+            await self.send("response.output_audio.delta", **of_part, delta=delta)
+        spoken = "response.output_audio_transcript"
+        await self.send(f"{spoken}.delta", **of_part, delta="Once upon a time")
+
+
+async def _socket(fake: Fake, socket: ServerConnection) -> None:
+    provider = SocketOpenAI(fake, socket)
+    provider.turns = ["tell me a story"] * 1_000
+    await provider.hold()
+
+
+@asynccontextmanager
+async def _talking(url: str, transport: str) -> AsyncIterator[tuple[SessionDriver, LinkedSpeaker]]:
+    speaker = LinkedSpeaker()
+    options = Options(
+        model="openai/gpt-realtime-2.1", base_url=url, transport=transport, history=False,
+        keys={"OPENAI_API_KEY": Secret("planted-key")},
+    )  # fmt: skip
+    async with online(SessionDriver(Session(options, open_audio=speaker.open))) as driver:
+        await asyncio.sleep(0.5)
+        yield driver, speaker
+
+
+@asynccontextmanager
+async def _over_socket() -> AsyncIterator[tuple[SessionDriver, LinkedSpeaker]]:
+    async with running(_socket) as fake:
+        fake.wants_key = False
+        async with _talking(f"http://127.0.0.1:{fake.port}", "websocket") as talk:
+            yield talk
+
+
+@asynccontextmanager
+async def _over_webrtc(network: Network) -> AsyncIterator[tuple[SessionDriver, LinkedSpeaker]]:
+    async with fake_calls() as calls:
+        calls.network = network
+        calls.turns += ["tell me a story"] * 1_000
+        async with _talking(calls.url, "webrtc") as talk:
+            yield talk
+
+
+async def _answer_ms(speaker: LinkedSpeaker) -> float:
+    """Speak, and return the time from the last word to the first sound of the reply."""
+    speaker.say(WORD)
+    return await _reply_ms(speaker)
+
+
+async def _reply_ms(speaker: LinkedSpeaker) -> float:
+    clock = asyncio.get_running_loop().time
+    await speaker.until(lambda: not speaker.busy)
+    ended_at = clock()
+    await speaker.until(lambda: rms(speaker.heard[-1]) > LOUD)
+    return (clock() - ended_at) * 1000
+
+
+async def _stop_ms(speaker: LinkedSpeaker) -> float:
+    """Speak over the reply; return the time from the first word to silence."""
+    clock = asyncio.get_running_loop().time
+    began_at = clock()
+    speaker.say(WORD)
+    stops = len(speaker.stopped_at)
+    await speaker.until(lambda: len(speaker.stopped_at) > stops and rms(speaker.heard[-1]) < SILENT)
+    return (clock() - began_at) * 1000
+
+
+def _gaps(blocks: list[Any]) -> tuple[int, float]:
+    """Return the number of silent spans and their sum in ms."""
+    quiet = [rms(block) < SILENT for block in blocks]
+    starts = sum(now and not before for before, now in pairwise(quiet))
+    return starts, sum(quiet) * BLOCK_S * 1000
+
+
+async def _measure(talk: Any, count: int) -> list[Figure]:
+    answers, stops, gaps, silent_ms, listened_s = [], [], 0, 0.0, 0.0
+    concealed = ""
+    async with talk as (driver, speaker):
+        answers.append(await _answer_ms(speaker))
+        for _ in range(count):
+            first = len(speaker.heard)
+            await speaker.until(lambda at=first: len(speaker.heard) - at >= STORY_S / 2 / BLOCK_S)
+            number, ms = _gaps(speaker.heard[first:])
+            gaps, silent_ms = gaps + number, silent_ms + ms
+            listened_s += STORY_S / 2
+            stops.append(await _stop_ms(speaker))
+            # The interruption is a turn, which is answered, too.
+            answers.append(await _reply_ms(speaker))
+        connection = driver.session._connections.connection
+        if isinstance(connection, CallConnection):
+            packets = connection._incoming.packets
+            concealed = f"; {packets.concealed / 48 / 1000:.1f} s concealed"
+            concealed += f", buffer {packets.delay_s * 1000:.0f} ms"
+    return [
+        Figure("last word → reply, ms", spread(answers)),
+        Figure("barge-in → silence, ms", spread(stops)),
+        Figure(
+            f"gaps heard in {listened_s:.0f} s of reply",
+            f"{gaps}, {silent_ms:.0f} ms{concealed}",
+        ),
+    ]
+
+
+def _row(network: Network | None, effort: float) -> Iterator[Figure]:
+    talk = _over_socket() if network is None else _over_webrtc(network)
+    yield from asyncio.run(_measure(talk, trials(4, effort)))
+
+
+TABLE = Table(
+    "Transports",
+    {
+        "WebSocket": lambda effort: _row(None, effort),
+        "WebRTC": lambda effort: _row(Network(), effort),
+        "WebRTC, 5 % loss": lambda effort: _row(Network(loss=0.05), effort),
+        "WebRTC, 20 % loss, 200 ms jitter": lambda effort: _row(Network(0.2, 0.2), effort),
+    },
+)

@@ -1,0 +1,1 @@
+"""Calls over WebRTC: the offer, the connection, the sound of both sides, and the HTTP endpoint."""
