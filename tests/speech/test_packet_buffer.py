@@ -2,6 +2,7 @@
 
 import random
 import struct
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from voicechat.speech.packet_buffer import BLOCK, MAX_PACKETS, RATE, PacketBuffe
 from voicechat.speech.pcm import Samples, rms
 
 
+@cache
 def tone(frames: int = RATE * 4) -> Samples:
     """Return a tone of 250 Hz, whole periods per block."""
     return (8_000 * np.sin(2 * np.pi * 250 * np.arange(frames) / RATE)).astype(np.int16)
