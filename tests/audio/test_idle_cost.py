@@ -54,7 +54,7 @@ def test_a_silent_speaker_needs_no_canceller_and_few_wake_ups(
     counted = Counted(card)
     card.run(0.3)
     assert counted.frames == 0
-    assert engine.pause(card.now - 1) == pytest.approx(0.05)
+    assert engine.pause(card.now - 1) == pytest.approx(0.1)
 
     engine.command(Play("next", voice.tobytes()))
     engine.tick(card.now)
@@ -80,3 +80,35 @@ def test_a_voice_in_silence_is_delivered_unchanged(
     heard = np.concatenate(card.heard[begin:])
     delivered = b"".join(block.pcm for block in card.of(MicBlock))
     assert delivered[-RATE:] in heard.tobytes()
+
+
+def test_quiet_in_the_middle_of_a_reply_costs_a_tenth_of_the_ticks(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=4.0))
+    engine = card.open()
+    card.run(0.2)
+    reply(card, voice)
+    card.run(SILENT_S)
+    engine.command(Play("next", np.resize(voice, 5 * SPEAKER_RATE).tobytes()))
+    card.run(1.0)
+    assert engine._capture.can_batch, "the room has no echo"
+    complete: list[float] = []
+    tick = engine._streams.tick
+    monkeypatch.setattr(engine._streams, "tick", lambda now: (complete.append(now), tick(now)))
+    card.run(1.0)
+    assert 9 <= len(complete) <= 12
+
+    assert engine._streams.speaker is not None
+    engine._streams.speaker.close_calls += 1
+    began = len(complete)
+    card.run(0.02)
+    assert len(complete) > began, "trouble of the speaker is looked at at once"
+
+    card.say(card.elapsed + 0.1, formant_voice()[:: SPEAKER_RATE // RATE][:RATE])
+    complete.clear()
+    began = card.now + 0.1
+    assert card.run(1.0, lambda: bool(card.of(LocalSpeech)))
+    assert card.now - began < 0.2
+    engine.command(EndItem("next"))
+    assert card.run(0.05, lambda: card.now in complete), "a command is carried out at once"

@@ -29,7 +29,7 @@ from synthetic_voices import voices
 from user_speech import LEVEL, LISTENING
 from virtual_audio import RATE, VirtualCard
 
-from voicechat.core.events import ToolCallReady, UserTranscript
+from voicechat.core.events import SpeechStarted, ToolCallReady, UserTranscript
 from voicechat.core.inputs import PlaybackStopped
 from voicechat.recording.folder_format import TimedEvent, read
 from voicechat.speech.pcm import Resampler, Samples
@@ -48,8 +48,8 @@ STOPS = ("stop", *QUESTIONS)
 EXPECTED_TOOLS = {"current_time", "calculate", "convert_units"}
 LEAST_SPOKEN_S, MOST_SPOKEN_S = 2.0, 6.0
 """Seconds of a story before the user speaks over it."""
-GRACE_S = 5.0
-"""Seconds after the user's last sound in which a turn or a stop still comes from the user."""
+GRACE_S = 2.0
+"""Seconds after the user's last sound in which a turn may begin, or a stop comes from the user."""
 TAKEN_MS = 300
 _QUIET = 60
 
@@ -149,8 +149,9 @@ def _marked(person: object, words: str) -> Samples:
 def _turns(
     said: Sequence[Said], events: Sequence[tuple[float, TimedEvent]], how: str
 ) -> Iterator[Figure]:
+    began = {t.event.item_id: at for at, t in events if isinstance(t.event, SpeechStarted)}
     turns = [
-        (at, timed.event.text)
+        (began.get(timed.event.item_id, at), timed.event.text)
         for at, timed in events
         if isinstance(timed.event, UserTranscript) and timed.event.final and timed.event.text
     ]

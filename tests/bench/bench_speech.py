@@ -24,6 +24,7 @@ import synthetic_voices
 from figures import Figure, Table
 from meanings import changes_at_once, right
 
+from voicechat.cli._roundtrip_run import word_differences
 from voicechat.server.assistant import intents, sentence_words
 from voicechat.server.assistant.nearest_request import NearestRequest
 from voicechat.server.engine_startup import create_engines
@@ -134,15 +135,6 @@ class Listener:
         return await self._nearest.correct(transcript)
 
 
-def word_errors(said: list[str], heard: list[str]) -> int:
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        previous, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (word != other))
-    return row[-1]
-
-
 def means(text: str, entry: dict) -> bool:
     """Return True if the text parses to the intent and values of the corpus."""
     return intents.parse(text) is None if entry.get("intent") is None else right(text, entry)
@@ -185,7 +177,8 @@ async def accuracy(
                 tally.transcribed += means(heard, entry)
                 tally.asked += 1
                 tally.wrong_values += meaning is not None and meaning.intent == wanted
-                tally.errors += word_errors(said, sentence_words.read(heard).plain)
+                heard_words = " ".join(sentence_words.read(heard).plain)
+                tally.errors += sum(word_differences(" ".join(said), heard_words))
                 tally.words += len(said)
             if not right:
                 taken = "" if taken == heard else f" -> {taken!r}"

@@ -33,7 +33,7 @@ from voicechat.config.options import Options
 from voicechat.errors import BudgetSpent, Secret, SessionLost, UsageError
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec
-from voicechat.session.transcription_budget import TranscriptionBudget
+from voicechat.session.model_spending import ModelSpending
 from voicechat.transcription import transcriber
 
 CLIENT = TypeAdapter(RealtimeClientEvent)
@@ -484,7 +484,7 @@ async def test_stopping_without_speech_does_not_wait_for_a_connection(monkeypatc
             transcription_run._settings(options(port), TranscribeRequest(), model),
             source,
             on_passage=lambda _: None, on_partial=lambda _: None, notify=notify,
-            budget=TranscriptionBudget(options(port), choice.name, notify),
+            budget=ModelSpending(options(port), choice.name, notify),
         )  # fmt: skip
         running = asyncio.create_task(writer.run())
         async with asyncio.timeout(10):

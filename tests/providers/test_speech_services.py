@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from voicechat.errors import KeyMissing, Secret, SessionLost, UsageError
 from voicechat.providers.catalog import PROVIDERS
 from voicechat.providers.speech_service import SpeechRequest
 from voicechat.synthesis import provider_speech
+from voicechat.synthesis.dialog_speech import DialogText
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.synthesizer import Synthesizer
 from voicechat.synthesis.text_source import LiveText, WholeText
@@ -68,7 +70,7 @@ async def test_xai_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(XaiSpeech()) as server:
         speech = speaking(server, "xai", voice="rex", speed=1.2, language="de")
         assert await sound(speech, WholeText("Hello.")) == sound_of("Hello.")
-        assert speech.cost == pytest.approx(6 * 15 / 1e6)
+        assert speech.spending.cost == pytest.approx(6 * 15 / 1e6)
         mp3 = await sound(speaking(server, "xai"), WholeText("Hello."), "mp3")
     assert mp3 == encoded_of("Hello.", "mp3")
     assert server.wrong == []
@@ -107,7 +109,7 @@ async def test_the_gateway_speaks(usage: Any, tokens: tuple[int, int]) -> None:
         {"text": "Hello.", "outputFormat": "wav", "voice": "alloy", "instructions": "Calm."}
     ]
     assert said == ["The model does not support speed.", "Slow today."]
-    assert (speech.usage.input_tokens, speech.usage.output_tokens) == tokens
+    assert (speech.spending.usage.input_tokens, speech.spending.usage.output_tokens) == tokens
 
 
 async def test_an_error_of_the_gateway() -> None:
@@ -139,7 +141,10 @@ async def test_gemini_speaks(model: str) -> None:
     assert server.bodies[0]["generationConfig"]["speechConfig"] == {
         "voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}, "languageCode": "de",
     }  # fmt: skip
-    assert (speech.usage.input_tokens, speech.usage.output_audio_tokens) == (5, 50)
+    assert (speech.spending.usage.input_tokens, speech.spending.usage.output_audio_tokens) == (
+        5,
+        50,
+    )
 
 
 async def test_instructions_of_gemini_are_a_style_or_come_first() -> None:
@@ -213,6 +218,45 @@ async def test_words_are_spoken_as_they_are_written(model: str, kind: type[Speec
     assert speech.spoken == len("Hello there my friend")
 
 
+@pytest.mark.parametrize(
+    "parts", [["One two. Three four? Fi", "ve."], ["One two. Three four? Five."]]
+)
+async def test_a_text_longer_than_a_socket_lasts_goes_to_the_next_one(parts: list[str]) -> None:
+    async def words() -> AsyncIterator[str]:
+        for part in parts:
+            yield part
+
+    async with socket_of(XaiSpeechSocket()) as server:
+        speech = speaking(server, "xai")
+        service = speech.choice.service
+        assert service is not None
+        speech.choice = replace(speech.choice, service=replace(service, dialog_s=0.0))
+        spoken = await sound(speech, LiveText(words()))
+    kinds = [each["type"] for each in server.received]
+    # A socket ends with a sentence, and none is opened without a text.
+    assert kinds == ["text.delta", "text.done"] * kinds.count("text.done")
+    deltas = [each["delta"] for each in server.received if "delta" in each]
+    assert deltas == ["One two. Three four? ", "Five."]
+    assert spoken == b"".join(map(sound_of, deltas))
+    assert speech.spoken == len("One two. Three four? Five.")
+
+
+async def test_a_socket_takes_text_until_a_sentence_ends() -> None:
+    now = [0.0]
+
+    async def words() -> AsyncIterator[str]:
+        for delta, seconds in (("One ", 9), ("two", 9), (". Three. Four ", 1), ("five", 60)):
+            yield delta
+            now[0] += seconds
+
+    text = DialogText(words(), 10.0, lambda: now[0])
+    sockets = []
+    while not sockets or await text.has_more():
+        sockets.append([more async for more in text.words()])
+    await text.close()
+    assert sockets == [["One ", "two. Three. "], ["Four ", "five"]]
+
+
 async def test_the_address_of_xai_holds_the_settings() -> None:
     async with socket_of(XaiSpeechSocket()) as server:
         speech = speaking(server, "xai", voice="rex", speed=0.8, language="fr")
@@ -234,7 +278,7 @@ async def test_the_first_frame_of_the_gateway_holds_the_settings() -> None:
         "outputFormat": {"type": "audio/pcm", "rate": 24_000},
     }  # fmt: skip
     assert said == ["The model does not support speed."]
-    assert speech.usage.input_tokens == 6
+    assert speech.spending.usage.input_tokens == 6
 
 
 @pytest.mark.parametrize(("model", "kind"), SOCKETS, ids=["xai", "gateway"])

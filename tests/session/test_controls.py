@@ -138,6 +138,13 @@ def test_deferred_settings_are_reported() -> None:
     assert run_command(session, "/instructions Be brief.") == "The instructions are changed."
 
 
+def test_the_instructions_and_the_speed_need_no_look_at_the_tools() -> None:
+    session = Session(options("ws://127.0.0.1:1"))
+    run_command(session, "/instructions Be brief.")
+    session._chosen._tools = lambda: pytest.fail("asked for the tools")
+    assert (session.instructions, session.speaking_rate) == ("Be brief.", 1.0)
+
+
 @pytest.mark.parametrize(
     ("model", "key", "wrong", "slowest"),
     [("xai/grok-voice-latest", "XAI_API_KEY", "0.5", "0.7"), ("", "", "0.2", "0.25")],

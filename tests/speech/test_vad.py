@@ -5,7 +5,8 @@ import pytest
 from user_speech import spoken
 
 from voicechat.errors import ServerError
-from voicechat.speech.vad import VAD_RATE, SileroDetector, WebrtcDetector, detector
+from voicechat.speech.silero_lite import SileroDetector
+from voicechat.speech.vad import VAD_RATE, WebrtcDetector, detector
 
 
 @pytest.fixture

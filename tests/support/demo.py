@@ -14,7 +14,7 @@ from scripted_session import ScriptedSession
 from voicechat.core.effects import Floor
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.session.session import Session
-from voicechat.tui.app import run
+from voicechat.tui.screen_start import run
 
 
 class DemoSession(ScriptedSession):

@@ -37,7 +37,11 @@ PARAMETERS = create_model(
 """The parameters of `openai.audio.transcriptions.create`; unknown ones are refused."""
 SUFFIXES = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
 MOST_BYTES, MOST_SECONDS = 25 * 1024 * 1024, 1_400
-_LISTS = {"keywords", "languages", "include", "timestamp_granularities"}
+_LISTS = {
+    "keywords", "languages", "include", "timestamp_granularities", "known_speaker_names",
+    "known_speaker_references",
+}  # fmt: skip
+MOST_SPEAKERS = 4
 
 
 class Refused(Exception):
@@ -82,6 +86,8 @@ class TranscriptionServer:
     most_active: int = 0
     port: int = 0
     requests: int = 0
+    voice_of: Callable[[int], int] = lambda number: number % 2
+    """Tells who speaks a beep with this number."""
 
     @property
     def url(self) -> str:
@@ -143,9 +149,28 @@ class TranscriptionServer:
         (file,) = [part for part in parts if part.file_name]
         _check_openai(fields, file)
         beeps, seconds = self._listen(file.content)
-        shown = {name: value for name, value in fields.items() if name != "file"}
+        hidden = {"file", "known_speaker_references"}
+        shown = {name: value for name, value in fields.items() if name not in hidden}
         self.seen.append(Seen(path, headers, shown, beeps, seconds))
-        return _openai_answer(fields, beeps, seconds)
+        return _openai_answer(fields, beeps, seconds, self._speakers(fields, beeps))
+
+    def _speakers(self, fields: dict[str, Any], beeps: list[Beep]) -> list[str]:
+        """Return the name of a known speaker, or a letter that is new in each request."""
+        names = fields.get("known_speaker_names", [])
+        sounds = fields.get("known_speaker_references", [])
+        if len(names) != len(sounds) or len(names) > MOST_SPEAKERS:
+            raise refused("up to four speakers need a name and a sound each.")
+        voices: dict[int, str] = {}
+        for name, sound in zip(names, sounds, strict=True):
+            kind, _, content = sound.partition(";base64,")
+            assert kind == "data:audio/wav"
+            (beep, *_), _ = heard(b64decode(content, validate=True))
+            voices[self.voice_of(int(beep.word[1:]))] = name
+        letters = iter("ABCDEFGH")
+        for beep in beeps:
+            voice = self.voice_of(int(beep.word[1:]))
+            voices[voice] = voices.get(voice) or next(letters)
+        return [voices[self.voice_of(int(beep.word[1:]))] for beep in beeps]
 
     @staticmethod
     def _listen(content: bytes) -> tuple[list[Beep], float]:
@@ -237,13 +262,16 @@ def _check_openai(fields: dict[str, Any], file: Part) -> None:
         "prompt": not diarizes,
         "include": model.startswith("gpt-4o") and not diarizes,
         "chunking_strategy": diarizes,
+        "known_speaker_names": diarizes,
     }
     for name, is_taken in rules.items():
         if name in fields and not is_taken:
             raise refused(f"{name} is not supported with model '{model}'.")
 
 
-def _openai_answer(fields: dict[str, Any], beeps: list[Beep], seconds: float) -> object:
+def _openai_answer(
+    fields: dict[str, Any], beeps: list[Beep], seconds: float, speakers: list[str]
+) -> object:
     text = " ".join(each.word for each in beeps)
     billed = {"type": "duration", "seconds": seconds}
     model = fields["model"]
@@ -267,7 +295,7 @@ def _openai_answer(fields: dict[str, Any], beeps: list[Beep], seconds: float) ->
             "segments": [
                 {
                     "id": f"seg_{number}", "type": "transcript.text.segment", "text": each.word,
-                    "start": each.start, "end": each.end, "speaker": "AB"[number % 2],
+                    "start": each.start, "end": each.end, "speaker": speakers[number],
                 }
                 for number, each in enumerate(beeps)
             ],

@@ -85,7 +85,7 @@ class Recording:
     def stop(self) -> NDArray[np.int16]:
         """Stop, and return int16 of shape (frames, 2) at 48 kHz: microphone, speaker."""
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(5)
+        self._process.wait(30)
         raw = np.fromfile(self._path, np.int16)
         return raw[: len(raw) // 2 * 2].reshape(-1, 2)
 

@@ -167,8 +167,8 @@ async def test_characters_are_billed(monkeypatch: pytest.MonkeyPatch) -> None:
         chosen = options(server, model="openai/tts-1")
         speech = Synthesizer(chosen, SpeechSettings(), pytest.fail, keeps_usage=False)
         await sound(speech, WholeText("Hello."))
-    assert speech.usage.input_tokens == 6
-    assert speech.cost == pytest.approx(6 * 15 / 1e6)
+    assert speech.spending.usage.input_tokens == 6
+    assert speech.spending.cost == pytest.approx(6 * 15 / 1e6)
 
 
 async def test_a_budget_ends_the_speech() -> None:

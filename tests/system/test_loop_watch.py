@@ -68,6 +68,26 @@ async def test_a_loop_that_waits_is_not_blocked() -> None:
         assert await asyncio.to_thread(waits)
 
 
+@pytest.mark.usefixtures("quick")
+async def test_a_loop_that_waits_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = threading.Event()
+    looks: list[str] = []
+    asked_after: list[str] = []
+    stack = LoopWatch._stack
+
+    def look(watch: LoopWatch) -> str:
+        looks.append(stack(watch))
+        if looks.count("") >= 50:
+            looked.set()
+        return looks[-1]
+
+    monkeypatch.setattr(LoopWatch, "_stack", look)
+    monkeypatch.setattr(LoopWatch, "_ask", lambda watch: asked_after.append(looks[-1]))
+    with LoopWatch(lambda line: None):
+        assert await asyncio.to_thread(looked.wait, 20)
+    assert all(asked_after)
+
+
 def test_a_process_that_is_stopped_is_no_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=0.0, cpu=0.0)
     times = SimpleNamespace(monotonic=lambda: clock.now, process_time=lambda: clock.cpu)

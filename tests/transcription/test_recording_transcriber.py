@@ -23,7 +23,7 @@ from voicechat.errors import BudgetSpent, ConnectError, KeyMissing, Secret, Usag
 from voicechat.providers import catalog
 from voicechat.providers.openai.openai_transcription import TRANSCRIPTION
 from voicechat.providers.transcription_service import TranscriptionWishes
-from voicechat.transcription import hosted_recognizer, recording_transcriber
+from voicechat.transcription import hosted_recognizer, known_speakers, recording_transcriber
 from voicechat.transcription.recording_session import recording_session
 from voicechat.transcription.recording_transcriber import Advance
 from voicechat.transcription.recordings import named_file
@@ -68,6 +68,8 @@ async def transcribed(
         keys=dict.fromkeys(("OPENAI_API_KEY", "XAI_API_KEY", "AI_GATEWAY_API_KEY"), key),
         spending=more.pop("spending", None),
         prices=more.pop("prices", {}),
+        gateway=more.pop("gateway", {}),
+        variables=more.pop("variables", {}),
     )
     wishes = TranscriptionWishes(**more)
     async with asyncio.timeout(30):
@@ -153,6 +155,22 @@ async def test_warnings_of_the_gateway_are_kept(short: Path) -> None:
         speech = await transcribed(server, short, "gateway")
     assert speech.warnings == ("The gateway warns: x: x is gone.",)
     assert server.seen[0].headers["ai-model-id"] == "openai/gpt-4o-transcribe"
+    assert server.seen[0].fields["options"] == {}
+
+
+async def test_the_gateway_gets_its_settings_and_the_options_of_the_model(short: Path) -> None:
+    own = {"openai": [{"apiKey": Secret("sk-own")}]}
+    options = {"tags": ["docs"], "user": "alice", "byok": own}
+    variables = {"AI_GATEWAY_TEAM": "team_7"}
+    async with transcription_server() as server:
+        await transcribed(
+            server, short, "gateway", gateway=options, variables=variables, language="en"
+        )
+    sent = {**options, "byok": {"openai": [{"apiKey": "sk-own"}]}}
+    assert server.seen[0].fields["options"] == {"openai": {"language": "en"}, "gateway": sent}
+    headers = server.seen[0].headers
+    assert headers["ai-gateway-auth-method"] == "api-key"
+    assert headers["x-vercel-ai-gateway-team"] == "team_7"
 
 
 # ----------------------------------------------------------------- long recordings
@@ -163,7 +181,14 @@ async def test_a_long_recording_is_cut_in_silences_and_joined(
 ) -> None:
     sent_in_pieces(monkeypatch)
     reached: list[Advance] = []
-    async with transcription_server(lambda number: asyncio.sleep(0.05)) as server:
+    second = asyncio.Event()
+
+    async def before(number: int) -> None:
+        if number >= 2:
+            second.set()
+        await second.wait()  # the first one is not answered before the second one arrives
+
+    async with transcription_server(before) as server:
         speech = await transcribed(server, minute, times="word", advance=reached.append)
     assert [each.text for each in speech.words] == [word(n) for n in range(len(STARTS))]
     late = [abs(each.start_s - start) for each, start in zip(speech.words, STARTS, strict=True)]
@@ -206,6 +231,53 @@ async def test_a_run_that_failed_continues_with_what_is_missing(
         # The finished transcript leaves nothing behind: all of it is requested again.
         await transcribed(server, minute, times="word")
         assert len(server.seen) == 2 * pieces
+
+
+@pytest.mark.parametrize(
+    ("voice_of", "labels"),
+    [
+        (lambda number: number % 2, "AB" * 11),
+        (lambda number: number // 6, "AAAAAABBBBBBCCCCCCDDDD"),
+        (lambda number: number // 4, "AAAABBBBCCCCDDDD" + "5555" + "66"),
+    ],
+    ids=["two", "new ones", "too many"],
+)  # fmt: skip
+async def test_speakers_keep_their_labels_in_all_parts(
+    minute: Path, monkeypatch: pytest.MonkeyPatch, voice_of: Callable[[int], int], labels: str
+) -> None:
+    monkeypatch.setattr(recording_transcriber, "DIARIZED_S", 20.0)
+    monkeypatch.setattr(known_speakers, "LEAST_S", 0.2)
+    sent_in_pieces(monkeypatch)
+    async with transcription_server() as server:
+        server.voice_of = voice_of
+        speech = await transcribed(server, minute, diarize=True)
+    assert server.most_active == 1
+    assert len(server.seen) == 4  # the last one is short
+    assert "known_speaker_names" not in server.seen[0].fields
+    assert server.seen[1].fields["known_speaker_names"] == ["Speaker A", "Speaker B"]
+    apart = {"5": "3-A", "6": "3-B"}
+    assert [each.speaker for each in speech.segments] == [apart.get(n, n) for n in labels]
+    warnings = [each for each in speech.warnings if "3-A may be a speaker of another" in each]
+    assert len(warnings) == ("5" in labels) == len(speech.warnings)
+
+
+async def test_speakers_keep_their_labels_after_an_interruption(
+    minute: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording_transcriber, "DIARIZED_S", 20.0)
+    monkeypatch.setattr(known_speakers, "LEAST_S", 0.2)
+    sent_in_pieces(monkeypatch)
+
+    def fail(number: int) -> None:
+        if number == 2:
+            raise refused("No.", 403)
+
+    async with transcription_server(fail) as server:
+        with pytest.raises(KeyMissing):
+            await transcribed(server, minute, diarize=True)
+        speech = await transcribed(server, minute, diarize=True)
+        assert len(server.seen) == 4
+    assert [each.speaker for each in speech.segments] == ["A", "B"] * 11
 
 
 async def test_a_budget_ends_a_long_recording(

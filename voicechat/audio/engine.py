@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
-from voicechat.audio.capture.capture import Capture, VoiceActivity
+from voicechat.audio.capture.capture import Capture
+from voicechat.audio.capture.frame_pair import VoiceActivity
 from voicechat.audio.devices import device_list
 from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.card import SoundCard
@@ -52,8 +53,10 @@ _LEVELS_S: Final = 1.0
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
 _QUIET_S: Final = 0.030
 """Speech is suspected after four frames of 10 ms, so the first three may come together."""
-_IDLE_S: Final = 0.050
+_IDLE_S: Final = 0.100
 """The same while the speaker is silent, when no speech interrupts anything."""
+_EARLY_S: Final = 0.005
+"""A report may be this early, so that it is made when sound is processed."""
 _QUIET_DB: Final = -45.0
 _LARGE_BUFFER_S: Final = 0.1
 """A device with a larger buffer is silenced by discarding the buffer."""
@@ -94,6 +97,8 @@ class Engine:
         self._drop_at = 0.0
         self._devices = (("", 16_000), ("", 16_000))
         self._reported_at = self._levels_at = 0.0
+        self._commanded = False
+        """True if a command ran since the last complete tick."""
         self._levels = Levels(0.0, 0.0)
         self._silent = False
         self.unheard = False
@@ -107,6 +112,7 @@ class Engine:
 
     def command(self, command: AudioCommand) -> None:
         """Run a command now, or after the current stop has taken effect."""
+        self._commanded = True
         if self._playback.stopping or self._aborting is not None:
             self._deferred.append(command)
             return
@@ -140,12 +146,15 @@ class Engine:
 
     def tick(self, now: float) -> None:
         """Do everything that is due at `now` (monotonic s)."""
+        report = now - self._reported_at >= REPORT_S - _EARLY_S
+        if not report and self._is_quiet:
+            return
+        self._commanded = False
         self._park_microphone(now)
         self._streams.tick(now)
         self._drop_lost_speaker(now)
         self._playback.feed()
         self._cue(now)
-        report = now - self._reported_at >= REPORT_S
         speaker = self._streams.card.speaker
         self._capture.speaker_busy = speaker is not None and speaker.queue.busy
         voices = self._capture.listen(self._streams.card, now, wait=not report)
@@ -167,6 +176,19 @@ class Engine:
             self._check_silence()
             self._report(now)
         self._size_buffers(now)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """True if nothing happens but quiet sound that may wait."""
+        streams = self._streams
+        microphone, speaker = streams.card.microphone, streams.card.speaker
+        return (
+            microphone is not None
+            and (speaker is None or self._buffer_sizing.has_seen(speaker))
+            and not (self._commanded or self._aborting or streams.is_changing)
+            and self._playback.steady
+            and self._capture.can_wait(microphone.ring)
+        )
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next `tick` is due: about when the next block arrives."""

@@ -349,6 +349,7 @@ class EventWriter:
 
 def main() -> int:
     """Run until the parent quits or ends; return the exit code."""
+    gc.disable()  # until everything is imported
     _detach()
     commands, events = take_pipes(prints=None)  # PortAudio and ALSA print
     settings = receive(commands)
@@ -383,6 +384,7 @@ def _loop(
     engine = Engine(settings, outbox.put)
     gc.collect()
     gc.freeze()
+    gc.enable()
     while not engine.finished and not outbox.broken:
         _run_commands(engine, inbox)
         engine.unheard = outbox.is_unread(time.monotonic())

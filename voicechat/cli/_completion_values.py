@@ -53,7 +53,7 @@ def speech_voices(ctx: typer.Context) -> Values:
     from voicechat.session.model_list import list_models
 
     found = [each for each in list_models() if each.purpose == "speech"]
-    model = ctx.params.get("model") or ""
+    model = ctx.params.get("model") or ctx.params.get("speak") or ""
     own = [each for each in found if model in {each.name, each.provider} and each.voices]
     listed = [voice for each in own or found for voice in each.voices]
     return [*dict.fromkeys(listed if own else [*embedded_voices(), *listed])]

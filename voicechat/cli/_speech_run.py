@@ -253,7 +253,7 @@ class _Run:
 
     def report(self) -> None:
         """Say what a file cost."""
-        cost = self._speech.cost
+        cost = self._speech.spending.cost
         if self._request.out not in {None, "-"} and cost and sys.stderr.isatty():
             say(f"Estimated cost: about {dollars(cost)}.")
 

@@ -27,7 +27,7 @@ from voicechat.core.transcript_order import Passage
 from voicechat.errors import Secret
 from voicechat.providers import catalog
 from voicechat.providers.codec import Codec, unsupported
-from voicechat.session.transcription_budget import TranscriptionBudget
+from voicechat.session.model_spending import ModelSpending
 from voicechat.system import exit_deadline
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.audio_sources import AudioSource, FileSource, MicrophoneSource
@@ -87,7 +87,7 @@ async def _run(options: Options, request: TranscribeRequest, printer: PassagePri
             codec = await _embedded(options, printer, stack)
         for sentence in (*options.warnings, *unsupported(await codec(), settings)):
             printer.print_message(sentence)
-        budget = TranscriptionBudget(options, choice.name, printer.print_message)
+        budget = ModelSpending(options, choice.name, printer.print_message)
         stack.push_async_callback(budget.close)
         writer = Transcriber(
             codec,

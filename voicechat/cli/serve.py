@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from voicechat.cli import _completion_values as values
+from voicechat.cli._listening_options import Host, Port, TlsCert, TlsKey
 from voicechat.cli.command import CommandEntry, Text, flag
 
 
 def serve(
     context: typer.Context,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Port; 0 picks a free one.")
-    ] = 8750,
+    host: Host = "127.0.0.1",
+    port: Port = 8750,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept other machines; they need the token.")
     ] = False,
@@ -28,14 +24,8 @@ def serve(
             metavar="ORIGIN", help="Web page that may connect, like https://app.example (repeat)."
         ),
     ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM), for TLS."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option("--tls-key", metavar="FILE", help="Private key (PEM), if in another file."),
-    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     max_connections: Annotated[
         int,
         typer.Option(

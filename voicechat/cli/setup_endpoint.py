@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from voicechat.cli import _completion_values as values
+from voicechat.cli._listening_options import Host, Port, TlsCert, TlsKey
 from voicechat.cli.command import CommandEntry, Text, flag, load_options
 from voicechat.errors import UsageError
 
@@ -60,23 +60,13 @@ def setup_endpoint(
     no_auth: Annotated[
         bool, typer.Option("--no-auth", help="Accept everyone on this machine, to try it.")
     ] = False,
-    host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen on.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="Port; 0 picks a free one.")
-    ] = 8760,
+    host: Host = "127.0.0.1",
+    port: Port = 8760,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept other machines.")
     ] = False,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM), for TLS."),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option("--tls-key", metavar="FILE", help="Private key (PEM), if in another file."),
-    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     proxy: Annotated[
         Texts,
         typer.Option(metavar="ADDRESS", help="Proxy in front, which names the clients (repeat)."),

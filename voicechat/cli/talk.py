@@ -174,9 +174,9 @@ def _show_screen(
     from voicechat.line_mode.slash_commands import app_commands
     from voicechat.recording.recorded_session import open_session
     from voicechat.session.key_mask import KeyMask
-    from voicechat.tui.app import run
     from voicechat.tui.composer_history import ComposerHistory, history_path
     from voicechat.tui.keys import checked_keymap
+    from voicechat.tui.screen_start import run
 
     keymap = checked_keymap(options.keymap, lambda action: options.origin(f"keymap.{action}"))
     path = history_path() if options.history else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
@@ -74,6 +74,20 @@ def shifted(speech: RecordedSpeech, start_s: float) -> RecordedSpeech:
         words=tuple(
             replace(each, start_s=each.start_s + start_s, end_s=each.end_s + start_s)
             for each in speech.words
+        ),
+    )
+
+
+def relabeled(speech: RecordedSpeech, labels: Mapping[str, str]) -> RecordedSpeech:
+    """Return a transcript with other labels of the speakers; one that is missing stays."""
+    return replace(
+        speech,
+        segments=tuple(
+            replace(each, speaker=labels.get(each.speaker, each.speaker))
+            for each in speech.segments
+        ),
+        words=tuple(
+            replace(each, speaker=labels.get(each.speaker, each.speaker)) for each in speech.words
         ),
     )
 

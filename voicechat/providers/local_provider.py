@@ -13,9 +13,9 @@ from voicechat.providers.openai.openai_codec import Dialect
 from voicechat.providers.openai.openai_parts import UNCOMMON, Message, ignored
 from voicechat.providers.openai.openai_provider import client_secret_request
 from voicechat.providers.openai.openai_session import RATE, odd_rates, session_object
+from voicechat.providers.openai.openai_speech import SPEECH
 from voicechat.providers.provider import Provider
 from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest
-from voicechat.providers.voice_samples import openai_sample
 
 ANSWER_FACTOR = 20.0
 """A chat server may load a model for two minutes, and the model may reason as long."""
@@ -78,7 +78,7 @@ PROVIDER = Provider(
     default_model="built-in",
     models=("built-in",),
     voices=("heart",),
-    sample=openai_sample,
+    samples=SPEECH,
     prices={"built-in": Price()},
     tokens=TokenEndpoint(_token_request, 10, 7_200),
     order=1_000,

@@ -12,7 +12,6 @@ from voicechat.providers.codec import Codec
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.providers.speech_service import SpeechService
 from voicechat.providers.transcription_service import TranscriptionService
-from voicechat.providers.voice_samples import SampleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ class Provider:
     models: tuple[str, ...] = ()
     """Models to list. A remote provider accepts any other name, too."""
     voices: tuple[str, ...] = ()
-    sample: SampleRequest | None = field(default=None, repr=False)
-    """Requests a sample of a voice; None if the provider has none."""
+    samples: SpeechService | None = field(default=None, repr=False)
+    """The text to speech that knows the voices of conversations; None if none does."""
     speech: SpeechService | None = field(default=None, repr=False)
     """Its text to speech; None if it has none, or is the embedded server."""
     voice_lists: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ into `SpeechEvent`s.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -157,6 +158,8 @@ class SpeechService:
     takes_language: bool = False
     dialog: Callable[[SpeechRequest], SpeechDialog] | None = None
     """Returns a dialog over a socket; None if the provider has no such socket."""
+    dialog_s: float = math.inf
+    """Seconds after which a socket takes no more text; the rest goes to another one."""
     bills_characters: Callable[[str], bool] = lambda _: False
     """Returns True if this model bills each character of the text. They count as tokens."""
     own_model: str = ""
@@ -235,6 +238,20 @@ def rate_in(media_type: str) -> int:
     """Return the sample rate that a media type names, such as audio/L16;rate=16000."""
     found = _RATE.search(media_type)
     return int(found[1]) if found else SPEECH_RATE
+
+
+def at_rate(pcm: bytes, rate: int) -> bytes:
+    """Return PCM16 mono at `SPEECH_RATE` as PCM16 at `rate` Hz, without half a frame at its end."""
+    pcm = pcm[: len(pcm) // 2 * 2]
+    if rate == SPEECH_RATE:
+        return pcm
+    import numpy as np
+
+    from voicechat.speech.pcm import Resampler
+
+    resampler = Resampler(SPEECH_RATE, rate)
+    sound = resampler.convert(np.frombuffer(pcm, np.int16))
+    return sound.tobytes() + resampler.finish().tobytes()
 
 
 def audio_in(value: object, rate: int = SPEECH_RATE) -> Iterable[SpeechEvent]:

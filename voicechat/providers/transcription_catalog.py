@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from voicechat.errors import Secret, UsageError
@@ -51,9 +52,10 @@ def recording_choice(
     wishes: TranscriptionWishes,
     *,
     base_url: str | None = None,
+    options: Mapping[str, object] = MappingProxyType({}),
     environ: Mapping[str, str | Secret],
 ) -> RecordingChoice:
-    """Find the model that transcribes a recording.
+    """Find the model that transcribes a recording; `options` are those of its provider.
 
     A provider's name, or that of one of its models for conversations, means its default model for
     these wishes. With no model, the first provider that transcribes and has a key is used, and the
@@ -81,7 +83,7 @@ def recording_choice(
             f"Use --model {provider.name}/{service.models[0]}.",
         )
     key = _key(provider, name, address, environ)
-    job = TranscriptionJob(name, wishes, key, address, environ)
+    job = TranscriptionJob(name, wishes, key, address, options, environ)
     return RecordingChoice(f"{provider.name}/{name}", service, job)
 
 

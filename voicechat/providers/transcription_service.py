@@ -57,6 +57,15 @@ class UploadedSound:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerReference:
+    """A speaker whom the model shall know again."""
+
+    name: str
+    wav: bytes = field(repr=False)
+    """Some seconds of speech, as a WAV file."""
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptionJob:
     """How to have sounds transcribed."""
 
@@ -66,7 +75,11 @@ class TranscriptionJob:
     key: Secret | None = None
     base_url: str | None = None
     """Root of the provider's API; None for its public address."""
+    options: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
+    """The settings of the provider, such as the tags of the gateway."""
     environ: Mapping[str, str | Secret] = field(default_factory=dict, repr=False, hash=False)
+    speakers: tuple[SpeakerReference, ...] = ()
+    """For a model that knows speakers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,8 @@ class TranscriptionService:
     """Returns True if this model gives the times of segments."""
     lost: Callable[[TranscriptionJob], list[str]]
     """Returns a word for each wish that this model does not take, such as "a prompt"."""
+    knows_speakers: Callable[[str], bool] = lambda _: False
+    """Returns True if this model knows the speakers of a job again."""
     live_only: tuple[str, ...] = ()
     """Models that transcribe live speech only."""
     most_bytes: int = 24_000_000

@@ -67,7 +67,6 @@ from voicechat.providers.rest import (
     below_socket,
     post,
 )
-from voicechat.providers.voice_samples import xai_sample
 from voicechat.providers.xai_session import RATES, session_object, unsupported
 from voicechat.providers.xai_transcription import TRANSCRIPTION
 from voicechat.system.dial_target import DialTarget
@@ -253,7 +252,7 @@ PROVIDER = Provider(
         "grok-voice-think-fast-1.0",
     ),
     voices=("ara", "eve", "rex", "sal", "leo"),
-    sample=xai_sample,
+    samples=xai_speech.SPEECH,
     speech=xai_speech.SPEECH,
     voice_lists=("tts/voices", "custom-voices"),
     prices={

@@ -1,6 +1,7 @@
 """Text to speech of xAI: `POST /v1/tts`, and the socket that takes the text as it is written.
 
-There is no model to choose: `grok-tts` only names the service. A socket lasts about 35 minutes.
+There is no model to choose: `grok-tts` only names the service. A socket lasts about 35 minutes; a
+longer text goes to several.
 
 Sources: xAI docs, "Text to Speech" (request, codecs, speed, 15,000 characters) and "Streaming
 Text to Speech" (`text.delta`, `text.done`, `audio.delta`, `audio.done`); `@ai-sdk/xai`,
@@ -112,5 +113,6 @@ SPEECH = SpeechService(
     speeds=(0.7, 1.5),
     takes_language=True,
     dialog=XaiSpeechDialog,
+    dialog_s=1_800.0,
     bills_characters=lambda _: True,
 )

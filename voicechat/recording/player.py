@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from voicechat.audio import messages as sound
 from voicechat.core import effects
-from voicechat.recording.stereo_wav import FRAME, HEADER
+from voicechat.core.wav_header import WAV_HEADER
+from voicechat.recording.stereo_wav import FRAME
 from voicechat.session.audio_link import SoundLine
 
 AUDIBLE_SPEEDS: Final = (0.5, 4.0)
@@ -191,10 +192,10 @@ class TimeStretcher:
 
 def read_frames(wav: Path) -> Samples:
     """Map the frames of a file of `stereo_wav` into memory: int16 of shape (frames, 2)."""
-    count = max(0, wav.stat().st_size - HEADER.size) // FRAME
+    count = max(0, wav.stat().st_size - WAV_HEADER.size) // FRAME
     if not count:
         return np.zeros((0, 2), np.int16)
-    return np.memmap(wav, "<i2", "r", HEADER.size, (count, 2))
+    return np.memmap(wav, "<i2", "r", WAV_HEADER.size, (count, 2))
 
 
 def _to_int16(samples: NDArray[np.float32]) -> Samples:

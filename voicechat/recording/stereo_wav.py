@@ -9,17 +9,16 @@ truncated file is still a valid WAV file.
 from __future__ import annotations
 
 import os
-import struct
 from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from voicechat.core.text import clean
+from voicechat.core.wav_header import WAV_HEADER, wav_header
 from voicechat.errors import UsageError
 from voicechat.system.private_files import open_regular_file
 
-HEADER: Final = struct.Struct("<4sI4s4sIHHIIHH4sI")
 FRAME: Final = 4
 """Bytes of one frame: two samples of 16 bits."""
 
@@ -35,15 +34,12 @@ MAX_DRIFT_S: Final = 0.012
 _SMOOTHING: Final = 0.1
 _QUIET_LEVEL: Final = 300
 _WRITE_STEP_S: Final = 0.2
-_MAX_BYTES: Final = (0xFFFF_FFFF - HEADER.size) // FRAME * FRAME
+_MAX_BYTES: Final = (0xFFFF_FFFF - WAV_HEADER.size) // FRAME * FRAME
 
 
 def header(rate: int, size: int) -> bytes:
     """Make the header of a stereo file with `size` bytes of sound."""
-    return HEADER.pack(
-        *(b"RIFF", HEADER.size - 8 + size, b"WAVE", b"fmt ", 16, 1, 2),
-        *(rate, rate * FRAME, FRAME, 16, b"data", size),
-    )
+    return wav_header(rate, size, channels=2)
 
 
 @dataclass(slots=True)
@@ -170,20 +166,20 @@ class StereoFile:
 def read_rate(path: Path) -> int:
     """Check the WAV file of a recording and return its frames a second.
 
-    The frames are everything after `HEADER`. The sizes in the header are ignored, because the
+    The frames are everything after `WAV_HEADER`. The sizes in the header are ignored, because the
     file may be truncated. Raises `UsageError` for a file that `StereoFile` did not write,
     FileNotFoundError when there is none.
     """
     name = clean(str(path))
     try:
         with open_regular_file(path) as file:
-            start = file.read(HEADER.size)
+            start = file.read(WAV_HEADER.size)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{name} cannot be read: {reason}.") from None
-    fields = HEADER.unpack(start) if len(start) == HEADER.size else ()
+    fields = WAV_HEADER.unpack(start) if len(start) == WAV_HEADER.size else ()
     rate = int(fields[7]) if fields else 0
     # The two sizes are wrong in a truncated file.
     if not 8_000 <= rate <= 192_000 or _without_sizes(header(rate, 0)) != _without_sizes(start):
@@ -193,5 +189,5 @@ def read_rate(path: Path) -> int:
 
 def _without_sizes(start: bytes) -> tuple[object, ...]:
     """The fields of a header without its two sizes."""
-    fields = HEADER.unpack(start)
+    fields = WAV_HEADER.unpack(start)
     return fields[:1] + fields[2:-1]

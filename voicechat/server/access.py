@@ -14,7 +14,7 @@ from websockets.http11 import Response
 from voicechat.errors import Secret
 from voicechat.server import client_secrets, speech_requests
 from voicechat.server.client_secrets import ClientSecrets
-from voicechat.server.http_connection import ClientRequest, json_response, refusal
+from voicechat.server.http_connection import ClientRequest, HttpAnswer, json_response, refusal
 from voicechat.server.realtime.server_frames import Json
 from voicechat.server.speech_requests import SpeechRequests
 
@@ -65,7 +65,7 @@ class AccessCheck:
         self._one_time = one_time
         self._origins = origins
 
-    def answer(self, request: ClientRequest) -> Response | Awaitable[Response]:
+    def answer(self, request: ClientRequest) -> Response | Awaitable[HttpAnswer]:
         """Return the answer to a request that is not a WebSocket handshake, or its coroutine."""
         refused = self._refusal(request.method, request.path, request.headers)
         if refused is not None:

@@ -43,7 +43,7 @@ from voicechat.server.access import (
 from voicechat.server.client_secrets import ClientSecrets
 from voicechat.server.engine_startup import EngineSet, create_engines
 from voicechat.server.fair_share import Allowance, FairShare
-from voicechat.server.http_connection import OPEN_SECONDS, HttpConnection, refusal
+from voicechat.server.http_connection import HttpConnection, refusal
 from voicechat.server.pipeline import Engines, Pipeline
 from voicechat.server.realtime.beta_protocol import BetaServerProtocol
 from voicechat.server.realtime.server_protocol import ServerProtocol
@@ -160,7 +160,7 @@ class App:
             process_response=_in_json,
             select_subprotocol=_subprotocol,
             compression=None,
-            open_timeout=OPEN_SECONDS,
+            open_timeout=None,  # `HttpConnection` has deadlines
             ping_interval=20,
             ping_timeout=30,
             close_timeout=_CLOSE_SECONDS,

@@ -1,7 +1,7 @@
 """A connection of the server: its first request may be any HTTP request.
 
     bytes -> h11 ─┬─ WebSocket handshake ── websockets, which has the connection from then on
-                  ├─ another request ────── `answer`, then the connection ends
+                  ├─ another request ────── `answer`, whole or in blocks, then the connection ends
                   └─ not HTTP ───────────── an error as JSON, then the connection ends
 
 The websockets library itself closes the connection without an answer for all but a handshake.
@@ -10,7 +10,8 @@ The websockets library itself closes the connection without an answer for all bu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -27,7 +28,9 @@ from voicechat.system.socket_transport import prepare
 OPEN_SECONDS = 5.0
 """Deadline for the opening handshake."""
 _REQUEST_SECONDS = 4.5
-"""Deadline for a whole request: before `OPEN_SECONDS`, which ends it without an answer."""
+"""Deadline for a whole request."""
+_BLOCK_SECONDS = 30.0
+"""Deadline for the client to take a block of an answer, and for the server to make the next one."""
 _HEAD_BYTES = 8_000
 """Maximum size of the request line and the headers; websockets accepts lines of 8,192."""
 _HEADERS = 120
@@ -45,6 +48,17 @@ class ClientRequest:
     """The request target with its query, not decoded."""
     headers: Headers
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedResponse:
+    """A successful answer that is sent while it is made. The client sees that one is cut off."""
+
+    content_type: str
+    blocks: AsyncGenerator[bytes, None]
+
+
+HttpAnswer = Response | StreamedResponse
 
 
 def json_response(status: HTTPStatus, body: Json, **headers: str) -> Response:
@@ -78,13 +92,14 @@ class HttpConnection(ServerConnection):
     def __init__(
         self,
         *arguments: Any,
-        answer: Callable[[ClientRequest], Response | Awaitable[Response]],
+        answer: Callable[[ClientRequest], Response | Awaitable[HttpAnswer]],
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self._answer = answer
-        self._answering: asyncio.Future[Response] | None = None
-        """The answer that is being made."""
+        self._answering: asyncio.Future[None] | None = None
+        """The answer that is being made and sent."""
+        self._answered = False
         self._http: h11.Connection | None = h11.Connection(
             h11.SERVER, max_incomplete_event_size=_HEAD_BYTES
         )
@@ -120,9 +135,12 @@ class HttpConnection(ServerConnection):
             self._answering.cancel()
         super().connection_lost(exc)
 
-    @property
-    def _answered(self) -> bool:
-        return self._deadline.cancelled()
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        """Wait for a WebSocket handshake and answer it; the first request has its own deadline."""
+        waiting = [self.request_rcvd, self.connection_lost_waiter]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(OPEN_SECONDS):
+            await super().handshake(*arguments, **options)
 
     def _read(self, data: bytes) -> None:
         http = self._http
@@ -131,7 +149,7 @@ class HttpConnection(ServerConnection):
             http.receive_data(data)
             while (event := http.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
                 if isinstance(event, h11.ConnectionClosed):
-                    self._deadline.cancel()
+                    self._begin_answer()
                     self.transport.close()
                     return
                 if self._take(event, http):
@@ -173,7 +191,7 @@ class HttpConnection(ServerConnection):
             name == b"upgrade" and b"websocket" in value.lower() for name, value in head.headers
         )
         if upgrade and head.method == b"GET" and head.http_version == b"1.1" and not self._body:
-            self._deadline.cancel()
+            self._begin_answer()
             self._http = None
             super().data_received(_handshake(head) + http.trailing_data[0])
             return
@@ -185,18 +203,41 @@ class HttpConnection(ServerConnection):
         if isinstance(answer, Response):
             self._send(answer)
             return
-        self._deadline.cancel()
-        self._answering = asyncio.ensure_future(answer)
-        self._answering.add_done_callback(self._send_later)
+        self._begin_answer()
+        self._answering = asyncio.ensure_future(self._answer_later(answer, http))
+        self._answering.add_done_callback(self._after_answer)
 
-    def _send_later(self, answering: asyncio.Future[Response]) -> None:
-        if answering.cancelled() or self.transport.is_closing():
+    def _begin_answer(self) -> None:
+        self._deadline.cancel()
+        self._answered = True
+
+    async def _answer_later(self, answer: Awaitable[HttpAnswer], http: h11.Connection) -> None:
+        response = await answer
+        if isinstance(response, Response):
+            self._send(response)
             return
-        error = answering.exception()
-        if error is not None:
-            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "The server had an internal error.")
+        head = [("Content-Type", response.content_type), ("Cache-Control", "no-store")]
+        head.append(("Connection", "close"))
+        self._write(http.send(h11.Response(status_code=200, reason="OK", headers=head)))
+        async with aclosing(response.blocks) as blocks:
+            while True:
+                async with asyncio.timeout(_BLOCK_SECONDS):
+                    block = await anext(blocks, None)
+                    await self.drain()
+                if block is None:
+                    break
+                self._write(http.send(h11.Data(block)))
+        self._write(http.send(h11.EndOfMessage()))
+        self._end()
+
+    def _after_answer(self, answering: asyncio.Future[None]) -> None:
+        if answering.cancelled() or answering.exception() is None or self.transport.is_closing():
+            return
+        http = self._http
+        if http is not None and http.our_state is h11.SEND_BODY:
+            self.transport.abort()
         else:
-            self._send(answering.result())
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "The server had an internal error.")
 
     def _time_out(self) -> None:
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
@@ -205,11 +246,20 @@ class HttpConnection(ServerConnection):
         self._send(refusal(status, "invalid_request", message))
 
     def _send(self, response: Response) -> None:
-        """Send the response. What the client still sends is dropped, so that it can read it."""
-        self._deadline.cancel()
-        self.transport.write(response.serialize())
-        if self.transport.can_write_eof():
+        """Send the response."""
+        self._begin_answer()
+        self._write(response.serialize())
+        self._end()
+
+    def _write(self, content: bytes | None) -> None:
+        if content and not self.transport.is_closing():
+            self.transport.write(content)
+
+    def _end(self) -> None:
+        """End the answer. What the client still sends is dropped, so that it can read it."""
+        if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
+            self._deadline = self.loop.call_later(OPEN_SECONDS, self.transport.abort)
         else:
             self.transport.close()
 

@@ -10,6 +10,7 @@ from voicechat.system.process_memory import limit_memory, release_memory
 
 if TYPE_CHECKING:
     from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer
+    from voicechat.server.stt.speech_scores import SpeechScores
     from voicechat.server.tts.hibari_synthesizer import HibariSynthesizer
 
 
@@ -19,13 +20,19 @@ class SpeechEngines:
     stt: folder of the Moonshine model; None leaves the recognizer out.
     voices: name of each voice and its model file; empty leaves the synthesizer out.
     tokens_per_second: most tokens that the recognizer writes for a second of sound.
+    vad: file of a voice detector; None leaves it out.
     """
 
     stt: MoonshineRecognizer | None = None
     tts: HibariSynthesizer | None = None
+    vad: SpeechScores | None = None
 
     def __init__(
-        self, stt: str | None, voices: dict[str, str], tokens_per_second: float = 6.5
+        self,
+        stt: str | None,
+        voices: dict[str, str],
+        tokens_per_second: float = 6.5,
+        vad: str | None = None,
     ) -> None:
         limit_memory()
         if voices:
@@ -36,6 +43,10 @@ class SpeechEngines:
                 self.tts = _synthesizer(voices)
             if recognizer is not None:
                 self.stt = recognizer.result()
+        if vad is not None:
+            from voicechat.server.stt.speech_scores import SpeechScores
+
+            self.vad = SpeechScores(vad)
         gc.collect()
         gc.freeze()
         release_memory()

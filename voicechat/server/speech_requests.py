@@ -1,4 +1,4 @@
-"""Speech over HTTP: `POST /v1/audio/speech` for a short text, such as a sample of a voice.
+"""Speech over HTTP: `POST /v1/audio/speech`, sent while it is spoken.
 
 Source: OpenAI API reference, "Create speech". The answer is PCM16 mono at 24 kHz, raw or as
 WAV. Every voice of the server can be named, and `model` is ignored.
@@ -7,35 +7,36 @@ WAV. Every voice of the server can be named, and `model` is ignored.
 from __future__ import annotations
 
 import asyncio
-import io
-import wave
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from voicechat.core.wav_header import wav_header
 from voicechat.errors import VoicechatError
-from voicechat.server.http_connection import ClientRequest, refusal
+from voicechat.server.http_connection import (
+    ClientRequest,
+    HttpAnswer,
+    StreamedResponse,
+    refusal,
+)
 from voicechat.server.realtime.server_frames import WireError, decode_object
 from voicechat.speech.pcm import Resampler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from voicechat.server.engine_protocols import SpokenWords, TextToSpeech
 
 PATH = "/v1/audio/speech"
 RATE = 24_000
 """Sample rate in Hz of the answers."""
-MAX_CHARACTERS = 300
-"""Longest text."""
-DEADLINE_S = 4.0
-"""Seconds for the speech: the connection must be answered before its handshake times out."""
-MAX_AT_ONCE = 2
+MAX_CHARACTERS = 4_096
+"""Longest text, as that of OpenAI."""
+FIRST_S = 15.0
+"""Seconds until the speech begins."""
+MAX_AT_ONCE = 4
 """Requests that are answered at the same time."""
 
 
@@ -48,7 +49,7 @@ class SpeechRequests:
         self._voice = voice
         self._running = 0
 
-    def answer(self, request: ClientRequest) -> Response | Awaitable[Response]:
+    def answer(self, request: ClientRequest) -> Response | Awaitable[HttpAnswer]:
         """Return the answer, or a coroutine that returns it."""
         try:
             body = decode_object(request.body or b"{}")
@@ -67,48 +68,41 @@ class SpeechRequests:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "server_overloaded", message)
         return self._speak(text.strip(), cast("str | None", voice), is_wav=form == "wav")
 
-    async def _speak(self, text: str, voice: str | None, *, is_wav: bool) -> Response:
-        self._running += 1
+    async def _speak(self, text: str, voice: str | None, *, is_wav: bool) -> HttpAnswer:
+        blocks = self._blocks(text, voice)
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                pcm = await self._pcm(text, voice)
+            async with asyncio.timeout(FIRST_S):
+                first = await anext(blocks, b"")
         except TimeoutError:
-            message = f"The speech took longer than {DEADLINE_S:g} seconds. Try a shorter text."
+            await blocks.aclose()
+            message = f"The speech did not begin within {FIRST_S:g} seconds. Try again later."
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "timeout", message)
         except VoicechatError as error:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "engine_failed", str(error))
+        kind = "audio/wav" if is_wav else f"audio/pcm; rate={RATE}"
+        return StreamedResponse(kind, _after(wav_header(RATE) + first if is_wav else first, blocks))
+
+    async def _blocks(self, text: str, voice: str | None) -> AsyncGenerator[bytes, None]:
+        """Yield PCM16 mono at `RATE`. Raises `VoicechatError`."""
+        self._running += 1
+        resampler = Resampler(self._tts.rate, RATE)
+        try:
+            speech = cast("AsyncGenerator[SpokenWords, None]", self._tts.speak(text, voice))
+            async with aclosing(speech) as words:
+                async for each in words:
+                    sound = resampler.convert(np.frombuffer(each.pcm, np.int16))
+                    if len(sound):
+                        yield sound.tobytes()
+            yield resampler.finish().tobytes()
         finally:
             self._running -= 1
-        content = _wav(pcm) if is_wav else pcm
-        fields = {
-            "Content-Type": "audio/wav" if is_wav else f"audio/pcm; rate={RATE}",
-            "Content-Length": str(len(content)),
-            "Connection": "close",
-            "Cache-Control": "no-store",
-        }
-        return Response(HTTPStatus.OK.value, HTTPStatus.OK.phrase, Headers(fields), content)
-
-    async def _pcm(self, text: str, voice: str | None) -> bytes:
-        pieces: list[bytes] = []
-        speech = cast("AsyncGenerator[SpokenWords, None]", self._tts.speak(text, voice))
-        async with aclosing(speech) as words:
-            async for each in words:
-                pieces.append(each.pcm)  # noqa: PERF401
-        pcm = b"".join(pieces)
-        resampler = Resampler(self._tts.rate, RATE)
-        sound = resampler.convert(np.frombuffer(pcm, np.int16))
-        return sound.tobytes() + resampler.finish().tobytes()
 
 
-def _wav(pcm: bytes) -> bytes:
-    """Return a WAV file with this sound."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(RATE)
-        writer.writeframes(pcm)
-    return file.getvalue()
+async def _after(first: bytes, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(blocks):
+        yield first
+        async for block in blocks:
+            yield block
 
 
 def _wrong(field: str, requirement: str) -> Response:

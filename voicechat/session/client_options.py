@@ -63,12 +63,12 @@ class Parameters:
     """Parameters of `connect`. None means "not given": the settings decide."""
 
     model: str | None
-    voice: str | None
-    instructions: str | None
     base_url: str | None
     api_key: str | None
     profile: str | None
     settings: bool | str | os.PathLike[str]
+    voice: str | None = None
+    instructions: str | None = None
     push_to_talk: bool | None = None
     output: Output = "audio"
     history: bool = False

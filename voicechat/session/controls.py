@@ -103,12 +103,12 @@ class SessionControls(RequestControls):
     @property
     def instructions(self) -> str:
         """Instructions for the model."""
-        return self._chosen.settings.instructions or ""
+        return self._chosen.settings_without_tools.instructions or ""
 
     @property
     def speaking_rate(self) -> float:
         """Speaking rate; 1 is normal."""
-        return self._chosen.settings.speed or 1.0
+        return self._chosen.settings_without_tools.speed or 1.0
 
     @property
     def voices(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.catalog import ModelChoice
     from voicechat.providers.codec import Codec
-    from voicechat.providers.voice_samples import SampleRequest
+    from voicechat.providers.speech_service import SpeechService
     from voicechat.session.local_server import LocalServer
     from voicechat.session.served_voices import ServedVoices
 
@@ -85,6 +85,11 @@ class ChosenModel:
         return session_settings(self.options, self.capabilities, self._tools())
 
     @property
+    def settings_without_tools(self) -> SessionSettings:
+        """The same without tools, whose permissions take a while to look up."""
+        return session_settings(self.options, self.capabilities, ())
+
+    @property
     def unsupported_settings(self) -> list[str]:
         """A sentence for each requested setting that this model does not support."""
         voice = [self._unknown_voice] if self._unknown_voice else []
@@ -122,13 +127,13 @@ class ChosenModel:
         return not is_complete
 
     @property
-    def sample(self) -> SampleRequest | None:
-        """How the provider speaks a sample of a voice; None if it cannot."""
+    def samples(self) -> SpeechService | None:
+        """The text to speech that speaks samples of the voices; None if there is none."""
         from voicechat.providers.catalog import provider_named
 
         provider = provider_named(self.choice.provider)
         may_ask = provider is not None and not TokenAuth.is_enabled(self.options)
-        return provider.sample if provider is not None and may_ask else None
+        return provider.samples if provider is not None and may_ask else None
 
     @property
     def _voice_lists(self) -> tuple[str, ...]:

@@ -122,7 +122,7 @@ class SettingControls(SpendingControls):
     @property
     def can_sample(self) -> bool:
         """True if a voice of this model can speak a sample."""
-        return self.with_sound and self.speaker is not None and self._chosen.sample is not None
+        return self.with_sound and self.speaker is not None and self._chosen.samples is not None
 
     def play_sample(self, voice: str) -> None:
         """Play a sentence in this voice. Interrupts the assistant; a notice reports a failure.

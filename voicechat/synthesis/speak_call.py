@@ -110,17 +110,7 @@ async def speak_async(
     if speed is not None:
         check_type("speed", speed, float, int)
     given = Parameters(
-        model=model,
-        voice=None,
-        instructions=None,
-        base_url=base_url,
-        api_key=api_key,
-        profile=profile,
-        push_to_talk=None,
-        output="text",
-        settings=settings,
-        history=False,
-        budget=None,
+        model=model, base_url=base_url, api_key=api_key, profile=profile, settings=settings
     )
     warnings: list[str] = []
     with rewording():
@@ -134,8 +124,9 @@ async def speak_async(
             content = await _content(speech, WholeText(text), format)
         finally:
             await speech.close()
+    spent = speech.spending
     return SynthesizedSpeech(
-        content, MEDIA_TYPES[format], speech.name, speech.usage, speech.cost, tuple(warnings)
+        content, MEDIA_TYPES[format], speech.name, spent.usage, spent.cost, tuple(warnings)
     )
 
 

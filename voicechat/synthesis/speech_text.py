@@ -102,6 +102,11 @@ def _piece_end(text: str, most: int) -> int:
     return len(window)
 
 
+def last_sentence_end(text: str) -> int:
+    """Return where the last complete sentence of a text ends; 0 without one."""
+    return max((found.end() for found in _SENTENCE_END.finditer(text)), default=0)
+
+
 def _fitting(text: str, most: int) -> str:
     """Return the longest start of a text with a weight of at most `most`."""
     end = min(len(text), most)
@@ -122,10 +127,8 @@ class SentenceBuffer:
 
     def take(self) -> str:
         """Return the complete sentences, as plain text; empty if there is none yet."""
-        ends = [found.end() for found in _SENTENCE_END.finditer(self._text)]
-        if not ends:
-            return ""
-        taken, self._text = self._text[: ends[-1]], self._text[ends[-1] :]
+        end = last_sentence_end(self._text)
+        taken, self._text = self._text[:end], self._text[end:]
         return plain_text(taken)
 
     def rest(self) -> str:

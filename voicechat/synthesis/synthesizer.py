@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from voicechat.config.budget_settings import BudgetSettings
-from voicechat.core import effects
 from voicechat.core.items import Usage
 from voicechat.errors import ConnectError, SessionLost, UsageError, VoicechatError
 from voicechat.providers.speech_catalog import speech_choice
@@ -29,8 +27,7 @@ from voicechat.providers.speech_service import (
     SpeechWarning,
     character_usage,
 )
-from voicechat.session.budget_watch import BudgetWatch, kept_ledger
-from voicechat.session.costs import CostTally
+from voicechat.session.model_spending import ModelSpending
 from voicechat.synthesis.embedded_speech import EmbeddedSpeech
 from voicechat.synthesis.provider_speech import ProviderSpeech, most_bytes
 from voicechat.synthesis.sound_decoder import SoundDecoder
@@ -43,16 +40,13 @@ if TYPE_CHECKING:
     from voicechat.config.options import Options
     from voicechat.providers.speech_catalog import SpeechChoice
 
-SOURCE = "other"
-"""Kind of this usage in the ledger: no answers, at the price of the model itself."""
-
 _EMBEDDED_PIECE = 2_000
 """Characters of a piece for the embedded voice, so that progress is visible."""
 _PACED_CHARACTERS = 500
 
 
 class Synthesizer:
-    """Speaks one text. Close it at the end."""
+    """Speaks texts, one after the other. Close it at the end."""
 
     def __init__(
         self,
@@ -69,7 +63,7 @@ class Synthesizer:
         self.choice: SpeechChoice = speech_choice(
             options.model, base_url=options.base_url, environ=options.environ
         )
-        self.usage = Usage()
+        self.spending = ModelSpending(options, self.name, notify, keeps=keeps_usage)
         """What the provider billed so far."""
         self.spoken = 0
         """Characters of the pieces that are complete, or that were sent to a socket."""
@@ -78,6 +72,7 @@ class Synthesizer:
         self._notify = notify
         self._settings = taken_settings(settings, self.choice, options.voice, notify)
         self._options = options
+        self._voice: EmbeddedSpeech | None = None
         self._request = SpeechRequest(
             self.choice.model,
             voice=self._settings.voice,
@@ -89,17 +84,6 @@ class Synthesizer:
             options=options.gateway,
             environ=options.environ,
         )
-        self._costs = CostTally(options.prices)
-        self._budget = BudgetWatch(
-            options.spending or BudgetSettings(),
-            self._costs,
-            self._publish,
-            kept_ledger() if keeps_usage else None,
-        )
-
-    def _publish(self, notice: effects.Notice) -> None:
-        if not self._budget.used_up:  # then an error says so
-            self._notify(f"{notice.text} {notice.pipe_hint or notice.hint}".strip())
 
     # ----------------------------------------------------------------- checks
 
@@ -107,13 +91,6 @@ class Synthesizer:
     def name(self) -> str:
         """PROVIDER/MODEL."""
         return self.choice.name
-
-    @property
-    def cost(self) -> float | None:
-        """Estimated cost so far in US dollars; None if the price is unknown."""
-        if self._costs.is_free(self.name) or self.usage == Usage():
-            return 0.0
-        return self._costs.cost_of(self.name, SOURCE, self.usage)
 
     def is_native(self, audio_format: SpeechFormat, text: TextSource) -> bool:
         """Return True if the provider's own bytes are the file; else it is encoded from PCM.
@@ -193,18 +170,16 @@ class Synthesizer:
             )
 
     async def _embedded(self, text: TextSource) -> AsyncGenerator[bytes, None]:
-        voice = EmbeddedSpeech(
-            self._options, self._settings.voice, self._settings.speed, self._notify
-        )
-        try:
-            async with aclosing(text.pieces(_EMBEDDED_PIECE)) as pieces:
-                async for piece in pieces:
-                    async with aclosing(voice.speak(piece)) as words:
-                        async for pcm in words:
-                            yield pcm
-                    self.spoken += len(piece)
-        finally:
-            await voice.close()
+        if self._voice is None:
+            self._voice = EmbeddedSpeech(
+                self._options, self._settings.voice, self._settings.speed, self._notify
+            )
+        async with aclosing(text.pieces(_EMBEDDED_PIECE)) as pieces:
+            async for piece in pieces:
+                async with aclosing(self._voice.speak(piece)) as words:
+                    async for pcm in words:
+                        yield pcm
+                self.spoken += len(piece)
 
     async def _decoded(
         self, text: TextSource, service: SpeechService
@@ -227,27 +202,32 @@ class Synthesizer:
         make: Callable[[SpeechRequest], SpeechDialog],
     ) -> AsyncGenerator[bytes, None]:
         """Yield the sound of a socket. Without one, a complete text is spoken over HTTP."""
-        from voicechat.synthesis.dialog_speech import dialog_speech
+        from voicechat.synthesis.dialog_speech import DialogText, dialog_speech
 
-        await self._budget.require()
-        bill, decoder, received = _Bill(), SoundDecoder(self.choice.provider.name), 0
+        await self.spending.require()
+        bill, parts = _Bill(), DialogText(self._paced(text), service.dialog_s)
+        received = 0
         try:
-            dialog, parts = make(self._request), self._paced(text)
-            speech = dialog_speech(dialog, parts, self._request.key, self._sent)
-            async with aclosing(speech) as events:
-                async for event in events:
-                    if isinstance(event, SpeechAudio):
-                        bill.has_sound = True
-                        self._require_end(received := received + len(event.data))
-                        yield decoder.decode(event.data, event.rate)
-                    else:
-                        bill.usage += self._taken(event)
-            yield decoder.finish()
+            is_first = True
+            while is_first or await parts.has_more():
+                is_first, decoder = False, SoundDecoder(self.choice.provider.name)
+                dialog = make(self._request)
+                speech = dialog_speech(dialog, parts, self._request.key, self._sent)
+                async with aclosing(speech) as events:
+                    async for event in events:
+                        if isinstance(event, SpeechAudio):
+                            bill.has_sound = True
+                            self._require_end(received := received + len(event.data))
+                            yield decoder.decode(event.data, event.rate)
+                        else:
+                            bill.usage += self._taken(event)
+                yield decoder.finish()
             return
         except (ConnectError, SessionLost):
             if bill.has_sound or isinstance(text, LiveText):
                 raise
         finally:
+            await parts.close()
             self._count(bill, self.spoken, service)
         self.spoken = 0
         async with aclosing(self._decoded(text, service)) as pieces:
@@ -281,7 +261,7 @@ class Synthesizer:
         try:
             async with aclosing(text.pieces(service.most_characters)) as pieces:
                 async for piece in pieces:
-                    await self._budget.require()
+                    await self.spending.require()
                     bill = _Bill()
                     try:
                         async with aclosing(provider.speak(piece)) as events:
@@ -312,13 +292,13 @@ class Synthesizer:
         by_characters = service.bills_characters(self.choice.model) and not is_loopback(host)
         if billed == Usage() and bill.has_sound and by_characters:
             billed = character_usage(characters)
-        self.usage += billed
-        self._costs.add(self.name, SOURCE, billed)
-        self._budget.add(self.name, SOURCE, billed)
+        self.spending.spend(billed)
 
     async def close(self) -> None:
-        """Write the usage."""
-        await self._budget.close()
+        """Stop the embedded voice and write the usage."""
+        if self._voice is not None:
+            await self._voice.close()
+        await self.spending.close()
 
 
 @dataclass(slots=True)

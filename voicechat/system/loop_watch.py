@@ -1,6 +1,7 @@
 """A watch over an event loop: each stall of it becomes one line with a stack in a log file.
 
-A thread asks the loop for an answer four times a second. Without an answer for `STALL_S`, it takes
+Four times a second, a thread looks whether the loop waits for something to happen; if not, it asks
+for an answer, so that an idle loop is not woken. Without an answer for `STALL_S`, it takes
 the stack of the loop's thread; the line is written when the loop answers again, or after
 `ENDLESS_S` for a loop that may never answer. A call that holds the interpreter lock delays the
 thread itself, which shows in the CPU time of the process. A computer that sleeps or a process that
@@ -63,8 +64,9 @@ class LoopWatch:
                 return
             if delay.of_the_interpreter():
                 self._report(_line(delay.seconds(), self._stack()))
-            with suppress(RuntimeError):  # the loop is closed
-                self._ask()
+            if self._stack():
+                with suppress(RuntimeError):  # the loop is closed
+                    self._ask()
 
     def _ask(self) -> None:
         answered = threading.Event()

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
+from typing import cast
 
 from voicechat.core.recorded_speech import RecordedSpeech, TimedSegment
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import ServerError
 from voicechat.server.worker_lanes import available_cores
-from voicechat.transcription.sound_pieces import RecordedPiece
+from voicechat.transcription.sound_pieces import RecordedPiece, SpeechScoring
 
 _MOST_LANES = 4
 _BUILT_IN = ("en",)
 """Languages of the recognizer that is installed with the package."""
+_SCORES_S = 15.0
+"""Seconds to score a block of sound, which lasts half a second."""
+_TRIES = 3
 _PIECE_S = 60.0
 """Seconds for the text of a piece, which lasts at most a minute."""
 
@@ -37,7 +42,7 @@ class EmbeddedRecognizer:
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         """notify: receives a sentence when a chosen model cannot be loaded."""
-        from voicechat.local_models.installed_model import chosen_model
+        from voicechat.local_models.installed_model import chosen_model, detector_file
         from voicechat.server.engine_worker import Worker
         from voicechat.server.stt.moonshine_stt import MoonshineStt, bundled_model
 
@@ -50,14 +55,18 @@ class EmbeddedRecognizer:
                 "The embedded recognizer is not installed on this machine.",
                 "Name another --model, or see voicechat models.",
             )
-        worker = Worker(
+        vad = detector_file("vad")
+        self._detects_speech = vad is not None
+        self._worker = Worker(
             "voicechat.server.speech_engines:SpeechEngines",
             "The speech recognizer",
             stt=str(folder),
             voices={},
             tokens_per_second=chosen.tokens_per_second if chosen is not None else 6.5,
+            vad=None if vad is None else str(vad),
         )
-        self._stt = MoonshineStt(worker, None, self.lanes)
+        self._stt = MoonshineStt(self._worker, None, self.lanes)
+        self._numbers = count()
 
     async def recognize(self, piece: RecordedPiece) -> RecordedSpeech:
         """Return the text of a piece of speech as one segment. Raises `ServerError`."""
@@ -74,6 +83,31 @@ class EmbeddedRecognizer:
             return RecordedSpeech(duration_s=piece.seconds)
         segment = TimedSegment(text, piece.lead_s, piece.seconds)
         return RecordedSpeech(text, (segment,), duration_s=piece.seconds)
+
+    def speech_scores(self) -> SpeechScoring | None:
+        """Return how to score the speech of one recording; None if this process has to.
+
+        It raises `ServerError`.
+        """
+        if not self._detects_speech:
+            return None
+        from voicechat.server.engine_worker import WorkerStopped
+
+        number = next(self._numbers)
+
+        async def scores(pcm: bytes) -> list[float]:
+            for attempt in range(_TRIES):
+                try:
+                    await self._worker.start()
+                    found = await self._worker.call("vad.scores", number, pcm, deadline=_SCORES_S)
+                except WorkerStopped:
+                    if attempt == _TRIES - 1:
+                        raise
+                else:
+                    return cast("list[float]", found)
+            raise AssertionError
+
+        return scores
 
     async def close(self) -> None:
         """Stop the worker."""

@@ -16,7 +16,12 @@ from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, KeyMissing, UsageError, VoicechatError, unusable_proxy
 from voicechat.providers.rest import read_error
 from voicechat.providers.transcription_catalog import RecordingChoice
-from voicechat.providers.transcription_service import TranscriptionPost, UploadedSound
+from voicechat.providers.transcription_service import (
+    SpeakerReference,
+    TranscriptionJob,
+    TranscriptionPost,
+    UploadedSound,
+)
 from voicechat.system.http_body import UNCOMPRESSED, BodyError, read_all
 from voicechat.system.http_client import open_client
 from voicechat.system.loopback import is_loopback
@@ -66,27 +71,29 @@ class HostedRecognizer:
         self._client = client
         self._pause = pause
 
-    async def recognize(self, sound: UploadedSound) -> RecordedSpeech:
-        """Return the transcript of a sound.
+    async def recognize(
+        self, sound: UploadedSound, speakers: tuple[SpeakerReference, ...] = ()
+    ) -> RecordedSpeech:
+        """Return the transcript of a sound. `speakers`: those whom the model shall know again.
 
         Raises `KeyMissing`, `ConnectError` and `UsageError` (a file that cannot be read).
         """
         for attempt in range(ATTEMPTS):
             try:
-                return await self._attempt(sound)
+                return await self._attempt(sound, replace(self._choice.job, speakers=speakers))
             except _Busy as busy:
                 if attempt == ATTEMPTS - 1 or busy.pause_s > _LONGEST_PAUSE_S:
                     raise busy.failure from None
                 await self._pause(max(busy.pause_s, 2.0**attempt))
         raise AssertionError
 
-    async def _attempt(self, sound: UploadedSound) -> RecordedSpeech:
+    async def _attempt(self, sound: UploadedSound, job: TranscriptionJob) -> RecordedSpeech:
         try:
-            post = self._service.request(self._choice.job, sound)
+            post = self._service.request(job, sound)
             content = await self._post(post, sound)
         except OSError as error:
             raise UsageError(f"{sound.path} cannot be read: {error.strerror}.") from None
-        speech = self._service.read(self._choice.job, content)
+        speech = self._service.read(job, content)
         if speech is None:
             raise ConnectError(
                 f"{self._host(post)} answered with something that is not a transcript.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from voicechat.config.options import Options
 from voicechat.providers.transcription_catalog import RecordingChoice, recording_choice
 from voicechat.providers.transcription_service import TranscriptionWishes
-from voicechat.session.transcription_budget import TranscriptionBudget
+from voicechat.session.model_spending import ModelSpending
 from voicechat.transcription.recording_transcriber import RecordingTranscriber
 
 
@@ -19,6 +19,7 @@ class RecordingSession:
 
     choice: RecordingChoice
     transcriber: RecordingTranscriber
+    spending: ModelSpending
 
 
 @asynccontextmanager
@@ -29,19 +30,25 @@ async def recording_session(
     *,
     resumes: bool,
     keeps_usage: bool = True,
+    shares: ModelSpending | None = None,
 ) -> AsyncIterator[RecordingSession]:
     """Open the model of the options while the block runs.
 
     notify: receives sentences for the user. resumes: keep finished pieces on the disk.
-    keeps_usage: write the usage to the history. Raises `VoicechatError`.
+    keeps_usage: write the usage to the history. shares: the spending of another model, whose
+    budget is also that of this one. Raises `VoicechatError`.
     """
     choice = recording_choice(
-        options.model, wishes, base_url=options.base_url, environ=options.environ
+        options.model,
+        wishes,
+        base_url=options.base_url,
+        options=options.gateway,
+        environ=options.environ,
     )
     async with AsyncExitStack() as stack:
         hosted = embedded = None
-        budget = TranscriptionBudget(options, choice.name, notify, keeps=keeps_usage)
-        stack.push_async_callback(budget.close)
+        spending = ModelSpending(options, choice.name, notify, keeps=keeps_usage, shares=shares)
+        stack.push_async_callback(spending.close)
         if choice.service is None:
             from voicechat.transcription.embedded_recognizer import (
                 embedded_recognizer,
@@ -56,6 +63,6 @@ async def recording_session(
 
             hosted = await stack.enter_async_context(hosted_recognizer(choice))
         transcriber = RecordingTranscriber(
-            choice, hosted, embedded, budget, notify=notify, resumes=resumes
+            choice, hosted, embedded, spending, notify=notify, resumes=resumes
         )
-        yield RecordingSession(choice, transcriber)
+        yield RecordingSession(choice, transcriber, spending)

@@ -7,26 +7,27 @@ recording ── small enough ────────────────�
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from voicechat.core.items import Usage
 from voicechat.core.recorded_speech import (
     RecordedSpeech,
     TimedSegment,
-    TimedWord,
     joined,
+    relabeled,
     shifted,
     within,
 )
 from voicechat.errors import BudgetSpent, VoicechatError, first_error
 from voicechat.providers.transcription_catalog import RecordingChoice
-from voicechat.providers.transcription_service import UploadedSound
+from voicechat.providers.transcription_service import SpeakerReference, UploadedSound
 from voicechat.system.task_group import TaskGroup
 from voicechat.transcription.finished_pieces import FinishedPieces, finished_pieces
+from voicechat.transcription.known_speakers import KnownSpeakers
 from voicechat.transcription.recording_decoder import DecodedSound, decoded
 from voicechat.transcription.recordings import Recording
 from voicechat.transcription.sound_pieces import RecordedPiece, cut_by_speech, cut_in_silences
@@ -43,9 +44,6 @@ DIARIZED_S = 720.0
 
 CERTAINLY_SHORT = 2_000_000
 """Bytes of a file that is sent without a look at its length."""
-
-
-Timed = TypeVar("Timed", TimedSegment, TimedWord)
 
 
 class SpendingCounter(Protocol):
@@ -178,7 +176,9 @@ class RecordingTranscriber:
                 finished_pieces, recording.path, self._choice.name, job, self._notify
             )
             self._kept[recording.path] = kept
-        pieces = _Pieces(sound, kept, advance)
+        service = self._choice.service
+        known = service is not None and job.wishes.diarize and service.knows_speakers(job.model)
+        pieces = _Pieces(sound, kept, advance, KnownSpeakers() if known else None)
         failure: VoicechatError | None = None
         try:
             async with aclosing(sound.blocks()) as blocks, TaskGroup() as tasks:
@@ -193,31 +193,41 @@ class RecordingTranscriber:
             pieces.close()
         if failure is not None:
             raise failure
-        speech = joined(self._named_apart(pieces.transcripts()))
+        found = pieces.transcripts()
+        speech = joined(found if known else self._named_apart(found))
+        speech = KnownSpeakers.checked(speech) if known else speech
         problem = f"{recording.name}: {sound.problem}" if sound.problem else ""
         warnings = (*speech.warnings, problem) if problem else speech.warnings
         return replace(speech, duration_s=sound.seconds or pieces.end_s, warnings=warnings)
 
     def _cut(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[RecordedPiece]:
         if self._is_cut_by_speech:
-            return cut_by_speech(blocks)
+            embedded = self._embedded
+            return cut_by_speech(blocks, embedded.speech_scores() if embedded else None)
         longest = DIARIZED_S if self._choice.job.wishes.diarize else PIECE_S
         return cut_in_silences(blocks, longest)
 
     async def _piece(self, piece: RecordedPiece, number: int, pieces: _Pieces) -> None:
-        speech = pieces.find(piece)
-        if speech is None:
-            speech = await self._recognize(piece)
-            pieces.keep(piece, speech)
+        speakers = pieces.speakers
+        async with nullcontext() if speakers is None else speakers.turn:
+            speech = pieces.find(piece)
+            if speech is None:
+                speech = await self._recognize(piece, speakers.references if speakers else ())
+                speech = speakers.labeled(number + 1, speech) if speakers else speech
+                pieces.keep(piece, speech)
+            if speakers is not None:
+                speakers.remember(piece, speech)
         pieces.end(number, piece, speech)
 
-    async def _recognize(self, piece: RecordedPiece) -> RecordedSpeech:
+    async def _recognize(
+        self, piece: RecordedPiece, speakers: tuple[SpeakerReference, ...]
+    ) -> RecordedSpeech:
         if self._embedded is not None:
             return await self._embedded.recognize(piece)
         assert self._hosted is not None
         await self._require()
         sound = UploadedSound("audio/wav", "wav", piece.wav, seconds=piece.seconds)
-        speech = await self._hosted.recognize(sound)
+        speech = await self._hosted.recognize(sound, speakers)
         self._spending.spend(speech.usage)
         if self._is_cut_by_speech and speech.text and not speech.segments:
             segment = TimedSegment(speech.text, piece.lead_s, piece.seconds)
@@ -230,30 +240,26 @@ class RecordingTranscriber:
             return pieces
         warning = "The speakers of each part are told apart on their own: 1-A may be 2-B."
         found = [
-            replace(
-                each,
-                segments=_in_part(each.segments, part),
-                words=_in_part(each.words, part),
-            )
+            relabeled(each, {label: f"{part}-{label}" for label in each.speakers})
             for part, each in enumerate(pieces, 1)
         ]
         found[0] = replace(found[0], warnings=(*found[0].warnings, warning))
         return found
 
 
-def _in_part(timed: Iterable[Timed], part: int) -> tuple[Timed, ...]:
-    return tuple(
-        replace(each, speaker=f"{part}-{each.speaker}" if each.speaker else "") for each in timed
-    )
-
-
 class _Pieces:
     """The pieces of one recording in order, with what is finished."""
 
     def __init__(
-        self, sound: DecodedSound, kept: FinishedPieces | None, advance: Callable[[Advance], None]
+        self,
+        sound: DecodedSound,
+        kept: FinishedPieces | None,
+        advance: Callable[[Advance], None],
+        speakers: KnownSpeakers | None,
     ) -> None:
         self._sound, self._kept, self._advance = sound, kept, advance
+        self.speakers = speakers
+        """Whom the model knows again; None if it cannot."""
         self._transcripts: list[RecordedSpeech | None] = []
         self._earlier_s = 0.0
         self.end_s = 0.0

@@ -7,11 +7,12 @@ are the times of its words.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from voicechat.core.settings import AudioFormat
+from voicechat.core.wav_header import WAV_HEADER, wav_header
 from voicechat.speech.vad import VAD_RATE
 from voicechat.transcription.utterances import PAUSE_MS, Utterances
 
@@ -21,16 +22,19 @@ SEARCH_S = 60.0
 SILENCE_S = 0.4
 """Length in seconds of the quietest place, in whose middle a piece ends."""
 
-_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-"""The header of a WAV file with PCM. Source: Microsoft, "Multimedia Programming Interface"."""
 _FRAME = VAD_RATE // 50
 _SECOND = 2 * VAD_RATE
 _STEP = 1_024
-"""Bytes that the voice detector takes at a time, so that the start of speech is exact."""
+"""Bytes that the voice detector takes at a time, so that the start of speech is exact: a window."""
 _DETECTION_S = 0.1
 """Seconds of speech after which it is detected."""
 _TAIL_S = 0.2
 """Seconds after speech that belong to its piece."""
+
+
+SpeechScoring = Callable[[bytes], Awaitable[list[float]]]
+"""Returns how likely each window of the next sound of a recording is speech, 0 to 1. The sound
+consists of whole windows of 32 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +50,25 @@ class RecordedPiece:
     @property
     def pcm(self) -> bytes:
         """The samples."""
-        return self.wav[_HEADER.size :]
+        return self.wav[WAV_HEADER.size :]
 
     @property
     def seconds(self) -> float:
         """Length in seconds."""
-        return (len(self.wav) - _HEADER.size) / _SECOND
+        return (len(self.wav) - WAV_HEADER.size) / _SECOND
+
+    def part(self, start_s: float, length_s: float) -> bytes:
+        """Return a part of the piece as a WAV file. Times are seconds from the piece's start."""
+        start = WAV_HEADER.size + round(max(0.0, start_s) * VAD_RATE) * 2
+        pcm = self.wav[start : start + round(length_s * VAD_RATE) * 2]
+        return wav_header(VAD_RATE, len(pcm)) + pcm
 
 
 def recorded_piece(
     start: int, pcm: bytes | bytearray | memoryview, lead_s: float = 0.0
 ) -> RecordedPiece:
     """Return the piece with these samples that begins at byte `start` of the recording's."""
-    size = len(pcm)
-    header = _HEADER.pack(
-        b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, VAD_RATE, _SECOND, 2, 16, b"data", size
-    )
-    return RecordedPiece(start / _SECOND, b"".join((header, pcm)), lead_s)
+    return RecordedPiece(start / _SECOND, b"".join((wav_header(VAD_RATE, len(pcm)), pcm)), lead_s)
 
 
 async def cut_in_silences(
@@ -100,11 +106,44 @@ def _quietest(pcm: bytearray, end: int) -> int:
     return first + (place + width // 2) * _FRAME * 2
 
 
-async def cut_by_speech(blocks: AsyncIterator[bytes]) -> AsyncIterator[RecordedPiece]:
-    """Yield each utterance. Raises `ServerError` without a voice detector."""
-    utterances = Utterances(AudioFormat(rate=VAD_RATE))
+class _ScoredWindows:
+    """A voice detector whose decisions come from elsewhere, before it is asked."""
+
+    window = _STEP // 2
+
+    def __init__(self, score: SpeechScoring) -> None:
+        self._score = score
+        self._pending = b""
+        self._scores: deque[float] = deque()
+
+    async def hear(self, block: bytes) -> None:
+        """Have the next sound scored."""
+        self._pending += block
+        whole = len(self._pending) // _STEP * _STEP
+        self._scores += await self._score(self._pending[:whole])
+        self._pending = self._pending[whole:]
+
+    def probability(self, pcm: bytes) -> float:
+        """Return the score of the next window."""
+        return self._scores.popleft()
+
+    def reset(self) -> None:
+        """Do nothing: there is one stream."""
+
+
+async def cut_by_speech(
+    blocks: AsyncIterator[bytes], score: SpeechScoring | None = None
+) -> AsyncIterator[RecordedPiece]:
+    """Yield each utterance. `score` detects speech; None does it here.
+
+    Raises `ServerError` without a voice detector, and what `score` raises.
+    """
+    scored = None if score is None else _ScoredWindows(score)
+    utterances = Utterances(AudioFormat(rate=VAD_RATE), scored)
     received = onset = 0
     async for block in blocks:
+        if scored is not None:
+            await scored.hear(block)
         for begin in range(0, len(block), _STEP):
             part = block[begin : begin + _STEP]
             was_speaking = utterances.speaking

@@ -105,18 +105,9 @@ async def transcribe_async(
     for word in words:
         check_type("keywords", word, str)
     given = Parameters(
-        model=model,
-        voice=None,
-        instructions=None,
-        base_url=base_url,
-        api_key=api_key,
-        profile=profile,
-        push_to_talk=None,
-        output="text",
-        settings=settings,
-        history=False,
+        model=model, base_url=base_url, api_key=api_key, profile=profile, settings=settings,
         budget=budget,
-    )
+    )  # fmt: skip
     warnings: list[str] = []
     if source == STDIN:
         source = Path(STDIN)  # a file of that name: standard input belongs to the program

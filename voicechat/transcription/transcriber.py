@@ -18,8 +18,8 @@ from voicechat.core.settings import SessionSettings
 from voicechat.core.transcript_order import Passage, TranscriptOrder
 from voicechat.errors import SessionLost, VoicechatError, first_error
 from voicechat.providers.codec import Codec
+from voicechat.session.model_spending import ModelSpending
 from voicechat.session.reconnect import ConnectionLoop
-from voicechat.session.transcription_budget import TranscriptionBudget
 from voicechat.session.updates import Link
 from voicechat.system.task_group import TaskGroup
 from voicechat.transcription.audio_sources import AudioSource
@@ -64,7 +64,7 @@ class Transcriber:
         on_passage: Callable[[Passage], None],
         on_partial: Callable[[str], None],
         notify: Callable[[str], None],
-        budget: TranscriptionBudget,
+        budget: ModelSpending,
     ) -> None:
         self._budget = budget
         self._is_budget_spent = False

@@ -6,11 +6,15 @@ a new connection. A lost connection therefore loses no speech.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from voicechat.core.settings import AudioFormat
 from voicechat.core.turns import RecentIds
+
+if TYPE_CHECKING:
+    from voicechat.speech.vad import Detector
 
 PREFIX_MS = 400.0
 """Milliseconds of sound before the detected start that belong to an utterance."""
@@ -45,13 +49,14 @@ class Utterance:
 class Utterances:
     """Detector of utterances in a stream of sound; keeps those whose text is not final."""
 
-    def __init__(self, audio_format: AudioFormat) -> None:
-        """Detect speech in sound of this format. Raises `ServerError` without a VAD."""
+    def __init__(self, audio_format: AudioFormat, detector: Detector | None = None) -> None:
+        """Detect speech in sound of this format.
+
+        detector: None loads the best one. Raises `ServerError` without any.
+        """
         from voicechat.local_models.installed_model import detector_file
+        from voicechat.speech import vad
         from voicechat.speech.endpointing import Endpointer
-        from voicechat.speech.formats import Format
-        from voicechat.speech.pcm import Resampler
-        from voicechat.speech.vad import VAD_RATE, detector
 
         self.waiting: list[Utterance] = []
         """The utterances without a final text, oldest first; the last may be in progress."""
@@ -59,9 +64,8 @@ class Utterances:
         self._finished_ids = RecentIds()
         self._prefix = bytearray()
         self._clock_ms = 0.0
-        self._decode = Format().decode
-        self._resampler = Resampler(audio_format.rate, VAD_RATE)
-        self._endpointer = Endpointer(detector(detector_file("vad")))
+        self._at_detector_rate = _converter(audio_format.rate)
+        self._endpointer = Endpointer(detector or vad.detector(detector_file("vad")))
         self._endpointer.configure({"silence_duration_ms": PAUSE_MS})
 
     @property
@@ -79,8 +83,7 @@ class Utterances:
         from voicechat.speech.endpointing import SpeechStart
 
         self._clock_ms += self._audio_format.ms(len(pcm))
-        samples = self._resampler.convert(self._decode(pcm)).tobytes()
-        changes = self._endpointer.feed(samples, self._clock_ms)
+        changes = self._endpointer.feed(self._at_detector_rate(pcm), self._clock_ms)
         if any(isinstance(change, SpeechStart) for change in changes) and not self.speaking:
             self.waiting.append(Utterance(bytearray(self._prefix)))
         if self.speaking:
@@ -140,3 +143,16 @@ class Utterances:
             for utterance in list(self.waiting)
             if utterance.committed and not utterance.item_id
         )
+
+
+def _converter(rate: int) -> Callable[[bytes], bytes]:
+    """Return how to convert PCM16 at `rate` Hz for a detector; without numpy if it is the same."""
+    from voicechat.speech.vad import VAD_RATE
+
+    if rate == VAD_RATE:
+        return lambda pcm: pcm
+    from voicechat.speech.formats import Format
+    from voicechat.speech.pcm import Resampler
+
+    decode, resampler = Format().decode, Resampler(rate, VAD_RATE)
+    return lambda pcm: resampler.convert(decode(pcm)).tobytes()

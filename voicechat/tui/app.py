@@ -1,14 +1,13 @@
 """The Textual app for one session, and how it exits.
 
 The app restores the terminal before it reports anything. The exit code is 0 when the user quits
-and 128 + n after signal n; errors are raised to the caller of `run`.
+and 128 + n after signal n; errors are raised to the caller of `exit_code`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -41,7 +40,6 @@ from voicechat.tui.themes import (
     ThemeChosen,
     ThemePreviewed,
     initial_theme,
-    require_theme,
     spoken_name,
     theme_for,
     theme_named,
@@ -52,6 +50,7 @@ from voicechat.tui.user_caller import StateDrawn, UserCaller
 if TYPE_CHECKING:
     from voicechat.session.session import Session
     from voicechat.tui.composer_history import ComposerHistory
+    from voicechat.tui.screen_start import EarlySession
 
 CLOSE_TIMEOUT_S = 2.0
 """Time in seconds for the session to close when the user quits."""
@@ -92,14 +91,19 @@ class VoicechatApp(TerminalApp):
         sent: ComposerHistory | None = None,
         *,
         console: bool = False,
+        early: EarlySession | None = None,
     ) -> None:
-        """Show a session; the arguments are those of `run`."""
+        """Show a session; the arguments are those of `screen_start.run`.
+
+        early: the session, if it runs already.
+        """
         use_keymap(keymap)
         super().__init__()
         self.opens_console = console
         """True if the event console is open from the start."""
         self.set_keymap(keymap)
         self._session = session
+        self._early = early
         self.failure: VoicechatError | None = None
         """The error that ended the session, or None."""
         self._caller = UserCaller(session, self.write_to_terminal, notifies=notifies)
@@ -129,10 +133,12 @@ class VoicechatApp(TerminalApp):
 
     def get_default_screen(self) -> Screen[None]:
         """Return the conversation, the bottom screen of the stack."""
-        return ConversationScreen(self._session, console=self.opens_console)
+        changes = self._early.changes if self._early is not None else None
+        return ConversationScreen(self._session, changes, console=self.opens_console)
 
     async def on_mount(self) -> None:
         """Start the session after the first frame is drawn."""
+        self._watch_signals()
         self.call_after_refresh(self._start_session)
         screen = self.screen_stack[0]
         if self._sent is not None and isinstance(screen, ConversationScreen):
@@ -208,19 +214,19 @@ class VoicechatApp(TerminalApp):
     # ---------------------------------------------------------------- the session
 
     def _start_session(self) -> None:
-        self._watch_signals()
         if self.shows_history:
             self.call_later(self.screen.run_action, "history")
         self._state_drawn()
         self._session_worker = self._run_session()
         if not self.is_headless:
             gc.freeze()  # keeps the garbage collector off the imported modules
+            gc.enable()
 
     @work(group="session", exclusive=True)
     async def _run_session(self) -> None:
         try:
             with nullcontext() if self.is_headless else stalls_logged():
-                await self._session.run()
+                await (self._early or self._session).run()
         except VoicechatError as error:
             self._session_failed(error)
         else:
@@ -308,44 +314,18 @@ class VoicechatApp(TerminalApp):
             yield from palette_commands(self._session, screen)
 
 
-def run(
-    session: Session,
-    theme: str | None = None,
-    *,
-    shows_history: bool = False,
-    console: bool = False,
-    keymap: Mapping[str, str] = MappingProxyType({}),
-    notifies: bool = True,
-    sent: ComposerHistory | None = None,
-) -> int:
-    """Show the session until the user quits. Returns and raises as `run_app`.
-
-    theme: name of the theme; by default the remembered one. Raises `UsageError` for an unknown one.
-    shows_history: begin with the history, to choose a conversation.
-    console: open the event console.
-    keymap: other keys by action, from `checked_keymap`.
-    notifies: call the user while the terminal does not have the focus.
-    sent: the messages to recall and search; by default only those of this run.
-    """
-    from voicechat.tui import remembered_theme
-
-    kept = os.environ.get("TEXTUAL_THEME") or remembered_theme.read()
-    app = VoicechatApp(
-        session, theme or kept, remembered_theme.write, keymap, notifies, sent, console=console
-    )
-    app.shows_history = shows_history
-    if theme is not None:
-        require_theme(theme)
-    return run_app(app)
-
-
 def run_app(app: VoicechatApp) -> int:
-    """Run the app until the user quits, and return the exit code.
-
-    Restores the terminal first. Then raises the error that ended the app, if any: a
-    `VoicechatError` from the session, or an unexpected error.
-    """
+    """Run the app until the user quits. Returns and raises as `exit_code`."""
     app.run()
+    return exit_code(app)
+
+
+def exit_code(app: VoicechatApp) -> int:
+    """Return the exit code of an app that has restored the terminal.
+
+    Raises the error that ended the app, if any: a `VoicechatError` from the session, or an
+    unexpected error.
+    """
     error = app.crash or app.failure
     if error is not None:
         raise error

@@ -144,19 +144,19 @@ _FIXED_KEYS = {"ctrl+c": "copies, and quits when pressed twice", "ctrl+p": "open
 MAX_KEYS = 4
 """Most keys of one action."""
 
-_keymap: dict[str, str] = {}
-"""Keys that the settings give to an action; of the process, which runs one app."""
+_in_use: tuple[Key, ...] = KEYS
+"""The table with the keys in use; of the process, which runs one app."""
 
 
 def use_keymap(keymap: Mapping[str, str]) -> None:
     """Use these keys, from `checked_keymap`, for their actions and the default keys for others."""
-    _keymap.clear()
-    _keymap.update(keymap)
+    global _in_use
+    _in_use = tuple(replace(key, keys=keymap.get(key.action, key.keys)) for key in KEYS)
 
 
 def keys_in_use() -> tuple[Key, ...]:
     """Return the rows of the table with the keys that the settings chose."""
-    return tuple(replace(key, keys=_keymap.get(key.action, key.keys)) for key in KEYS)
+    return _in_use
 
 
 def checked_keymap(keymap: Mapping[str, str], place: Callable[[str], str] = str) -> dict[str, str]:

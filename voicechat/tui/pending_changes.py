@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from voicechat.core.effects import EntryChanged, EntryRemoved, Notice
-from voicechat.session.event_stream import Subscription
+from voicechat.session.event_stream import Overflow, Subscription
 from voicechat.session.updates import (
+    UPDATES,
     Cleared,
     LevelsChanged,
     LinkChanged,
@@ -21,6 +22,9 @@ from voicechat.session.updates import (
     ScreenRequest,
     SoundChanged,
 )
+
+if TYPE_CHECKING:
+    from voicechat.session.view import SessionView
 
 MAX_NOTICES = 8
 """Most notices kept between two paints; older ones are dropped."""
@@ -113,3 +117,11 @@ class PendingChanges:
         Report: _report,
         **dict.fromkeys(get_args(ScreenRequest), _request),
     }
+
+
+def changes_of(session: SessionView) -> PendingChanges:
+    """Return the changes of a session from now on."""
+    subscription = session.subscribe(
+        "screen", limit=QUEUE_LIMIT, overflow=Overflow.COALESCE, wants=UPDATES
+    )
+    return PendingChanges(subscription)

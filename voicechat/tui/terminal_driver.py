@@ -13,11 +13,11 @@ from rich.cells import cell_len, split_graphemes
 from textual.drivers import linux_driver
 
 from voicechat.tui.terminal_answers import ASK_BACKGROUND
+from voicechat.tui.terminal_input import TerminalInput
 from voicechat.tui.terminal_parser import TerminalParser
 from voicechat.tui.terminal_writer import TerminalWriter
 
-# `LinuxDriver` has no other place to set its parser and its writer.
-linux_driver.XTermParser = TerminalParser  # type: ignore[attr-defined]
+# `LinuxDriver` has no other place to set its writer.
 linux_driver.WriterThread = TerminalWriter  # type: ignore[attr-defined]
 
 KEEP_TITLE = "\x1b[22;2t"
@@ -40,8 +40,12 @@ _PIECES = re.compile(
 class TerminalDriver(linux_driver.LinuxDriver):
     """The driver for Linux and macOS terminals."""
 
+    _input: TerminalInput | None = None
+
     def start_application_mode(self) -> None:
         """Take the terminal, and ask for the color of its background."""
+        if self._input is None:
+            self._input = TerminalInput(self.fileno, self.process_message)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         # The Linux console would draw the question; with `bg`, there is no writer thread.
         is_console = os.environ.get("TERM") == "linux"
@@ -54,6 +58,19 @@ class TerminalDriver(linux_driver.LinuxDriver):
         if self._writer_thread is not None:
             self.write(RESTORE_TITLE)
         super().stop_application_mode()
+
+    def run_input_thread(self) -> None:
+        """Read the terminal until `disable_input`."""
+        if self._input is not None:
+            self._input.run(TerminalParser(self._debug))
+
+    def disable_input(self) -> None:
+        """End the thread that reads the terminal."""
+        if self._input is None:
+            return
+        self._input.stop()
+        super().disable_input()
+        self._input.restart()
 
     def write(self, data: str) -> None:
         """Write to the terminal; text after an emoji keeps its column."""

@@ -59,6 +59,12 @@ class TerminalParser(XTermParser):
         self._is_first = True
         """True during the first burst, which may be from before raw mode."""
 
+    @property
+    def next_tick_s(self) -> float | None:
+        """Seconds until the next `tick`; None if nothing is held back."""
+        is_waiting = self._held or self._partial or self._timeout_time is not None
+        return BURST_S if is_waiting else None
+
     def feed(self, data: str) -> Iterator[Message]:
         """Yield the events of the data; empty data ends the input."""
         now = get_time()

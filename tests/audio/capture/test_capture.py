@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from user_speech import spoken
 from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture
 from voicechat.audio.capture.echo_detector import EchoDetector
+from voicechat.audio.capture.frame_pair import VoiceActivity
 from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, Mute
 from voicechat.speech.pcm import amplitude
@@ -170,6 +173,15 @@ def test_the_echo_detector_decides_the_same_without_the_frames_of_a_silent_far_e
     listener = Listener()
     every = EchoDetector()
     clean, compared = listener.hearing._clean, 0
+    pass_through, passed = listener.hearing._pass_through, 0
+
+    def observed_in_silence() -> Iterator[VoiceActivity]:
+        nonlocal passed
+        count = len(listener.hearing._near) // STEP
+        yield from pass_through()
+        for pair in list(listener.hearing._past)[-count:]:
+            every.observe(pair.near, pair.far)
+            passed += 1
 
     def observed(near: Sound, far_end: Sound) -> Sound:
         nonlocal compared
@@ -187,6 +199,46 @@ def test_the_echo_detector_decides_the_same_without_the_frames_of_a_silent_far_e
         return cleaned
 
     monkeypatch.setattr(listener.hearing, "_clean", observed)
+    monkeypatch.setattr(listener.hearing, "_pass_through", observed_in_silence)
     listener.run(room(far, 40, -10), far)
     assert compared > 500
+    assert passed
     assert every.verdict is not EchoDetector().verdict
+
+
+@pytest.mark.parametrize("echo_db", [-10.0, None], ids=["echo", "dry"])
+def test_frames_that_pass_through_together_are_heard_as_each_by_itself(
+    monkeypatch: pytest.MonkeyPatch, echo_db: float | None
+) -> None:
+    """The speaker sounds, then the user speaks while it is silent, and then it sounds again."""
+    far = np.zeros(9 * RATE, np.int16)
+    far[: 2 * RATE] = assistant(2)
+    far[8 * RATE :] = assistant(1)
+    near = room(far if echo_db is not None else far * 0, 40, echo_db or 0.0).astype(np.int32)
+    voice = spoken("No, wait a moment, I have a question.", "user", RATE)
+    near[5 * RATE : 5 * RATE + len(voice)] += voice
+    near = near.clip(-32768, 32767).astype(np.int16)
+
+    def heard(together: bool) -> tuple[Capture, Sound, list[tuple[float, ...]]]:
+        capture = Capture(AudioSettings(input_rate=RATE), 9.0)
+        if not together:
+            monkeypatch.setattr(Capture, "_passes_through", False)
+        microphone, reference = SampleRing(RATE), SampleRing(RATE)
+        sound, found = [], []
+        for at in range(0, len(near), 5 * STEP):
+            reference.write(far[at : at + 5 * STEP], at / RATE)
+            microphone.write(near[at : at + 5 * STEP], at / RATE)
+            capture.take_far_end(reference)
+            for each in capture.frames(microphone):
+                levels = capture.level, capture.peak, capture._gate.floor_db
+                found.append((*each, capture.quiet, *levels))
+            sound += [np.frombuffer(block.pcm, np.int16) for block in capture.blocks(at / RATE)]
+        return capture, np.concatenate(sound), found
+
+    together, sound, found = heard(True)
+    one_by_one, expected_sound, expected = heard(False)
+    assert np.allclose(found, expected, atol=0.01)
+    assert any(each[0] for each in found[500:700]), "the user was heard"
+    assert np.array_equal(sound, expected_sound)
+    assert together._far_silent_frames == one_by_one._far_silent_frames
+    assert len(together._far._queue) == len(one_by_one._far._queue)

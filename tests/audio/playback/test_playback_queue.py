@@ -350,3 +350,32 @@ def test_a_cue_fades_in_after_an_abort(device: Device) -> None:
     device.queue.restart(device.now)
     assert steepest(np.concatenate(([0], device.pull(2)))) < 50
     assert (cue == 4_000).all(), "the sound that was given stays as it is"
+
+
+def test_a_queue_that_rests_does_nothing_until_there_is_sound(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = device.queue
+    queue.write(ramp(BLOCK * 3))
+    device.pull(20)
+    blocks: list[int] = []
+    render = queue._render_queued
+
+    def counted(out: Samples) -> int:
+        blocks.append(len(out))
+        return render(out)
+
+    monkeypatch.setattr(queue, "_render_queued", counted)
+    assert not device.pull(100).any()
+    assert not blocks
+    assert queue.heard(device.now) == 3 * BLOCK
+    assert queue.next_at == pytest.approx(device.now + 0.030)
+
+    sound = ramp(BLOCK * 5)
+    queue.write(sound)
+    assert np.array_equal(device.pull(5)[BLOCK:], sound[BLOCK:])
+    assert queue.heard(device.now) == 3 * BLOCK + 2 * BLOCK, "30 ms of it wait in the device"
+    device.pull(20)
+    queue.play_cue(np.full(BLOCK, 5_000, np.float32))
+    assert device.pull(1).any()
+    assert not queue.gaps

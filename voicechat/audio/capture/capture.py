@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from voicechat.audio.capture.echo_detector import (
 from voicechat.audio.capture.echo_guard import EchoGuard
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
+from voicechat.audio.capture.frame_pair import FramePair, LinearResult, VoiceActivity
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.audio.capture.voice_activity import RATE, EndOfSpeech, VoiceGate
 from voicechat.audio.devices.card import SoundCard
@@ -31,7 +32,16 @@ from voicechat.audio.devices.streams import SampleRing
 from voicechat.audio.messages import AudioSettings, EchoGuarded, Mute
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
-from voicechat.speech.pcm import SILENCE_DB, Resampler, Samples, dbfs, loudest, peak_dbfs, rms
+from voicechat.speech.pcm import (
+    SILENCE_DB,
+    Resampler,
+    Samples,
+    dbfs,
+    loudest,
+    peak_dbfs,
+    peaks_dbfs,
+    rms,
+)
 
 _ZERO_GAP_S: Final = 0.5
 _PREROLL_MS: Final = 300
@@ -54,53 +64,12 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter with its hold, and the memory of the echo detector, are shorter.
 """
 
-_RESIDUE_DB: Final = 1.0
-"""Most that a residue with a voice exceeds the microphone's sound, in dB."""
 _MAX_FAR_END_SHARE: Final = 0.5
 """Share of the microphone's energy in the bands of the speaker above which it may be an echo."""
 _TAIL_FRAMES: Final = 25
 """Silent far-end frames, beyond the delay of the echo, after which the sound of the microphone is
 delivered as it is: the canceller fades in the first 70 ms of a voice after an echo.
 """
-
-
-class VoiceActivity(NamedTuple):
-    """Voice activity of 10 ms: reliable (`sure`), or fast (`seems`).
-
-    `guarded`: judged while the canceller is not trusted.
-    """
-
-    sure: bool
-    seems: bool
-    guarded: bool = False
-
-
-class _FramePair(NamedTuple):
-    """10 ms of both sides with the output of the echo canceller."""
-
-    near: Samples
-    far: Samples
-    cleaned: Samples
-    muted: bool
-
-
-class _LinearResult(NamedTuple):
-    """Output of the linear filter for one frame pair."""
-
-    residue: Samples
-    clean: bool
-    has_voice: bool
-    seems: bool
-    sure: bool
-
-    def may_be_voice(self, near: Samples, sure: bool) -> bool:
-        """Return True if one of the detectors heard a voice and the filter does not rule it out.
-
-        `sure`: decision on the output of the canceller, which leaves an echo until it has adapted.
-        What only the residue has is the estimate of an echo that did not arrive.
-        """
-        is_near = dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB
-        return (self.seems and is_near) or (sure and (self.has_voice or not self.clean))
 
 
 class Capture:
@@ -157,8 +126,8 @@ class Capture:
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
         self._handed_db: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
-        self._held: list[_FramePair] = []
-        self._past: deque[_FramePair] = deque(maxlen=PAST)
+        self._held: list[FramePair] = []
+        self._past: deque[FramePair] = deque(maxlen=PAST)
         self._had_echo = False
         self._last_delay = 0
         self._far_silent_frames = 0
@@ -287,12 +256,53 @@ class Capture:
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
+        if self._passes_through:
+            yield from self._pass_through()
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset_detector.drift.rate)
             self._far_silent_frames = 0 if far.any() else self._far_silent_frames + 1
-            self._held.append(_FramePair(near, far, self._clean(near, far), self.muted))
+            self._held.append(FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._process_held()
+
+    @property
+    def _passes_through(self) -> bool:
+        """True if sound is delivered unchanged: the speaker is silent and left no echo."""
+        guard, bypassable, linear = self.guard, self._bypassable, self._onset_detector
+        if not self.speaker_silent or self.muted or self._held or self._enhancers:
+            return False
+        if guard.active or guard.gated or guard.held or not self._far.is_silent:
+            return False
+        if bypassable is None:
+            return True
+        delay = bypassable.delay
+        is_known = (self._had_echo, self._last_delay) == (delay is not None, delay or 0)
+        is_warm = isinstance(linear, WarmOnsetDetector) and linear.warm
+        is_settled = is_known and not bypassable.undecided and not is_warm
+        return is_settled and (self._is_direct or bypassable.bypassed)
+
+    def _pass_through(self) -> Iterator[VoiceActivity]:
+        """Process all complete frames at once, as `_process_held` does one by one."""
+        count = len(self._near) // FRAME
+        sound = self._near.take(count * FRAME) if count else None
+        if sound is None:
+            return
+        frames, rate = sound.reshape(count, FRAME), self._onset_detector.drift.rate
+        self._past.extend(FramePair(near, self._far.next(rate), near, False) for near in frames)
+        self._far_silent_frames += count
+        self._skipped_frames += count * (self._bypassable is not None)
+        self._processed.append(sound)
+        detects = not self.closed
+        for peak, sure in zip(peaks_dbfs(frames), self._gate.judge(frames), strict=True):
+            self.peak = max(peak, self.peak - 1)
+            self._note_level(self._gate.level, sure)
+            yield VoiceActivity(sure and detects, sure and detects)
+
+    def _note_level(self, level: float, seems: bool) -> None:
+        """Note the level in dBFS of a frame, and if it seems to have a voice."""
+        self.level = max(level, self.level - 3)
+        active = seems or level > self._gate.activity_db
+        self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
 
     def blocks(self, last_at: float) -> Iterator[MicBlock]:
         """Yield the finished blocks; `last_at` is the time of the newest sample of the ring.
@@ -386,15 +396,15 @@ class Capture:
             self._held[at] = pair._replace(cleaned=delayed(before, pair.near))
             before = pair.near
 
-    def _without_echo(self, pair: _FramePair) -> Samples:
+    def _without_echo(self, pair: FramePair) -> Samples:
         heard = pair.near if self._no_echo else pair.cleaned
         return np.zeros_like(heard) if self._is_muted(pair) else heard
 
-    def _is_muted(self, pair: _FramePair) -> bool:
+    def _is_muted(self, pair: FramePair) -> bool:
         """True if the frame was captured while muted, or the microphone is muted now."""
         return pair.muted or self.muted
 
-    def _run_linear_filter(self, pair: _FramePair, heard: Samples) -> _LinearResult | None:
+    def _run_linear_filter(self, pair: FramePair, heard: Samples) -> LinearResult | None:
         """Run the linear filter; None if there is no echo to cancel."""
         if self._bypassable is None or self._no_echo:
             return None
@@ -407,9 +417,9 @@ class Capture:
         self._mismatched_frames = self._mismatched_frames + 1 if linear.path_changed else 0
         if self._mismatched_frames == _MISMATCHED_FRAMES:
             self.disturb()
-        return _LinearResult(linear.residue, linear.clean, linear.has_voice, seems, sure)
+        return LinearResult(linear.residue, linear.clean, linear.has_voice, seems, sure)
 
-    def _select_version(self, cleaned: Samples, linear: _LinearResult, has_voice: bool) -> Samples:
+    def _select_version(self, cleaned: Samples, linear: LinearResult, has_voice: bool) -> Samples:
         """Return the version with the most intelligible speech."""
         return self._double_talk.choose(cleaned, linear.residue, linear.clean, has_voice)
 
@@ -421,13 +431,11 @@ class Capture:
             self.guard.disturb()
 
     def _detect_voice(
-        self, pair: _FramePair, heard: Samples, linear: _LinearResult | None
+        self, pair: FramePair, heard: Samples, linear: LinearResult | None
     ) -> VoiceActivity:
         sure = self._gate.voiced(heard) or (linear is not None and linear.sure)
-        self.level = max(self._gate.level, self.level - 3)
         seems = sure if linear is None else linear.seems
-        active = self._gate.level > self._gate.activity_db or seems
-        self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
+        self._note_level(self._gate.level, seems)
         detects = not self.muted and not self.closed
         if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
             gate, handed_db = self._gate, max(self._handed_db)

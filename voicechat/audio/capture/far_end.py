@@ -80,6 +80,11 @@ class SampleQueue:
     def __len__(self) -> int:
         return len(self._samples)
 
+    @property
+    def is_silent(self) -> bool:
+        """True if all waiting samples are zero."""
+        return not self._samples.any()
+
     def put(self, samples: Samples) -> None:
         if len(samples):
             self._samples = np.concatenate((self._samples, samples))
@@ -135,6 +140,11 @@ class FractionalReader:
         self._fraction = 0.0
         """Position of the end of the last frame after a whole sample, 0.0 to 1.0."""
 
+    @property
+    def is_silent(self) -> bool:
+        """True if the next frames are silent."""
+        return self._queue.is_silent and not self._past.any()
+
     def take(self, rate: float) -> Samples | None:
         """Return the next 160 samples, consuming `rate` samples more; None if there are too few."""
         fraction = self._fraction + rate
@@ -184,6 +194,11 @@ class FarEnd:
         self._queue.put(samples)
         if len(self._queue) > _MAX_WAITING:
             self._queue.take(len(self._queue) - _MAX_WAITING)
+
+    @property
+    def is_silent(self) -> bool:
+        """True if nothing sounds in what `next` returns until the next `put`."""
+        return self._reader.is_silent
 
     def next(self, rate: float) -> Samples:
         """Return the far-end frame of the microphone's next 10 ms, or silence.

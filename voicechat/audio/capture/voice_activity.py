@@ -6,9 +6,10 @@ suspicion (about 50 ms after the onset), and nine of twelve confirm it. The gate
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
-from voicechat.speech.pcm import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs, levels_dbfs
 from voicechat.speech.webrtc_vad import voice_detector
 
 RATE: Final = 16_000
@@ -58,7 +59,14 @@ class VoiceGate:
 
     def voiced(self, frame: Samples) -> bool:
         """Return True if 160 samples are voiced."""
-        level = self.level = dbfs(frame)
+        return self._is_voice(frame, dbfs(frame))
+
+    def judge(self, frames: Samples) -> Iterator[bool]:
+        """Yield True for each voiced row of shape (frames, 160); `level` is that of the row."""
+        return map(self._is_voice, frames, levels_dbfs(frames))
+
+    def _is_voice(self, frame: Samples, level: float) -> bool:
+        self.level = level
         voiced = bool(self._is_voiced(RATE, frame.tobytes(), len(frame)))
         self._track_floor(level, voiced)
         return voiced and level > max(_MIN_VOICE_DB, self.floor_db + self.above_floor_db)

@@ -45,6 +45,10 @@ class BufferSizing:
         """The current entry of `BUFFER_SIZES`."""
         return BUFFER_SIZES[self._index]
 
+    def has_seen(self, speaker: StreamCounters) -> bool:
+        """Return True if nothing was counted since the last call of `changes`."""
+        return self._counters == (speaker.underflows, speaker.close_calls)
+
     def changes(
         self,
         speaker: StreamCounters,

@@ -24,6 +24,7 @@ _MEMORY_S: Final = 300
 _AHEAD_S: Final = 2.0
 _STEP_S: Final = 0.25
 _ACK_S: Final = 0.15
+_STEADY_S: Final = 0.2
 _DUCK: Final = amplitude(-18)
 _SOFT: Final = amplitude(-5)
 
@@ -71,6 +72,11 @@ class HeardPositions:
     def ended(self, item_id: str, position: int) -> None:
         """Record that the item has no frame at or after `position`."""
         self._tracks.setdefault(item_id, _Track()).end = position
+
+    @property
+    def in_the_middle(self) -> bool:
+        """True if one item is heard, and its start was reported."""
+        return [track.started for track in self._tracks.values()] == [True]
 
     def heard(self, position: int, at: float, progress: bool) -> Iterator[AudioEvent]:
         """Yield the events up to `position`: starts, ends and, with `progress`, positions."""
@@ -217,6 +223,15 @@ class Playback:
     def idle(self) -> bool:
         """True when every item was heard to its end."""
         return not self._positions
+
+    @property
+    def steady(self) -> bool:
+        """True if no item starts or ends within the next 0.2 s, and no stop is under way."""
+        queue = self.queue
+        if queue is None or self.stopping or self.idle:
+            return queue is not None and not self.stopping
+        plays_on = queue.sounding and queue.waiting > _STEADY_S * queue.rate
+        return plays_on and self._positions.in_the_middle
 
     @property
     def sounding(self) -> bool:

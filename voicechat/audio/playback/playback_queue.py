@@ -87,6 +87,8 @@ class PlaybackQueue:
         self._rendered: Final[Samples] = np.zeros(1 << self._tail.memory.bit_length(), np.int16)
         """Ring of the newest rendered sound without cues."""
         self._rendered_to = 0
+        self._silent_frames = 0
+        """Silent frames rendered since the last sound."""
         self._log_size: Final = 1024
         self._log_dac: NDArray[np.float64] = np.zeros(self._log_size)
         self._log_from: NDArray[np.int64] = np.zeros(self._log_size, np.int64)
@@ -220,6 +222,10 @@ class PlaybackQueue:
     def render(self, out: Samples, dac: float) -> None:
         """Fill `out`, int16 of shape (frames,); `dac` is when its first frame is heard."""
         self._ending = self.closed
+        self.next_at = dac + len(out) / self.rate
+        if self._rests:
+            out[:] = 0
+            return
         begin = self._read
         take = self._render_queued(out)
         self._log_block(dac, begin, take)
@@ -227,9 +233,21 @@ class PlaybackQueue:
         if not self._tail.finished:
             self._add_tail(out[take:])
         self._keep_rendered(out)
-        self.next_at = dac + len(out) / self.rate
+        is_silent = self._dry and self._tail.finished and not take
+        self._silent_frames = self._silent_frames + len(out) if is_silent else 0
         if self.cue_playing:
             self._add_cue(out)
+
+    @property
+    def _rests(self) -> bool:
+        """True if nothing is queued or requested, and all that is remembered is silence."""
+        return (
+            self._silent_frames >= len(self._rendered)
+            and self._ending
+            and self._written == self._read
+            and self._flush_done == self._flush_requested
+            and not (self._started or self._held or self.cue_playing)
+        )
 
     def _log_block(self, dac: float, begin: int, take: int) -> None:
         slot = self._logged % self._log_size

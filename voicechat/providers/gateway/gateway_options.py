@@ -6,16 +6,21 @@ Source: `@ai-sdk/gateway`, `gateway-provider-options.ts`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from voicechat.errors import Secret
 
 
-def provider_options(options: Mapping[str, object]) -> dict[str, object]:
+def provider_options(
+    options: Mapping[str, object], of_model: Mapping[str, object] = MappingProxyType({})
+) -> dict[str, object]:
     """Return the field of a request with these options; empty without any.
 
-    Call it where the request is built: it reveals the keys of `byok`.
+    of_model: options that the gateway passes on, by the provider that they are for. Call it where
+    the request is built: it reveals the keys of `byok`.
     """
-    return {"providerOptions": {"gateway": _revealed(options)}} if options else {}
+    found = {**of_model, **({"gateway": _revealed(options)} if options else {})}
+    return {"providerOptions": found} if found else {}
 
 
 def _revealed(value: object) -> object:

@@ -16,9 +16,10 @@ from voicechat.core.recorded_speech import RecordedSpeech, TimedSegment
 from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.gateway.gateway_account import team_of
-from voicechat.providers.gateway.gateway_codec import URL, team_header
+from voicechat.providers.gateway.gateway_codec import URL, protocol_headers, team_header
+from voicechat.providers.gateway.gateway_options import provider_options
 from voicechat.providers.json_fields import as_list, as_text, encode, fields, number, parse
-from voicechat.providers.rest import bearer, http_base
+from voicechat.providers.rest import http_base
 from voicechat.providers.transcription_service import (
     TranscriptionJob,
     TranscriptionPost,
@@ -60,18 +61,16 @@ def _options(job: TranscriptionJob) -> dict[str, object]:
 
 def _request(job: TranscriptionJob, sound: UploadedSound) -> TranscriptionPost:
     headers = {
-        **({} if job.key is None else bearer(job.key)),
+        **({} if job.key is None else protocol_headers(job.key)),
         **team_header(team_of(job.environ)),
         "Content-Type": Secret("application/json"),
-        "ai-gateway-protocol-version": Secret("0.0.1"),
         "ai-transcription-model-specification-version": Secret("4"),
         "ai-model-id": Secret(job.model),
     }
-    options = _options(job)
     body: dict[str, object] = {
         "audio": b64encode(sound.read()).decode("ascii"),
         "mediaType": sound.media_type,
-        **({"providerOptions": options} if options else {}),
+        **provider_options(job.options, _options(job)),
     }
     base = http_base(socket_base(job.base_url or URL), URL, "/v4/ai/")
     return TranscriptionPost(

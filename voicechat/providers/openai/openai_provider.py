@@ -40,7 +40,6 @@ from voicechat.providers.rest import (
     below_socket,
     post,
 )
-from voicechat.providers.voice_samples import openai_sample
 
 URL = "wss://api.openai.com/v1/realtime"
 
@@ -117,7 +116,7 @@ PROVIDER = Provider(
         "gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2", "gpt-realtime-1.5",
         "gpt-realtime", "gpt-realtime-mini", "gpt-live-1.1", "gpt-live-1",
     ),
-    sample=openai_sample,
+    samples=openai_speech.SPEECH,
     speech=openai_speech.SPEECH,
     voices=(
         "marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse",

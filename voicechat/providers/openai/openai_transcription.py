@@ -6,6 +6,7 @@ Source: OpenAI API reference, `POST /v1/audio/transcriptions`; the types of the 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 
 import msgspec
@@ -65,6 +66,10 @@ def _form(job: TranscriptionJob) -> Iterator[tuple[str, str]]:
     if _tells_speakers(model):
         yield "response_format", "diarized_json"
         yield "chunking_strategy", "auto"
+        for each in job.speakers:
+            yield "known_speaker_names[]", each.name
+            sound = b64encode(each.wav).decode("ascii")
+            yield "known_speaker_references[]", f"data:audio/wav;base64,{sound}"
     elif _is_json_only(model):
         yield "response_format", "json"
     else:
@@ -168,5 +173,6 @@ TRANSCRIPTION = TranscriptionService(
     read=_read,
     gives_times=_gives_times,
     lost=_lost,
+    knows_speakers=_tells_speakers,
     live_only=("gpt-live-transcribe", "gpt-realtime-whisper"),
 )

@@ -55,8 +55,9 @@ class MoonshineModel:
         self._tokens_per_second = tokens_per_second
         encoder, decoder, tokenizer = (folder / name for name in FILES)
         self._tokens = read_tokens(tokenizer.read_bytes())
-        self._encoder = onnx_session(str(encoder))
+        # The larger one first: to load it takes three times its memory for a moment.
         self._decoder = onnx_session(str(decoder))
+        self._encoder = onnx_session(str(encoder))
         sessions = (self._encoder, self._decoder)
         self._inputs = {put.name for session in sessions for put in session.get_inputs()}
         self.empty_cache = {

@@ -18,7 +18,6 @@ from pathlib import Path
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial
 from voicechat.server.engine_worker import JobFailed, Worker, WorkerStopped
-from voicechat.server.stt.moonshine_model import FILES
 from voicechat.server.worker_lanes import WorkerLane, WorkerLanes
 from voicechat.speech.vad import VAD_RATE
 
@@ -40,6 +39,8 @@ def bundled_model() -> Path | None:
 
     Only the files of the model are used. The package itself is never imported.
     """
+    from voicechat.server.stt.moonshine_model import FILES
+
     found = importlib.util.find_spec("moonshine_voice")
     if found is None or found.origin is None:
         return None

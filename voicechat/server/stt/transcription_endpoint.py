@@ -7,11 +7,10 @@ Source: OpenAI API reference, "Create transcription".
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import wave
 from collections.abc import Callable
 
+from voicechat.core.wav_header import wav_header
 from voicechat.errors import ConnectError, Secret
 from voicechat.server.api_endpoint import ApiEndpoint, ApiEngine
 from voicechat.server.stt.remote_stt import SpeechSound
@@ -56,7 +55,8 @@ class TranscriptionEndpoint(ApiEngine):
 
         Raises `VoicechatError`.
         """
-        file = ("speech.wav", _wav(await sound.whole()), "audio/wav")
+        pcm = await sound.whole()
+        file = ("speech.wav", wav_header(VAD_RATE, len(pcm)) + pcm, "audio/wav")
         post = self._api.answer(
             self._open_client(),
             "audio/transcriptions",
@@ -75,13 +75,3 @@ class TranscriptionEndpoint(ApiEngine):
                 f"{self.label} sent something that is not a transcription.", "Check --stt."
             )
         return text
-
-
-def _wav(pcm: bytes) -> bytes:
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(VAD_RATE)
-        file.writeframes(pcm)
-    return content.getvalue()

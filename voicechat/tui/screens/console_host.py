@@ -51,7 +51,7 @@ class ConsoleHost(Screen[None]):
     @property
     def console(self) -> ConsolePanel | None:
         """The open console; None if it is closed."""
-        return next(iter(self.query(ConsolePanel)), None)
+        return next((child for child in self.children if isinstance(child, ConsolePanel)), None)
 
     # ---------------------------------------------------------------- open and close
 

@@ -18,11 +18,10 @@ from voicechat.errors import VoicechatError
 from voicechat.line_mode.slash_commands import QUIT, find_command, is_command, run_command
 from voicechat.line_mode.sound_commands import with_commands
 from voicechat.session import updates
-from voicechat.session.event_stream import Overflow
-from voicechat.session.updates import UPDATES, Link, ScreenRequest, SoundChanged
+from voicechat.session.updates import Link, ScreenRequest, SoundChanged
 from voicechat.tui.keys import KEYS, key_of, names_of
 from voicechat.tui.link_opener import open_link
-from voicechat.tui.pending_changes import QUEUE_LIMIT, PendingChanges
+from voicechat.tui.pending_changes import PendingChanges, changes_of
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.composer_host import ComposerHost
 from voicechat.tui.screens.console_host import ConsoleHost
@@ -33,7 +32,7 @@ from voicechat.tui.screens.sheet import Sheet
 from voicechat.tui.themes import ThemeChosen
 from voicechat.tui.usage_hints import greeting, placeholder, why_no_sound_key
 from voicechat.tui.user_caller import StateDrawn
-from voicechat.tui.widgets.approval_card import ApprovalCard
+from voicechat.tui.widgets.approval_card import ApprovalCard, cards_of
 from voicechat.tui.widgets.completion_list import CompletionList
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.entry_text import QUIET
@@ -76,14 +75,14 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
     ]
     AUTO_FOCUS = "#composer"
 
-    def __init__(self, session: Session, *, console: bool = False) -> None:
-        """`console` opens the event console at the start."""
+    def __init__(
+        self, session: Session, changes: PendingChanges | None = None, *, console: bool = False
+    ) -> None:
+        """`changes` are those of a session that runs; `console` opens the event console."""
         super().__init__()
         self._session = session
         self._opens_console = console
-        overflow, limit = Overflow.COALESCE, QUEUE_LIMIT
-        subscription = session.subscribe("screen", limit=limit, overflow=overflow, wants=UPDATES)
-        self._changes = PendingChanges(subscription)
+        self._changes = changes or changes_of(session)
         self._flush_lock = asyncio.Lock()
         self._binding_state: tuple[bool, ...] = ()
         self._confirm_until = float("-inf")
@@ -174,7 +173,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
                 self.app.copy_to_clipboard(text)
 
     async def _show_card(self) -> None:
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             session = self._session
             if (
                 await card.show((*session.asking, *session.questions), session.losses)
@@ -390,14 +389,14 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         """Focus the approval card; without one, allow more of a budget that is used up."""
         if not self._is_asked and self._session.budget_used_up:
             self._run_command("/continue")
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             if card.display:
                 card.focus()
 
     @property
     def _is_on_card(self) -> bool:
         """True if the approval card has the focus."""
-        return any(card.has_focus for card in self.query(ApprovalCard))
+        return any(card.has_focus for card in cards_of(self))
 
     @on(events.DescendantFocus)
     @on(events.DescendantBlur)
@@ -437,7 +436,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         """Scroll the focused approval card or console, or the conversation, up by a page."""
         if self.page_console(-1):
             return
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             if card.has_focus:
                 card.page(-1)
                 return
@@ -447,7 +446,7 @@ class ConversationScreen(ComposerHost, FindHost, ConsoleHost):
         """Scroll the focused approval card or console, or the conversation, down by a page."""
         if self.page_console(1):
             return
-        for card in self.query(ApprovalCard):
+        for card in cards_of(self):
             if card.has_focus:
                 card.page(1)
                 return

@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.screen import Screen
 from textual.widgets import Static
 
 from voicechat.core.inputs import Decision
@@ -308,6 +309,11 @@ def _key(waiting: Waiting | None) -> tuple[str, str]:
     if isinstance(waiting, ToolCall):
         return waiting.call_id, waiting.arguments
     return f"question {waiting.number}", waiting.shown
+
+
+def cards_of(screen: Screen[None]) -> list[ApprovalCard]:
+    """Return the approval card of a screen; none while the screen closes. Cheaper than a query."""
+    return [child for child in screen.children if isinstance(child, ApprovalCard)]
 
 
 def _view(waiting: Waiting, losses: str) -> ApprovalView:

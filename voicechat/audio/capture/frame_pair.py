@@ -1,0 +1,49 @@
+"""10 ms of both sides, and what the stages of `Capture` find in them."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from voicechat.speech.pcm import Samples, dbfs
+
+_RESIDUE_DB: Final = 1.0
+"""Most that a residue with a voice exceeds the microphone's sound, in dB."""
+
+
+class VoiceActivity(NamedTuple):
+    """Voice activity of 10 ms: reliable (`sure`), or fast (`seems`).
+
+    `guarded`: judged while the canceller is not trusted.
+    """
+
+    sure: bool
+    seems: bool
+    guarded: bool = False
+
+
+class FramePair(NamedTuple):
+    """10 ms of both sides with the output of the echo canceller."""
+
+    near: Samples
+    far: Samples
+    cleaned: Samples
+    muted: bool
+
+
+class LinearResult(NamedTuple):
+    """Output of the linear filter for one frame pair."""
+
+    residue: Samples
+    clean: bool
+    has_voice: bool
+    seems: bool
+    sure: bool
+
+    def may_be_voice(self, near: Samples, sure: bool) -> bool:
+        """Return True if one of the detectors heard a voice and the filter does not rule it out.
+
+        `sure`: decision on the output of the canceller, which leaves an echo until it has adapted.
+        What only the residue has is the estimate of an echo that did not arrive.
+        """
+        is_near = dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB
+        return (self.seems and is_near) or (sure and (self.has_voice or not self.clean))
