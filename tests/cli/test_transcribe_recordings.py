@@ -245,7 +245,7 @@ async def test_the_python_api(talk: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert speech.usage.input_audio_tokens == 3 * 14
         with pytest.raises(voicechat.UsageError, match="- cannot be read: No such file"):
             await voicechat.transcribe_async("-", "openai", base_url=server.url, settings=False)
-        with pytest.raises(voicechat.UsageError, match=r"Await .*transcribe_async"):
+        with pytest.raises(voicechat.UsageError, match=r"Await voicechat\.transcribe_async"):
             voicechat.transcribe(talk, "openai", settings=False)
 
 

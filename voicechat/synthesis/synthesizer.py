@@ -205,8 +205,8 @@ class Synthesizer:
         from voicechat.synthesis.dialog_speech import DialogText, dialog_speech
 
         await self.spending.require()
-        bill, received = _Bill(), 0
-        parts = DialogText(self._paced(text), service.dialog_s)
+        bill, parts = _Bill(), DialogText(self._paced(text), service.dialog_s)
+        received = 0
         try:
             is_first = True
             while is_first or await parts.has_more():

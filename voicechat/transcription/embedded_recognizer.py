@@ -15,11 +15,11 @@ from voicechat.server.worker_lanes import available_cores
 from voicechat.transcription.sound_pieces import RecordedPiece, SpeechScoring
 
 _MOST_LANES = 4
+_BUILT_IN = ("en",)
+"""Languages of the recognizer that is installed with the package."""
 _SCORES_S = 15.0
 """Seconds to score a block of sound, which lasts half a second."""
 _TRIES = 3
-_BUILT_IN = ("en",)
-"""Languages of the recognizer that is installed with the package."""
 _PIECE_S = 60.0
 """Seconds for the text of a piece, which lasts at most a minute."""
 
