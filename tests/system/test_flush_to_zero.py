@@ -75,7 +75,7 @@ def test_the_audio_process_flushes(monkeypatch: pytest.MonkeyPatch) -> None:
             return
 
     monkeypatch.setattr(engine, "Engine", Ended)
-    monkeypatch.setattr(process, "gc", SimpleNamespace(collect=list, freeze=list))
+    monkeypatch.setattr(process, "gc", SimpleNamespace(collect=list, freeze=list, enable=list))
     outbox = SimpleNamespace(put=print, broken=False)
     arguments = (AudioSettings(), queue.SimpleQueue(), outbox)
     thread = threading.Thread(target=process._loop, args=arguments)

@@ -10,9 +10,9 @@ from textual.color import Color
 
 from voicechat.config.loader import load
 from voicechat.errors import UsageError
-from voicechat.tui import app as app_module
 from voicechat.tui import remembered_theme
-from voicechat.tui.app import VoicechatApp, run
+from voicechat.tui.app import VoicechatApp
+from voicechat.tui.screen_start import run
 from voicechat.tui.terminal_answers import BackgroundReported
 from voicechat.tui.themes import DARK, LIGHT, ThemeChosen, theme_for
 
@@ -87,7 +87,11 @@ def test_an_unknown_theme_in_the_settings_is_refused() -> None:
 
 def test_the_next_start_uses_the_remembered_theme(monkeypatch: pytest.MonkeyPatch) -> None:
     themes: list[str] = []
-    monkeypatch.setattr(app_module, "run_app", lambda app: themes.append(app.theme) or 0)
+
+    async def note_theme(app: VoicechatApp) -> None:
+        themes.append(app.theme)
+
+    monkeypatch.setattr(VoicechatApp, "run_async", note_theme)
     remembered_theme.write("nord")
     run(ScriptedSession())
     run(ScriptedSession(), "light")

@@ -55,7 +55,7 @@ from voicechat.server.tls import CLEAR_TEXT, server_context
 from voicechat.server.webrtc.call_endpoint import CallEndpoint
 from voicechat.system.descriptor_limit import DescriptorFilter
 from voicechat.system.loop_watch import stalls_logged
-from voicechat.system.process_memory import release_memory
+from voicechat.system.process_memory import limit_memory, release_memory
 from voicechat.system.task_group import TaskGroup
 
 __all__ = ["App", "ServeOptions", "serve"]
@@ -351,6 +351,7 @@ async def _serve(options: ServeOptions) -> int:
 
 
 async def _run(options: ServeOptions, engines: EngineSet) -> None:
+    limit_memory()
     app = App(replace(options, chat_key=None, stt=None, tts=None), engines)
     app.reserve()
     try:
