@@ -10,7 +10,7 @@ from typing import Any
 
 from call_provider import KEY, SECRET, CallProvider, call_provider
 
-from voicechat.calls.app import CallEndpoint, ListenOptions
+from voicechat.calls.app import ListenOptions, WebhookEndpoint
 from voicechat.config.call_settings import CallSettings
 from voicechat.config.options import Options
 from voicechat.errors import Secret, UsageError
@@ -38,7 +38,7 @@ def _loaded(provider: CallProvider, name: str) -> Options:
 class CallsRig:
     """The endpoint, its provider and its lines."""
 
-    endpoint: CallEndpoint
+    endpoint: WebhookEndpoint
     provider: CallProvider
     lines: list[str]
     warnings: list[str]
@@ -83,7 +83,7 @@ async def calls_rig(
     async with call_provider() as provider:
         lines: list[str] = []
         warnings: list[str] = []
-        endpoint = CallEndpoint(
+        endpoint = WebhookEndpoint(
             ListenOptions(port=0),
             {
                 name: provider_options(provider, **{**options, **more})

@@ -150,7 +150,7 @@ async def _healthy(request: Request) -> Response:
 # --------------------------------------------------------------------------- the command
 
 
-class CallEndpoint:
+class WebhookEndpoint:
     """The receiver and the calls. It has an address while it runs."""
 
     def __init__(
@@ -199,12 +199,12 @@ class CallEndpoint:
                 await server.stop()
 
 
-def serve(endpoint: CallEndpoint, warn: Callable[[str], None]) -> int:
+def serve(endpoint: WebhookEndpoint, warn: Callable[[str], None]) -> int:
     """Run the endpoint until a signal; return the exit code."""
     return asyncio.run(_serve(endpoint, warn))
 
 
-async def _serve(endpoint: CallEndpoint, warn: Callable[[str], None]) -> int:
+async def _serve(endpoint: WebhookEndpoint, warn: Callable[[str], None]) -> int:
     with stop_requested(parent_watch=False) as stopped, stalls_logged():
         await endpoint.run(lambda: warn(f"Listening for calls at {endpoint.url}"), stopped)
     return 0

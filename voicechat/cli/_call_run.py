@@ -32,7 +32,7 @@ _MISSING = "Type: pip install 'voicechat[calls]'"
 def listen(flags: dict[str, object], where: dict[str, Any]) -> int:
     """Receive calls until a signal; return the exit code. where: fields of `ListenOptions`."""
     try:
-        from voicechat.calls.app import CallEndpoint, ListenOptions, serve
+        from voicechat.calls.app import ListenOptions, WebhookEndpoint, serve
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("voicechat"):
             raise
@@ -44,7 +44,7 @@ def listen(flags: dict[str, object], where: dict[str, Any]) -> int:
     profiles = _profiles(flags, known, settings)
     out, err = LineWriter(sys.stdout), LineWriter(sys.stderr)
     warn = _writer(err, "voicechat: ")
-    endpoint = CallEndpoint(
+    endpoint = WebhookEndpoint(
         ListenOptions(**where),
         profiles,
         settings,

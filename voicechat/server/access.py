@@ -19,8 +19,8 @@ from voicechat.server.http_connection import ClientRequest, HttpAnswer, json_res
 from voicechat.server.realtime.server_frames import Json
 from voicechat.server.speech_requests import SpeechRequests
 from voicechat.server.webrtc import call_endpoint
-from voicechat.server.webrtc.answered_call import AnsweredCall
 from voicechat.server.webrtc.call_endpoint import CallEndpoint
+from voicechat.server.webrtc.served_call import ServedCall
 
 REALTIME = "/v1/realtime"
 _METHODS = {
@@ -45,7 +45,7 @@ class Grant:
     """The session that the client's token is for; empty for the token of the server."""
     beta: bool = False
     """True if the client speaks the beta of the protocol."""
-    call: AnsweredCall | None = None
+    call: ServedCall | None = None
     """The call that the socket watches."""
 
 

@@ -17,7 +17,7 @@ from scripted import ScriptedServer, scripted_server, silence, tone, until
 
 from voicechat.server import fair_share
 from voicechat.server.engine_protocols import Call, Say
-from voicechat.server.webrtc import answered_call, call_peer
+from voicechat.server.webrtc import call_peer, served_call
 from voicechat.server.webrtc.ice_settings import IceSettings
 
 USER = {"type": "message", "role": "user"}
@@ -193,7 +193,7 @@ async def test_events_may_be_large_but_not_endless(monkeypatch: pytest.MonkeyPat
 async def test_a_client_that_does_not_connect_is_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(answered_call, "CONNECT_S", 0.1)
+    monkeypatch.setattr(served_call, "CONNECT_S", 0.1)
     async with scripted_server() as backend:
         caller = RtcCaller()
         answer = await post_offer(backend.app.url, await caller.offer())

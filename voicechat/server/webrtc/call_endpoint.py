@@ -30,10 +30,10 @@ from voicechat.server.realtime.call_protocol import CallProtocol
 from voicechat.server.realtime.server_frames import Json, WireError, decode_object, new_id
 from voicechat.server.realtime.server_session import overlaid
 from voicechat.server.serve_options import ServeOptions
-from voicechat.server.webrtc.answered_call import AnsweredCall, Register
 from voicechat.server.webrtc.call_offer import CheckedOffer, call_offer
 from voicechat.server.webrtc.call_playout import CallPlayout
 from voicechat.server.webrtc.ice_settings import IceSettings
+from voicechat.server.webrtc.served_call import Register, ServedCall
 from voicechat.system.optional_parts import require_webrtc
 
 PATH = "/v1/realtime/calls"
@@ -78,7 +78,7 @@ class CallEndpoint:
         self._register = register
         self._is_full = is_full
         self._ice: Final = IceSettings(options.host, options.ice_servers)
-        self._calls: dict[str, AnsweredCall] = {}
+        self._calls: dict[str, ServedCall] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._opening = 0
         self._loading: asyncio.Future[Any] | None = None
@@ -178,7 +178,7 @@ class CallEndpoint:
                 defaults=session,
             )
 
-        call = AnsweredCall(
+        call = ServedCall(
             peer, create_protocol, self._engines, self._share, options.session_seconds
         )
         call_id = new_id("rtc")
@@ -191,7 +191,7 @@ class CallEndpoint:
     def _forget(self, call_id: str) -> None:
         del self._calls[call_id], self._running[call_id]
 
-    def watched(self, call_id: str) -> AnsweredCall | Response:
+    def watched(self, call_id: str) -> ServedCall | Response:
         """Return the running call with this id for one more socket, or the refusal."""
         call = self._calls.get(call_id)
         if call is None:
@@ -214,7 +214,7 @@ class CallEndpoint:
                 task.cancel()
 
 
-async def _hang_up(call: AnsweredCall) -> Response:
+async def _hang_up(call: ServedCall) -> Response:
     call.hang_up()
     try:
         async with asyncio.timeout(_END_S):

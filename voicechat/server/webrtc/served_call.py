@@ -47,7 +47,7 @@ class _Over(Exception):
     """The call is over."""
 
 
-class AnsweredCall:
+class ServedCall:
     """A call whose offer was answered. Await `run`; it returns when the call is over."""
 
     def __init__(
