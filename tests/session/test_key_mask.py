@@ -14,6 +14,7 @@ from voicechat.core.settings import McpServer
 from voicechat.core.text import has_key
 from voicechat.errors import Secret
 from voicechat.session import key_mask
+from voicechat.session.event_stream import without_keys
 from voicechat.session.key_mask import KeyMask
 from voicechat.system.frame_cost import CHEAP_CHARACTERS
 
@@ -92,7 +93,7 @@ STREAMED = "sk-planted-0123456789abcdef"
 def streamed(*pieces: str, done: bool = True) -> list[object]:
     """Return what passes of the pieces of one reply, and of its end."""
     passed: list[object] = []
-    take = KeyMask(Options(keys={"OPENAI_API_KEY": Secret(STREAMED)})).streamed(passed.append)
+    take = without_keys([STREAMED], passed.append)
     for piece in pieces:
         take(events.TextDelta("r", "i", piece, spoken=False))
     if done:
@@ -119,7 +120,7 @@ def test_only_a_possible_start_of_a_key_is_held_back() -> None:
 
 def test_pieces_of_several_texts_are_held_back_apart() -> None:
     passed: list[object] = []
-    take = KeyMask(Options(keys={"OPENAI_API_KEY": Secret(STREAMED)})).streamed(passed.append)
+    take = without_keys([STREAMED], passed.append)
     half = len(STREAMED) // 2
     take(events.TextDelta("r", "a", STREAMED[:half], spoken=True))
     take(events.ToolArgumentsDelta("r", "b", "c", STREAMED[:half]))
@@ -136,7 +137,7 @@ def test_pieces_of_several_texts_are_held_back_apart() -> None:
 
 def test_texts_that_never_end_are_held_back_in_bounds() -> None:
     passed: list[object] = []
-    take = KeyMask(Options(keys={"OPENAI_API_KEY": Secret(STREAMED)})).streamed(passed.append)
+    take = without_keys([STREAMED], passed.append)
     for number in range(1_000):
         take(events.TextDelta("r", f"i{number}", "sk", spoken=True))
     assert 900 < len(passed) < 1_000

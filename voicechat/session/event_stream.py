@@ -7,16 +7,26 @@ dictionary lookup when no one wants the event.
     stream = EventStream()
     levels = stream.subscribe("meter", limit=8, overflow=Overflow.DROP_OLDEST, wants={Levels})
     async for event in levels: ...
+
+`without_keys` is the way of a provider's events to their one receiver.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from voicechat.core import events, inputs
+from voicechat.core.text import KEY_MASK
+
+_Incoming = events.Event | inputs.Disconnected
+_Streamed = events.TextDelta | events.UserTranscript | events.ToolArgumentsDelta
+_MAX_HELD: Final = 64
+"""Most texts whose end is held back; the oldest is released."""
 
 
 class Overflow(StrEnum):
@@ -253,3 +263,71 @@ def _key(event: object) -> object:
     except TypeError:
         return id(event)
     return event
+
+
+def without_keys(
+    keys: Sequence[str], take: Callable[[_Incoming], None]
+) -> Callable[[_Incoming], None]:
+    """Return a receiver of events that passes them on to `take` with streamed keys masked."""
+    mask = StreamedKeyMask(keys)
+
+    def masked(event: _Incoming) -> None:
+        for each in mask.passed_on(event):
+            take(each)
+
+    return masked if keys else take
+
+
+class StreamedKeyMask:
+    """Masks keys that come in several pieces of one text.
+
+    The end of a piece that may be the start of a key is held back until the next piece.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = keys
+        self._held: dict[tuple[type, str], _Streamed] = {}
+
+    def passed_on(self, event: _Incoming) -> Iterator[_Incoming]:
+        """Yield the events to pass on instead of this one, in order."""
+        if isinstance(event, events.UserTranscript) and (event.replace or event.final):
+            self._held.pop((events.UserTranscript, event.item_id), None)
+            yield event
+        elif isinstance(event, _Streamed):
+            yield from self._piece(event)
+        elif not self._held:
+            yield event
+        else:
+            yield from self._released(event)
+            yield event
+
+    def _piece(self, event: _Streamed) -> Iterator[_Streamed]:
+        key = (type(event), event.item_id)
+        held = self._held.pop(key, None)
+        text = (held.text if held is not None else "") + event.text
+        for secret in self._keys:
+            text = text.replace(secret, KEY_MASK)
+        shown = len(text) - max((_start_of_key(text, secret) for secret in self._keys), default=0)
+        if shown < len(text):
+            self._held[key] = replace(event, text=text[shown:])
+            if len(self._held) > _MAX_HELD:
+                yield self._held.pop(next(iter(self._held)))
+        if shown or not text:
+            yield replace(event, text=text[:shown])
+
+    def _released(self, event: _Incoming) -> Iterator[_Streamed]:
+        """Yield what is held back of the texts that this event ends."""
+        item_id = getattr(event, "item_id", None)
+        ends_all = isinstance(event, events.ResponseDone | inputs.Disconnected)
+        ends = isinstance(event, events.TextDone | events.OutputItemDone | events.ToolCallReady)
+        for key in list(self._held) if ends or ends_all else ():
+            if ends_all or key[1] == item_id:
+                yield self._held.pop(key)
+
+
+def _start_of_key(text: str, key: str) -> int:
+    """Return the length of the longest end of the text that is a start of the key."""
+    at = text.find(key[0], max(0, len(text) - len(key) + 1))
+    while at >= 0 and not key.startswith(text[at:]):
+        at = text.find(key[0], at + 1)
+    return len(text) - at if at >= 0 else 0

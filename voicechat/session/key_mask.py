@@ -1,13 +1,10 @@
-"""Masks for keys: in text that leaves the session, and in text that a provider streams."""
+"""Mask for keys in text that leaves the session: recordings and raw frames."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from voicechat.core import events, inputs
 from voicechat.core.text import KEY_MASK, KEY_SHAPES
 from voicechat.system.frame_cost import CHEAP_CHARACTERS, is_costly, is_sound
 
@@ -19,11 +16,6 @@ _SHORT_KEY: Final = 8
 """Shortest part (characters) of a provider key that is masked."""
 _SURE_KEY: Final = 20
 """Shortest part (characters) of an MCP or endpoint value that is masked, so that words remain."""
-
-
-_Streamed = events.TextDelta | events.UserTranscript | events.ToolArgumentsDelta
-_MAX_HELD: Final = 64
-"""Most texts whose end is held back; the oldest is released."""
 
 
 class KeyMask:
@@ -58,75 +50,6 @@ class KeyMask:
         size = len(frame) if is_costly(frame) else 0
         start = frame[:CHEAP_CHARACTERS] if size else frame
         return (self.text(start) if isinstance(start, str) else self.data(start)), size
-
-    def streamed(
-        self, take: Callable[[events.Event | inputs.Disconnected], None]
-    ) -> Callable[[events.Event | inputs.Disconnected], None]:
-        """Return a receiver of events that passes them on with streamed keys masked."""
-        mask = StreamedKeyMask(self.keys)
-
-        def masked(event: events.Event | inputs.Disconnected) -> None:
-            for each in mask.passed_on(event):
-                take(each)
-
-        return masked if self.keys else take
-
-
-class StreamedKeyMask:
-    """Masks keys that come in several pieces of one text.
-
-    The end of a piece that may be the start of a key is held back until the next piece.
-    """
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = keys
-        self._held: dict[tuple[type, str], _Streamed] = {}
-
-    def passed_on(
-        self, event: events.Event | inputs.Disconnected
-    ) -> Iterator[events.Event | inputs.Disconnected]:
-        """Yield the events to pass on instead of this one, in order."""
-        if isinstance(event, events.UserTranscript) and (event.replace or event.final):
-            self._held.pop((events.UserTranscript, event.item_id), None)
-            yield event
-        elif isinstance(event, _Streamed):
-            yield from self._piece(event)
-        elif not self._held:
-            yield event
-        else:
-            yield from self._released(event)
-            yield event
-
-    def _piece(self, event: _Streamed) -> Iterator[_Streamed]:
-        key = (type(event), event.item_id)
-        held = self._held.pop(key, None)
-        text = (held.text if held is not None else "") + event.text
-        for secret in self._keys:
-            text = text.replace(secret, KEY_MASK)
-        shown = len(text) - max((_start_of_key(text, secret) for secret in self._keys), default=0)
-        if shown < len(text):
-            self._held[key] = replace(event, text=text[shown:])
-            if len(self._held) > _MAX_HELD:
-                yield self._held.pop(next(iter(self._held)))
-        if shown or not text:
-            yield replace(event, text=text[:shown])
-
-    def _released(self, event: events.Event | inputs.Disconnected) -> Iterator[_Streamed]:
-        """Yield what is held back of the texts that this event ends."""
-        item_id = getattr(event, "item_id", None)
-        ends_all = isinstance(event, events.ResponseDone | inputs.Disconnected)
-        ends = isinstance(event, events.TextDone | events.OutputItemDone | events.ToolCallReady)
-        for key in list(self._held) if ends or ends_all else ():
-            if ends_all or key[1] == item_id:
-                yield self._held.pop(key)
-
-
-def _start_of_key(text: str, key: str) -> int:
-    """Return the length of the longest end of the text that is a start of the key."""
-    at = text.find(key[0], max(0, len(text) - len(key) + 1))
-    while at >= 0 and not key.startswith(text[at:]):
-        at = text.find(key[0], at + 1)
-    return len(text) - at if at >= 0 else 0
 
 
 def _without_shapes(data: bytes) -> bytes:

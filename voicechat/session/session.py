@@ -27,7 +27,7 @@ from voicechat.session.call_controls import CallControls
 from voicechat.session.controls import SETTLED
 from voicechat.session.device_choice import DeviceChoice, with_devices
 from voicechat.session.earcons import play_earcons
-from voicechat.session.event_stream import Direction, EventStream, RawFrame
+from voicechat.session.event_stream import Direction, EventStream, RawFrame, without_keys
 from voicechat.session.images import PATH_MARKS
 from voicechat.session.key_mask import KeyMask
 from voicechat.session.latency_log import LatencyLog
@@ -119,7 +119,7 @@ class Session(CallControls):
         self._connections = ConnectionLoop(
             self._next_codec,
             lambda: self._conversation.settings,
-            self._mask.streamed(self._handle),
+            without_keys(self._mask.keys, self._handle),
             lambda: self.floor,
             self._set_link,
             trace=self._trace,
