@@ -12,14 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROWS = tomllib.loads((ROOT / "tests" / "faults.toml").read_text("utf-8"))
 COUNTS = {
-    "N": 11,
+    "N": 12,
     "P": 11,
     "A": 10,
     "T": 9,
     "X": 13,
     "S": 5,
     "C": 5,
-    "L": 13,
+    "L": 14,
     "K": 2,
     "R": 3,
     "Z": 5,

@@ -203,7 +203,7 @@ def test_a_missing_recording_gives_one_sentence(
     (tmp_path / folder_format.EVENTS).mkdir()
     assert main(["replay", str(tmp_path)]) == 2
     assert "cannot be read" in capsys.readouterr().err
-    monkeypatch.setattr(folder_format, "LINE_LIMIT", 1_000)
+    monkeypatch.setattr(folder_format, "LINE_LIMIT", 2_000)
     folder = write(tmp_path / "long", b"x" * 5_000)
     with pytest.raises(UsageError, match=":2 is too long"):
         read(folder)
