@@ -117,6 +117,27 @@ async def test_the_window_is_bounded_and_shows_a_hint_for_earlier_turns(
     assert len(driver.view.query(EarlierTurnsHint)) == 1
 
 
+async def test_entries_that_come_while_others_are_mounted_are_shown(
+    driver: TranscriptDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount = driver.view.mount_all
+
+    def mount_all(*widgets: object, **options: object) -> object:
+        if "late" not in [
+            getattr(entry, "text", "") for entry in driver.session.transcript.entries
+        ]:
+            driver.session.you("late")
+        return mount(*widgets, **options)  # type: ignore[arg-type]
+
+    await driver.add_turns(10)
+    monkeypatch.setattr(driver.view, "mount_all", mount_all)
+    async with driver.screen._flush_lock:
+        await driver.view.reload()
+    await driver.refresh()
+    assert driver.texts() == [*(f"turn {number}" for number in range(10)), "late"]
+    assert not driver.view.query(LaterTurnsHint)
+
+
 async def test_a_burst_below_a_reader_is_not_mounted(driver: TranscriptDriver) -> None:
     await driver.add_turns(40)
     await driver.pilot.press("pageup", "pageup")

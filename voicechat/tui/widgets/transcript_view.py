@@ -107,6 +107,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
         self._ends_early = False
         """True if entries after the last mounted one are not mounted."""
         self._line_width = 0
+        self._changing = asyncio.Lock()
+        """Held while entries are mounted and removed, which takes several turns of the loop."""
         self.draw_count = 0
         """Number of times an entry was drawn; a new word adds one."""
 
@@ -116,15 +118,22 @@ class TranscriptView(VerticalScroll, can_focus=False):
 
     async def reload(self, transcript: Transcript | None = None) -> None:
         """Remove all widgets and show the end of the transcript, or of a new transcript."""
+        async with self._changing:
+            await self._reload(transcript)
+
+    async def _reload(self, transcript: Transcript | None = None) -> None:
         self._transcript = transcript or self._transcript
         self.has_new_below = False
-        if await self._replace(self._transcript.entries[-WINDOW_ENTRIES:]):
+        if await self._replace(self._transcript.entries[-WINDOW_ENTRIES:], ends_early=False):
             self.anchor()
         else:
             await self._show_greeting()
 
-    async def _replace(self, entries: Sequence[Entry]) -> bool:
-        """Mount the visible ones of these entries and no others; return False without any."""
+    async def _replace(self, entries: Sequence[Entry], *, ends_early: bool) -> bool:
+        """Mount the visible ones of these entries and no others; return False without any.
+
+        ends_early: later entries may be left out. The ones that come meanwhile are shown later.
+        """
         self._lines.clear()
         self._ends_early = False
         await self.remove_children()
@@ -133,11 +142,15 @@ class TranscriptView(VerticalScroll, can_focus=False):
         for at in range(0, len(lines), MOUNTED_AT_ONCE):
             await self.mount_all(lines[at : at + MOUNTED_AT_ONCE])
         self._hide_repeated(entries)
-        await self._update_hints()
+        await self._update_hints(ends_early=ends_early)
         return bool(lines)
 
     async def show(self, ids: Iterable[str]) -> None:
         """Update the widgets of these entries. An unknown id is a removed entry."""
+        async with self._changing:
+            await self._show(ids)
+
+    async def _show(self, ids: Iterable[str]) -> None:
         added: list[Entry] = []
         changed = False
         for key in ids:
@@ -159,7 +172,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
             self.has_new_below = True
         added = [entry for entry in added if entry_id(entry) not in self._lines]
         if len(added) > WINDOW_ENTRIES:
-            await (self.reload() if self.follows else self._update_hints())
+            await (self._reload() if self.follows else self._update_hints(ends_early=True))
         elif added:
             await self._mount_entries(added)
             await self._trim()
@@ -195,8 +208,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Scroll to an entry and mark it; return False if the transcript does not show it."""
         for each in self._lines.values():
             each.remove_class(MARKED)
-        if key not in self._lines:
-            await self._load(key)
+        async with self._changing:
+            if key not in self._lines:
+                await self._load(key)
         found = self._lines.get(key)
         if found is None:
             return False
@@ -218,7 +232,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
             return
         around = keys[max(0, at - WINDOW_ENTRIES // 2) : at + WINDOW_ENTRIES // 2]
         found = (self._transcript.get(each) for each in around)
-        await self._replace([entry for entry in found if entry is not None])
+        await self._replace([entry for entry in found if entry is not None], ends_early=True)
 
     def show_found(self, words: str, key: str | None) -> None:
         """Highlight the words in this entry, which is expanded, and in no other."""
@@ -262,15 +276,17 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def go_to_newest(self) -> None:
         """Scroll to the end, and follow the conversation again."""
         self.has_new_below = False
-        if self._ends_early:
-            await self.reload()
-        self.anchor()
-        await self._trim()
+        async with self._changing:
+            if self._ends_early:
+                await self._reload()
+            self.anchor()
+            await self._trim()
 
     async def page_up(self) -> None:
         """Scroll one page up; at the top of the mounted entries, mount earlier ones."""
-        if self.scroll_y <= 1 and await self._load_earlier():
-            return
+        async with self._changing:
+            if self.scroll_y <= 1 and await self._load_earlier():
+                return
         if self.max_scroll_y > 0:
             self.scroll_page_up(animate=False)
 
@@ -278,7 +294,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """Scroll down by a page; at the end, mount later entries or follow the conversation."""
         at_end = self.scroll_y + self.size.height >= self.max_scroll_y
         if self._ends_early and at_end:
-            await self._load_later()
+            async with self._changing:
+                await self._load_later()
         elif at_end:
             await self.go_to_newest()
         else:
@@ -366,7 +383,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if removed:
             await self.remove_children(removed)
         if removed and not self._lines:
-            await self.reload()
+            await self._reload()
 
     async def _show_greeting(self) -> None:
         self.add_class("-empty")
@@ -388,7 +405,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if count > (WINDOW_ENTRIES + WINDOW_SLACK if near_end else MAX_ENTRIES):
             oldest = {id(line) for line in self._mounted_lines()[: count - WINDOW_ENTRIES]}
             await self._remove([key for key, line in self._lines.items() if id(line) in oldest])
-            await self._update_hints()
+            await self._update_hints(ends_early=self._ends_early)
 
     async def _load_earlier(self) -> bool:
         """Mount entries before the first one; return False if there are none."""
@@ -400,8 +417,9 @@ class TranscriptView(VerticalScroll, can_focus=False):
         loaded = before[-PAGE_ENTRIES:]
         await self.mount_all(await self._new_lines(loaded), before=first)
         self._hide_repeated(loaded)
-        await self._remove(map(entry_id, self._mounted_entries()[MAX_ENTRIES:]))
-        await self._update_hints()
+        removed = self._mounted_entries()[MAX_ENTRIES:]
+        await self._remove(map(entry_id, removed))
+        await self._update_hints(ends_early=self._ends_early or bool(removed))
         self.call_after_refresh(self.scroll_to_widget, first, animate=False, top=True)
         return True
 
@@ -416,7 +434,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         await self.mount_all(await self._new_lines(loaded), after=last)
         self._hide_repeated(loaded)
         await self._remove(map(entry_id, self._mounted_entries()[:-MAX_ENTRIES]))
-        await self._update_hints()
+        await self._update_hints(ends_early=True)
         self.call_after_refresh(self.scroll_to_widget, last, animate=False, top=True)
 
     def _unmounted(self) -> tuple[list[Entry], list[Entry]]:
@@ -427,11 +445,14 @@ class TranscriptView(VerticalScroll, can_focus=False):
             return visible, []
         return visible[: places[0]], visible[places[-1] + 1 :]
 
-    async def _update_hints(self) -> None:
-        """Show at each side of the window if there are more turns."""
+    async def _update_hints(self, *, ends_early: bool) -> None:
+        """Show at each side of the window if there are more turns.
+
+        Without `ends_early`, later entries are only not shown yet.
+        """
         before, after = self._unmounted()
         mounted = self._mounted_lines()
-        self._ends_early = bool(mounted and after)
+        self._ends_early = ends_early and bool(mounted and after)
         await self.query_children("EarlierTurnsHint, LaterTurnsHint").remove()
         if mounted and before:
             await self.mount(EarlierTurnsHint(), before=mounted[0])
