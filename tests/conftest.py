@@ -21,8 +21,8 @@ _TESTS = Path(__file__).parent
 MEASURED = [
     _TESTS / one
     for one in (
-        "api", "core", "providers", "server/realtime", "server/test_beta_clients.py", "session",
-        "synthesis", "transcription", "tui/screens/test_history_screen.py",
+        "api", "calls", "core", "providers", "server/realtime", "server/test_beta_clients.py",
+        "session", "synthesis", "transcription", "tui/screens/test_history_screen.py",
         "tui/screens/test_picker_screen.py",
     )
 ]  # fmt: skip
