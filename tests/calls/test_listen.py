@@ -106,7 +106,7 @@ async def test_a_tool_that_asks_is_denied_unless_it_is_named() -> None:
         await rig.online("rtc_1")
         call = rig.provider.calls["rtc_1"]
         assert sorted(call.tools) == ["calculate", "current_time"]
-        for tool, part in (("current_time", "Nobody is at the keys"), ("calculate", "42")):
+        for tool, part in (("current_time", "No one can approve"), ("calculate", "42")):
             call_id = await call.speak("", tool, '{"expression": "6 * 7"}')
             await rig.provider.until(lambda call_id=call_id: call_id in call.outputs())
             assert part in call.outputs()[call_id]

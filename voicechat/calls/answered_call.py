@@ -1,4 +1,4 @@
-"""One answered call: its session on the socket beside it, from the answer to the end."""
+"""One answered call: its session on the control socket, from the answer to the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_UPDATES = 5_000
 HANG_UP_S = 3.0
 """Seconds in which a call ends after the request for it."""
 
-UNATTENDED = "Nobody is at the keys to approve it."
+UNATTENDED = "No one can approve tools in a phone call."
 BUDGET_CODE = 480
 """Code of SIP for a call that the budget does not allow (temporarily unavailable)."""
 
@@ -141,7 +141,7 @@ class AnsweredCall:
         lines.take(update)
 
     def _decide(self, call_id: str) -> None:
-        """Decide on a tool that asks: nobody is there, so only the named ones run."""
+        """Decide on a tool that asks: no one can approve it, so only the named ones run."""
         call = self._session.transcript.get(call_id)
         if not isinstance(call, ToolCall):
             return

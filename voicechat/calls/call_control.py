@@ -21,7 +21,7 @@ DEADLINE_S = 10.0
 
 
 def call_options(options: Options, call: JoinedCall) -> Options:
-    """Return the options of a session beside this call: no sound is opened here."""
+    """Return the options of the session that controls this call: it opens no sound."""
     return replace(options, with_sound=False, call=call, earcons=False)
 
 

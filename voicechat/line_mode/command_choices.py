@@ -29,7 +29,7 @@ def always(session: Session) -> bool:
 
 
 def has_call(session: Session) -> bool:
-    """Return True beside a phone call."""
+    """Return True if the session controls a phone call."""
     return session.joins_call
 
 

@@ -1,6 +1,6 @@
 """Phone calls at a provider: the requests that control one, and what a watcher sees of it.
 
-A codec of a call is for the control socket beside the call ("sideband"): no sound flows there.
+A codec of a call is for the control socket of the call ("sideband"): no sound flows there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from voicechat.providers.codec import Codec
 from voicechat.providers.rest import HttpRequest
 
 DECLINE = 603
-"""Status code of SIP for a call that nobody here wants to answer (RFC 3261, 21.6.2)."""
+"""Status code of SIP for a call that is declined everywhere (RFC 3261, 21.6.2)."""
 
 
 @runtime_checkable

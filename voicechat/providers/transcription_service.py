@@ -58,7 +58,7 @@ class UploadedSound:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerReference:
-    """A speaker whom the model shall know again."""
+    """A speaker that the model recognizes in further parts."""
 
     name: str
     wav: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""Actions of a session beside a phone call, whose sound is between the phone and the provider."""
+"""Actions of a session that controls a phone call: its sound goes from phone to provider."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CallControls(SessionControls):
-    """Actions of a session, some of which differ beside a phone call."""
+    """Actions of a session, some of which differ for a phone call."""
 
     hang_up_call: Callable[[], Awaitable[None]] | None = None
     """Ends the phone call; None without one. Set by the command that joins it."""
@@ -27,7 +27,7 @@ class CallControls(SessionControls):
 
     @property
     def joins_call(self) -> bool:
-        """True beside a phone call: typed lines are instructions, and there is no sound here."""
+        """True for a phone call: typed lines are instructions, and there is no sound here."""
         return self._chosen.options.call is not None
 
     @property
@@ -77,7 +77,7 @@ class CallControls(SessionControls):
             super().change_model(name)
 
     def _keeps_call(self) -> bool:
-        """Return True beside a call, with a notice."""
+        """Return True for a phone call, with a notice."""
         if self.joins_call:
             text = "A phone call has one model and one conversation."
             self._publish_update(effects.Notice(text, effects.Level.WARNING))

@@ -101,7 +101,7 @@ class SessionView(ABC):
 
     @property
     def joins_call(self) -> bool:
-        """True beside a phone call."""
+        """True if the session controls a phone call."""
         return False
 
     @property

@@ -37,6 +37,6 @@ class DialTarget:
     key_variable: str = ""
     """Environment variable that may hold the key; for messages."""
     call_id: str = ""
-    """Id of the phone call beside which the socket is; it ends with the call."""
+    """Id of the phone call that the socket controls; it ends with the call."""
     call: CallOffer | None = None
     """The WebRTC connection to use instead of the WebSocket at `url`; None for the WebSocket."""

@@ -74,7 +74,7 @@ class HostedRecognizer:
     async def recognize(
         self, sound: UploadedSound, speakers: tuple[SpeakerReference, ...] = ()
     ) -> RecordedSpeech:
-        """Return the transcript of a sound. `speakers`: those whom the model shall know again.
+        """Return the transcript of a sound. `speakers`: those that the model recognizes.
 
         Raises `KeyMissing`, `ConnectError` and `UsageError` (a file that cannot be read).
         """

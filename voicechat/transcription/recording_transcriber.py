@@ -259,7 +259,7 @@ class _Pieces:
     ) -> None:
         self._sound, self._kept, self._advance = sound, kept, advance
         self.speakers = speakers
-        """Whom the model knows again; None if it cannot."""
+        """The speakers that the model recognizes; None if it cannot."""
         self._transcripts: list[RecordedSpeech | None] = []
         self._earlier_s = 0.0
         self.end_s = 0.0

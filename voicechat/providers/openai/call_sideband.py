@@ -1,4 +1,4 @@
-"""The control socket beside a phone call ("sideband"), and the requests for the call.
+"""The control socket of a phone call ("sideband"), and the requests for the call.
 
 The socket joins a session that runs at the provider: any first frame shows that it is open. The
 session has the conversation and its sound already, so nothing is seeded and no sound is sent.

@@ -1,4 +1,4 @@
-"""The control socket beside a phone call of a Live model, and the requests for the call.
+"""The control socket of a phone call to a Live model, and the requests for the call.
 
 The sound of both sides is reflected here as PCM16 of 24 kHz; it is the clock of the turns.
 
