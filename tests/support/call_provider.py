@@ -171,6 +171,10 @@ class CallProvider:
         """Method and path of each request."""
         self.refuse: dict[str, int] = {}
         """Status codes for actions that fail, such as `accept`."""
+        self.on_request: Callable[[str], object] | None = None
+        """Receives the action of each request before it is answered."""
+        self.answer_later: dict[str, asyncio.Event] = {}
+        """Actions that take effect at once, and whose answer waits."""
         self.port = 0
         self.is_reachable = True
         """False to answer sockets with status 503."""
@@ -218,6 +222,8 @@ class CallProvider:
         self.requests.append(f"{action} {call_id}")
         call, body = self.calls.get(call_id), json.loads(await request.body())
         self._news.set()
+        if self.on_request is not None:
+            self.on_request(action)
         if action in self.refuse:
             error = {"message": f"Bad {KEY} thing.", "type": "x", "param": None, "code": None}
             return JSONResponse({"error": error}, self.refuse[action])
@@ -233,6 +239,8 @@ class CallProvider:
                 asyncio.get_running_loop().call_soon(self._end_soon, call)
             case "hangup":
                 asyncio.get_running_loop().call_soon(self._end_soon, call)
+        if action in self.answer_later:
+            await self.answer_later[action].wait()
         return Response()
 
     def _end_soon(self, call: Call) -> None:

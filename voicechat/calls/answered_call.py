@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voicechat.calls.call_control import CallControl, call_options
+from voicechat.calls.call_control import (
+    ANSWERED_BEFORE,
+    CallControl,
+    CallRefused,
+    call_options,
+)
 from voicechat.calls.call_lines import CallLines
 from voicechat.calls.call_tools import call_tools
 from voicechat.config.call_settings import CallSettings
 from voicechat.core import effects
 from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall
-from voicechat.errors import BudgetSpent, CallEnded, VoicechatError, first_error
+from voicechat.errors import CallEnded, ConnectError, VoicechatError, first_error
+from voicechat.providers.phone_call import WrongKind
 from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.event_stream import Overflow, Subscription
 from voicechat.session.session import Session
@@ -32,9 +38,15 @@ MAX_UPDATES = 5_000
 HANG_UP_S = 3.0
 """Seconds in which a call ends after the request for it."""
 
+ACCEPT_S = 1.0
+"""Seconds until a request that answers the call counts as lost when the program stops."""
+
+PAUSES_S = (0.5, 1.5)
+"""Seconds before the request that answers the call is repeated; the phone rings meanwhile."""
+
 UNATTENDED = "No one can approve tools in a phone call."
-BUDGET_CODE = 480
-"""Code of SIP for a call that the budget does not allow (temporarily unavailable)."""
+UNAVAILABLE = 480
+"""Code of SIP for a call that fails here or may not cost more (RFC 3261, 21.4.18)."""
 
 
 class AnsweredCall:
@@ -65,6 +77,9 @@ class AnsweredCall:
         )
         self._session.hang_up_call = self._control.hang_up
         self._was_online = False
+        self._stopping = asyncio.Event()
+        self._settled = asyncio.Event()
+        """The request that answers the call has its answer, or is not sent."""
 
     async def run(self) -> None:
         """Answer the call and run its session until it is over.
@@ -72,11 +87,9 @@ class AnsweredCall:
         Raises `VoicechatError` if it cannot be answered.
         """
         try:
-            await self._session.require_budget()
-        except BudgetSpent as spent:
-            await self._control.reject(BUDGET_CODE)
-            raise spent from None
-        await self._control.accept()
+            await self._answer()
+        finally:
+            self._settled.set()
         self._say("Answered")
         failure: VoicechatError | None = None
         try:
@@ -94,8 +107,63 @@ class AnsweredCall:
             raise failure
         self._say("Ended")
 
+    async def _answer(self) -> None:
+        """Answer the call; try again if the provider is busy. Raises `VoicechatError`.
+
+        A call that cannot be answered is rejected, so that its phone does not ring any longer.
+        """
+        try:
+            await self._session.require_budget()
+            await self._accept()
+        except (CallEnded, WrongKind):
+            raise
+        except VoicechatError as error:
+            if getattr(error, "status", 0) != ANSWERED_BEFORE:
+                await self._give_up()
+            raise
+
+    async def _accept(self) -> None:
+        """Send the request, again if it may succeed then. One that got no answer may have had
+        an effect: then another answer of the call is this one.
+        """
+        is_unanswered = False
+        for pause_s in (*PAUSES_S, None):
+            if self._stopping.is_set():
+                raise VoicechatError("The program stops, so the call is not answered.")
+            try:
+                await self._control.accept()
+                return
+            except CallRefused as refusal:
+                if refusal.status == ANSWERED_BEFORE and is_unanswered:
+                    return
+                if pause_s is None or not refusal.passes:
+                    raise
+            except CallEnded:
+                raise
+            except ConnectError:
+                is_unanswered = True
+                if pause_s is None:
+                    raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopping.wait()
+
+    async def _give_up(self) -> None:
+        """Reject the call, or end it if an answer that counts as lost has reached it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANG_UP_S):
+                try:
+                    await self._control.reject(UNAVAILABLE)
+                except VoicechatError:
+                    with suppress(VoicechatError):
+                        await self._control.hang_up()
+
     async def end(self) -> None:
-        """End the call: the program stops."""
+        """End the call: the program stops. One that is being answered is ended afterwards."""
+        self._stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ACCEPT_S):
+                await self._settled.wait()
         await self._end()
 
     async def _end(self) -> None:

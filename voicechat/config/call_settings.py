@@ -35,6 +35,9 @@ from voicechat.errors import UsageError
 TABLE: Final = "calls"
 MAX_RULES = 200
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+HIDDEN = "hidden"
+"""A caller whose number is hidden, in patterns."""
+
 DECLINE = 603
 """The code of SIP for a call that is declined (RFC 3261, 21.6.2)."""
 
@@ -57,7 +60,8 @@ KEYS: Mapping[str, str] = {
 """The keys of the table and their meaning."""
 
 RULE_KEYS: Mapping[str, str] = {
-    "caller": 'Pattern of the number or address, like "+1555*"; default all.',
+    "caller": 'Pattern of the number or address, like "+1555*"; "hidden" for hidden numbers; '
+    "default all.",
     "days": f"List of weekdays: {', '.join(DAYS)}; default all.",
     "hours": 'Local time of day, like "09:00-17:00"; it may pass midnight.',
     "action": "accept or reject.",
@@ -87,7 +91,7 @@ class CallRule:
 
     def covers(self, caller: str, at: datetime) -> bool:
         """Return True if this rule is for a caller at this local time."""
-        if not fnmatchcase(caller.casefold(), self.caller.casefold()):
+        if not fnmatchcase(caller.casefold() or HIDDEN, self.caller.casefold()):
             return False
         day, minute = at.weekday(), at.hour * 60 + at.minute
         if self.hours is None:
