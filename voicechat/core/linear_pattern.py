@@ -340,7 +340,8 @@ def _is_word(char: str) -> bool:
 def words_pattern(words: Iterable[str]) -> str:
     """Return the pattern of a list of words and phrases.
 
-    A word does not fit inside a longer one, except in scripts without spaces.
+    A word does not fit inside a longer one, except in scripts without spaces. A phrase may have
+    spaces, line ends and hyphens between its words.
     """
     return "|".join(map(_word_pattern, words))
 
@@ -349,7 +350,7 @@ def _word_pattern(word: str) -> str:
     parts = ["".join(c if _is_word(c) else f"\\{c}" for c in part) for part in word.split()]
     before = "\\b" if _has_edge(word.strip()[:1]) else ""
     after = "\\b" if _has_edge(word.strip()[-1:]) else ""
-    return before + "\\s+".join(parts) + after
+    return before + "[\\s-]+".join(parts) + after
 
 
 def _has_edge(char: str) -> bool:

@@ -112,7 +112,7 @@ def rule_guardrail(rule: GuardrailRule) -> Guardrail:
     from voicechat.tools.guardrails import guardrail
 
     def check(text: str) -> GuardrailTrip | None:
-        found = rule.pattern.search(text)
+        found = rule.search(text)
         if found is None:
             return None
         return GuardrailTrip(f'it found "{found}"', rule.say, rule.instructions)
