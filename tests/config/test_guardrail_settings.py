@@ -70,7 +70,7 @@ LIKE = ["price", "I can't", "caf\u00e9", "special offer", "stra\u00dfe"]
         ("special\u2011offer", "special-offer"),
         ("special\u00a0offer", "special\u00a0offer"),
         ("STRASSE", "STRASSE"),
-        ("prices, list_price and enterprice", None),
+        ("prices, list_price and xprice", None),
         ("special, offer", None),
         ("can\u2019t I", None),
     ],

@@ -51,8 +51,6 @@ class CallDesk:
 
         load: returns the options of another profile, which a function named; it may block, and
         raises `UsageError` if there is none. now: the local time.
-
-        Raises `UsageError` for a function that cannot be loaded.
         """
         self._options = dict(options)
         self._load = load
@@ -73,6 +71,10 @@ class CallDesk:
         """The number of calls that were answered and are not over."""
         return len(self._answered)
 
+    async def load(self) -> None:
+        """Load the functions that decide. Raises `UsageError` for a wrong one."""
+        await self._rules.load()
+
     async def run(self, stopped: asyncio.Event) -> None:
         """Run the calls until `stopped`; then end those that are left."""
         try:
@@ -90,6 +92,8 @@ class CallDesk:
                 raise _Stopped
         except* _Stopped:
             pass
+        finally:
+            await self._rules.close()
 
     def take(self, call: IncomingCall) -> None:
         """Take a call that rings; returns at once. A call that was taken before is left alone."""

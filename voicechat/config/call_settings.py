@@ -69,6 +69,7 @@ RULE_KEYS: Mapping[str, str] = {
     "code": "Code of SIP for calls that this rule rejects.",
     "function": 'Instead of `action`, a Python function that decides: "module:function", or the '
     "name of an entry point in the group voicechat.calls.",
+    "access": "What the function may reach: files (default), network, or all for no sandbox.",
 }
 """The keys of a rule and their meaning."""
 
@@ -88,6 +89,8 @@ class CallRule:
     """First minute of the day, and the minute after the last; None for the whole day."""
     profile: str | None = None
     code: int | None = None
+    access: str = "files"
+    """What the process of the function may reach: files, network or all."""
 
     def covers(self, caller: str, at: datetime) -> bool:
         """Return True if this rule is for a caller at this local time."""
@@ -175,6 +178,7 @@ def _rule(place: SettingPlace, table: dict[str, object]) -> CallRule:
         hours=_hours(reader),
         profile=_text(reader, "profile") or None,
         code=_code(reader),
+        access=reader.one_of("access", ("files", "network", "all"), "files"),
     )
 
 
