@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,11 @@ from voicechat.calls.call_control import (
     CallRefused,
     call_options,
 )
+from voicechat.calls.call_keypad import CallKeypad
 from voicechat.calls.call_lines import CallLines
 from voicechat.calls.call_tools import call_tools
 from voicechat.config.call_settings import CallSettings
-from voicechat.core import effects
+from voicechat.core import effects, events
 from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall
 from voicechat.errors import CallEnded, ConnectError, VoicechatError, first_error
@@ -43,6 +44,8 @@ ACCEPT_S = 1.0
 
 PAUSES_S = (0.5, 1.5)
 """Seconds before the request that answers the call is repeated; the phone rings meanwhile."""
+
+PRESSED = "The caller pressed these keys on the phone: {}"
 
 UNATTENDED = "No one can approve tools in a phone call."
 UNAVAILABLE = 480
@@ -77,6 +80,7 @@ class AnsweredCall:
         )
         self._session.hang_up_call = self._control.hang_up
         self._was_online = False
+        self._keypad = CallKeypad(self._pressed)
         self._stopping = asyncio.Event()
         self._settled = asyncio.Event()
         """The request that answers the call has its answer, or is not sent."""
@@ -180,7 +184,8 @@ class AnsweredCall:
         """Run the session and print its lines."""
         lines = CallLines(self._session, self._say, self._warn)
         failure: VoicechatError | None = None
-        with self._subscribed("calls", UPDATES) as updates:
+        wants = UPDATES | {events.KeypadPressed}
+        with closing(self._keypad), self._subscribed("calls", wants) as updates:
             try:
                 async with TaskGroup() as tasks:
                     tasks.create_task(self._read(updates, lines))
@@ -202,6 +207,8 @@ class AnsweredCall:
         match update:
             case effects.AskApproval(call_id):
                 self._decide(call_id)
+            case events.KeypadPressed(key):
+                self._keypad.press(key)
             case LinkChanged(Link.ONLINE) if not self._was_online:
                 self._was_online = True
                 if self._settings.greeting:
@@ -216,6 +223,11 @@ class AnsweredCall:
         runs = call.name in self._settings.auto and not call.asks_always
         decision = Decision.ONCE if runs else Decision.DENY
         self._session.decide(call_id, call.arguments, decision, "" if runs else UNATTENDED)
+
+    def _pressed(self, keys: str) -> None:
+        """Tell the model, which does not hear the keys of the phone."""
+        self._say(f"Caller pressed {keys}")
+        self._session.instruct(PRESSED.format(" ".join(keys)))
 
     async def _quiet(self) -> None:
         """Wait until the phone plays nothing of the assistant."""
