@@ -208,7 +208,8 @@ async def test_a_call_that_the_budget_does_not_allow_is_rejected() -> None:
         assert any("budget" in warning for warning in rig.warnings), rig.warnings
 
 
-async def test_a_refused_answer_is_one_line() -> None:
+async def test_a_refused_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answered_call, "PAUSES_S", (0.0, 0.0))
     async with calls_rig() as rig:
         for status, part in (
             (400, "refused to answer the call (HTTP 400: Bad *** thing)"),

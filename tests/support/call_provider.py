@@ -189,6 +189,10 @@ class CallProvider:
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    def note(self) -> None:
+        """Let `until` check its condition."""
+        self._news.set()
+
     async def until(self, reached: Callable[[], bool], seconds: float = 40) -> None:
         """Wait until the condition is true; it is checked after everything that arrives."""
         async with asyncio.timeout(seconds):
@@ -314,11 +318,15 @@ async def _answer(call: Call, said: dict[str, Any]) -> object:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens, and ends without delay."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.stopping.wait()
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -345,11 +353,12 @@ async def call_provider() -> AsyncIterator[CallProvider]:
     try:
         await asyncio.wait_for(server.listening.wait(), 10)
         provider.port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=20, verify=False) as client:
             provider._client = client
             yield provider
     finally:
         server.should_exit = True
+        server.stopping.set()
         for call in provider.calls.values():
             await call.end()
         await asyncio.wait({running}, timeout=5)
