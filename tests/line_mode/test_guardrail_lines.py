@@ -10,8 +10,10 @@ import pytest
 from guarded_talk import INSTEAD, STOPPED, guarded_options
 from scripted import scripted_server, until
 
+from voicechat.core import linear_pattern
 from voicechat.core.guardrail import GuardrailPolicy
 from voicechat.line_mode import app, line_client, line_input, pipe_filter
+from voicechat.line_mode.pipe_filter import SingleQuestion
 from voicechat.session.session import Session
 
 
@@ -55,3 +57,16 @@ async def test_a_pipe_gets_the_other_answer_and_one_line_about_it(
     if policy is GuardrailPolicy.CLOSED:
         assert (code, out.getvalue()) == (1, f"Well,\n{INSTEAD}\n")
     assert capsys.readouterr().err.count("The guardrail prices") == 1
+
+
+async def test_a_pattern_that_is_too_slow_is_one_notice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(linear_pattern, "MAX_WORK", -1)
+    out = io.StringIO()
+    async with scripted_server() as backend:
+        session = Session(guarded_options(backend, GuardrailPolicy.OPEN))
+        question = "what does it cost"
+        assert await line_client.run_client(SingleQuestion(session, out, question)) == 0
+    assert out.getvalue() == "Well, the price is ten dollars.\n"
+    assert "The guardrail prices is too slow for this text" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from scripted import scripted_server
 from socket_events import events_until
 
 from voicechat.config.guardrail_settings import GuardrailRule
+from voicechat.core import linear_pattern
 from voicechat.core.guardrail import GuardrailPolicy, GuardrailSide
 from voicechat.core.linear_pattern import LinearPattern, words_pattern
 from voicechat.server.engine_protocols import AssistantOutput, AssistantRequest, Call, Say
@@ -108,6 +110,16 @@ async def test_what_passes_is_not_changed() -> None:
     assert (response["status"], text) == ("completed", "One `code`surprise.")
     assert [item["type"] for item in response["output"]] == ["message", "function_call", "message"]
     assert said == ["One ", "surp", "rise."]
+
+
+@pytest.mark.parametrize("policy", GuardrailPolicy)
+async def test_the_policy_decides_about_a_search_that_is_too_slow(
+    policy: GuardrailPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_pattern, "MAX_WORK", -1)
+    response, text, _, _ = await replied([Say("Bread. ")], replace(rule("No."), policy=policy))
+    assert response["status"] == "completed"
+    assert text == ("Bread. " if policy is GuardrailPolicy.OPEN else "No.")
 
 
 def test_the_server_of_a_conversation_leaves_guardrails_to_it() -> None:

@@ -85,7 +85,11 @@ async def calls_rig(
         warnings: list[str] = []
 
         def noted(kept: list[str]) -> Callable[[str], None]:
-            return lambda line: (kept.append(line), provider.note())[0]
+            def note(line: str) -> None:
+                kept.append(line)
+                provider.note()
+
+            return note
 
         endpoint = WebhookEndpoint(
             ListenOptions(port=0),

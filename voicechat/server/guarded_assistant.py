@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol
 
-from voicechat.core.linear_pattern import WITHOUT_SPACES
+from voicechat.core.linear_pattern import WITHOUT_SPACES, PatternTooSlow
 from voicechat.server.engine_protocols import Assistant, AssistantOutput, AssistantRequest, Say
 
 MAX_ROUNDS = 3
@@ -38,6 +38,11 @@ class ReplyRule(Protocol):
     @property
     def watches(self) -> str:
         """Whose words it reads: assistant, user or both."""
+        ...
+
+    @property
+    def policy(self) -> str:
+        """What happens to words whose check fails: open lets them pass, closed stops the reply."""
         ...
 
     @property
@@ -160,7 +165,12 @@ class _Words:
 def _check(rules: Sequence[ReplyRule], text: str) -> None:
     """Raise `_Found` for the first rule that finds something."""
     for rule in rules:
-        if rule.search(text) is not None:
+        try:
+            found = rule.search(text) is not None
+        except PatternTooSlow as slow:
+            _log.warning("the guardrail %s %s", rule.name, slow)
+            found = rule.policy == "closed"
+        if found:
             raise _Found(rule)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
 from voicechat.core.guardrail import MAX_GUARDRAILS, GuardrailTrip
+from voicechat.core.linear_pattern import PatternTooSlow
 from voicechat.core.text import clean
 
 if TYPE_CHECKING:
@@ -121,10 +122,13 @@ async def _outcome(guardrail: Guardrail, text: str) -> tuple[GuardrailTrip | Non
 
 def rule_guardrail(rule: GuardrailRule) -> Guardrail:
     """Return the guardrail of words or a pattern of the settings."""
-    from voicechat.tools.guardrails import guardrail
+    from voicechat.tools.guardrails import GuardrailFailed, guardrail
 
     def check(text: str) -> GuardrailTrip | None:
-        found = rule.search(text)
+        try:
+            found = rule.search(text)
+        except PatternTooSlow as slow:
+            raise GuardrailFailed(str(slow)) from None
         if found is None:
             return None
         return GuardrailTrip(f'it found "{found}"', rule.say, rule.instructions)
