@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
 from voicechat.calls import call_functions
+from voicechat.calls.call_desk import CallDesk
 from voicechat.calls.call_rules import AnswerRules, CallDecision
 from voicechat.calls.incoming_call import IncomingCall
 from voicechat.config import loader
 from voicechat.config.call_settings import CallRule, CallSettings
+from voicechat.config.options import Options
 from voicechat.errors import Secret, UsageError
 
 MONDAY = datetime(2026, 11, 30, 10, 0)
@@ -63,6 +66,19 @@ def test_hours_are_local_and_may_pass_midnight(
     # The night of Monday ends on Tuesday.
     night = CallRule("accept", hours=(1320, 360), days=frozenset({0}))
     assert night.covers("", datetime(2026, 12, 1, 5, 0))
+
+
+@pytest.mark.skipif(not available_timezones(), reason="has no time zones")
+@pytest.mark.parametrize("month", [1, 7])
+async def test_hours_are_those_of_the_time_zone_in_summer_and_winter(month: int) -> None:
+    """A server in UTC answers at 9 in Berlin: at 8 in winter, at 7 in summer."""
+    rule = CallRule("accept", hours=(540, 541))
+    settings = CallSettings(rules=(rule,), timezone=ZoneInfo("Europe/Berlin"))
+    at = datetime(2026, month, 15, 8 if month == 1 else 7, 0, tzinfo=UTC)
+    lines: list[str] = []
+    desk = CallDesk({None: Options()}, settings, lines.append, lines.append, now=at.astimezone)
+    decided_at = desk._now(settings.timezone)
+    assert (await AnswerRules(settings).decide(call(), decided_at)).action == "accept"
 
 
 # ----------------------------------------------------------------------- functions
@@ -230,6 +246,8 @@ def test_the_table_is_read(tmp_path: Path) -> None:
         ("[calls]\ndefault = 'maybe'", "must be one of accept, reject"),
         ("[calls]\nat_once = 0", "calls.at_once must be between 1 and 500"),
         ("[calls]\nminutes = true", "must be between 1 and 600"),
+        ("[calls]\ntimezone = 'Mars/Base'", "must be the name of a time zone"),
+        ("[calls]\ntimezone = '../etc/passwd'", "must be the name of a time zone"),
         ("[calls]\ncode = 200", "calls.code must be a code of SIP"),
         ("[calls]\nhang_up = 'yes'", "must be true or false"),
         ("[calls]\nrules = 'x'", "must be tables"),

@@ -21,6 +21,8 @@ from voicechat.providers.phone_call import WrongKind
 from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from voicechat.config.options import Options
 
 BUSY = 486
@@ -45,12 +47,12 @@ class CallDesk:
         say: Callable[[str], None],
         warn: Callable[[str], None],
         load: Callable[[str], Options] | None = None,
-        now: Callable[[], datetime] = datetime.now,
+        now: Callable[[ZoneInfo | None], datetime] = datetime.now,
     ) -> None:
         """options: by profile; None for those without one. say, warn: receive lines.
 
         load: returns the options of another profile, which a function named; it may block, and
-        raises `UsageError` if there is none. now: the local time.
+        raises `UsageError` if there is none. now: the time in a time zone, None for the local one.
         """
         self._options = dict(options)
         self._load = load
@@ -129,7 +131,7 @@ class CallDesk:
         """Return the call to answer; None after it was rejected."""
         try:
             say(f"Call from {call.caller or 'a hidden number'} to {call.called or 'unknown'}")
-            decision = await self._rules.decide(call, self._now())
+            decision = await self._rules.decide(call, self._now(self._settings.timezone))
             if decision.problem:
                 warn(decision.problem)
             await self._find_profile(decision.profile, warn)
