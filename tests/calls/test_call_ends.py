@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from calls_rig import calls_rig
+from call_provider import Call, call_provider
+from calls_rig import calls_rig, provider_options
 
 from voicechat.calls import answered_call, call_desk
+from voicechat.calls.answered_call import AnsweredCall
 from voicechat.config.call_settings import CallSettings
+from voicechat.config.joined_call import JoinedCall
+from voicechat.errors import UsageError
 
 ACCEPTED = CallSettings(default="accept")
 
@@ -40,6 +44,20 @@ async def test_a_call_that_cannot_be_answered_does_not_ring_on(status: int, trie
         await rig.idle()
         assert rig.provider.requests == ["accept rtc_1"] * tries + ["reject rtc_1"]
         assert len(rig.warnings) == 1
+
+
+async def test_a_call_of_the_command_rings_on_for_another_try() -> None:
+    async with call_provider() as provider:
+        provider.calls["rtc_1"] = Call("rtc_1")
+        provider.refuse["accept"] = 400
+        said: list[str] = []
+        options = provider_options(provider)
+        answered = AnsweredCall(
+            JoinedCall("rtc_1"), options, ACCEPTED, said.append, said.append, rejects=False
+        )
+        with pytest.raises(UsageError, match="refused to answer"):
+            await answered.run()
+        assert (provider.requests, said) == (["accept rtc_1"], [])
 
 
 async def test_a_call_that_another_program_answered_is_left_alone() -> None:

@@ -62,12 +62,17 @@ class AnsweredCall:
         settings: CallSettings,
         say: Callable[[str], None],
         warn: Callable[[str], None],
+        *,
+        rejects: bool = True,
     ) -> None:
-        """Raises `UsageError` and `KeyMissing` if the options name no model that takes calls."""
+        """rejects: reject a call that cannot be answered, instead of letting it ring.
+
+        Raises `UsageError` and `KeyMissing` if the options name no model that takes calls."""
         self.call = call
         self._settings = settings
         self._say = say
         self._warn = warn
+        self._rejects = rejects
         self._control = CallControl(options, call)
         offered = settings.tools if settings.tools is not None else options.tools or ()
         own = tuple(call_tools(self._control, settings, self._quiet))
@@ -112,17 +117,14 @@ class AnsweredCall:
         self._say("Ended")
 
     async def _answer(self) -> None:
-        """Answer the call; try again if the provider is busy. Raises `VoicechatError`.
-
-        A call that cannot be answered is rejected, so that its phone does not ring any longer.
-        """
+        """Answer the call; try again if the provider is busy. Raises `VoicechatError`."""
         try:
             await self._session.require_budget()
             await self._accept()
         except (CallEnded, WrongKind):
             raise
         except VoicechatError as error:
-            if getattr(error, "status", 0) != ANSWERED_BEFORE:
+            if self._rejects and getattr(error, "status", 0) != ANSWERED_BEFORE:
                 await self._give_up()
             raise
 
