@@ -8,11 +8,12 @@ import os
 
 import pytest
 from guarded_talk import INSTEAD, STOPPED, guarded_options
+from piped_lines import read_lines_from
 from scripted import scripted_server, until
 
 from voicechat.core import linear_pattern
 from voicechat.core.guardrail import GuardrailPolicy
-from voicechat.line_mode import app, line_client, line_input, pipe_filter
+from voicechat.line_mode import app, line_client, pipe_filter
 from voicechat.line_mode.pipe_filter import SingleQuestion
 from voicechat.session.session import Session
 
@@ -20,7 +21,7 @@ from voicechat.session.session import Session
 @pytest.mark.parametrize("echo", [True, False])
 async def test_a_trip_and_an_aside_are_lines(monkeypatch: pytest.MonkeyPatch, echo: bool) -> None:
     reading, writing = os.pipe()
-    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    read_lines_from(monkeypatch, reading)
     out = io.StringIO()
     async with scripted_server() as backend:
         session = Session(guarded_options(backend))
@@ -45,7 +46,7 @@ async def test_a_pipe_gets_the_other_answer_and_one_line_about_it(
     policy: GuardrailPolicy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reading, writing = os.pipe()
-    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    read_lines_from(monkeypatch, reading)
     os.write(writing, b"what does it cost\n")
     os.close(writing)
     out = io.StringIO()

@@ -318,15 +318,11 @@ async def _answer(call: Call, said: dict[str, Any]) -> object:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and ends without delay."""
+    """Tells when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
-        self.stopping = asyncio.Event()
-
-    async def main_loop(self) -> None:
-        await self.stopping.wait()
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -358,7 +354,6 @@ async def call_provider() -> AsyncIterator[CallProvider]:
             yield provider
     finally:
         server.should_exit = True
-        server.stopping.set()
         for call in provider.calls.values():
             await call.end()
         await asyncio.wait({running}, timeout=5)
