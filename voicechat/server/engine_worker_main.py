@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
-from voicechat.server.engine_worker import encode
+from voicechat.server.worker_frames import encode
 from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes
 from voicechat.system.frames import read_frame
 

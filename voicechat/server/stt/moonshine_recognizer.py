@@ -116,7 +116,7 @@ class MoonshineRecognizer:
 
     def drop(self, job: Job, number: int) -> None:
         """Forget an utterance."""
-        if self._open.pop(number, None) is not None and not self._open:
+        if self._open.pop(number, None) is not None:
             release_memory()
 
     def _recognize(self, job: Job, utterance: _Utterance, *, ended: bool) -> bool:
