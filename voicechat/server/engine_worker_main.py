@@ -26,6 +26,9 @@ from voicechat.system.frames import read_frame
 
 _MAX_JOBS = 8192
 
+# Threads of numpy's library wait for each other longer than they compute.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 class Job:
     """One job. `cancelled` becomes true when its result is no longer needed."""
