@@ -24,7 +24,7 @@ from voicechat.transcription.recording_session import RecordingSession, recordin
 from voicechat.transcription.recording_transcriber import Advance
 from voicechat.transcription.recordings import decoded_base64, opened
 from voicechat.transcription.transcript_files import different, targets, write_whole
-from voicechat.transcription.transcript_formats import TranscriptFormat, formatted
+from voicechat.transcription.transcript_formats import TranscriptFormat, formatted, json_line
 
 _SHOWN_S = 0.2
 """Seconds between two lines of progress."""
@@ -158,6 +158,8 @@ class _Run:
             await asyncio.to_thread(write_whole, place, content)
             self._say(f"{clean(str(place))} is written.")
             return
+        if self.request.form == "json":
+            content = json_line(speech, name, model)
         self._progress.clear()
         self.out.write(content)
         self.out.flush()
