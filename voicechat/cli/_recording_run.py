@@ -18,6 +18,7 @@ from voicechat.core.text import clean
 from voicechat.errors import VoicechatError, first_error
 from voicechat.providers.transcription_service import TranscriptionWishes
 from voicechat.system import exit_deadline
+from voicechat.system.process_memory import limit_memory
 from voicechat.system.task_group import TaskGroup
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.recording_session import RecordingSession, recording_session
@@ -52,6 +53,7 @@ def transcribe_recordings(
     options: Options, request: RecordingRequest, out: TextIO | None = None
 ) -> int:
     """Transcribe the recordings; the exit code is that of the first one that failed."""
+    limit_memory()
     return asyncio.run(_Run(options, request, out or sys.stdout).run())
 
 

@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from voicechat import providers
@@ -33,6 +32,9 @@ from voicechat.providers.openai.openai_codec import OpenAICodec
 from voicechat.providers.provider import WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.system.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 DialectName = Literal["ga", "beta", "voice-live", "live"]
 """An API dialect of an endpoint of the OpenAI family."""
@@ -77,6 +79,8 @@ class Installed:
 @cache
 def installed() -> Installed:
     """Load the providers of other packages. A broken one becomes a sentence, never an error."""
+    from importlib.metadata import entry_points  # it imports much, for few users
+
     found: dict[str, Provider] = {}
     problems = []
     for point in entry_points(group=ENTRY_POINTS):

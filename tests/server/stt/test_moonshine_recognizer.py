@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from voicechat.server.stt import moonshine_recognizer
-from voicechat.server.stt.moonshine_model import Features, read_tokens
+from voicechat.server.stt.moonshine_model import Features, TokenTexts
 from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer, cleaned, quietest
 from voicechat.server.worker_lanes import WorkerLane
 from voicechat.speech.vad import VAD_RATE
@@ -124,7 +124,8 @@ def test_freed_memory_goes_back_after_each_utterance(monkeypatch: pytest.MonkeyP
 def test_tokens_with_long_texts_are_read() -> None:
     long = b"x" * 300
     content = bytes([1]) + b"a" + bytes([128 + 300 % 128, 300 // 128]) + long + bytes([0])
-    assert read_tokens(content) == [b"a", long, b""]
+    found = TokenTexts(content)
+    assert [found.text(token) for token in range(len(found))] == [b"a", long, b""]
 
 
 async def test_a_waiter_with_priority_goes_first_and_a_cancelled_one_blocks_nothing() -> None:
