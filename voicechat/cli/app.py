@@ -108,6 +108,7 @@ def _process(
 ) -> object:
     if _needs_conversion(parameter, value):
         return convert(ctx, value)
+    value = list(value) if isinstance(value, tuple) else value
     return value if parameter.callback is None else parameter.callback(ctx, parameter, value)
 
 
