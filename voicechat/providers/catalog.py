@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal
 from urllib.parse import urlsplit
 
 from voicechat import providers
@@ -32,9 +33,6 @@ from voicechat.providers.openai.openai_codec import OpenAICodec
 from voicechat.providers.provider import WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.system.loopback import is_loopback
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 DialectName = Literal["ga", "beta", "voice-live", "live"]
 """An API dialect of an endpoint of the OpenAI family."""
@@ -79,8 +77,6 @@ class Installed:
 @cache
 def installed() -> Installed:
     """Load the providers of other packages. A broken one becomes a sentence, never an error."""
-    from importlib.metadata import entry_points  # it imports much, for few users
-
     found: dict[str, Provider] = {}
     problems = []
     for point in entry_points(group=ENTRY_POINTS):

@@ -34,7 +34,7 @@ def onnx_session(model: str | bytes) -> InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     # It keeps the bytes that it was loaded from, for providers that are replaced later.
-    session._model_bytes = None
+    vars(session)["_model_bytes"] = None
     return session
 
 
