@@ -41,6 +41,7 @@ OPEN = ("open_questions", "open_talk")
 """Corpora of sentences that are no requests."""
 TARGETS = {"clean": 96, "20 dB": 94, "10 dB": 85}
 """Right commands in %."""
+HELD_OUT = "held-out voices"
 LEAD, TAIL = 0.25, 0.35
 REVERBERATION_S, REFLECTIONS_DB = 0.3, -8.0
 """Time in which the reflections fade by 60 dB, and their level relative to the direct sound."""
@@ -171,7 +172,9 @@ async def accuracy(
             meaning = None if right else intents.parse(taken)
             actions += not right and bool(changes_at_once(taken))
             said = sentence_words.read(entry["text"]).plain
-            for key in ("all", who, "clean" if noise is None else f"{noise:.0f} dB"):
+            room = "clean" if noise is None else f"{noise:.0f} dB"
+            held_out = [HELD_OUT] if who in synthetic_voices.HELD_OUT else []
+            for key in ("all", who, room, *held_out):
                 tally = tallies[key]
                 tally.right += right
                 tally.transcribed += means(heard, entry)
@@ -231,7 +234,7 @@ def rows(effort: float) -> Iterator[Figure]:
     figures: list[Figure] = []
 
     def reported(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int) -> None:
-        every = tallies["all"]
+        every, held_out = tallies["all"], tallies[HELD_OUT]
         errors = f"{100 * every.errors / every.words:.0f}"
         if name in OPEN:
             figures.append(
@@ -244,6 +247,8 @@ def rows(effort: float) -> Iterator[Figure]:
             share = 100 * tally.right / max(1, tally.asked)
             ours = f"{share:.0f}, n {tally.asked}"
             figures.append(Figure(f"{name}, {room}: right, %", ours, f"{target}", share >= target))
+        ours = f"{held_out.right * 100 / max(1, held_out.asked):.0f}, n {held_out.asked}"
+        figures.append(Figure(f"{name}, {HELD_OUT}: right, %", ours))
         typed = f"{typed_right(entries):.0f}; {100 * every.transcribed / every.asked:.0f}; {errors}"
         figures.append(Figure(f"{name}: right typed, as transcribed, wrong words, %", typed))
         share = 100 * every.wrong_values / every.asked

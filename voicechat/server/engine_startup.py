@@ -165,7 +165,7 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     )
     stt: SpeechToText = MissingStt()
     if model is not None:
-        requests = KnownRequests(intents.is_request, intents.sample_pairs)
+        requests = KnownRequests(intents.is_request, intents.word_followers)
         stt = MoonshineStt(worker, None if options.chat_url else requests, options.lanes)
     return stt, HibariTts(worker, voices, notify, options.lanes) if voices else SilentTts()
 

@@ -104,6 +104,13 @@ class MoonshineModel:
             token = int(logits[0, -1].argmax())
         return tokens
 
+    def chances(self, features: Features, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Return the log probability of each token and of the end after them."""
+        logits, _ = self.step([[START, *tokens]], features.feed, self.empty_cache, first=True)
+        chosen = np.array([*tokens, END])
+        scores: NDArray[np.float32] = log_chances(logits[0])[np.arange(len(chosen)), chosen]
+        return scores
+
     def beam_decoder(self, features: Features, fixed: Sequence[int]) -> BeamDecoder:
         """Return a decoder of several texts at once, all of which begin with the fixed tokens."""
         return BeamDecoder(self, features, fixed)
@@ -169,10 +176,14 @@ class BeamDecoder:
                 [list(ids) for ids in last], feed, constant | grown, first=False
             )
         self._grown = {name: cache[name] for name in cache if _GROWS in name}
-        newest = logits[:, -1]
-        shifted = newest - newest.max(-1, keepdims=True)
-        scores: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-        return scores
+        return log_chances(logits[:, -1])
+
+
+def log_chances(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log probabilities over the last axis."""
+    shifted = logits - logits.max(-1, keepdims=True)
+    scores: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return scores
 
 
 def read_tokens(content: bytes) -> list[bytes]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial
 from voicechat.server.engine_worker import JobFailed, Worker, WorkerStopped
+from voicechat.server.stt.word_followers import Group, WordFollowers, plain_words
 from voicechat.server.worker_lanes import WorkerLane, WorkerLanes
 from voicechat.speech.vad import VAD_RATE
 
@@ -52,7 +53,8 @@ class MoonshineStt:
     """`SpeechToText` on a worker whose part `stt` is a `MoonshineRecognizer`.
 
     requests: what the assistant understands. A text that it understands replaces the most likely
-    text that it does not, if the sound supports it nearly as well. None: the most likely text.
+    text that it does not, or that has unusual words, if the sound supports it nearly as well.
+    None: the most likely text.
     lanes: the number of utterances that are decoded at the same time.
     """
 
@@ -98,27 +100,33 @@ class MoonshineStt:
 class KnownRequests:
     """The requests of an assistant, for recognition.
 
-    is_request: tells if it understands a text. pairs: returns the pairs of words that follow each
-    other in its requests, "" at the edges; called on another thread, may take a second.
+    is_request: tells if it understands a text. followers: returns the words that follow each other
+    in its requests, for `WordFollowers`; called on another thread, may take a second.
     """
 
     def __init__(
-        self, is_request: Callable[[str], bool], pairs: Callable[[], Iterable[tuple[str, str]]]
+        self, is_request: Callable[[str], bool], followers: Callable[[], Iterable[Group]]
     ) -> None:
         self.is_request = is_request
-        self._make_pairs = pairs
-        self._pairs: list[tuple[str, str]] = []
+        self._make_followers = followers
+        self._followers = WordFollowers()
         self._epoch = 0
 
     async def load(self) -> None:
-        """Make the pairs."""
-        self._pairs = await asyncio.to_thread(lambda: list(self._make_pairs()))
+        """Make the followers."""
+        self._followers = await asyncio.to_thread(lambda: WordFollowers.of(self._make_followers()))
+
+    def is_usual(self, request: str) -> bool:
+        """Return True if the words of a request usually follow each other."""
+        known = self._followers
+        return not known.words or known.knows_all(plain_words(request))
 
     def send(self, worker: Worker, lane: WorkerLane) -> None:
-        """Give the pairs to the worker, unless it has them."""
-        if self._pairs and self._epoch != worker.epoch:
+        """Give the followers to the worker, unless it has them."""
+        known = self._followers
+        if known.words and self._epoch != worker.epoch:
             self._epoch = worker.epoch
-            worker.post(lane.method("expect"), self._pairs)
+            worker.post(lane.method("expect"), known.words, known.rows)
 
 
 class MoonshineUtterance:
@@ -209,14 +217,17 @@ class MoonshineUtterance:
         return partial
 
     async def _understood(self, text: str) -> str:
-        """Return the text, or an alternative that is a request if the text is none."""
+        """Return the text, or a request in place of a text that is none, or an unusual one."""
         known = self._requests
-        if not text or known is None or known.is_request(text):
+        if not text or known is None:
+            return text
+        is_request = known.is_request(text)
+        if is_request and known.is_usual(text):
             return text
         known.send(self._worker, self._lane)
         try:
             others: list[str] = await self._worker.call(
-                self._lane.method("alternatives"), self._number, deadline=_DECODE_S
+                self._lane.method("alternatives"), self._number, is_request, deadline=_DECODE_S
             )
         except ServerError:
             return text
