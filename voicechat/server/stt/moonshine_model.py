@@ -151,6 +151,10 @@ class BeamDecoder:
         self._features = features
         self._fixed = list(fixed)
         self._constant: Feed = {}
+        """The inputs that do not grow, of one text."""
+        self._rows: Feed = {}
+        """The same inputs for each of `_count` texts."""
+        self._count = 0
         self._grown: Feed = {}
 
     def step(self, last: Sequence[Sequence[int]], rows: list[int]) -> NDArray[np.float32]:
@@ -165,15 +169,16 @@ class BeamDecoder:
                 ids, self._features.feed, self._model.empty_cache, first=True
             )
             self._constant = {name: cache[name] for name in cache if _GROWS not in name}
+            self._constant |= self._features.feed
         else:
-            count = len(rows)
-            feed, constant = (
-                {name: np.repeat(value, count, 0) for name, value in values.items()}
-                for values in (self._features.feed, self._constant)
-            )
+            if self._count != len(rows):
+                self._count = len(rows)
+                self._rows = {
+                    name: np.repeat(value, self._count, 0) for name, value in self._constant.items()
+                }
             grown = {name: value[rows] for name, value in self._grown.items()}
             logits, cache = self._model.step(
-                [list(ids) for ids in last], feed, constant | grown, first=False
+                [list(ids) for ids in last], self._rows, grown, first=False
             )
         self._grown = {name: cache[name] for name in cache if _GROWS in name}
         return log_chances(logits[:, -1])
