@@ -126,7 +126,24 @@ async def test_a_request_with_an_unusual_word_becomes_a_usual_one(stt: Moonshine
     await known.load()
     assert not known.is_usual("Cancel the T timer.")
     assert known.is_usual("Cancel the tea timer.")
-    assert plain(await heard(MoonshineStt(stt._worker, known), pcm)) == "cancel the tea timer"
+    engine = MoonshineStt(stt._worker, known)
+    heard_text = await heard(engine, pcm)
+    assert plain(heard_text) == "cancel the tea timer"
+    assert not engine.is_unsure(heard_text)
+
+
+async def test_an_unusual_word_that_is_not_clear_is_unsure(stt: MoonshineStt) -> None:
+    words = ["", "cancel", "the", "pasta", "timer", ""]
+    usual = [({before}, {after}) for before, after in itertools.pairwise(words)]
+    known = KnownRequests(lambda text: "timer" in text.lower(), lambda: usual)
+    await known.load()
+    engine = MoonshineStt(stt._worker, known)
+    unclear = await heard(engine, said("Cancel the stew timer."))
+    assert plain(unclear) == "cancel the stew timer"
+    assert engine.is_unsure(unclear)
+    clear = await heard(engine, said("Cancel the laundry timer."))
+    assert plain(clear) == "cancel the laundry timer"
+    assert not engine.is_unsure(clear)
 
 
 async def test_the_requests_are_prepared_without_a_start_of_the_engine(stt: MoonshineStt) -> None:

@@ -62,6 +62,8 @@ class Found:
     likelihood: float
     """Log probability of the sound."""
     tokens: list[int]
+    least: float = 0.0
+    """The lowest log probability of a token, if the text was rated."""
 
 
 class BiasedSearch:
@@ -105,11 +107,11 @@ class BiasedSearch:
 
         fixed: the number of tokens at its start that are not rated.
         """
-        chances = self._model.chances(features, tokens)
-        likelihood = float(chances[fixed:].sum())
+        chances = self._model.chances(features, tokens)[fixed:]
+        likelihood = float(chances.sum())
         words, _ = self._read(tokens[:fixed])
         _, cost = self._read([*tokens[fixed:], END], words)
-        return Found(likelihood - cost, likelihood, list(tokens))
+        return Found(likelihood - cost, likelihood, list(tokens), float(chances.min()))
 
     def _read(self, tokens: Sequence[int], words: _Words = _START) -> tuple[_Words, float]:
         """Return where the text is after these tokens, and the cost of what is unknown in it."""

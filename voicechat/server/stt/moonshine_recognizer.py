@@ -30,6 +30,8 @@ _SILENCE = int(0.3 * VAD_RATE)
 _UNLIKELY, _UNLIKELY_IN_REQUEST = 8.0, 3.0
 """Difference of log probabilities between an alternative and the most likely text: one that is no
 request, or a request with unusual words."""
+_CLEAR = -0.5
+"""Log probability of a piece of a text that was clear."""
 _NOTE = "\N{EIGHTH NOTE}"
 _OLD_SPELLING = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
 """The model learned from old books too."""
@@ -97,15 +99,16 @@ class MoonshineRecognizer:
         """Prefer words that follow each other like these, of `WordFollowers`, in `alternatives`."""
         self._search = BiasedSearch(self._model, WordFollowers(words, rows))
 
-    def alternatives(self, job: Job, number: int, to_request: bool) -> list[str]:
+    def alternatives(self, job: Job, number: int, to_request: bool) -> tuple[list[str], bool]:
         """Return other texts for the sound of the last `decode`, the best first.
 
         The sound supports each nearly as well as the most likely one, and each begins with the
         committed text. to_request: the most likely text is a request; return more usual ones only.
+        The second value is True if each piece of the most likely text was clear.
         """
         utterance = self._open.get(number)
         if utterance is None or utterance.features is None or utterance.settled:
-            return []
+            return [], True
         features, fixed = utterance.features, utterance.fixed
         likely = self._search.rate(features, utterance.tokens, fixed)
         found = self._search.run(features, utterance.tokens[:fixed], lambda: job.cancelled)
@@ -116,7 +119,7 @@ class MoonshineRecognizer:
             for one in found
             if one.likelihood > least and (one.score > likely.score or not to_request)
         ]
-        return list(dict.fromkeys(filter(None, texts)))
+        return list(dict.fromkeys(filter(None, texts))), likely.least > _CLEAR
 
     def drop(self, job: Job, number: int) -> None:
         """Forget an utterance."""

@@ -30,6 +30,8 @@ _PIECE = 30 * VAD_RATE * 2
 unread."""
 _OPEN_WORDS, _OPEN_WORDS_OF_REQUESTS = 2, 10
 """Words at the end of a partial text that may change. A request that is chosen may differ early."""
+_UNSURE = 64
+"""Maximum number of unclear texts that are kept."""
 _DECODE_S = 15.0
 _TRIES = 3
 _PAUSED, _GROWING = 0, 1
@@ -89,6 +91,10 @@ class MoonshineStt:
             self._worker, self._lanes.acquire(), next(self._numbers), on_partial, requests
         )
 
+    def is_unsure(self, text: str) -> bool:
+        """Return True if this text was heard, and an unusual word in it was not clear."""
+        return self._requests is not None and text in self._requests.unsure
+
     async def close(self) -> None:
         """Stop the worker."""
         if self._preparing is not None:
@@ -111,6 +117,16 @@ class KnownRequests:
         self._make_followers = followers
         self._followers = WordFollowers()
         self._epoch = 0
+        self.unsure: dict[str, None] = {}
+        """The newest requests with unusual words that were not clear, the oldest first."""
+
+    def note(self, request: str, *, clear: bool) -> None:
+        """Remember if the unusual words of a request were clear."""
+        self.unsure.pop(request, None)
+        if not clear and self.is_request(request) and not self.is_usual(request):
+            self.unsure[request] = None
+            if len(self.unsure) > _UNSURE:
+                self.unsure.pop(next(iter(self.unsure)))
 
     async def load(self) -> None:
         """Make the followers."""
@@ -226,12 +242,14 @@ class MoonshineUtterance:
             return text
         known.send(self._worker, self._lane)
         try:
-            others: list[str] = await self._worker.call(
+            others, clear = await self._worker.call(
                 self._lane.method("alternatives"), self._number, is_request, deadline=_DECODE_S
             )
         except ServerError:
             return text
-        return next((other for other in others if known.is_request(other)), text)
+        understood = next((other for other in others if known.is_request(other)), text)
+        known.note(understood, clear=clear)
+        return understood
 
     async def _ask(self, end: int, *, ended: bool) -> tuple[str, str, bool]:
         for _ in range(_TRIES):
