@@ -1,6 +1,6 @@
 """Beam search for the texts of a sound, biased to the requests that the assistant understands.
 
-A word that never follows the previous one in sample requests costs a fixed amount of log
+A word that never follows the previous one in requests costs a fixed amount of log
 probability ("shallow fusion" with a language model that knows pairs of words). The result carries
 the probability of the sound alone, so that a text the sound does not support can be rejected.
 
