@@ -25,10 +25,11 @@ from figures import Figure, Table
 from meanings import changes_at_once, right
 
 from voicechat.cli._roundtrip_run import word_differences
-from voicechat.server.assistant import intents, sentence_words
+from voicechat.server.assistant import confirmation, intents, sentence_words
 from voicechat.server.assistant.nearest_request import NearestRequest
 from voicechat.server.engine_startup import create_engines
 from voicechat.server.serve_options import ServeOptions
+from voicechat.server.stt.moonshine_stt import MoonshineStt
 from voicechat.speech.pcm import Resampler
 from voicechat.speech.vad import VAD_RATE
 
@@ -41,6 +42,7 @@ OPEN = ("open_questions", "open_talk")
 """Corpora of sentences that are no requests."""
 TARGETS = {"clean": 96, "20 dB": 94, "10 dB": 85}
 """Right commands in %."""
+HELD_OUT = "held-out voices"
 LEAD, TAIL = 0.25, 0.35
 REVERBERATION_S, REFLECTIONS_DB = 0.3, -8.0
 """Time in which the reflections fade by 60 dB, and their level relative to the direct sound."""
@@ -53,6 +55,8 @@ class Tally:
     """Right from the transcript alone."""
     wrong_values: int = 0
     """The right intent with other values."""
+    questions: int = 0
+    """Answered with a question because the recognizer was unsure; not right, and not wrong."""
     asked: int = 0
     errors: int = 0
     words: int = 0
@@ -134,6 +138,12 @@ class Listener:
         """Return what the assistant understands."""
         return await self._nearest.correct(transcript)
 
+    def doubts(self, transcript: str, request: str) -> bool:
+        """Return True if the assistant asks whether the user said this."""
+        stt = self._engines.stt
+        unsure = isinstance(stt, MoonshineStt) and stt.is_unsure(transcript)
+        return unsure and bool(confirmation.doubt(request, intents.parse_all(request)))
+
 
 def means(text: str, entry: dict) -> bool:
     """Return True if the text parses to the intent and values of the corpus."""
@@ -167,15 +177,19 @@ async def accuracy(
             pcm = await speaker.say(entry["text"], who, noise, chance)
             heard = await listener.transcribe(pcm)
             taken = await listener.request(heard)
-            right, wanted = means(taken, entry), entry["intent"]
-            meaning = None if right else intents.parse(taken)
-            actions += not right and bool(changes_at_once(taken))
+            doubted = listener.doubts(heard, taken)
+            right, wanted = means(taken, entry) and not doubted, entry["intent"]
+            meaning = None if right or doubted else intents.parse(taken)
+            actions += not right and not doubted and bool(changes_at_once(taken))
             said = sentence_words.read(entry["text"]).plain
-            for key in ("all", who, "clean" if noise is None else f"{noise:.0f} dB"):
+            room = "clean" if noise is None else f"{noise:.0f} dB"
+            held_out = [HELD_OUT] if who in synthetic_voices.HELD_OUT else []
+            for key in ("all", who, room, *held_out):
                 tally = tallies[key]
                 tally.right += right
                 tally.transcribed += means(heard, entry)
                 tally.asked += 1
+                tally.questions += doubted
                 tally.wrong_values += meaning is not None and meaning.intent == wanted
                 heard_words = " ".join(sentence_words.read(heard).plain)
                 tally.errors += sum(word_differences(" ".join(said), heard_words))
@@ -198,7 +212,8 @@ def tell(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int
             f"  {key:12} {tally.asked:4} said  {tally.right * each:5.1f} % right "
             f"({tally.transcribed * each:5.1f} as transcribed)  "
             f"{100 * tally.errors / tally.words:5.1f} % word errors  "
-            f"{tally.wrong_values * each:4.1f} % wrong values"
+            f"{tally.wrong_values * each:4.1f} % wrong values  "
+            f"{tally.questions * each:4.1f} % asked"
         )
     for line in tallies["all"].wrong if show else ():
         out(f"    {line}")
@@ -231,7 +246,7 @@ def rows(effort: float) -> Iterator[Figure]:
     figures: list[Figure] = []
 
     def reported(name: str, entries: list[dict], tallies: dict[str, Tally], actions: int) -> None:
-        every = tallies["all"]
+        every, held_out = tallies["all"], tallies[HELD_OUT]
         errors = f"{100 * every.errors / every.words:.0f}"
         if name in OPEN:
             figures.append(
@@ -244,10 +259,14 @@ def rows(effort: float) -> Iterator[Figure]:
             share = 100 * tally.right / max(1, tally.asked)
             ours = f"{share:.0f}, n {tally.asked}"
             figures.append(Figure(f"{name}, {room}: right, %", ours, f"{target}", share >= target))
+        ours = f"{held_out.right * 100 / max(1, held_out.asked):.0f}, n {held_out.asked}"
+        figures.append(Figure(f"{name}, {HELD_OUT}: right, %", ours))
         typed = f"{typed_right(entries):.0f}; {100 * every.transcribed / every.asked:.0f}; {errors}"
         figures.append(Figure(f"{name}: right typed, as transcribed, wrong words, %", typed))
         share = 100 * every.wrong_values / every.asked
         figures.append(Figure(f"{name}: wrong values, %", f"{share:.1f}", "1", share <= 1))
+        share = 100 * every.questions / every.asked
+        figures.append(Figure(f"{name}: asked back, %", f"{share:.1f}"))
 
     every = max(1, round(8 / effort))
     asyncio.run(bench(argparse.Namespace(only="", every=every, times=1), reported))

@@ -27,6 +27,8 @@ Voice = Callable[[str], tuple[Sound, int]]
 _FLITE = ("slt", "rms", "awb", "kal16")
 _PIPER = {"piper": 1.0, "piper-low": 0.9, "piper-high": 1.16}
 """Name -> factor of pitch and formants, at the same tempo."""
+HELD_OUT = ("piper", "piper-high", "flite-rms", "flite-kal16")
+"""Voices that no constant of recognition is chosen on."""
 _IPA = {
     "ɜɹ": "ɜː", "əɹ": "ɚ", "A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ",
     "ʤ": "dʒ", "ʧ": "tʃ", "T": "ɾ", "ᵊ": "ə", "ɑ": "ɑː", "ɔ": "ɔː", "ˈi": "ˈiː", "u": "uː",

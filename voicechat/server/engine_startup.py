@@ -96,17 +96,19 @@ def create_engines(options: ServeOptions, notify: Notify = _log.warning) -> Engi
 
     notify: called with a sentence when an engine on another server fails.
     """
+    from voicechat.server.stt.moonshine_stt import MoonshineStt
     from voicechat.server.tts.hibari_tts import HibariTts
     from voicechat.speech.vad import detector
 
     builtin_stt, builtin_tts = _speech(options, notify)
     stt, tts = _with_remote(options, builtin_stt, builtin_tts, notify)
     phonemes = builtin_tts.pronounce if isinstance(builtin_tts, HibariTts) else None
+    is_unsure = builtin_stt.is_unsure if isinstance(builtin_stt, MoonshineStt) else None
     if options.voice is not None and options.voice not in tts.names:
         raise UsageError(f"There is no voice {options.voice!r}.", f"Choose {one_of(tts.names)}.")
     return EngineSet(
         stt,
-        _assistant(options, phonemes, notify),
+        _assistant(options, phonemes, is_unsure, notify),
         tts,
         DetectorPool(partial(detector, options.vad_model)),
         _turn_end(options),
@@ -165,7 +167,7 @@ def _speech(options: ServeOptions, notify: Notify) -> tuple[SpeechToText, TextTo
     )
     stt: SpeechToText = MissingStt()
     if model is not None:
-        requests = KnownRequests(intents.is_request, intents.sample_pairs)
+        requests = KnownRequests(intents.is_request, intents.word_followers)
         stt = MoonshineStt(worker, None if options.chat_url else requests, options.lanes)
     return stt, HibariTts(worker, voices, notify, options.lanes) if voices else SilentTts()
 
@@ -221,12 +223,17 @@ def _voice(engine: RemoteEngine, rate: int) -> RemoteVoice:
     return SpeechEndpoint(engine.url, rate, engine.model, engine.voice, engine.key)
 
 
-def _assistant(options: ServeOptions, phonemes: Phonemes | None, notify: Notify) -> Assistant:
+def _assistant(
+    options: ServeOptions,
+    phonemes: Phonemes | None,
+    is_unsure: Callable[[str], bool] | None,
+    notify: Notify,
+) -> Assistant:
     from voicechat.server.assistant.offline_assistant import offline_assistant
     from voicechat.skills.notebook import notebook_folder
 
     folder = notebook_folder() if options.user_notebook else None
-    builtin = offline_assistant(folder, options.forbidden_tools, phonemes)
+    builtin = offline_assistant(folder, options.forbidden_tools, phonemes, is_unsure)
     if options.chat_url is None:
         return builtin
     from voicechat.server.assistant.chat_assistant import ChatAssistant

@@ -6,6 +6,9 @@ import pytest
 from assistant_talk import SkillTalk, ToolTalk
 from meanings import changes_at_once
 
+from voicechat.server.assistant.offline_assistant import OfflineAssistant
+from voicechat.server.engine_protocols import AssistantRequest, Message
+
 OPEN_SPEECH = Path(__file__).with_name("heard_open_speech.txt").read_text("utf-8").splitlines()
 """Sentences of people who talk to each other, as a recognizer prints them, errors included."""
 
@@ -83,3 +86,43 @@ async def test_a_remark_undoes_only_a_change_that_was_just_made(talk):
     assert await talk("what is on my shopping list") == "Your shopping list has one item: milk."
     await talk("add eggs to my shopping list")
     assert await talk("That was a mistake.") == "I took eggs off your shopping list."
+
+
+class UnclearTalk:
+    """A spoken conversation with a recognizer that is unsure of some texts."""
+
+    def __init__(self, *unsure: str) -> None:
+        self.assistant = OfflineAssistant(is_unsure=unsure.__contains__)
+        self.messages: list[Message] = []
+
+    async def __call__(self, text: str) -> str:
+        self.messages.append(Message("user", text, spoken=True))
+        request = AssistantRequest(tuple(self.messages))
+        said = "".join([one.text async for one in self.assistant.reply(request)])
+        self.messages.append(Message("assistant", said))
+        return said
+
+
+async def test_a_change_that_was_not_clear_needs_a_yes():
+    talk = UnclearTalk("Add a lighter to my shopping list.")
+    question = 'Did you say "Add a lighter to my shopping list"?'
+    assert await talk("Add a lighter to my shopping list.") == question
+    assert "lighter" not in await talk("What's on my shopping list?")
+    assert await talk("Add a lighter to my shopping list.") == question
+    assert "a lighter" in await talk("Yes.")
+    assert "lighter" in await talk("What's on my shopping list?")
+
+
+async def test_an_answer_can_correct_what_was_not_clear():
+    talk = UnclearTalk("Add lighter to my list.")
+    assert await talk("Add lighter to my list.") == 'Did you say "Add lighter to my list"?'
+    assert "ladder" in await talk("No, ladder.")
+    items = await talk("What's on my list?")
+    assert "ladder" in items
+    assert "lighter" not in items
+
+
+async def test_questions_and_clear_changes_need_no_yes():
+    talk = UnclearTalk("What time is it in Paris?")
+    assert "Did you say" not in await talk("What time is it in Paris?")
+    assert "Did you say" not in await talk("Add milk to my list.")

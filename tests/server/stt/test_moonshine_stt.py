@@ -21,6 +21,7 @@ from voicechat.server.stt.moonshine_stt import (
     MoonshineUtterance,
     bundled_model,
 )
+from voicechat.server.stt.word_followers import Group
 
 RATE = 16_000
 
@@ -109,16 +110,46 @@ async def test_a_less_likely_text_that_is_a_request_wins(stt: MoonshineStt) -> N
 async def test_known_pairs_of_words_are_preferred(stt: MoonshineStt) -> None:
     """The user says "flip a coin" with much noise."""
     pcm = said("Flip a coin.", noise=900)
-    pairs = [("", "flip"), ("flip", "a"), ("a", "coin"), ("coin", "")]
+    words = ["", "flip", "a", "coin", ""]
+    pairs = [({before}, {after}) for before, after in itertools.pairwise(words)]
     known = KnownRequests(lambda text: plain(text) == "flip a coin", lambda: pairs)
     await known.load()
     assert plain(await heard(MoonshineStt(stt._worker, known), pcm)) == "flip a coin"
 
 
+async def test_a_request_with_an_unusual_word_becomes_a_usual_one(stt: MoonshineStt) -> None:
+    pcm = said("Cancel the tea timer.", noise=100)
+    assert plain(await heard(stt, pcm)) == "cancel the t timer"
+    words = ["", "cancel", "the", "tea", "timer", ""]
+    usual = [({before}, {after}) for before, after in itertools.pairwise(words)]
+    known = KnownRequests(lambda text: text.endswith(("timer", "timer.")), lambda: usual)
+    await known.load()
+    assert not known.is_usual("Cancel the T timer.")
+    assert known.is_usual("Cancel the tea timer.")
+    engine = MoonshineStt(stt._worker, known)
+    heard_text = await heard(engine, pcm)
+    assert plain(heard_text) == "cancel the tea timer"
+    assert not engine.is_unsure(heard_text)
+
+
+async def test_an_unusual_word_that_is_not_clear_is_unsure(stt: MoonshineStt) -> None:
+    words = ["", "cancel", "the", "pasta", "timer", ""]
+    usual = [({before}, {after}) for before, after in itertools.pairwise(words)]
+    known = KnownRequests(lambda text: "timer" in text.lower(), lambda: usual)
+    await known.load()
+    engine = MoonshineStt(stt._worker, known)
+    unclear = await heard(engine, said("Cancel the stew timer."))
+    assert plain(unclear) == "cancel the stew timer"
+    assert engine.is_unsure(unclear)
+    clear = await heard(engine, said("Cancel the laundry timer."))
+    assert plain(clear) == "cancel the laundry timer"
+    assert not engine.is_unsure(clear)
+
+
 async def test_the_requests_are_prepared_without_a_start_of_the_engine(stt: MoonshineStt) -> None:
     made = threading.Event()
 
-    def pairs() -> list[tuple[str, str]]:
+    def pairs() -> list[Group]:
         made.set()
         return []
 

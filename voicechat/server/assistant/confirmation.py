@@ -10,13 +10,15 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from voicechat.server.assistant import plausibility
+from voicechat.server.assistant import intents, plausibility
 from voicechat.server.assistant.answer_context import to_listener, value_of
 from voicechat.server.assistant.dialogue_state import DialogueState
 from voicechat.server.assistant.intents import Meaning
 from voicechat.server.assistant.spoken_time import ClockTime
 from voicechat.skills.wording import lasting, spoken_clock
 
+_HARMLESS = frozenset({"goodbye", "stop"})
+"""Changes that only end speech."""
 _YES = re.compile(
     r"(?:yes|yeah|yep|yup|sure|okay|ok|please|of course|absolutely|right|correct|exactly|do|do it|"
     r"do that|go ahead|that is right|please do|i do|you should|you may|you can|thanks|thank you| )+"
@@ -39,6 +41,12 @@ def _question(meaning: Meaning, now: datetime) -> str:
     if not unsure or (name is not None and plausibility.is_likely_name(str(name))):
         return ""
     return f"Should I {unsure.format_map(_Spoken(meaning.values, now))}?"
+
+
+def doubt(text: str, meanings: Sequence[Meaning]) -> str:
+    """Return the question if the user said this text; empty if it changes nothing."""
+    changing = any(one.intent in intents.CHANGING - _HARMLESS for one in meanings)
+    return f'Did you say "{text.strip(" .,?!")}"?' if changing else ""
 
 
 def permission(meaning: Meaning | None) -> str:

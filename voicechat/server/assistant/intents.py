@@ -18,7 +18,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from random import Random
 
-from voicechat.server.assistant import plausibility, sentence_words, slots
+from voicechat.server.assistant import plausibility, sentence_words, slots, template_words
 from voicechat.server.assistant.measurements import Measure, alike
 from voicechat.server.assistant.slots import Span
 from voicechat.server.assistant.spoken_time import ClockTime
@@ -246,6 +246,13 @@ def sample_pairs() -> Counter[tuple[str, str]]:
         words = sentence.split()
         pairs.update(zip(["", *words], [*words, ""], strict=True))
     return pairs
+
+
+def word_followers() -> list[template_words.Group]:
+    """Return the words that follow each other in requests. Takes half a second."""
+    grammar = _grammar()
+    complete = [one.parts for one in grammar.templates if one.intent != INCOMPLETE]
+    return template_words.followers(complete, grammar.slots, grammar.rules)
 
 
 def sample_sentences(count: int, seed: int) -> list[str]:

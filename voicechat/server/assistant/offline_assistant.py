@@ -73,6 +73,7 @@ class OfflineAssistant:
     folder: of the notebook; None keeps a notebook in memory for each session.
     forbidden_tools: built-in tools whose skills the assistant refuses.
     phonemes: pronunciations of words, to find the nearest-sounding request for speech.
+    is_unsure: tells if the recognizer is unsure of a text; a change then needs a yes.
     now, random, later: replace the clock, the random generator and `loop.call_later` in tests.
     """
 
@@ -84,6 +85,7 @@ class OfflineAssistant:
         later: Later | None = None,
         forbidden_tools: Collection[str] = (),
         phonemes: Phonemes | None = None,
+        is_unsure: Callable[[str], bool] | None = None,
     ) -> None:
         self.on_announcement: Callable[[str], None] = lambda _words: None
         self._folder = folder
@@ -94,6 +96,7 @@ class OfflineAssistant:
         self._timers = Timers(lambda words: self.on_announcement(words), self._now, later)
 
         self._nearest = NearestRequest(phonemes) if phonemes else None
+        self._is_unsure = is_unsure or (lambda _text: False)
         self._units: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -237,6 +240,7 @@ class OfflineAssistant:
         words = words or " ".join(filter(None, refusals))
         if not words and not sure:
             words = confirmation.question(meanings, self._now(), before)
+            words = words or self._doubt(request, text, meanings)
             state.offered = text if words else ""
         if not words or request.tool_choice not in ("auto", "none"):
             calls, meanings = self._calls(request, text, meanings)
@@ -254,6 +258,12 @@ class OfflineAssistant:
                 yield Say(HINT, silent=True)
         for call in calls:
             yield undoing.recorded_call(call, state)
+
+    def _doubt(self, request: AssistantRequest, text: str, meanings: list[Meaning]) -> str:
+        """Return the question if the user said this; empty if it is clear or changes nothing."""
+        last = conversation_messages.spoken(request.messages)[-1:]
+        heard = last[0].text if last and last[0].spoken else ""
+        return confirmation.doubt(text, meanings) if heard and self._is_unsure(heard) else ""
 
     def _calls(
         self, request: AssistantRequest, text: str, meanings: list[Meaning]
@@ -428,11 +438,15 @@ def offline_assistant(
     folder: Path | None = None,
     forbidden_tools: Collection[str] = (),
     phonemes: Phonemes | None = None,
+    is_unsure: Callable[[str], bool] | None = None,
 ) -> Assistant:
     """Create the offline assistant, not yet open.
 
     folder: of the notebook; None keeps a notebook in memory for each session.
     forbidden_tools: built-in tools whose skills the assistant refuses.
     phonemes: pronunciations of words, to find the nearest-sounding request for speech.
+    is_unsure: tells if the recognizer is unsure of a text.
     """
-    return OfflineAssistant(folder, forbidden_tools=forbidden_tools, phonemes=phonemes)
+    return OfflineAssistant(
+        folder, forbidden_tools=forbidden_tools, phonemes=phonemes, is_unsure=is_unsure
+    )

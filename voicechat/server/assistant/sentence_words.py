@@ -53,13 +53,14 @@ _IS = frozenset(
         "why",
     ]
 )
-_SPOKEN_SHORT = {
+SPOKEN_SHORT = {
     "what is": "what's", "how is": "how's", "i am": "i'm", "it is": "it's", "do not": "don't",
     "did not": "didn't", "i would": "i'd", "i will": "i'll", "i have": "i've", "that is": "that's",
     "you are": "you're", "let us": "let's", "there is": "there's", "can not": "can't",
     "does not": "doesn't", "is not": "isn't", "who is": "who's", "we are": "we're",
 }  # fmt: skip
-_SHORTENING = re.compile(r"\b(" + "|".join(_SPOKEN_SHORT) + r")\b")
+"""Pairs of words, and how they are contracted."""
+_SHORTENING = re.compile(r"\b(" + "|".join(SPOKEN_SHORT) + r")\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +167,5 @@ def _expanded(token: str) -> list[str]:
 def contracted(sentence: str, random: Random) -> str:
     """Contract some word pairs of the sentence, as speakers do."""
     return _SHORTENING.sub(
-        lambda pair: _SPOKEN_SHORT[pair[0]] if random.random() < 0.6 else pair[0], sentence
+        lambda pair: SPOKEN_SHORT[pair[0]] if random.random() < 0.6 else pair[0], sentence
     )

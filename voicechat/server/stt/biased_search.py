@@ -1,6 +1,6 @@
 """Beam search for the texts of a sound, biased to the requests that the assistant understands.
 
-A word that never follows the previous one in sample requests costs a fixed amount of log
+A word that never follows the previous one in requests costs a fixed amount of log
 probability ("shallow fusion" with a language model that knows pairs of words). The result carries
 the probability of the sound alone, so that a text the sound does not support can be rejected.
 
@@ -11,12 +11,13 @@ Sequence-to-Sequence Model" (2018).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from voicechat.server.stt.moonshine_model import END, Features, MoonshineModel
+from voicechat.server.stt.word_followers import EDGE, NUMBER, WordFollowers
 
 _BEAMS = 8
 _CANDIDATES = 24
@@ -25,6 +26,8 @@ _UNKNOWN_PAIR = 3.0
 """Cost of a word that is not known to follow the one before, in log probability."""
 _FAR = 4.0
 """The search ends when the best open text is this much worse than the best whole one."""
+_WIDTH = 10.0
+"""A text that is this much worse than the best one is given up."""
 _NO_LETTER = re.compile(r"[^a-z0-9' ]")
 
 
@@ -32,9 +35,12 @@ _NO_LETTER = re.compile(r"[^a-z0-9' ]")
 class _Words:
     """A place in a text: its last whole word, the letters of the next, and if those are unknown."""
 
-    last: str = ""
+    last: str = EDGE
     letters: str = ""
     unknown: bool = False
+
+
+_START = _Words()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +54,25 @@ class _Beam:
     """The text without punctuation. Of texts that differ only in punctuation, one is kept."""
 
 
-class BiasedSearch:
-    """Searches with one model. `pairs`: words that follow each other; "" is the edge of a text."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A text as tokens. score: `likelihood` less the costs of unknown pairs."""
 
-    def __init__(self, model: MoonshineModel, pairs: Iterable[Sequence[str]]) -> None:
+    score: float
+    likelihood: float
+    """Log probability of the sound."""
+    tokens: list[int]
+    least: float = 0.0
+    """The lowest log probability of a token, if the text was rated."""
+
+
+class BiasedSearch:
+    """Searches with one model. known: the words that follow each other in requests."""
+
+    def __init__(self, model: MoonshineModel, known: WordFollowers) -> None:
         self._model = model
-        self._after: dict[str, set[str]] = {}
-        for first, second in pairs:
-            self._after.setdefault(first, set()).add(second)
-        self._cost = _UNKNOWN_PAIR if self._after else 0.0
-        self._beginnings: dict[str, frozenset[str]] = {}
+        self._known = known
+        self._cost = _UNKNOWN_PAIR if known.words else 0.0
         self._plain: dict[int, list[str]] = {}
 
     def run(
@@ -65,14 +80,12 @@ class BiasedSearch:
         features: Features,
         fixed: Sequence[int] = (),
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> list[tuple[float, list[int]]]:
-        """Return texts as tokens, the best first, each with its log probability for the sound.
+    ) -> list[Found]:
+        """Return texts, the best score first.
 
         fixed: tokens that every text begins with.
         """
-        words = _Words()
-        for token in fixed:
-            words, _ = self._advance(words, token)
+        words, _ = self._read(fixed)
         beams = [_Beam(0.0, 0.0, (), words)]
         found: list[_Beam] = []
         decoder = self._model.beam_decoder(features, fixed)
@@ -83,10 +96,30 @@ class BiasedSearch:
             scores = decoder.step([beam.tokens[-1:] for beam in beams], rows)
             beams, rows = self._best(beams, scores, found)
             best = max((beam.score for beam in found), default=-np.inf)
-            if not beams or len(found) >= _BEAMS or beams[0].score < best - _FAR:
+            near = sum(beam.score > best - _FAR for beam in found)
+            if not beams or near >= _BEAMS or beams[0].score < best - _FAR:
                 break
         found.sort(key=lambda beam: -beam.score)
-        return [(beam.likelihood, [*fixed, *beam.tokens]) for beam in found]
+        return [Found(beam.score, beam.likelihood, [*fixed, *beam.tokens]) for beam in found]
+
+    def rate(self, features: Features, tokens: Sequence[int], fixed: int = 0) -> Found:
+        """Return a text with its score and likelihood, comparable to those of `run`.
+
+        fixed: the number of tokens at its start that are not rated.
+        """
+        chances = self._model.chances(features, tokens)[fixed:]
+        likelihood = float(chances.sum())
+        words, _ = self._read(tokens[:fixed])
+        _, cost = self._read([*tokens[fixed:], END], words)
+        return Found(likelihood - cost, likelihood, list(tokens), float(chances.min()))
+
+    def _read(self, tokens: Sequence[int], words: _Words = _START) -> tuple[_Words, float]:
+        """Return where the text is after these tokens, and the cost of what is unknown in it."""
+        total = 0.0
+        for token in tokens:
+            words, cost = self._advance(words, token)
+            total += cost
+        return words, total
 
     def _best(
         self, beams: list[_Beam], scores: np.ndarray, found: list[_Beam]
@@ -109,6 +142,8 @@ class BiasedSearch:
         open_ones: list[_Beam] = []
         rows: list[int] = []
         for row, token, beam in grown:
+            if beam.score < grown[0][2].score - _WIDTH:
+                break
             key = beam.plain.strip(), token == END
             if key in seen:
                 continue
@@ -126,14 +161,16 @@ class BiasedSearch:
         """Return where the text is after a token, and the cost of what is unknown in it."""
         if token == END:
             words, cost = self._end_word(words)
-            return words, cost + (0.0 if "" in self._after.get(words.last, ()) else self._cost / 2)
+            ends = self._known.knows(words.last, EDGE)
+            return words, cost + (0.0 if ends else self._cost / 2)
         total = 0.0
         for piece in self._pieces(token):
             if piece == " ":
                 words, cost = self._end_word(words)
             else:
                 letters = words.letters + piece
-                known = words.unknown or letters in self._known_beginnings(words.last)
+                letters = NUMBER if letters.isdigit() else letters
+                known = words.unknown or self._known.knows_beginning(words.last, letters)
                 cost = 0.0 if known else self._cost
                 words = _Words(words.last, letters, words.unknown or not known)
             total += cost
@@ -142,7 +179,7 @@ class BiasedSearch:
     def _end_word(self, words: _Words) -> tuple[_Words, float]:
         if not words.letters:
             return words, 0.0
-        known = words.unknown or words.letters in self._after.get(words.last, ())
+        known = words.unknown or self._known.knows(words.last, words.letters)
         return _Words(words.letters), 0.0 if known else self._cost
 
     def _pieces(self, token: int) -> list[str]:
@@ -151,13 +188,3 @@ class BiasedSearch:
             text = self._model.token_text(token).lower().replace("-", " ")
             self._plain[token] = [p for p in re.split("( )", _NO_LETTER.sub("", text)) if p]
         return self._plain[token]
-
-    def _known_beginnings(self, word: str) -> frozenset[str]:
-        """Return the beginnings of all words that follow a word."""
-        if word not in self._beginnings:
-            self._beginnings[word] = frozenset(
-                other[:end]
-                for other in self._after.get(word, ())
-                for end in range(1, len(other) + 1)
-            )
-        return self._beginnings[word]

@@ -105,6 +105,13 @@ class MoonshineModel:
             token = int(logits[0, -1].argmax())
         return tokens
 
+    def chances(self, features: Features, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Return the log probability of each token and of the end after them."""
+        logits, _ = self.step([[START, *tokens]], features.feed, self.empty_cache, first=True)
+        chosen = np.array([*tokens, END])
+        scores: NDArray[np.float32] = log_chances(logits[0])[np.arange(len(chosen)), chosen]
+        return scores
+
     def beam_decoder(self, features: Features, fixed: Sequence[int]) -> BeamDecoder:
         """Return a decoder of several texts at once, all of which begin with the fixed tokens."""
         return BeamDecoder(self, features, fixed)
@@ -145,6 +152,10 @@ class BeamDecoder:
         self._features = features
         self._fixed = list(fixed)
         self._constant: Feed = {}
+        """The inputs that do not grow, of one text."""
+        self._rows: Feed = {}
+        """The same inputs for each of `_count` texts."""
+        self._count = 0
         self._grown: Feed = {}
 
     def step(self, last: Sequence[Sequence[int]], rows: list[int]) -> NDArray[np.float32]:
@@ -159,21 +170,26 @@ class BeamDecoder:
                 ids, self._features.feed, self._model.empty_cache, first=True
             )
             self._constant = {name: cache[name] for name in cache if _GROWS not in name}
+            self._constant |= self._features.feed
         else:
-            count = len(rows)
-            feed, constant = (
-                {name: np.repeat(value, count, 0) for name, value in values.items()}
-                for values in (self._features.feed, self._constant)
-            )
+            if self._count != len(rows):
+                self._count = len(rows)
+                self._rows = {
+                    name: np.repeat(value, self._count, 0) for name, value in self._constant.items()
+                }
             grown = {name: value[rows] for name, value in self._grown.items()}
             logits, cache = self._model.step(
-                [list(ids) for ids in last], feed, constant | grown, first=False
+                [list(ids) for ids in last], self._rows, grown, first=False
             )
         self._grown = {name: cache[name] for name in cache if _GROWS in name}
-        newest = logits[:, -1]
-        shifted = newest - newest.max(-1, keepdims=True)
-        scores: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-        return scores
+        return log_chances(logits[:, -1])
+
+
+def log_chances(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log probabilities over the last axis."""
+    shifted = logits - logits.max(-1, keepdims=True)
+    scores: NDArray[np.float32] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return scores
 
 
 class TokenTexts:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from voicechat.server.engine_worker_main import Job
 from voicechat.server.stt.biased_search import BiasedSearch
 from voicechat.server.stt.moonshine_model import Features, MoonshineModel, Sound
+from voicechat.server.stt.word_followers import WordFollowers
 from voicechat.speech.vad import VAD_RATE
 from voicechat.system.process_memory import release_memory
 
@@ -30,10 +31,11 @@ _SHORTEST = VAD_RATE // 10
 """The model needs about 80 ms of sound."""
 _SILENCE = int(0.3 * VAD_RATE)
 """Silence added after the speech: the model is more often right about a last word that has some."""
-_UNLIKELY = 5.0
-"""Difference of log probabilities."""
-_SHORT = 0.7
-"""An alternative has at least this share of the letters: a shorter one leaves out sound."""
+_UNLIKELY, _UNLIKELY_IN_REQUEST = 8.0, 3.0
+"""Difference of log probabilities between an alternative and the most likely text: one that is no
+request, or a request with unusual words."""
+_CLEAR = -0.5
+"""Log probability of a piece of a text that was clear."""
 _NOTE = "\N{EIGHTH NOTE}"
 _OLD_SPELLING = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
 """The model learned from old books too."""
@@ -78,7 +80,7 @@ class MoonshineRecognizer:
         self._longest = round(longest_s * VAD_RATE)
         self._encoding = nullcontext() if encoders is None else threading.Semaphore(encoders)
         self._model = MoonshineModel(Path(folder), tokens_per_second)
-        self._search = BiasedSearch(self._model, ())
+        self._search = BiasedSearch(self._model, WordFollowers())
         self._open: dict[int, _Utterance] = {}
         self._model.transcribe(self._model.encode(np.zeros(VAD_RATE, np.float32)))
 
@@ -109,26 +111,31 @@ class MoonshineRecognizer:
         text, committed = self._texts(utterance)
         return text, committed, left
 
-    def expect(self, job: Job, pairs: list[list[str]]) -> None:
-        """Prefer these pairs of words in `alternatives`."""
-        self._search = BiasedSearch(self._model, pairs)
+    def expect(self, job: Job, words: list[str], rows: list[bytes]) -> None:
+        """Prefer words that follow each other like these, of `WordFollowers`, in `alternatives`."""
+        self._search = BiasedSearch(self._model, WordFollowers(words, rows))
 
-    def alternatives(self, job: Job, number: int) -> list[str]:
+    def alternatives(self, job: Job, number: int, to_request: bool) -> tuple[list[str], bool]:
         """Return other texts for the sound of the last `decode`, the best first.
 
         The sound supports each nearly as well as the most likely one, and each begins with the
-        committed text.
+        committed text. to_request: the most likely text is a request; return more usual ones only.
+        The second value is True if each piece of the most likely text was clear.
         """
         utterance = self._open.get(number)
         if utterance is None or utterance.features is None or utterance.settled:
-            return []
-        fixed = utterance.tokens[: utterance.fixed]
-        found = self._search.run(utterance.features, fixed, lambda: job.cancelled)
-        best = max((score for score, _ in found), default=0.0)
+            return [], True
+        features, fixed = utterance.features, utterance.fixed
+        likely = self._search.rate(features, utterance.tokens, fixed)
+        found = self._search.run(features, utterance.tokens[:fixed], lambda: job.cancelled)
+        best = max(one.likelihood for one in (likely, *found))
+        least = best - (_UNLIKELY_IN_REQUEST if to_request else _UNLIKELY)
         texts = [
-            cleaned(self._model.text(tokens)) for score, tokens in found if score > best - _UNLIKELY
+            cleaned(self._model.text(one.tokens))
+            for one in found
+            if one.likelihood > least and (one.score > likely.score or not to_request)
         ]
-        return list(dict.fromkeys(filter(None, texts)))
+        return list(dict.fromkeys(filter(None, texts))), likely.least > _CLEAR
 
     def drop(self, job: Job, number: int) -> None:
         """Forget an utterance."""

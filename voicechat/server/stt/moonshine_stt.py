@@ -18,6 +18,7 @@ from pathlib import Path
 from voicechat.errors import ServerError
 from voicechat.server.engine_protocols import Partial
 from voicechat.server.engine_worker import JobFailed, Worker, WorkerStopped
+from voicechat.server.stt.word_followers import Group, WordFollowers, plain_words
 from voicechat.server.worker_lanes import WorkerLane, WorkerLanes
 from voicechat.speech.vad import VAD_RATE
 
@@ -29,6 +30,8 @@ _PIECE = 30 * VAD_RATE * 2
 unread."""
 _OPEN_WORDS, _OPEN_WORDS_OF_REQUESTS = 2, 10
 """Words at the end of a partial text that may change. A request that is chosen may differ early."""
+_UNSURE = 64
+"""Maximum number of unclear texts that are kept."""
 _DECODE_S = 15.0
 _TRIES = 3
 _PAUSED, _GROWING = 0, 1
@@ -52,7 +55,8 @@ class MoonshineStt:
     """`SpeechToText` on a worker whose part `stt` is a `MoonshineRecognizer`.
 
     requests: what the assistant understands. A text that it understands replaces the most likely
-    text that it does not, if the sound supports it nearly as well. None: the most likely text.
+    text that it does not, or that has unusual words, if the sound supports it nearly as well.
+    None: the most likely text.
     lanes: the number of utterances that are decoded at the same time.
     """
 
@@ -87,6 +91,10 @@ class MoonshineStt:
             self._worker, self._lanes.acquire(), next(self._numbers), on_partial, requests
         )
 
+    def is_unsure(self, text: str) -> bool:
+        """Return True if this text was heard, and an unusual word in it was not clear."""
+        return self._requests is not None and text in self._requests.unsure
+
     async def close(self) -> None:
         """Stop the worker."""
         if self._preparing is not None:
@@ -98,27 +106,43 @@ class MoonshineStt:
 class KnownRequests:
     """The requests of an assistant, for recognition.
 
-    is_request: tells if it understands a text. pairs: returns the pairs of words that follow each
-    other in its requests, "" at the edges; called on another thread, may take a second.
+    is_request: tells if it understands a text. followers: returns the words that follow each other
+    in its requests, for `WordFollowers`; called on another thread, may take a second.
     """
 
     def __init__(
-        self, is_request: Callable[[str], bool], pairs: Callable[[], Iterable[tuple[str, str]]]
+        self, is_request: Callable[[str], bool], followers: Callable[[], Iterable[Group]]
     ) -> None:
         self.is_request = is_request
-        self._make_pairs = pairs
-        self._pairs: list[tuple[str, str]] = []
+        self._make_followers = followers
+        self._followers = WordFollowers()
         self._epoch = 0
+        self.unsure: dict[str, None] = {}
+        """The newest requests with unusual words that were not clear, the oldest first."""
+
+    def note(self, request: str, *, clear: bool) -> None:
+        """Remember if the unusual words of a request were clear."""
+        self.unsure.pop(request, None)
+        if not clear and self.is_request(request) and not self.is_usual(request):
+            self.unsure[request] = None
+            if len(self.unsure) > _UNSURE:
+                self.unsure.pop(next(iter(self.unsure)))
 
     async def load(self) -> None:
-        """Make the pairs."""
-        self._pairs = await asyncio.to_thread(lambda: list(self._make_pairs()))
+        """Make the followers."""
+        self._followers = await asyncio.to_thread(lambda: WordFollowers.of(self._make_followers()))
+
+    def is_usual(self, request: str) -> bool:
+        """Return True if the words of a request usually follow each other."""
+        known = self._followers
+        return not known.words or known.knows_all(plain_words(request))
 
     def send(self, worker: Worker, lane: WorkerLane) -> None:
-        """Give the pairs to the worker, unless it has them."""
-        if self._pairs and self._epoch != worker.epoch:
+        """Give the followers to the worker, unless it has them."""
+        known = self._followers
+        if known.words and self._epoch != worker.epoch:
             self._epoch = worker.epoch
-            worker.post(lane.method("expect"), self._pairs)
+            worker.post(lane.method("expect"), known.words, known.rows)
 
 
 class MoonshineUtterance:
@@ -209,18 +233,23 @@ class MoonshineUtterance:
         return partial
 
     async def _understood(self, text: str) -> str:
-        """Return the text, or an alternative that is a request if the text is none."""
+        """Return the text, or a request in place of a text that is none, or an unusual one."""
         known = self._requests
-        if not text or known is None or known.is_request(text):
+        if not text or known is None:
+            return text
+        is_request = known.is_request(text)
+        if is_request and known.is_usual(text):
             return text
         known.send(self._worker, self._lane)
         try:
-            others: list[str] = await self._worker.call(
-                self._lane.method("alternatives"), self._number, deadline=_DECODE_S
+            others, clear = await self._worker.call(
+                self._lane.method("alternatives"), self._number, is_request, deadline=_DECODE_S
             )
         except ServerError:
             return text
-        return next((other for other in others if known.is_request(other)), text)
+        understood = next((other for other in others if known.is_request(other)), text)
+        known.note(understood, clear=clear)
+        return understood
 
     async def _ask(self, end: int, *, ended: bool) -> tuple[str, str, bool]:
         for _ in range(_TRIES):
