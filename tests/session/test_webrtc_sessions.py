@@ -163,7 +163,7 @@ async def test_a_lost_network_path_is_noticed_and_the_call_made_again(
 
 async def test_loss_and_jitter_leave_a_reply_audible() -> None:
     async with fake_calls() as calls:
-        calls.network = Network(loss=0.05, jitter_s=0.1, only_sound=True)
+        calls.network = Network(loss=0.1, jitter_s=0.1)
         calls.reply_s = 2.0
         async with talking(calls) as (driver, speaker):
             driver.session.type("hello")

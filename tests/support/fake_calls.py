@@ -47,8 +47,6 @@ class Network:
     """Share of packets that are lost."""
     jitter_s: float = 0.0
     """Each packet is delayed by 0 to this many seconds."""
-    only_sound: bool = False
-    """Events pass: the data channel of the library sends a lost one again only after seconds."""
     random: random.Random = field(default_factory=lambda: random.Random(7))
 
     def spoil(self, peer: RTCPeerConnection) -> None:
@@ -64,9 +62,6 @@ class Network:
                 await send(data)
 
         async def soon(data: bytes) -> None:
-            if self.only_sound and not 128 <= data[0] <= 191:  # RFC 7983, section 7
-                await send(data)
-                return
             late.add(task := asyncio.ensure_future(lossy(data)))
             task.add_done_callback(late.discard)
 

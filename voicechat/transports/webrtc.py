@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from voicechat.errors import VoicechatError
+from voicechat.speech.sctp_timers import shorten_timers
 from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound, prefer_opus
 from voicechat.system.dial_target import CallOffer, DialTarget
 from voicechat.system.optional_parts import require_webrtc
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from aiortc import RTCDataChannel, RTCPeerConnection
 
 SEND_SECONDS: Final = 10.0
-"""Seconds without progress: after a loss, the channel sends again after 1 s, then 2 s, then 4 s."""
+"""Seconds without progress."""
 CLOSE_SECONDS: Final = 1.0
 WATCH_SECONDS: Final = 1.0
 """Seconds between two checks for life."""
@@ -163,6 +164,7 @@ class CallConnection:
         prefer_opus(transceiver)
         self._incoming = IncomingSound(transceiver.receiver, call.rate, fills=False)
         self._channel: RTCDataChannel = self._pc.createDataChannel(call.channel)
+        shorten_timers(self._pc.sctp)
         self._channel.on("message", self._take)
         self._channel.on("open", self._changed.set)
         self._channel.on("close", lambda: self._lose(self._peer.ended()))

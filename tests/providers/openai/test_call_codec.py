@@ -87,14 +87,49 @@ def test_late_sound_ends_nothing():
     assert kinds(talk.sound(30, b"")) == [AudioDone, ResponseDone], "it waits 1 s"
 
 
-def test_sound_before_a_late_started_is_not_lost():
+def test_sound_before_a_late_started_is_heard_at_once():
     talk = CodecTalk()
-    talk.begin()
     talk.buffer("started", "other")
     talk.buffer("cleared", "other")
-    talk.sound(5, QUIET)
-    assert talk.sound(3) == []
-    assert talk.buffer("started") == [AudioDelta("r1", "i1", LOUD)] * 3
+    talk.sound(10, QUIET)
+    talk.begin()
+    assert talk.sound(3) == [AudioDelta("r1", "i1", LOUD)] * 3
+    assert talk.buffer("started") == []
+    assert talk.sound(1) == [AudioDelta("r1", "i1", LOUD)], "no second item"
+
+
+def test_a_reply_whose_events_all_come_after_its_sound_is_heard():
+    talk = CodecTalk()
+    talk.buffer("stopped", "other")
+    talk.sound(20, QUIET)
+    assert talk.sound(100) == []
+    assert talk.sound(60, QUIET) == [], "a lost event comes seconds late"
+    talk.begin()
+    found = [*talk.buffer("started"), *talk.end(), *talk.buffer("stopped"), *talk.sound(50, QUIET)]
+    assert found.count(AudioDelta("r1", "i1", LOUD)) == 100
+    assert kinds(found)[-2:] == [AudioDone, ResponseDone]
+
+
+def test_noise_in_pauses_is_not_kept_for_the_next_reply():
+    talk = CodecTalk()
+    talk.buffer("stopped", "other")
+    noise = np.full(480, 40, "<i2").tobytes()
+    talk.sound(100, noise)
+    talk.begin()
+    assert len(talk.buffer("started")) <= 3
+
+
+def test_a_cut_reply_that_the_server_still_plays_is_dropped_until_it_confirms():
+    talk = CodecTalk()
+    talk.begin()
+    talk.buffer("started")
+    talk.sound(3)
+    talk.codec.encode(TruncateItem("i1", 40))
+    talk.begin("r2", ("i2",))
+    assert AudioDelta not in kinds([*talk.sound(5), *talk.sound(20, QUIET), *talk.sound(5)])
+    talk.buffer("cleared")
+    assert AudioDelta not in kinds([*talk.sound(5), *talk.sound(10, QUIET)])
+    assert talk.sound(1) == [AudioDelta("r2", "i2", LOUD)]
 
 
 def test_the_rest_of_a_cut_reply_is_not_the_start_of_the_next():

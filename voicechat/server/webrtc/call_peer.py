@@ -23,6 +23,7 @@ from voicechat.server.realtime.server_frames import WireError
 from voicechat.server.webrtc.call_offer import CheckedOffer
 from voicechat.server.webrtc.call_playout import RATE
 from voicechat.server.webrtc.ice_settings import IceSettings
+from voicechat.speech.sctp_timers import shorten_timers
 from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound, prefer_opus
 
 EVENTS: Final = "oai-events"
@@ -72,6 +73,8 @@ class CallPeer:
         self._has_events = offer.has_events
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            if self._connection.sctp is not None:
+                shorten_timers(self._connection.sctp)
             await self._connection.setLocalDescription()
         except Exception as error:
             # aiortc raises whatever a line that it does not expect leads to.
