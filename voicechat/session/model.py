@@ -16,9 +16,11 @@ from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.core.text import clean, one_of
 from voicechat.errors import KeyMissing, ServerError, UsageError
+from voicechat.providers.call_request import UsesIceServers
 from voicechat.providers.codec import unsupported
 from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import TokenAuth
+from voicechat.system.ice_servers import ice_servers
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -70,6 +72,8 @@ class ChosenModel:
         self.connected_name = self.name
         """PROVIDER/MODEL of the newest connection, whose usage is counted."""
         self._unknown_voice = self._drop_unknown_voice()
+        # Read now, so that a wrong value is reported before a connection needs it.
+        self._ice_servers = ice_servers(options.ice_servers or "", options.turn_password)
         self._token_auth: TokenAuth | None = None
         if TokenAuth.is_enabled(options):
             self._token_auth = TokenAuth(options, self.name, warn)
@@ -315,6 +319,8 @@ class ChosenModel:
         codec = await self._current_codec()
         if self._token_auth is not None and self._token_auth.provider == self.choice.provider:
             await self._token_auth.authorize(codec, self.settings)
+        if isinstance(codec, UsesIceServers):
+            codec.ice_servers = self._ice_servers
         return codec
 
     async def _current_codec(self) -> Codec:

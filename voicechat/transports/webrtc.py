@@ -27,7 +27,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from voicechat.errors import VoicechatError
-from voicechat.speech.sctp_timers import shorten_timers
+from voicechat.speech.rtc_connection import (
+    limit_gathering,
+    rtc_configuration,
+    shorten_timers,
+)
 from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound, prefer_opus
 from voicechat.system.dial_target import CallOffer, DialTarget
 from voicechat.system.optional_parts import require_webrtc
@@ -60,7 +64,10 @@ _POLL_S: Final = 0.02
 
 _Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
-_NO_PATH = "Check that the network lets UDP through, or use --transport websocket."
+_NO_PATH = (
+    "Check that the network lets UDP through, name a TURN server with --ice-servers, or use"
+    " --transport websocket."
+)
 
 
 async def dial(
@@ -135,7 +142,7 @@ class CallConnection:
 
     def __init__(self, call: CallOffer, peer: Peer, liveness_timeout_s: float) -> None:
         """Prepare a connection; called by `dial`, which connects it."""
-        from aiortc import RTCConfiguration, RTCPeerConnection
+        from aiortc import RTCPeerConnection
 
         self.clock_ahead_s = 0.0
         """Seconds by which the clock of this computer is ahead of the peer's; 0 if unknown."""
@@ -155,13 +162,13 @@ class CallConnection:
         self._changed = asyncio.Event()
         self._largest_message = 0
         self._tasks: tuple[asyncio.Task[None], ...] = ()
-        # The peer is reached at its public address: no server is asked for ours.
-        self._pc: RTCPeerConnection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._pc: RTCPeerConnection = RTCPeerConnection(rtc_configuration(call.ice_servers))
         self._outgoing = OutgoingSound(
             call.rate, limit_s=MICROPHONE_S, start_s=_START_S, skips_pauses=True
         )
         transceiver = self._pc.addTransceiver(self._outgoing.track, direction="sendrecv")
         prefer_opus(transceiver)
+        limit_gathering(transceiver.receiver.transport.transport.iceGatherer._connection)
         self._incoming = IncomingSound(transceiver.receiver, call.rate, fills=False)
         self._channel: RTCDataChannel = self._pc.createDataChannel(call.channel)
         shorten_timers(self._pc.sctp)

@@ -286,11 +286,11 @@ def test_azure_takes_calls_at_the_address_of_the_resource():
     ("model", "more"),
     [
         ("google", {}),
-        ("openai/gpt-live-1.1", {}),
+        ("openai/gpt-realtime-translate", {}),
         ("openai", {"wire": "beta"}),
         ("azure/mine", {"base_url": "https://mine.openai.azure.com", "wire": "beta"}),
     ],
-    ids=["google", "live", "beta", "azure beta"],
+    ids=["google", "translation", "beta", "azure beta"],
 )
 def test_a_model_without_calls_is_refused(model, more):
     with pytest.raises(UsageError, match=r"WebRTC|webrtc"):

@@ -1,10 +1,10 @@
-"""How soon a data channel sends a lost event again."""
+"""What a call sets up at a connection of aiortc."""
 
 from __future__ import annotations
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from voicechat.speech.sctp_timers import INITIAL_S, LONGEST_S, SHORTEST_S, shorten_timers
+from voicechat.speech.rtc_connection import INITIAL_S, LONGEST_S, SHORTEST_S, shorten_timers
 
 
 async def test_a_lost_event_is_sent_again_soon_and_a_clock_that_jumps_changes_little() -> None:
