@@ -21,17 +21,19 @@ from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound
 class LiveCall(Live):
     """One call. The request has started the session."""
 
-    def __init__(self, calls: FakeLiveCalls, channel: Channel, sound: OutgoingSound) -> None:
+    def __init__(
+        self, calls: FakeLiveCalls, channel: Channel, sound: OutgoingSound, incoming: IncomingSound
+    ) -> None:
         super().__init__(calls.fake, channel)  # type: ignore[arg-type]
-        self.out = sound
+        self.out, self.incoming = sound, incoming
         self.session = calls.sessions[-1]
 
-    async def hold(self, incoming: IncomingSound) -> None:
+    async def hold(self) -> None:
         assert self.socket.request is not None
         assert self.socket.request.headers["Authorization"] == "Bearer planted-key"
         assert self.socket.request.path == "/v1/live/sessions"
         await self.send("session.started", session={**self.session, "id": "live_1"})
-        listening = asyncio.create_task(self._listen(incoming))
+        listening = asyncio.create_task(self._listen())
         try:
             async for message in self.frames():
                 kind = message["type"]
@@ -41,9 +43,9 @@ class LiveCall(Live):
         finally:
             listening.cancel()
 
-    async def _listen(self, incoming: IncomingSound) -> None:
+    async def _listen(self) -> None:
         while True:
-            block = np.frombuffer(await incoming.read(), "<i2")
+            block = np.frombuffer(await self.incoming.read(), "<i2")
             # A codec leaves faint noise where silence was.
             await self.hear(np.where(np.abs(block) > 100, block, 0).astype("<i2").tobytes())
 
@@ -83,11 +85,11 @@ class FakeLiveCalls(FakeCalls):
         sound: OutgoingSound,
     ) -> None:
         assert channel.label == "oai-events"
-        call = LiveCall(self, Channel(channel, seen), sound)
+        call = LiveCall(self, Channel(channel, seen), sound, self._incoming.pop(peer))
         self.fake.sockets.append(call.socket)
         self.network.spoil(peer)
         try:
-            await call.hold(self._incoming.pop(peer))
+            await call.hold()
         except AssertionError as breach:
             self.fake.wrong.append(str(breach))
             await peer.close()

@@ -170,3 +170,29 @@ async def test_the_clock_of_the_server_is_compared_and_a_key_is_masked():
         connection._take(f"your key {KEY}")
         assert await event(connection, "your key") == "your key ***"
         assert calls.fake.wrong == []
+
+
+async def test_a_server_on_the_internet_names_no_addresses_of_this_network(monkeypatch):
+    monkeypatch.setattr(sdp_exchange, "_is_public", lambda _: True)
+    async with fake_calls() as calls:
+        with pytest.raises(DialFailed, match="No network path"):
+            await dialing.dial(target(calls), deadline=1.0)
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("127.0.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("router.local", False),
+        ("", False),
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+    ],
+)
+def test_private_candidates_are_dropped(address, kept):
+    line = f"a=candidate:1 1 udp 2130706431 {address} 9 typ host\r\n"
+    assert sdp_exchange._without_private(GOOD + line) == GOOD + line * kept

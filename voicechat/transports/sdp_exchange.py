@@ -2,7 +2,9 @@
 
 The offer goes alone (`application/sdp`), with the session in a form (`multipart/form-data`), or
 with it in JSON; then the answer is JSON, too.
-The answer is bounded and checked before the library reads it. No key reaches a log or an exception.
+The answer is bounded and checked before the library reads it: a server on the internet may name
+addresses on the internet only, not those of this machine and its network. No key reaches a log or
+an exception.
 
 Sources: OpenAI Realtime API reference, `POST /v1/realtime/calls`; RFC 8866 (SDP), RFC 8839 (ICE
 candidates), RFC 8841 (data channels).
@@ -11,8 +13,9 @@ candidates), RFC 8841 (data channels).
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import httpx
@@ -66,13 +69,15 @@ async def exchange(endpoint: DialTarget, call: CallOffer, offer: str, peer: Peer
     try:
         async with client:
             answer = await client.send(_request(client, call, offer, headers), stream=True)
+            is_public = _is_public(answer)
             body = await read_all(answer, MAX_BYTES)
     except BodyError as error:
         raise _unusable(peer, str(error)) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as failure:
         error_of_peer = peer.unreachable(_cause(failure), 0.0)
     else:
-        return _read(answer, body, peer, is_json=call.is_json)
+        found = _read(answer, body, peer, is_json=call.is_json)
+        return replace(found, sdp=_without_private(found.sdp)) if is_public else found
     # Outside the handler: the library's exception contains the request and must not be chained.
     raise error_of_peer
 
@@ -96,6 +101,30 @@ def _request(
         "session": (None, call.session, "application/json"),
     }
     return client.build_request("POST", call.url, files=form, headers=headers)
+
+
+def _is_public(answer: httpx.Response) -> bool:
+    """Return True if the answer comes from an address on the internet."""
+    stream = answer.extensions.get("network_stream")
+    address = stream.get_extra_info("server_addr") if stream is not None else None
+    return isinstance(address, tuple) and _is_global(str(address[0]))
+
+
+def _is_global(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return found.is_global and not found.is_multicast
+
+
+def _without_private(sdp: str) -> str:
+    """Return an answer without candidates that name no address on the internet."""
+    return "".join(
+        line
+        for line in sdp.splitlines(keepends=True)
+        if not line.startswith("a=candidate:") or _is_global(f"{line}     ".split(" ")[4])
+    )
 
 
 def _cause(failure: Exception) -> Exception:

@@ -17,7 +17,7 @@ from voicechat.core.events import Event
 from voicechat.core.items import Usage
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
-from voicechat.providers.json_fields import encode
+from voicechat.providers.json_fields import encode, fields
 from voicechat.providers.openai import live_session
 from voicechat.providers.openai.call_codec import CHANNEL, converted
 from voicechat.providers.openai.continuous_codec import ContinuousFrame
@@ -54,7 +54,7 @@ class LiveCallCodec(LiveCodec):
         """Use these settings for the session, whose object goes with the request."""
         self._take(settings)
         session = live_session.session_object(self._model, settings)
-        voice = session.pop("audio").get("output")
+        voice = fields(session.pop("audio")).get("output")
         self._session = encode({**session, **({"audio": {"output": voice}} if voice else {})})
         self._from_microphone = Resampler(settings.input_format.rate, RATE)
         self._to_speaker = Resampler(RATE, settings.output_format.rate)
