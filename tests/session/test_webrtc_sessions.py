@@ -13,7 +13,7 @@ from scripted_conversation import TOOL, entries, hold, idle
 from session_driver import SessionDriver, online
 
 from voicechat.config.options import Options
-from voicechat.core import inputs
+from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.errors import Secret
 from voicechat.session import reconnect
@@ -21,6 +21,7 @@ from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
 from voicechat.speech.pcm import rms
 from voicechat.transports import webrtc
+from voicechat.transports.connection_errors import DialFailed
 from voicechat.transports.webrtc import CallConnection
 
 QUESTION = np.concatenate((tone(0.5, 200), np.zeros(RATE // 2, np.int16)))
@@ -28,8 +29,11 @@ QUESTION = np.concatenate((tone(0.5, 200), np.zeros(RATE // 2, np.int16)))
 
 def options(calls: FakeCalls, **more: object) -> Options:
     return Options(
-        model="openai/gpt-realtime-2.1", base_url=calls.url, transport="webrtc",
-        **{"with_sound": False, "keys": {"OPENAI_API_KEY": Secret("planted-key")}, **more},
+        model="openai/gpt-realtime-2.1", base_url=calls.url,
+        **{
+            "transport": "webrtc", "with_sound": False,
+            "keys": {"OPENAI_API_KEY": Secret("planted-key")}, **more,
+        },
     )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -125,6 +129,25 @@ async def test_a_token_opens_a_call_without_a_session() -> None:
             await idle(driver, 1)
         assert calls.sessions == []
         assert calls.seen[0].headers["content-type"] == "application/sdp"
+
+
+async def test_a_network_that_lets_no_websocket_through_leads_to_webrtc() -> None:
+    async with fake_calls() as calls:
+        chosen = options(calls, transport="websocket")
+        async with online(SessionDriver(Session(chosen))) as driver:
+            driver.session.type("hello")
+            await idle(driver, 1)
+            why = effects.Notice("The network lets no WebSocket through. Using WebRTC.")
+            assert driver.updates.count(why) == 1
+            assert ("assistant", "You said hello.", "completed") in entries(driver)
+
+
+async def test_a_transport_that_the_user_chose_is_kept() -> None:
+    async with fake_calls() as calls:
+        chosen = options(calls, transport="websocket", origins={"transport": "--transport"})
+        with pytest.raises(DialFailed, match="refused to open a session"):
+            await Session(chosen).run()
+        assert calls.calls == []
 
 
 async def reconnected(driver: SessionDriver, calls: FakeCalls) -> None:

@@ -292,6 +292,10 @@ class FakeCalls(HttpStub):
         headers["Authorization"] = headers.get("authorization", "")
         seen = SeenRequest(line, headers, body)
         self.seen.append(seen)
+        if line.startswith("GET"):
+            # The handshake of a WebSocket whose headers a proxy has dropped.
+            writer.write(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
+            return False
         status, content = self.refuse or (201, (await self._answered(seen)).encode())
         extra = f"Content-Type: application/sdp\r\nDate: {formatdate(usegmt=True)}\r\n"
         where = "Location: /v1/realtime/calls/rtc_1\r\n"

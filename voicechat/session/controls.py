@@ -434,8 +434,13 @@ class SessionControls(AsideControls):
         self._chosen.change(name)
         self._model_changed(is_new_peer=True)
 
-    def _restore_previous_model(self, error: VoicechatError) -> bool:
-        """Continue with the previous model after this error; return False if there is none."""
+    def _continue_otherwise(self, error: VoicechatError) -> bool:
+        """Continue over WebRTC or with the previous model after this error, if that is possible."""
+        if self._chosen.use_webrtc(error):
+            why = "The network lets no WebSocket through. Using WebRTC."
+            self._publish_update(effects.Notice(why))
+            self._restart_conversation(f"Connecting to {self._chosen.name}", self.transcript)
+            return True
         failed = self._chosen.name
         if not self._chosen.restore_previous():
             return False

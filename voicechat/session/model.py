@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.core.text import clean, one_of
-from voicechat.errors import KeyMissing, ServerError, UsageError
+from voicechat.errors import KeyMissing, ServerError, UsageError, VoicechatError
 from voicechat.providers.call_request import UsesIceServers
 from voicechat.providers.codec import unsupported
+from voicechat.providers.provider import WEBRTC
 from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import TokenAuth
 from voicechat.system.ice_servers import ice_servers
+from voicechat.system.optional_parts import require_webrtc
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -291,6 +293,21 @@ class ChosenModel:
             self.options = replace(self.options, voice=None)
         self._previous = self._previous or before
         self._select(choice)
+
+    def use_webrtc(self, failure: VoicechatError) -> bool:
+        """Reach the model over WebRTC because no WebSocket gets through; False if it cannot be."""
+        options = self.options
+        is_chosen = "transport" in options.origins or options.transport == WEBRTC
+        if is_chosen or options.call or not getattr(failure, "is_blocked", False):
+            return False
+        try:
+            require_webrtc()
+            self.options = replace(options, transport=WEBRTC)
+            self._select(self._resolved(self.name, same=True))
+        except VoicechatError:
+            self.options = options
+            return False
+        return True
 
     def confirm(self, codec: Codec | None) -> None:
         """Confirm that the model works; the previous one can no longer be restored.
