@@ -196,3 +196,11 @@ async def test_a_server_on_the_internet_names_no_addresses_of_this_network(monke
 def test_private_candidates_are_dropped(address, kept):
     line = f"a=candidate:1 1 udp 2130706431 {address} 9 typ host\r\n"
     assert sdp_exchange._without_private(GOOD + line) == GOOD + line * kept
+
+
+async def test_a_program_that_was_stopped_does_not_count_the_time_as_silence():
+    async with connected() as (_, connection):
+        connection._alive -= 60
+        assert connection.quiet_for() > 59
+        connection._checked_at -= 60
+        assert connection.quiet_for() == 0.0

@@ -153,7 +153,7 @@ class CallConnection:
         self._peer = peer
         self._liveness_timeout_s = liveness_timeout_s
         self._clock = asyncio.get_running_loop().time
-        self._alive = self._clock()
+        self._alive = self._checked_at = self._clock()
         self._received = 0
         self._lost: ConnectionLost | None = None
         self._frames: deque[str | bytes] = deque()
@@ -213,7 +213,7 @@ class CallConnection:
                 raise self._lost
             self._changed.clear()
             await self._changed.wait()
-        self._alive = self._clock()
+        self._alive = self._checked_at = self._clock()
         self._tasks = (
             asyncio.create_task(self._listen(), name="call sound"),
             asyncio.create_task(self._keep_alive(), name="call liveness"),
@@ -289,8 +289,13 @@ class CallConnection:
     # ----------------------------------------------------------------- receiving
 
     def quiet_for(self) -> float:
-        """Return the seconds since the last packet."""
-        return self._clock() - self._alive
+        """Return the seconds since the last packet.
+
+        0 directly after a stop of the program: what came during it is not read yet.
+        """
+        now = self._clock()
+        was_stopped = now - self._checked_at > WATCH_SECONDS + PAUSE_SECONDS
+        return 0.0 if was_stopped else now - self._alive
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield the received frames. Always ends with `ConnectionLost`, which has the reason."""
@@ -341,7 +346,7 @@ class CallConnection:
                 self.round_trip_s = getattr(report, "roundTripTime", None) or self.round_trip_s
             if received != self._received or self._clock() - began > PAUSE_SECONDS:
                 self._alive = self._clock()
-            self._received = received
+            self._received, self._checked_at = received, self._clock()
         self._lose(self._peer.silent(self.quiet_for()))
 
     # ----------------------------------------------------------------- ending
