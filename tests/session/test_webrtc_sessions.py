@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import numpy as np
 import pytest
+from aioice import stun
 from fake_calls import RATE, FakeCalls, Network, fake_calls, tone
 from linked_speaker import BLOCK_S, LinkedSpeaker
 from scripted_conversation import TOOL, entries, hold, idle
@@ -15,7 +18,7 @@ from session_driver import SessionDriver, online
 from voicechat.config.options import Options
 from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role
-from voicechat.errors import Secret
+from voicechat.errors import Secret, UsageError
 from voicechat.session import reconnect
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
@@ -129,6 +132,41 @@ async def test_a_token_opens_a_call_without_a_session() -> None:
             await idle(driver, 1)
         assert calls.sessions == []
         assert calls.seen[0].headers["content-type"] == "application/sdp"
+
+
+class StunServer(asyncio.DatagramProtocol):
+    """Tells clients their address."""
+
+    asked = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.asked += 1
+        asked = stun.parse_message(data)
+        answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, asked.transaction_id)
+        answer.attributes["XOR-MAPPED-ADDRESS"] = addr
+        self.transport.sendto(bytes(answer), addr)
+
+
+async def test_a_stun_server_of_the_settings_is_asked() -> None:
+    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
+        StunServer, ("127.0.0.1", 0)
+    )
+    port = transport.get_extra_info("sockname")[1]
+    async with fake_calls() as calls:
+        chosen = options(calls, ice_servers=f"stun:127.0.0.1:{port}")
+        async with online(SessionDriver(Session(chosen))):
+            assert server.asked
+    transport.close()
+
+
+def test_a_wrong_ice_server_is_reported_at_the_start() -> None:
+    with pytest.raises(UsageError, match="no STUN or TURN server"):
+        Session(options(FakeCalls(), ice_servers="http://turn.example"))
+    # Only WebRTC uses them.
+    Session(options(FakeCalls(), ice_servers="turn:me@turn.example", transport="websocket"))
 
 
 async def test_a_network_that_lets_no_websocket_through_leads_to_webrtc() -> None:

@@ -74,8 +74,7 @@ class ChosenModel:
         self.connected_name = self.name
         """PROVIDER/MODEL of the newest connection, whose usage is counted."""
         self._unknown_voice = self._drop_unknown_voice()
-        # Read now, so that a wrong value is reported before a connection needs it.
-        self._ice_servers = ice_servers(options.ice_servers or "", options.turn_password)
+        self._set_ice_servers(self._reader)  # reports a wrong value before a connection needs it
         self._token_auth: TokenAuth | None = None
         if TokenAuth.is_enabled(options):
             self._token_auth = TokenAuth(options, self.name, warn)
@@ -336,9 +335,14 @@ class ChosenModel:
         codec = await self._current_codec()
         if self._token_auth is not None and self._token_auth.provider == self.choice.provider:
             await self._token_auth.authorize(codec, self.settings)
-        if isinstance(codec, UsesIceServers):
-            codec.ice_servers = self._ice_servers
+        self._set_ice_servers(codec)
         return codec
+
+    def _set_ice_servers(self, codec: Codec) -> None:
+        """Let the codec use the servers of the options. Raises `UsageError` for a wrong one."""
+        if isinstance(codec, UsesIceServers):
+            options = self.options
+            codec.ice_servers = ice_servers(options.ice_servers or "", options.turn_password)
 
     async def _current_codec(self) -> Codec:
         """Return a codec of the chosen model once everything it needs is ready."""
