@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from random import Random
 
+import numpy as np
 import pytest
-from fake_calls import FakeCalls, fake_calls
+from fake_calls import FakeCalls, fake_calls, tone
 
 from voicechat.errors import KeyMissing, Secret, UsageError, VoicechatError
 from voicechat.providers.rest import bearer
+from voicechat.speech.pcm import rms
 from voicechat.system.dial_target import CallOffer, DialTarget
 from voicechat.transports import dialing, sdp_exchange, webrtc
 from voicechat.transports.connection_errors import TOO_LARGE, ConnectionLost, DialFailed
@@ -162,6 +166,36 @@ async def test_a_flood_of_events_ends_the_connection():
         with pytest.raises(ConnectionLost, match="sends too much data"):
             async for _ in connection:
                 pass
+
+
+def hostile_packet(choose: Random, ssrc: int) -> bytes:
+    """Return an RTP or RTCP packet: a wrong payload, order, time, format or length."""
+    kind = choose.choice((96, 96, 13, 0, choose.randrange(128), 72 + choose.randrange(8)))
+    first = choose.choice((0x80, 0x80, 0x90, 0xA0, choose.randrange(256)))
+    sequence, time = choose.randrange(1 << 16), choose.randrange(1 << 32)
+    payload = choose.randbytes(choose.choice((0, 1, 3, 160, 1_000)))
+    return struct.pack("!BBHII", first, kind, sequence, time, ssrc) + payload
+
+
+async def test_hostile_packets_end_nothing_but_the_call(capfd):
+    choose = Random(17)
+    async with connected() as (calls, connection):
+        sender = calls.call.peer.getTransceivers()[0].sender
+        for number in range(600):
+            with suppress(Exception):
+                await sender.transport._send_rtp(hostile_packet(choose, sender._ssrc))
+            if number % 100 == 0:
+                await asyncio.sleep(0.02)
+        calls.call.out.write(tone(20.0).astype("<i2").tobytes())
+        async with asyncio.timeout(10):
+            async for frame in connection:
+                if isinstance(frame, bytes) and frame and rms(np.frombuffer(frame, "<i2")) > 1_000:
+                    break
+        for _ in range(300):
+            with suppress(Exception):
+                await sender.transport._send_data(choose.randbytes(choose.randrange(1_200)))
+        await asyncio.sleep(0.1)
+    assert capfd.readouterr() == ("", "")
 
 
 async def test_the_clock_of_the_server_is_compared_and_a_key_is_masked():
