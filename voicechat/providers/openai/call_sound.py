@@ -7,7 +7,8 @@ response after its last sound. The blocks of sound, 20 ms each, are the clock.
 
 A lost event comes a second or more after its sound, with all events behind it. Sound that comes
 before its events is kept, and heard when the events name its item. Only the rest of a reply that
-was cut is dropped: it lasts until the server confirms the cut and a pause follows.
+was cut is dropped: it lasts until a pause, and again until a pause when the server confirms the
+cut, unless the start of the next reply comes together with that event.
 
 Source: OpenAI Realtime API reference, `output_audio_buffer.*`; guide "Realtime API with WebRTC".
 """
@@ -77,6 +78,8 @@ class CallSound:
         """Sound belongs to a reply that was cut."""
         self._unconfirmed = ""
         """The response that was cut here and that the server may still play."""
+        self._is_confirmed = False
+        """The server has confirmed a cut since the last block."""
         self._has_begun = False
         self._quiet = 0
         self._since_stop: int | None = None
@@ -140,7 +143,7 @@ class CallSound:
             yield from self._finish(self.speaking)
         self.speaking, self._since_stop, self._quiet = response_id, None, 0
         self._item, self._has_begun = "", False
-        self._is_guessed = self._is_rest = False
+        self._is_guessed = self._is_rest = self._is_confirmed = False
         self._unconfirmed = ""
         early = list(self._early)
         self._drop_early()
@@ -184,9 +187,9 @@ class CallSound:
 
     def _confirm(self, response_id: str) -> None:
         """Note that the server no longer plays the response."""
-        if response_id in {"", self._unconfirmed}:
-            self._unconfirmed = ""
-            self._quiet = 0
+        if self._unconfirmed and response_id in {"", self._unconfirmed}:
+            self._unconfirmed, self._quiet = "", 0
+            self._is_rest = self._is_confirmed = True
 
     # ----------------------------------------------------------------- sound
 
@@ -196,6 +199,9 @@ class CallSound:
         yield from due
         loudest = int(np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)).max(initial=0))
         self._quiet = self._quiet + 1 if loudest < _QUIET else 0
+        if self._is_confirmed:
+            self._is_confirmed = False
+            self._drop_early()
         if self.speaking:
             yield from self._spoken(pcm)
         else:
@@ -235,9 +241,11 @@ class CallSound:
                 yield from self._finish(response_id)
             self._is_rest = False
         if self._is_rest:
-            self._is_rest = bool(self._unconfirmed) or self._quiet < _REST_QUIET
+            self._is_rest = self._quiet < _REST_QUIET
             return
         self._keep(pcm, loudest)
+        if self._unconfirmed:
+            return
         newest = next(reversed(self._messages), "")
         if self._has_early_voice and self._messages.get(newest) and newest not in self._finished:
             yield from self._start(newest)
