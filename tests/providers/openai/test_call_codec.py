@@ -18,7 +18,9 @@ from voicechat.core.events import AudioDelta, AudioDone, Event, ResponseDone, Re
 from voicechat.core.settings import AudioFormat, SessionSettings
 from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.providers import catalog
+from voicechat.providers.call_request import dial_target
 from voicechat.providers.openai.call_codec import CallCodec
+from voicechat.providers.openai.live_call import LiveCallCodec
 from voicechat.providers.openai.openai_codec import GENERAL
 from voicechat.providers.rest import bearer
 from voicechat.system.dial_target import DialTarget
@@ -295,6 +297,41 @@ def test_azure_takes_calls_at_the_address_of_the_resource():
 def test_a_model_without_calls_is_refused(model, more):
     with pytest.raises(UsageError, match=r"WebRTC|webrtc"):
         choose(model, **more)
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "url", "header"),
+    [
+        ("openai/gpt-live-1.1", {}, "https://api.openai.com/v1/live/sessions", "Authorization"),
+        (
+            "azure/mine",
+            {"base_url": "https://mine.openai.azure.com", "wire": "live"},
+            "https://mine.openai.azure.com/openai/v1/live/sessions",
+            "api-key",
+        ),
+    ],
+    ids=["openai", "azure"],
+)
+def test_the_request_for_a_live_call_carries_the_session(model, more, url, header):
+    codec = choose(model, **more)
+    assert isinstance(codec, LiveCallCodec)
+    target = dial_target(codec, SessionSettings(voice="marin", instructions="Be brief."))
+    assert target.call is not None
+    assert (target.call.url, target.call.is_json, [*target.headers]) == (url, True, [header])
+    session = json.loads(target.call.session)
+    assert session["model"] == model.partition("/")[2]
+    assert session["audio"] == {"output": {"voice": "marin"}}
+    assert codec.opening(SessionSettings()) == []
+    assert codec.encode(AppendAudio(LOUD)) == [LOUD]
+    assert codec.silence(100.0) == []
+
+
+def test_a_live_call_without_packets_is_a_pause_that_ends_the_reply():
+    codec = LiveCallCodec("wss://api.openai.com/v1/live/sessions", "gpt-live-1.1", Secret("key"))
+    found = [event for _ in range(20) for event in codec.decode(LOUD)]
+    assert AudioDelta in kinds(found)
+    found = [event for _ in range(80) for event in codec.decode(b"")]
+    assert kinds(found)[-1] is ResponseDone
 
 
 def test_the_embedded_voice_keeps_its_own_connection():
