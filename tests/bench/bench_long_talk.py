@@ -86,11 +86,16 @@ def long_talk(
         terminal.type("\x11")
         terminal.code(20)
         sides = recording.stop()
-        heading, timeline = read(folder / "talk")
-    opened = datetime.fromisoformat(heading.started).timestamp()
-    events = [(opened + timed.at, timed) for timed in timeline]
+        events = timed_events(folder / "talk")
     yield from _turns(said, events, f"{seconds:.0f} s, {busyness}")
     yield from _barge_ins(said, sides, began)
+
+
+def timed_events(folder: Path) -> list[tuple[float, TimedEvent]]:
+    """Return the events of a recording with their times by the wall clock in seconds."""
+    heading, timeline = read(folder)
+    opened = datetime.fromisoformat(heading.started).timestamp()
+    return [(opened + timed.at, timed) for timed in timeline]
 
 
 def _talk(
@@ -103,14 +108,14 @@ def _talk(
     while time.time() < until:
         person = chance.choice(people)
         if len(said) % 3 == 0:
-            said.append(_say(card, person, chance.choice(questions)))
+            said.append(say(card, person, chance.choice(questions)))
         else:
-            said.append(_say(card, person, STORY))
+            said.append(say(card, person, STORY))
             if not terminal.until(lambda: "▶ speaking" in terminal.reading, 8):
                 continue
             time.sleep(chance.uniform(LEAST_SPOKEN_S, MOST_SPOKEN_S))
             speaks = "▶ speaking" in terminal.reading
-            said.append(_say(card, person, chance.choice(STOPS), over_speech=speaks))
+            said.append(say(card, person, chance.choice(STOPS), over_speech=speaks))
         _wait_for_the_end(terminal)
     return said
 
@@ -125,7 +130,8 @@ def _wait_for_the_end(terminal: OnTerminal) -> None:
     time.sleep(1.0)
 
 
-def _say(card: VirtualCard, person: object, words: str, *, over_speech: bool = False) -> Said:
+def say(card: VirtualCard, person: object, words: str, *, over_speech: bool = False) -> Said:
+    """Say it into the microphone of the card; return when and what."""
     sound = _marked(person, words)
     at = time.time()
     card.say(sound).wait(30)
@@ -146,15 +152,20 @@ def _marked(person: object, words: str) -> Samples:
     return np.concatenate((mark.astype(np.int16), quiet, pcm))
 
 
-def _turns(
-    said: Sequence[Said], events: Sequence[tuple[float, TimedEvent]], how: str
-) -> Iterator[Figure]:
+def turns_of(events: Sequence[tuple[float, TimedEvent]]) -> list[tuple[float, str]]:
+    """Return the user's turns, each with the time of its start."""
     began = {t.event.item_id: at for at, t in events if isinstance(t.event, SpeechStarted)}
-    turns = [
+    return [
         (began.get(timed.event.item_id, at), timed.event.text)
         for at, timed in events
         if isinstance(timed.event, UserTranscript) and timed.event.final and timed.event.text
     ]
+
+
+def _turns(
+    said: Sequence[Said], events: Sequence[tuple[float, TimedEvent]], how: str
+) -> Iterator[Figure]:
+    turns = turns_of(events)
     stops = [at for at, timed in events if isinstance(timed.event, PlaybackStopped)]
     calls = [(at, t.event.name) for at, t in events if isinstance(t.event, ToolCallReady)]
     strange = [text for at, text in turns if not _is_of(said, at)]
@@ -162,7 +173,7 @@ def _turns(
     heard = [one for one in said if any(one.at < at < one.until + GRACE_S for at, _ in turns)]
     wrong = [name for _, name in calls if name not in EXPECTED_TOOLS]
     right = sum(
-        any(_same(one.words, text) for at, text in turns if one.at < at < one.until + GRACE_S)
+        any(same(one.words, text) for at, text in turns if one.at < at < one.until + GRACE_S)
         for one in said
     )
     ours = f"{len(strange)} {strange[:5]}, {how}"
@@ -176,7 +187,8 @@ def _is_of(said: Sequence[Said], at: float) -> bool:
     return any(one.at < at < one.until + GRACE_S for one in said)
 
 
-def _same(words: str, text: str) -> bool:
+def same(words: str, text: str) -> bool:
+    """Return True if a transcript is what was said, word for word."""
     plain = re.sub(r"[^a-z0-9 ]", "", text.lower().replace("7", "seven").replace("8", "eight"))
     return plain.strip() == words
 

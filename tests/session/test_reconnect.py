@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +21,7 @@ from voicechat.server.engine_protocols import Say
 from voicechat.session import reconnect, session_expiry
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
+from voicechat.system.frame_cost import CHEAP_CHARACTERS
 
 
 @asynccontextmanager
@@ -154,3 +156,31 @@ async def test_a_permanent_refusal_is_not_retried(code: int) -> None:
         with pytest.raises(SessionLost, match="no more"):
             await Session(options(f"ws://127.0.0.1:{port}/v1/realtime")).run()
     assert dialled == 1
+
+
+async def test_a_large_frame_is_masked_and_read_in_different_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turn = 0
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def frames() -> AsyncIterator[str]:
+        yield "x" * CHEAP_CHARACTERS
+        yield "x" * (CHEAP_CHARACTERS + 1)
+
+    connections = Session(options("ws://127.0.0.1:1/"))._connections
+    monkeypatch.setattr(reconnect, "_host", lambda codec: "host")
+    masked: list[int] = []
+    read: list[int] = []
+    monkeypatch.setattr(connections, "trace", lambda *_: masked.append(turn))
+    codec = SimpleNamespace(decode=lambda frame: read.append(turn) or ())
+    counting = asyncio.create_task(turns())
+    await connections._read(codec, frames())  # type: ignore[arg-type]
+    counting.cancel()
+    assert read[0] == masked[0]
+    assert read[1] > masked[1]

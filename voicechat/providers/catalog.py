@@ -234,7 +234,7 @@ def resolve(
     if short_lived and provider.is_embedded:
         raise UsageError("The embedded voice takes no token.", "Name another --model.")
     if call is not None and not provider.takes_calls:
-        takers = one_of(each.name for each in PROVIDERS.values() if each.takes_calls)
+        takers = " or ".join(each.name for each in PROVIDERS.values() if each.takes_calls)
         raise UsageError(f"{provider.name} takes no phone calls.", f"Choose a model of {takers}.")
     if provider.connect is None:
         codec: Callable[[], Codec] = _no_address

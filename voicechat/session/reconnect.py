@@ -29,6 +29,7 @@ from voicechat.session.frame_limits import TEXT_AT_ONCE, FrameLimits
 from voicechat.session.input_clock import fill_silence
 from voicechat.session.session_expiry import SHORTEST_SESSION_S, SessionExpiry
 from voicechat.session.updates import Link
+from voicechat.system.frame_cost import CHEAP_CHARACTERS
 from voicechat.system.task_group import TaskGroup
 from voicechat.transports.connection_errors import TOO_LARGE, ConnectionLost, DialFailed
 from voicechat.transports.dialing import Connection, dial
@@ -387,6 +388,8 @@ class ConnectionLoop:
         self._limits.connected(_host(codec))
         async for frame in connection:
             self.trace(Direction.RECEIVED, (frame,))
+            if len(frame) > CHEAP_CHARACTERS:
+                await asyncio.sleep(0)  # masking the frame and reading it each take a while
             self._received += len(frame)
             for event in codec.decode(frame):
                 if isinstance(event, events.Unmapped) or self._received > TEXT_AT_ONCE:

@@ -28,7 +28,7 @@ from voicechat.core.effects import Level
 from voicechat.errors import VoicechatError
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.tui.keys import KEYS, key_of, use_keymap
-from voicechat.tui.palette import palette_commands
+from voicechat.tui.palette import Palette, palette_commands
 from voicechat.tui.safe_text import ControlCharacterFilter
 from voicechat.tui.screens.conversation_screen import NOTICE_S, ConversationScreen
 from voicechat.tui.terminal_answers import BackgroundReported
@@ -309,6 +309,11 @@ class VoicechatApp(TerminalApp):
         return error.error if isinstance(error, WorkerFailed) else error
 
     # ---------------------------------------------------------------- commands
+
+    def action_command_palette(self) -> None:
+        """Open the palette."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Yield the commands of the palette: what makes sense now."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
+from textual.command import CommandList, CommandPalette
 
 from voicechat.line_mode.slash_commands import COMMANDS
 from voicechat.tui.keys import Key, key_names, keys_in_use
@@ -25,6 +26,16 @@ _COMMAND_OF = {
     "quit": ("/quit",),
 }
 """Slash commands that do what an action does; the palette offers these instead."""
+
+
+class Palette(CommandPalette):
+    """The command palette, which ignores keys for its list while that has no room yet."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return False for a move in a list without lines; paging in it raises `KeyError`."""
+        if action == "command_list" and not self.query_one(CommandList).scrollable_content_region:
+            return False
+        return super().check_action(action, parameters)
 
 
 def _keys_of(name: str) -> str:

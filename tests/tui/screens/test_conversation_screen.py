@@ -613,7 +613,7 @@ async def test_every_terminal_size_draws(size: tuple[int, int]) -> None:
         assert conversation_screen(pilot).query_one(Composer).text == "a\nb"
         for width, height in [(200, 60), (1, 1), size]:
             await pilot.resize_terminal(width, height)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while pilot.app.screen._compositor.size != (width, height):
                     await pilot.pause()
             strips = pilot.app.screen._compositor.render_strips()

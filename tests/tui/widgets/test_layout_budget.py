@@ -7,12 +7,14 @@ from collections import Counter
 
 import pytest
 from scripted_session import ScriptedSession
+from textual.content import Content
 
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets import entry_widgets
-from voicechat.tui.widgets.entry_widgets import EntryLine
+from voicechat.tui.widgets.entry_text import EntryText
+from voicechat.tui.widgets.entry_widgets import EntryLine, MarginText
 from voicechat.tui.widgets.layout_budget import SHORT_CHARS, LayoutBudget
 from voicechat.tui.widgets.markdown_text import MarkdownText
 
@@ -100,3 +102,29 @@ async def test_many_long_texts_are_laid_out_in_turns_and_again_at_another_width(
         for line in screen.query(EntryLine):
             text = line._visual.text(line.content_size.width).plain
             assert "**" not in text
+
+
+async def test_a_text_that_waits_is_not_wrapped_to_know_its_height(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    budget = LayoutBudget(0.0)
+    monkeypatch.setattr(entry_widgets, "LAYOUT_BUDGET", budget)
+    wrapped: list[int] = []
+
+    def counted(self: Content, *given: object, plain=Content.get_height) -> int:  # type: ignore[no-untyped-def]
+        wrapped.append(len(self))
+        return plain(self, *given)
+
+    monkeypatch.setattr(Content, "get_height", counted)
+    texts = [
+        MarginText(EntryText(Content("voice"), Content(""), markdown=f"**{number}** word\n" * 400))
+        for number in range(3)
+    ]
+    heights = [text.get_height({}, 80) for text in texts]
+    assert [text.is_waiting for text in texts] == [False, True, True]
+    assert len(wrapped) == 1
+    assert all(400 <= height <= 800 for height in heights[1:])
+    await asyncio.sleep(0)
+    assert texts[1].lay_out_again()
+    texts[1].get_height({}, 80)
+    assert len(wrapped) == 2

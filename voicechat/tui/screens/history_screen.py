@@ -63,6 +63,16 @@ _TURN_KEYS = (("Enter", "forks from this turn"), ("Tab", "conversations"))
 T = TypeVar("T")
 
 
+class TurnList(OptionList):
+    """The turns of a conversation, which can be paged through once they have room."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return False for paging in a list without lines; that raises `KeyError`."""
+        if action in ("page_up", "page_down") and not self.scrollable_content_region:
+            return False
+        return super().check_action(action, parameters)
+
+
 class HistoryScreen(Screen[None]):
     """The conversations that match the typed words, and a preview of the selected one."""
 
@@ -100,7 +110,7 @@ class HistoryScreen(Screen[None]):
         )
         with Horizontal(id="history-panes"):
             yield OptionList(id="history-list", markup=False)
-            yield OptionList(id="history-turns", markup=False)
+            yield TurnList(id="history-turns", markup=False)
         yield Static("", markup=False, id="history-note")
         yield Static("", markup=False, id="history-keys")
 

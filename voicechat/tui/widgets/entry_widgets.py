@@ -103,8 +103,13 @@ class MarginText(Visual):
         return self.text(container_width).get_optimal_width(rules, container_width) + LABEL_WIDTH
 
     def get_height(self, rules: RulesMap, width: int) -> int:
-        """Return the number of lines at this width."""
-        return self.text(width).get_height(rules, max(1, self._text_width(width)))
+        """Return the number of lines at this width; a guess while the layout waits."""
+        text, text_width = self.text(width), max(1, self._text_width(width))
+        if self.is_waiting:
+            source = self._entry_text.markdown
+            return 1 + source.count("\n") + len(source) // text_width
+        with LAYOUT_BUDGET.spent(len(text)):
+            return text.get_height(rules, text_width)
 
 
 class EntryLine(Static):
@@ -115,6 +120,9 @@ class EntryLine(Static):
         """The user clicked a link with this URL, which `is_link` accepts."""
 
         url: str
+
+    auto_links = False
+    """Textual's own links have `@click` actions; these texts have none."""
 
     def __init__(self, entry: Entry, expanded: bool = False) -> None:
         self.entry = entry
@@ -130,8 +138,7 @@ class EntryLine(Static):
 
     def lay_out(self, width: int) -> None:
         """Lay out the text for a width in cells, so that drawing it takes no time."""
-        with LAYOUT_BUDGET.spent(len(self.entry_text.plain)):
-            self._visual.get_height(self.styles.get_rules(), width)
+        self._visual.get_height(self.styles.get_rules(), width)
 
     @property
     def is_waiting(self) -> bool:
