@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
 
 import numpy as np
 import pytest
@@ -134,32 +134,25 @@ async def test_a_token_opens_a_call_without_a_session() -> None:
         assert calls.seen[0].headers["content-type"] == "application/sdp"
 
 
-class StunServer(asyncio.DatagramProtocol):
-    """Tells clients their address."""
-
-    asked = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.asked += 1
-        asked = stun.parse_message(data)
-        answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, asked.transaction_id)
-        answer.attributes["XOR-MAPPED-ADDRESS"] = addr
-        self.transport.sendto(bytes(answer), addr)
+async def answer_stun(server: socket.socket) -> None:
+    """Tell one client its address."""
+    loop = asyncio.get_running_loop()
+    data, address = await loop.sock_recvfrom(server, 2_000)
+    asked = stun.parse_message(data)
+    answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, asked.transaction_id)
+    answer.attributes["XOR-MAPPED-ADDRESS"] = address
+    await loop.sock_sendto(server, bytes(answer), address)
 
 
 async def test_a_stun_server_of_the_settings_is_asked() -> None:
-    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        StunServer, ("127.0.0.1", 0)
-    )
-    port = transport.get_extra_info("sockname")[1]
-    async with fake_calls() as calls:
-        chosen = options(calls, ice_servers=f"stun:127.0.0.1:{port}")
-        async with online(SessionDriver(Session(chosen))):
-            assert server.asked
-    transport.close()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.setblocking(False)
+        asked = asyncio.create_task(answer_stun(server))
+        async with fake_calls() as calls:
+            chosen = options(calls, ice_servers=f"stun:127.0.0.1:{server.getsockname()[1]}")
+            async with online(SessionDriver(Session(chosen))):
+                await asked
 
 
 def test_a_wrong_ice_server_is_reported_at_the_start() -> None:
