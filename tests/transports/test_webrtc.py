@@ -66,6 +66,21 @@ async def test_an_answer_that_opens_no_call(status, body, kind, said, retry):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b'{"transport": {}}', b'{"transport": {"sdp": 5}}', b"[" * 60_000, b"\xff"],
+    ids=["empty", "list", "no sdp", "number", "deep", "bytes"],
+)
+async def test_an_answer_in_json_that_has_no_description(body):
+    async with fake_calls() as calls:
+        calls.refuse = 201, body
+        call = CallOffer(f"{calls.url}/live/sessions", "oai-events", "{}", is_json=True)
+        where = DialTarget(f"{calls.url}/live/sessions", bearer(Secret(KEY)), call=call)
+        with pytest.raises(DialFailed, match="has no session description"):
+            await dialing.dial(where, deadline=8)
+        assert calls.seen[0].headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
     ("sdp", "problem"),
     [
         (GOOD, ""),

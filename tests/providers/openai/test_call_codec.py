@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -332,6 +333,22 @@ def test_a_live_call_without_packets_is_a_pause_that_ends_the_reply():
     assert AudioDelta in kinds(found)
     found = [event for _ in range(80) for event in codec.decode(b"")]
     assert kinds(found)[-1] is ResponseDone
+
+
+def test_other_rates_of_a_live_call_need_no_other_connection():
+    codec = LiveCallCodec("wss://api.openai.com/v1/live/sessions", "gpt-live-1.1", Secret("key"))
+    codec.begin(SessionSettings())
+    codec.decode('{"type": "session.started", "session": {"id": "live_1"}}')
+    slow = SessionSettings(
+        input_format=AudioFormat(rate=16_000), output_format=AudioFormat(rate=16_000)
+    )
+    assert codec.deferred(slow) == []
+    codec.encode(UpdateSession(slow))
+    assert not codec.stale
+    assert len(codec.encode(AppendAudio(LOUD[:640]))[0]) > 640
+    sounds = [e for _ in range(9) for e in codec.decode(LOUD) if isinstance(e, AudioDelta)]
+    assert max(len(sound.pcm) for sound in sounds) <= 640
+    assert codec.deferred(replace(slow, voice="cedar"))
 
 
 def test_the_embedded_voice_keeps_its_own_connection():

@@ -56,8 +56,24 @@ class LiveCallCodec(LiveCodec):
         session = live_session.session_object(self._model, settings)
         voice = fields(session.pop("audio")).get("output")
         self._session = encode({**session, **({"audio": {"output": voice}} if voice else {})})
-        self._from_microphone = Resampler(settings.input_format.rate, RATE)
-        self._to_speaker = Resampler(RATE, settings.output_format.rate)
+        self._use_formats(settings)
+
+    def _use_formats(self, settings: SessionSettings) -> None:
+        """Convert to and from the formats of the session, which need no other connection."""
+        self._settings = replace(
+            self._settings,
+            input_format=settings.input_format,
+            output_format=settings.output_format,
+        )
+        self._turns.ms_per_byte = settings.output_format.decoded.ms(1)
+        if settings.input_format.rate != self._from_microphone.source:
+            self._from_microphone = Resampler(settings.input_format.rate, RATE)
+        if settings.output_format.rate != self._to_speaker.target:
+            self._to_speaker = Resampler(RATE, settings.output_format.rate)
+
+    def _update(self, settings: SessionSettings) -> list[str | bytes]:
+        self._use_formats(settings)
+        return super()._update(settings)
 
     def endpoint(self) -> DialTarget:
         """Return where and how to dial."""
@@ -77,6 +93,10 @@ class LiveCallCodec(LiveCodec):
             setting = f"input_format {settings.input_format.encoding} over WebRTC"
             found.append(no_setting(self._provider, setting, "Opus is used"))
         return found
+
+    def deferred(self, settings: SessionSettings) -> list[str]:
+        """Return a sentence for each setting that needs a new connection."""
+        return super().deferred(replace(settings, input_format=self._settings.input_format))
 
     def unreported(self, connected_s: float) -> Usage:
         """Return the time of the session that no event has reported: it is open all the time."""
