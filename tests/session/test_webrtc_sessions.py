@@ -173,6 +173,14 @@ async def test_a_network_that_lets_no_websocket_through_leads_to_webrtc() -> Non
             assert ("assistant", "You said hello.", "completed") in entries(driver)
 
 
+async def test_a_server_that_takes_no_call_either_is_reported_by_its_first_answer() -> None:
+    async with fake_calls() as calls:
+        calls.refuse = 404, b""
+        with pytest.raises(DialFailed, match=r"refused to open a session \(HTTP 426\)"):
+            await Session(options(calls, transport="websocket")).run()
+        assert [seen.line.split()[0] for seen in calls.seen] == ["GET", "POST"]
+
+
 async def test_a_transport_that_the_user_chose_is_kept() -> None:
     async with fake_calls() as calls:
         chosen = options(calls, transport="websocket", origins={"transport": "--transport"})

@@ -73,6 +73,8 @@ class ChosenModel:
         self._select(self._resolved(options.model or "", same=True))
         self.connected_name = self.name
         """PROVIDER/MODEL of the newest connection, whose usage is counted."""
+        self.blocked_by: VoicechatError | None = None
+        """The failure of the WebSocket that WebRTC replaced."""
         self._unknown_voice = self._drop_unknown_voice()
         self._set_ice_servers(self._reader)  # reports a wrong value before a connection needs it
         self._token_auth: TokenAuth | None = None
@@ -306,6 +308,7 @@ class ChosenModel:
         except VoicechatError:
             self.options = options
             return False
+        self.blocked_by = failure
         return True
 
     def confirm(self, codec: Codec | None) -> None:
