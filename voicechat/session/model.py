@@ -293,6 +293,7 @@ class ChosenModel:
         if not same and self.options.voice not in choice.voices:
             self.options = replace(self.options, voice=None)
         self._previous = self._previous or before
+        self.blocked_by = None
         self._select(choice)
 
     def use_webrtc(self, failure: VoicechatError) -> bool:
