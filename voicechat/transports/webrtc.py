@@ -205,6 +205,8 @@ class CallConnection:
                 "Try again later, or use --transport websocket.",
             ) from None
         self.is_answered = True
+        if "a=candidate:" not in answer.sdp:
+            raise self._peer.unreached()
         self._largest_message = answer.largest_message
         with suppress(ValueError, TypeError, OverflowError):
             self.clock_ahead_s = time.time() - parsedate_to_datetime(answer.date).timestamp()
