@@ -2,7 +2,8 @@
 
 Both providers detect turns alike: a reply is due 300 ms after the last word. The speaker keeps
 100 ms before a reply starts. Packets are lost and delayed in both directions; for the socket, a
-relay delays what a lost packet would delay.
+relay delays what a lost packet would delay. The provider's data channel is that of aiortc, which
+sends a lost event again after 1 s, or sooner when three others follow.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from voicechat.speech.pcm import rms
 from voicechat.transports.webrtc import CallConnection
 
 LOUD, SILENT = 1_500.0, 500.0
+SILENCE_S = 0.2
+"""Silence that ends a reply; lost sound leaves shorter gaps."""
 WORD = tone(0.5, 200)
 STORY_S = 6.0
 
@@ -89,7 +92,7 @@ async def _over_socket(network: Network) -> AsyncIterator[tuple[SessionDriver, L
 @asynccontextmanager
 async def _over_webrtc(network: Network) -> AsyncIterator[tuple[SessionDriver, LinkedSpeaker]]:
     async with fake_calls() as calls:
-        calls.network = network
+        calls.network, calls.streams_words = network, True
         calls.turns += ["tell me a story"] * 1_000
         async with _talking(calls.url, "webrtc") as (driver, speaker):
             connection = driver.session._connections.connection
@@ -117,9 +120,9 @@ async def _stop_ms(speaker: LinkedSpeaker) -> float:
     clock = asyncio.get_running_loop().time
     began_at = clock()
     speaker.say(WORD)
-    stops = len(speaker.stopped_at)
-    await speaker.until(lambda: len(speaker.stopped_at) > stops and rms(speaker.heard[-1]) < SILENT)
-    return (clock() - began_at) * 1000
+    quiet = round(SILENCE_S / BLOCK_S)
+    await speaker.until(lambda: all(rms(block) < SILENT for block in speaker.heard[-quiet:]))
+    return (clock() - began_at - SILENCE_S) * 1000
 
 
 def _gaps(blocks: list[Any]) -> tuple[int, float]:

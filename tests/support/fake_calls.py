@@ -206,10 +206,18 @@ class Call(HearingOpenAI):
             await self.send("output_audio_buffer.started", response_id=response_id)
         self.tasks.append(asyncio.create_task(self._sent(dict(self.sounding))))
         if is_story:
+            if self.calls_server.streams_words:
+                self.tasks.append(asyncio.create_task(self._more_words(of_part)))
             return
         await self.send("response.output_audio.done", **of_part)
         await self.send(f"{spoken}.done", **of_part, transcript=text)
         await self.message_done(where, item, text)
+
+    async def _more_words(self, of_part: dict[str, Any]) -> None:
+        sounding = dict(self.sounding)
+        while self.sounding == sounding:
+            await asyncio.sleep(0.1)
+            await self.send("response.output_audio_transcript.delta", **of_part, delta=" and so")
 
     async def _sent(self, sounding: dict[str, Any]) -> None:
         """Report the end of the sound when the last of it was sent."""
@@ -268,6 +276,8 @@ class FakeCalls(HttpStub):
         """The server's turn detection interrupts its replies."""
         self.reports = True
         """The server reports the state of its buffer."""
+        self.streams_words = False
+        """More words of a story come every 100 ms, as real providers send them."""
         self.reply_s = 0.4
         self.turns: list[str] = []
         """What the next spoken turns mean; then "spoken words"."""
