@@ -7,8 +7,8 @@ response after its last sound. The blocks of sound, 20 ms each, are the clock.
 
 A lost event comes a second or more after its sound, with all events behind it. Sound that comes
 before its events is kept, and heard when the events name its item. Only the rest of a reply that
-was cut is dropped: it lasts until a pause, and again until a pause when the server confirms the
-cut, unless the start of the next reply comes together with that event.
+was cut is dropped: it lasts until a pause. What comes then, and before the server confirms the cut,
+is dropped unless the next reply is announced soon after that.
 
 Source: OpenAI Realtime API reference, `output_audio_buffer.*`; guide "Realtime API with WebRTC".
 """
@@ -41,6 +41,8 @@ _ONSET: Final = 3
 """Blocks before the first voice that are kept with it."""
 _REST_QUIET: Final = 10
 """Quiet blocks after the rest of a reply that was cut."""
+_DOUBTFUL: Final = 25
+"""Blocks in which the rest of a reply comes after the server has dropped it: 0.5 s."""
 _END_QUIET: Final = 5
 """Quiet blocks after `stopped` that end the sound: its last part is in the jitter buffer."""
 _END_BLOCKS: Final = 50
@@ -78,8 +80,8 @@ class CallSound:
         """Sound belongs to a reply that was cut."""
         self._unconfirmed = ""
         """The response that was cut here and that the server may still play."""
-        self._is_confirmed = False
-        """The server has confirmed a cut since the last block."""
+        self._doubtful = 0
+        """Blocks for which the kept sound may still belong to a reply whose cut was confirmed."""
         self._has_begun = False
         self._quiet = 0
         self._since_stop: int | None = None
@@ -143,8 +145,8 @@ class CallSound:
             yield from self._finish(self.speaking)
         self.speaking, self._since_stop, self._quiet = response_id, None, 0
         self._item, self._has_begun = "", False
-        self._is_guessed = self._is_rest = self._is_confirmed = False
-        self._unconfirmed = ""
+        self._is_guessed = self._is_rest = False
+        self._unconfirmed, self._doubtful = "", 0
         early = list(self._early)
         self._drop_early()
         for pcm in early:
@@ -189,7 +191,7 @@ class CallSound:
         """Note that the server no longer plays the response."""
         if self._unconfirmed and response_id in {"", self._unconfirmed}:
             self._unconfirmed, self._quiet = "", 0
-            self._is_rest = self._is_confirmed = True
+            self._doubtful = 0 if self._is_rest else _DOUBTFUL
 
     # ----------------------------------------------------------------- sound
 
@@ -199,9 +201,6 @@ class CallSound:
         yield from due
         loudest = int(np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)).max(initial=0))
         self._quiet = self._quiet + 1 if loudest < _QUIET else 0
-        if self._is_confirmed:
-            self._is_confirmed = False
-            self._drop_early()
         if self.speaking:
             yield from self._spoken(pcm)
         else:
@@ -244,7 +243,12 @@ class CallSound:
             self._is_rest = self._quiet < _REST_QUIET
             return
         self._keep(pcm, loudest)
-        if self._unconfirmed:
+        if self._doubtful:
+            self._doubtful -= 1
+            if self._quiet >= _REST_QUIET:
+                self._doubtful = 0
+                self._drop_early()
+        if self._unconfirmed or self._doubtful:
             return
         newest = next(reversed(self._messages), "")
         if self._has_early_voice and self._messages.get(newest) and newest not in self._finished:
