@@ -16,7 +16,7 @@ from voicechat.core.commands import (
     UpdateSession,
 )
 from voicechat.core.events import AudioDelta, AudioDone, Event, ResponseDone, ResponseStatus
-from voicechat.core.settings import AudioFormat, SessionSettings
+from voicechat.core.settings import AudioFormat, ServerVad, SessionSettings
 from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.providers import catalog
 from voicechat.providers.call_request import dial_target
@@ -183,6 +183,21 @@ def test_a_cut_clears_the_buffer_of_the_server_and_drops_what_still_comes(comman
     found = talk.sound(3)
     assert kinds(found) == [AudioDone, ResponseDone], "the response ends, its sound is dropped"
     assert talk.buffer("cleared") == []
+
+
+@pytest.mark.parametrize("interrupts", [True, False])
+def test_a_server_that_interrupts_by_itself_gets_no_clear(interrupts):
+    talk = CodecTalk()
+    detection = ServerVad(interrupt_response=interrupts)
+    talk.codec.encode(UpdateSession(SessionSettings(turn_detection=detection)))
+    talk.begin()
+    talk.buffer("started")
+    talk.sound(3)
+    talk.read("input_audio_buffer.speech_started", item_id="u1", audio_start_ms=60)
+    sent = [json.loads(frame)["type"] for frame in talk.codec.encode(TruncateItem("i1", 40))]
+    # It would come after the server's own one, and might drop the next reply.
+    assert ("output_audio_buffer.clear" in sent) is not interrupts
+    assert AudioDelta not in kinds(talk.sound(3))
 
 
 @pytest.mark.parametrize("command", [CancelResponse("r1"), TruncateItem("i1", 40)])

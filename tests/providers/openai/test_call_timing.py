@@ -49,7 +49,7 @@ def late(events: Timed, choose: Random, most: int = 100) -> Timed:
     for due, frame in events:
         stall = choose.randrange(10, 120) if most and choose.random() < 0.15 else 0
         most -= bool(stall)
-        at = max(at, due + LATENCY + stall)
+        at = max(at + choose.choice((0, 0, 1)), due + LATENCY + stall)
         found.append((at, frame))
     return found
 

@@ -22,7 +22,7 @@ from voicechat.core.commands import (
     CommitAudio,
     TruncateItem,
 )
-from voicechat.core.events import AudioDelta, Event
+from voicechat.core.events import AudioDelta, Event, SpeechStarted
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import as_text, encode, fields
@@ -60,6 +60,8 @@ class CallCodec(OpenAICodec):
         )
         self.ice_servers: tuple[IceServer, ...] = ()
         """STUN and TURN servers to use."""
+        self._interrupts = True
+        """The server interrupts a reply when the user speaks."""
         self._from_microphone = self._to_speaker = Resampler(RATE, RATE)
 
     def _over_call(self, dialect: Dialect) -> Dialect:
@@ -100,7 +102,10 @@ class CallCodec(OpenAICodec):
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame, or in 20 ms of sound."""
         if isinstance(frame, str):
-            return self._sound.held_back(super().decode(frame))
+            events = super().decode(frame)
+            if self._interrupts and any(isinstance(event, SpeechStarted) for event in events):
+                self._sound.interrupted()
+            return self._sound.held_back(events)
         whole = frame[: len(frame) // 2 * 2]
         found = list(self._sound.block(converted(self._to_speaker, whole)))
         if any(isinstance(event, AudioDelta) for event in found):
@@ -129,6 +134,8 @@ class CallCodec(OpenAICodec):
             self._from_microphone = Resampler(settings.input_format.rate, RATE)
         if settings.output_format.rate != self._to_speaker.target:
             self._to_speaker = Resampler(RATE, settings.output_format.rate)
+        detection = settings.turn_detection
+        self._interrupts = detection is not None and detection.interrupt_response
         return super()._update(settings)
 
     # ----------------------------------------------------------------- the server's buffer

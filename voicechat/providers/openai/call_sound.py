@@ -80,6 +80,8 @@ class CallSound:
         """Sound belongs to a reply that was cut."""
         self._unconfirmed = ""
         """The response that was cut here and that the server may still play."""
+        self._cut_by_server = ""
+        """The response that the server has cut because the user spoke."""
         self._doubtful = 0
         """Blocks for which the kept sound may still belong to a reply whose cut was confirmed."""
         self._has_begun = False
@@ -172,15 +174,22 @@ class CallSound:
             yield from self._finish(response_id)
 
     def cut(self, response_or_item: str | None) -> bool:
-        """Drop the sound that still comes; return True if any did. Its response ends soon.
+        """Drop the sound that still comes; its response ends soon.
 
-        Only if it is of this response or item: another one may have begun. None means any.
+        Only if it is of this response or item: another one may have begun. None means any. Returns
+        True if the server has to be told. If it cuts by itself, a clear that comes late would drop
+        the next reply.
         """
         if not self.speaking or response_or_item not in {None, self.speaking, self._item}:
             return False
+        has_to_be_told = self.speaking != self._cut_by_server
         self._note_cut(self.speaking)
         self._due += self._finish(self.speaking)
-        return True
+        return has_to_be_told
+
+    def interrupted(self) -> None:
+        """Note that the server has heard the user, and drops the rest of the sound by itself."""
+        self._cut_by_server = self.speaking
 
     def _note_cut(self, response_id: str) -> None:
         if response_id and response_id == self.speaking:
