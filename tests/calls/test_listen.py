@@ -10,7 +10,7 @@ import pytest
 from call_provider import KEY, Call
 from calls_rig import calls_rig
 
-from voicechat.calls import answered_call
+from voicechat.calls import answered_call, call_keypad
 from voicechat.config.budget_settings import BudgetSettings
 from voicechat.config.call_settings import CallRule, CallSettings
 from voicechat.core.settings import Permission
@@ -208,7 +208,8 @@ async def test_a_call_that_the_budget_does_not_allow_is_rejected() -> None:
         assert any("budget" in warning for warning in rig.warnings), rig.warnings
 
 
-async def test_a_refused_answer_is_one_line() -> None:
+async def test_a_refused_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answered_call, "PAUSES_S", (0.0, 0.0))
     async with calls_rig() as rig:
         for status, part in (
             (400, "refused to answer the call (HTTP 400: Bad *** thing)"),
@@ -296,6 +297,32 @@ async def test_the_end_of_the_program_ends_the_calls() -> None:
     assert sorted(provider.requests[-2:]) == ["hangup rtc_1", "hangup rtc_2"]
 
 
+async def press(call: Call, keys: str) -> None:
+    for key in keys:
+        at = {"event": key, "received_at": 1_800_000_000}
+        await call.send("input_audio_buffer.dtmf_event_received", **at)
+
+
+async def test_keys_of_the_phone_reach_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with calls_rig() as rig:
+        await rig.ring("rtc_1")
+        await rig.online("rtc_1")
+        call = rig.provider.calls["rtc_1"]
+        await press(call, "12?" + "44" + "d" + "#")
+        await rig.said("rtc_1 Caller pressed 1244D#", "rtc_1 Assistant: Yes?")
+        (made,) = [f["item"] for f in call.received if f["type"] == "conversation.item.create"]
+        assert made["content"][0]["text"].endswith(": 1 2 4 4 D #")
+        monkeypatch.setattr(call_keypad, "PAUSE_S", 0.05)
+        await press(call, "7")
+        await rig.said("rtc_1 Caller pressed 7")
+        monkeypatch.setattr(call_keypad, "PAUSE_S", 60.0)
+        await press(call, "0" * call_keypad.MAX_KEYS + "1")
+        await rig.said(f"rtc_1 Caller pressed {'0' * call_keypad.MAX_KEYS}")
+        await call.end()
+        await rig.idle()
+        assert rig.warnings == []
+
+
 # ----------------------------------------------------------------------- Live
 
 
@@ -331,7 +358,10 @@ async def test_repeated_events_of_a_live_call_count_once() -> None:
         await rig.provider.until(lambda: bool(call.received))
         text = {"type": "session.input_transcript.delta", "event_id": "e1", "delta": "once"}
         frame = json.dumps({**text, "start_ms": 0, "end_ms": 100})
+        key = json.dumps({"type": "transport.dtmf.received", "event_id": "e2", "event": "#"})
         for _ in range(2):
+            await call.sockets[0].send_text(key)
             await call.sockets[0].send_text(frame)
         await call.send("session.closed", reason="expired", usage={"seconds": 3}, session={})
-        await rig.said("live_1 Caller: once")
+        await rig.said("live_1 Caller: once", "live_1 Caller pressed #")
+        assert rig.lines.count("live_1 Caller pressed #") == 1

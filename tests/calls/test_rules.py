@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from datetime import datetime
-from importlib import invalidate_caches
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from voicechat.calls import call_rules
-from voicechat.calls.call_rules import AnswerRules, CallDecision, load_function
+from voicechat.calls import call_functions
+from voicechat.calls.call_desk import CallDesk
+from voicechat.calls.call_rules import AnswerRules, CallDecision
 from voicechat.calls.incoming_call import IncomingCall
 from voicechat.config import loader
 from voicechat.config.call_settings import CallRule, CallSettings
+from voicechat.config.options import Options
 from voicechat.errors import Secret, UsageError
 
 MONDAY = datetime(2026, 11, 30, 10, 0)
@@ -66,21 +68,20 @@ def test_hours_are_local_and_may_pass_midnight(
     assert night.covers("", datetime(2026, 12, 1, 5, 0))
 
 
-@pytest.fixture
-def functions(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], CallRule]:
-    """Return a rule whose function, in the folder of the user, has this body."""
-    folder = call_rules.functions_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+@pytest.mark.skipif(not available_timezones(), reason="has no time zones")
+@pytest.mark.parametrize("month", [1, 7])
+async def test_hours_are_those_of_the_time_zone_in_summer_and_winter(month: int) -> None:
+    """A server in UTC answers at 9 in Berlin: at 8 in winter, at 7 in summer."""
+    rule = CallRule("accept", hours=(540, 541))
+    settings = CallSettings(rules=(rule,), timezone=ZoneInfo("Europe/Berlin"))
+    at = datetime(2026, month, 15, 8 if month == 1 else 7, 0, tzinfo=UTC)
+    lines: list[str] = []
+    desk = CallDesk({None: Options()}, settings, lines.append, lines.append, now=at.astimezone)
+    decided_at = desk._now(settings.timezone)
+    assert (await AnswerRules(settings).decide(call(), decided_at)).action == "accept"
 
-    def made(body: str) -> CallRule:
-        name = f"my_calls_{abs(hash(body))}"
-        (folder / f"{name}.py").write_text(body, encoding="utf-8")
-        invalidate_caches()
-        return CallRule(function=f"{name}:decide", profile="p")
 
-    return made
-
+# ----------------------------------------------------------------------- functions
 
 ANSWERS = {
     "return 'accept'": CallDecision("accept", "p"),
@@ -90,46 +91,94 @@ ANSWERS = {
     "return {'action': 'reject', 'code': 486}": CallDecision("reject", "p", 486),
     "return None": CallDecision("reject", None, 600),
     "return 'accept' if call.caller.startswith('+1555') else None": CallDecision("accept", "p"),
+    "return 'accept' if call.header('FROM') else None": CallDecision("accept", "p"),
+}
+PROBLEMS = {
+    "raise KeyError(call.caller)": "failed with KeyError in line",
+    "import sys; sys.exit(0)": "failed with SystemExit in line",
+    "return 'maybe'": "gave no decision",
+    "return True": "gave no decision",
+    "return {'action': 'accept', 'x': 1}": "gave no decision",
+    "return {'action': 'reject', 'code': 99}": "gave no code of SIP",
+    "return {'action': 'accept', 'profile': 7}": "gave no name of a profile",
+    "return call": "returned IncomingCall, which is no decision",
+    "return {'action': 'accept' * 100_000}": "gave an answer that is too long",
+    "import os; os._exit(3)": "its process ended with exit code 3",
 }
 
 
-@pytest.mark.parametrize("body", ANSWERS)
-async def test_a_function_decides(body: str, functions: Callable[[str], CallRule]) -> None:
-    for kind in ("def", "async def"):
-        rule = functions(f"{kind} decide(call):\n    {body}\n")
-        expected = ANSWERS[body]
-        found = await decided(rule, CallRule("reject", code=600))
-        assert (found.action, found.profile) == (expected.action, expected.profile)
-        assert found.code == expected.code or expected.action == "accept"
+def written(name: str, text: str) -> None:
+    """Write a module into the folder of the user's own functions."""
+    folder = call_functions.functions_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.py").write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("body", "problem"),
-    [
-        ("raise KeyError(call.caller)", "failed with KeyError"),
-        ("return 'maybe'", "failed with ValueError"),
-        ("return {'action': 'accept', 'x': 1}", "failed with ValueError"),
-        ("return {'action': 'reject', 'code': 99}", "failed with ValueError"),
-        ("import threading; threading.Event().wait()", "took longer"),
-    ],
-)
-async def test_a_function_that_fails_or_hangs_rejects(
-    body: str, problem: str, functions: Callable[[str], CallRule], monkeypatch: pytest.MonkeyPatch
+class Asked:
+    """Rules with a function for each body. A call reaches the one with the number of its caller."""
+
+    def __init__(self, bodies: Sequence[str]) -> None:
+        kinds = ("def", "async def")
+        written(
+            "my_office",
+            "".join(
+                f"{kinds[at % 2]} f{at}(call):\n    {body}\n" for at, body in enumerate(bodies)
+            ),
+        )
+        rules = [
+            CallRule(function=f"my_office:f{at}", caller=f"+1555{at:03}", profile="p")
+            for at in range(len(bodies))
+        ]
+        last = CallRule("reject", code=600)
+        self.rules = AnswerRules(CallSettings(default="accept", rules=(*rules, last)))
+
+    async def about(self, number: int) -> CallDecision:
+        return await self.rules.decide(call(f"+1555{number:03}"), MONDAY)
+
+
+async def test_functions_decide_in_a_process_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(call_rules, "FUNCTION_S", 0.3)
-    found = await decided(functions(f"def decide(call):\n    {body}\n"), default="accept")
-    assert (found.action, found.code) == ("reject", 480)
-    assert problem in found.problem
-    assert "+1555" not in found.problem
+    """What hangs, ends its process or answers nonsense rejects its own call only."""
+    monkeypatch.setattr(call_functions, "FUNCTION_S", 30.0)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    secret = "import os; return 404 if os.environ.get('OPENAI_API_KEY') else 'accept'"
+    bodies = ["while True: pass", secret, *ANSWERS, *PROBLEMS]
+    asked = Asked(bodies)
+    await asked.rules.load()
+    assert (await asked.about(1)).action == "accept", "keys of providers are not its business"
+    for body, expected in ANSWERS.items():
+        found = await asked.about(bodies.index(body))
+        assert (found.action, found.profile) == (expected.action, expected.profile), body
+        assert found.code == expected.code or expected.action == "accept", body
+    for body, problem in PROBLEMS.items():
+        found = await asked.about(bodies.index(body))
+        assert (found.action, found.code) == ("reject", 480), body
+        assert problem in found.problem, found.problem
+        assert "+1555" not in found.problem
+    monkeypatch.setattr(call_functions, "FUNCTION_S", 0.3)
+    assert "took longer than 0.3 s" in (await asked.about(0)).problem
+    await asked.rules.close()
 
 
 @pytest.mark.parametrize(
     "name", ["no_such_module:decide", "json:nothing", "json:__name__", "no_such_entry_point"]
 )
-def test_a_function_that_does_not_exist_is_one_sentence(name: str) -> None:
+async def test_a_function_that_does_not_exist_is_one_sentence(name: str) -> None:
+    rules = AnswerRules(CallSettings(rules=(CallRule(function=name),)))
     with pytest.raises(UsageError) as error:
-        load_function(name)
+        await rules.load()
     assert name.split(":")[0] in error.value.message
+    assert str(call_functions.functions_folder()) in error.value.hint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other permissions")
+async def test_a_function_that_others_can_change_is_refused() -> None:
+    written("shared_office", "def decide(call): return 'accept'\n")
+    (call_functions.functions_folder() / "shared_office.py").chmod(0o666)
+    rules = AnswerRules(CallSettings(rules=(CallRule(function="shared_office:decide"),)))
+    with pytest.raises(UsageError, match="Others can write"):
+        await rules.load()
 
 
 # ----------------------------------------------------------------------- settings
@@ -197,6 +246,8 @@ def test_the_table_is_read(tmp_path: Path) -> None:
         ("[calls]\ndefault = 'maybe'", "must be one of accept, reject"),
         ("[calls]\nat_once = 0", "calls.at_once must be between 1 and 500"),
         ("[calls]\nminutes = true", "must be between 1 and 600"),
+        ("[calls]\ntimezone = 'Mars/Base'", "must be the name of a time zone"),
+        ("[calls]\ntimezone = '../etc/passwd'", "must be the name of a time zone"),
         ("[calls]\ncode = 200", "calls.code must be a code of SIP"),
         ("[calls]\nhang_up = 'yes'", "must be true or false"),
         ("[calls]\nrules = 'x'", "must be tables"),
@@ -206,6 +257,7 @@ def test_the_table_is_read(tmp_path: Path) -> None:
         ("[[calls.rules]]\ncaller = '*'", "must be set, and not both"),
         ("[[calls.rules]]\naction = 'accept'\nfunction = 'a:b'", "must be set, and not both"),
         ("[[calls.rules]]\naction = 'accept'\ndays = ['someday']", "must be a list of mon, tue"),
+        ("[[calls.rules]]\nfunction = 'a:b'\naccess = 'root'", "must be one of files, network"),
         ("[[calls.rules]]\naction = 'accept'\nhours = '9-5'", "a time of day"),
         ("[[calls.rules]]\naction = 'accept'\nhours = '09:00-25:00'", "a time of day"),
         ("[[calls.rules]]\naction = 'accept'\nhours = '09:00-09:00'", "a time of day"),

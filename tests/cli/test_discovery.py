@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,21 @@ def test_help_loads_no_heavy_package() -> None:
         f"sys.exit(str({heavy} & set(sys.modules)) if {heavy} & set(sys.modules) else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [["transcribe", "no-such.wav"], ["history", "list"]])
+def test_a_command_without_typed_numbers_loads_no_pydantic(
+    words: list[str], tmp_path: Path
+) -> None:
+    code = (
+        f"import sys; from voicechat.cli.app import main; main({words!r});"
+        "sys.exit('pydantic' in sys.modules)"
+    )
+    places = {f"XDG_{name}_HOME": str(tmp_path) for name in ("STATE", "CONFIG", "DATA")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | places, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

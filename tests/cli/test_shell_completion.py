@@ -12,20 +12,19 @@ from typing import Any
 
 import pytest
 from chat_servers import OLLAMA, chat_server
-from typer.main import get_command
 
 from voicechat.audio.devices import device_probe
 from voicechat.audio.devices.device_list import Device
 from voicechat.cli import _completion_candidates
 from voicechat.cli._completion_candidates import SCRIPTS, candidates
-from voicechat.cli.app import _app, commands
+from voicechat.cli.app import _command, commands
 from voicechat.cli.app import main as run_main
 from voicechat.session import server_discovery
 
 
 def values(*words: str) -> list[str]:
     """The candidates for the last word."""
-    return [value for value, _ in candidates(get_command(_app()), words)]
+    return [value for value, _ in candidates(_command(), words)]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +94,7 @@ _FREE = {"stt_model", "tts_model", "tts_voice", "call_id"}
 
 def parameters() -> Iterator[tuple[str, Any]]:
     """All parameters of all commands."""
-    root = get_command(_app())
+    root = _command()
     yield from (("voicechat", each) for each in root.params)
     for entry in commands():
         command = root.get_command(None, entry.name)  # type: ignore[attr-defined]

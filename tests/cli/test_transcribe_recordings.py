@@ -89,6 +89,18 @@ def test_each_format_of_a_transcript(
     assert found["usage"]["seconds"] == found["duration"]
 
 
+def test_json_is_one_line_on_standard_output_and_indented_in_a_file(
+    server: TranscriptionServer, talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(server, talk, "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["source"] == "talk.mp3"
+    assert run(server, talk, "--format", "json", "--out-dir", tmp_path / "out") == 0
+    content = (tmp_path / "out/talk.json").read_text()
+    assert content.startswith('{\n  "source": "talk.mp3",')
+    assert json.loads(content)["text"] == json.loads(line)["text"]
+
+
 def test_a_second_run_does_what_is_missing(
     server: TranscriptionServer, talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from voicechat.config.loader import load
 from voicechat.core.guardrail import GuardrailPolicy
+from voicechat.core.text import clean
 from voicechat.errors import UsageError
 
 WHOLE = """
@@ -45,6 +46,44 @@ def test_words_and_patterns(tmp_path: Path) -> None:
     assert numbers.instructions == "Name no numbers."
 
 
+def test_what_the_user_says_may_be_in_the_answer(tmp_path: Path) -> None:
+    table = 'name = "a"\nwords = ["price"]\nsay = "Ask someone else for the price."'
+    (rule,) = read(tmp_path, f'[[guardrails]]\n{table}\nwatches = "user"\n')
+    assert rule.say.startswith("Ask")
+
+
+LIKE = ["price", "I can't", "caf\u00e9", "special offer", "stra\u00dfe"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("the pri\u200bce", "price"),
+        ("the pri\u00adce", "price"),
+        ("\uff30rice", "price"),
+        ("\U0001d429\U0001d42b\U0001d422\U0001d41c\U0001d41e", "price"),
+        ("_price_ **list**", "price"),
+        ("pri*ce*", "price"),
+        ("I can\u2019t do that", "i can't"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("special-offer", "special-offer"),
+        ("special\u2011offer", "special-offer"),
+        ("special\u00a0offer", "special\u00a0offer"),
+        ("STRASSE", "STRASSE"),
+        ("prices, list_price and xprice", None),
+        ("special, offer", None),
+        ("can\u2019t I", None),
+    ],
+    ids=ascii,
+)
+def test_a_word_is_found_in_every_spelling_that_sounds_alike(
+    tmp_path: Path, text: str, found: str | None
+) -> None:
+    words = ", ".join(f'"{word}"' for word in LIKE)
+    (rule,) = read(tmp_path, f'[[guardrails]]\nname = "a"\nwords = [{words}]\n')
+    assert rule.search(clean(text)) == found
+
+
 def test_a_profile_has_guardrails_of_its_own(tmp_path: Path) -> None:
     text = '[[profiles.work.guardrails]]\nname = "w"\nwords = ["x"]\n'
     assert read(tmp_path, text) == ()
@@ -65,6 +104,8 @@ def test_a_profile_has_guardrails_of_its_own(tmp_path: Path) -> None:
         ('name = "a"\nwords = ["b"]\npolicy = "shut"', "must be one of open, closed"),
         ('name = "a"\nwords = ["b"]\nwatch = "user"', "is not a setting of a guardrail"),
         (f'name = "a"\nwords = ["b"]\nsay = "{"x" * 1001}"', "at most 1000 characters"),
+        ('name = "a"\nwords = ["price"]\nsay = "No PRICE, sorry."', 'must not have "PRICE"'),
+        ('name = "a"\nwords = ["**"]', "must be a list of up to 200 words"),
     ],
 )
 def test_a_wrong_guardrail_is_one_sentence(tmp_path: Path, table: str, message: str) -> None:

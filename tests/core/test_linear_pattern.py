@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicechat.core.linear_pattern import LinearPattern, PatternError, words_pattern
+from voicechat.core import linear_pattern
+from voicechat.core.linear_pattern import (
+    LinearPattern,
+    PatternError,
+    PatternTooSlow,
+    words_pattern,
+)
 
 CASES = [
     (r"\bprice\b", "the PRICE is", "PRICE"),
@@ -97,3 +104,14 @@ def test_words_are_whole_words_and_phrases() -> None:
     assert pattern.search("in New York") == "New York"
     assert pattern.search("I like C++ a lot") == "C++"
     assert pattern.search("これは秘密です") == "秘密"
+
+
+def test_a_search_that_follows_too_many_ways_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear_pattern, "MAX_WORK", 20_000)
+    pattern = LinearPattern(r"a.{0,100}.{0,100}.{0,100}\$")
+    text = "".join(random.Random(1).choices("abc ", k=1_000))
+    for _ in range(2):
+        with pytest.raises(PatternTooSlow, match="smaller numbers"):
+            pattern.search(text)
+    assert pattern.search("abc $") == "abc $"
+    assert LinearPattern(r"([a-z]+ )*[a-z]+\$").search(text) is None

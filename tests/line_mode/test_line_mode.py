@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from following import Publisher
+from piped_lines import read_lines_from
 
 from voicechat.core.effects import EntryChanged, Floor, FloorChanged, Level, Notice
 from voicechat.core.items import (
@@ -147,7 +148,7 @@ class SlowSession(ScriptedSession):
 def standard_input(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
     """A function that writes bytes to the standard input of the program and closes it."""
     reading, writing = os.pipe()
-    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    read_lines_from(monkeypatch, reading)
 
     def write_and_close(raw: bytes) -> None:
         nonlocal writing

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from faults import FaultProxy
+from piped_lines import read_lines_from
 from scripted import scripted_server, until
 from session_driver import options
 
-from voicechat.line_mode import app, line_client, line_input
+from voicechat.line_mode import app, line_client
 from voicechat.session import reconnect
 from voicechat.session import session as session_module
 from voicechat.session.session import Session
@@ -23,7 +24,7 @@ async def test_a_line_connects_again_and_sends_what_waits(monkeypatch: pytest.Mo
     monkeypatch.setattr(reconnect, "GIVE_UP_S", 0.0)
     monkeypatch.setattr(session_module, "RETRY_S", 3_600.0)
     reading, writing = os.pipe()
-    monkeypatch.setattr(line_input, "_read_some", lambda descriptor: os.read(reading, 65_536))
+    read_lines_from(monkeypatch, reading)
     out = io.StringIO()
     async with scripted_server() as backend:
         port = urlsplit(backend.app.url).port

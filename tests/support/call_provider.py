@@ -171,6 +171,10 @@ class CallProvider:
         """Method and path of each request."""
         self.refuse: dict[str, int] = {}
         """Status codes for actions that fail, such as `accept`."""
+        self.on_request: Callable[[str], object] | None = None
+        """Receives the action of each request before it is answered."""
+        self.answer_later: dict[str, asyncio.Event] = {}
+        """Actions that take effect at once, and whose answer waits."""
         self.port = 0
         self.is_reachable = True
         """False to answer sockets with status 503."""
@@ -184,6 +188,10 @@ class CallProvider:
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def note(self) -> None:
+        """Let `until` check its condition."""
+        self._news.set()
 
     async def until(self, reached: Callable[[], bool], seconds: float = 40) -> None:
         """Wait until the condition is true; it is checked after everything that arrives."""
@@ -218,6 +226,8 @@ class CallProvider:
         self.requests.append(f"{action} {call_id}")
         call, body = self.calls.get(call_id), json.loads(await request.body())
         self._news.set()
+        if self.on_request is not None:
+            self.on_request(action)
         if action in self.refuse:
             error = {"message": f"Bad {KEY} thing.", "type": "x", "param": None, "code": None}
             return JSONResponse({"error": error}, self.refuse[action])
@@ -233,6 +243,8 @@ class CallProvider:
                 asyncio.get_running_loop().call_soon(self._end_soon, call)
             case "hangup":
                 asyncio.get_running_loop().call_soon(self._end_soon, call)
+        if action in self.answer_later:
+            await self.answer_later[action].wait()
         return Response()
 
     def _end_soon(self, call: Call) -> None:
@@ -337,7 +349,7 @@ async def call_provider() -> AsyncIterator[CallProvider]:
     try:
         await asyncio.wait_for(server.listening.wait(), 10)
         provider.port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=20, verify=False) as client:
             provider._client = client
             yield provider
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +83,14 @@ async def calls_rig(
     async with call_provider() as provider:
         lines: list[str] = []
         warnings: list[str] = []
+
+        def noted(kept: list[str]) -> Callable[[str], None]:
+            def note(line: str) -> None:
+                kept.append(line)
+                provider.note()
+
+            return note
+
         endpoint = WebhookEndpoint(
             ListenOptions(port=0),
             {
@@ -91,8 +99,8 @@ async def calls_rig(
             },
             settings or CallSettings(default="accept"),
             Secret(SECRET),
-            lines.append,
-            warnings.append,
+            noted(lines),
+            noted(warnings),
             lambda name: _loaded(provider, name),
         )
         ready, stopped = asyncio.Event(), asyncio.Event()

@@ -91,8 +91,9 @@ class OtherAnswer(OpenAISpeech):
         (None, b'{"error": "no such voice"}', "", "openai sent something that is not PCM."),
         ("mp3", b'{"error": "no such voice"}', "", "openai/tts-1 sent text instead of mp3."),
         ("mp3", wav_of(bytes(99)), "audio/wav", "openai/tts-1 sent WAV instead of mp3."),
+        (None, wav_of(bytes(48_000), size=96_000), "audio/wav", "openai ended the sound early."),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 async def test_an_answer_without_the_sound_is_an_error(
     audio_format: Any, content: bytes, media_type: str, said: str
@@ -102,6 +103,13 @@ async def test_an_answer_without_the_sound_is_an_error(
         with pytest.raises(VoicechatError) as caught:
             await sound(speech, WholeText("Hello."), audio_format)
     assert said in str(caught.value)
+
+
+async def test_a_header_that_counts_itself_is_no_mistake() -> None:
+    answer = wav_of(bytes(48_000), size=48_000 + 44)
+    async with running(OtherAnswer(answer, "audio/wav")) as server:
+        speech = Synthesizer(options(server, model="openai/tts-1"), SpeechSettings(), pytest.fail)
+        assert await sound(speech, WholeText("Hello.")) == bytes(48_000)
 
 
 async def test_a_text_that_the_embedded_voice_cannot_speak_is_an_error() -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voicechat.calls.call_control import CallControl, call_options
+from voicechat.calls.call_control import (
+    ANSWERED_BEFORE,
+    CallControl,
+    CallRefused,
+    call_options,
+)
+from voicechat.calls.call_keypad import CallKeypad
 from voicechat.calls.call_lines import CallLines
 from voicechat.calls.call_tools import call_tools
 from voicechat.config.call_settings import CallSettings
-from voicechat.core import effects
+from voicechat.core import effects, events
 from voicechat.core.inputs import Decision
 from voicechat.core.items import ToolCall
-from voicechat.errors import BudgetSpent, CallEnded, VoicechatError, first_error
+from voicechat.errors import CallEnded, ConnectError, VoicechatError, first_error
+from voicechat.providers.phone_call import WrongKind
 from voicechat.session.budget_watch import kept_ledger
 from voicechat.session.event_stream import Overflow, Subscription
 from voicechat.session.session import Session
@@ -32,9 +39,17 @@ MAX_UPDATES = 5_000
 HANG_UP_S = 3.0
 """Seconds in which a call ends after the request for it."""
 
+ACCEPT_S = 1.0
+"""Seconds until a request that answers the call counts as lost when the program stops."""
+
+PAUSES_S = (0.5, 1.5)
+"""Seconds before the request that answers the call is repeated; the phone rings meanwhile."""
+
+PRESSED = "The caller pressed these keys on the phone: {}"
+
 UNATTENDED = "No one can approve tools in a phone call."
-BUDGET_CODE = 480
-"""Code of SIP for a call that the budget does not allow (temporarily unavailable)."""
+UNAVAILABLE = 480
+"""Code of SIP for a call that fails here or may not cost more (RFC 3261, 21.4.18)."""
 
 
 class AnsweredCall:
@@ -47,12 +62,17 @@ class AnsweredCall:
         settings: CallSettings,
         say: Callable[[str], None],
         warn: Callable[[str], None],
+        *,
+        rejects: bool = True,
     ) -> None:
-        """Raises `UsageError` and `KeyMissing` if the options name no model that takes calls."""
+        """rejects: reject a call that cannot be answered, instead of letting it ring.
+
+        Raises `UsageError` and `KeyMissing` if the options name no model that takes calls."""
         self.call = call
         self._settings = settings
         self._say = say
         self._warn = warn
+        self._rejects = rejects
         self._control = CallControl(options, call)
         offered = settings.tools if settings.tools is not None else options.tools or ()
         own = tuple(call_tools(self._control, settings, self._quiet))
@@ -65,6 +85,10 @@ class AnsweredCall:
         )
         self._session.hang_up_call = self._control.hang_up
         self._was_online = False
+        self._keypad = CallKeypad(self._pressed)
+        self._stopping = asyncio.Event()
+        self._settled = asyncio.Event()
+        """The request that answers the call has its answer, or is not sent."""
 
     async def run(self) -> None:
         """Answer the call and run its session until it is over.
@@ -72,11 +96,9 @@ class AnsweredCall:
         Raises `VoicechatError` if it cannot be answered.
         """
         try:
-            await self._session.require_budget()
-        except BudgetSpent as spent:
-            await self._control.reject(BUDGET_CODE)
-            raise spent from None
-        await self._control.accept()
+            await self._answer()
+        finally:
+            self._settled.set()
         self._say("Answered")
         failure: VoicechatError | None = None
         try:
@@ -94,8 +116,60 @@ class AnsweredCall:
             raise failure
         self._say("Ended")
 
+    async def _answer(self) -> None:
+        """Answer the call; try again if the provider is busy. Raises `VoicechatError`."""
+        try:
+            await self._session.require_budget()
+            await self._accept()
+        except (CallEnded, WrongKind):
+            raise
+        except VoicechatError as error:
+            if self._rejects and getattr(error, "status", 0) != ANSWERED_BEFORE:
+                await self._give_up()
+            raise
+
+    async def _accept(self) -> None:
+        """Send the request, again if it may succeed then. One that got no answer may have had
+        an effect: then another answer of the call is this one.
+        """
+        is_unanswered = False
+        for pause_s in (*PAUSES_S, None):
+            if self._stopping.is_set():
+                raise VoicechatError("The program stops, so the call is not answered.")
+            try:
+                await self._control.accept()
+                return
+            except CallRefused as refusal:
+                if refusal.status == ANSWERED_BEFORE and is_unanswered:
+                    return
+                if pause_s is None or not refusal.passes:
+                    raise
+            except CallEnded:
+                raise
+            except ConnectError:
+                is_unanswered = True
+                if pause_s is None:
+                    raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._stopping.wait()
+
+    async def _give_up(self) -> None:
+        """Reject the call, or end it if an answer that counts as lost has reached it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANG_UP_S):
+                try:
+                    await self._control.reject(UNAVAILABLE)
+                except VoicechatError:
+                    with suppress(VoicechatError):
+                        await self._control.hang_up()
+
     async def end(self) -> None:
-        """End the call: the program stops."""
+        """End the call: the program stops. One that is being answered is ended afterwards."""
+        self._stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ACCEPT_S):
+                await self._settled.wait()
         await self._end()
 
     async def _end(self) -> None:
@@ -112,7 +186,8 @@ class AnsweredCall:
         """Run the session and print its lines."""
         lines = CallLines(self._session, self._say, self._warn)
         failure: VoicechatError | None = None
-        with self._subscribed("calls", UPDATES) as updates:
+        wants = UPDATES | {events.KeypadPressed}
+        with closing(self._keypad), self._subscribed("calls", wants) as updates:
             try:
                 async with TaskGroup() as tasks:
                     tasks.create_task(self._read(updates, lines))
@@ -134,6 +209,8 @@ class AnsweredCall:
         match update:
             case effects.AskApproval(call_id):
                 self._decide(call_id)
+            case events.KeypadPressed(key):
+                self._keypad.press(key)
             case LinkChanged(Link.ONLINE) if not self._was_online:
                 self._was_online = True
                 if self._settings.greeting:
@@ -148,6 +225,11 @@ class AnsweredCall:
         runs = call.name in self._settings.auto and not call.asks_always
         decision = Decision.ONCE if runs else Decision.DENY
         self._session.decide(call_id, call.arguments, decision, "" if runs else UNATTENDED)
+
+    def _pressed(self, keys: str) -> None:
+        """Tell the model, which does not hear the keys of the phone."""
+        self._say(f"Caller pressed {keys}")
+        self._session.instruct(PRESSED.format(" ".join(keys)))
 
     async def _quiet(self) -> None:
         """Wait until the phone plays nothing of the assistant."""

@@ -192,6 +192,7 @@ class WebhookEndpoint:
         self._server = server
         async with TaskGroup() as tasks:
             try:
+                await self.desk.load()
                 await server.start(tasks)
                 ready()
                 await self.desk.run(stopped)

@@ -20,9 +20,30 @@ DEADLINE_S = 10.0
 """Seconds for a request; a phone that rings longer may be given up."""
 
 
+ANSWERED_BEFORE = 409
+"""Status of the provider for a call that another request has answered."""
+
+
+class CallRefused(ConnectError):
+    """The provider refused a request about a call; `status` is that of HTTP."""
+
+    def __init__(self, message: str, hint: str, status: int) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+    @property
+    def passes(self) -> bool:
+        """True if the same request may succeed a moment later."""
+        return self.status == 429 or self.status >= 500
+
+
 def call_options(options: Options, call: JoinedCall) -> Options:
-    """Return the options of the session that controls this call: it opens no sound."""
-    return replace(options, with_sound=False, call=call, earcons=False)
+    """Return the options of the session that controls this call: it opens no sound.
+
+    One that watches has no guardrails: the program that runs the call has them.
+    """
+    guardrails = () if call.watches else options.guardrails
+    return replace(options, with_sound=False, call=call, earcons=False, guardrails=guardrails)
 
 
 class CallControl:
@@ -32,6 +53,10 @@ class CallControl:
         """Raises `UsageError` and `KeyMissing` if the options name no provider that takes calls."""
         self.call = call
         self._chosen = ChosenModel(call_options(options, call), tuple, lambda progress: None)
+
+    async def check(self) -> None:
+        """Raise `WrongKind` if the model cannot answer the call."""
+        await self._built(lambda control: control.accept(self._chosen.settings))
 
     async def accept(self) -> None:
         """Answer the call with the settings of the options."""
@@ -56,12 +81,15 @@ class CallControl:
         await self._send(lambda control: control.hang_up(), "end the call")
 
     async def _send(self, build: Callable[[ControlsCall], HttpRequest], what: str) -> None:
-        control = call_controls(await self._chosen.codec())
-        assert control is not None, "a codec of a call"
-        request = build(control)
+        request = await self._built(build)
         status, content = await post_request(request, f"did not {what}", DEADLINE_S)
         if not 200 <= status < 300:
             raise _refused(request, status, content, what, self.call.call_id)
+
+    async def _built(self, build: Callable[[ControlsCall], HttpRequest]) -> HttpRequest:
+        control = call_controls(await self._chosen.codec())
+        assert control is not None, "a codec of a call"
+        return build(control)
 
 
 def _refused(
@@ -81,6 +109,5 @@ def _refused(
         return CallEnded(f"{host} has no call {call_id}{tail}", "It is over, or its id is wrong.")
     if status in {400, 422}:
         return UsageError(f"{host} refused to {what}{tail}", "Check the settings of the call.")
-    if status == 409:
-        return ConnectError(f"{host} did not {what}{tail}", "It was answered before.")
-    return ConnectError(f"{host} did not {what}{tail}", "Try again later.")
+    hint = "It was answered before." if status == ANSWERED_BEFORE else "Try again later."
+    return CallRefused(f"{host} did not {what}{tail}", hint, status)

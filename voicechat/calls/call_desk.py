@@ -9,30 +9,29 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from voicechat.calls.answered_call import AnsweredCall
+from voicechat.calls.answered_call import HANG_UP_S, UNAVAILABLE, AnsweredCall
 from voicechat.calls.call_control import CallControl
 from voicechat.calls.call_rules import AnswerRules, CallDecision
 from voicechat.calls.incoming_call import IncomingCall
 from voicechat.calls.webhook_signature import TakenWebhooks
 from voicechat.config.call_settings import CallSettings
 from voicechat.core.text import clean
-from voicechat.errors import VoicechatError, first_error
+from voicechat.errors import CallEnded, VoicechatError, first_error
 from voicechat.providers.phone_call import WrongKind
 from voicechat.system.task_group import TaskGroup
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from voicechat.config.options import Options
 
 BUSY = 486
 """Code of SIP for a call above the limit (RFC 3261, 21.4.24)."""
 
-UNAVAILABLE = 480
-"""Code of SIP for a call that fails here (RFC 3261, 21.4.18)."""
-
 MAX_RINGING = 200
 """Calls that wait for a decision; the provider times out those above."""
 
-LAST_S = 1.0
+LAST_S = 0.5
 """Seconds for the sessions of calls that were ended because the program stops."""
 
 _log = logging.getLogger(__name__)
@@ -48,14 +47,12 @@ class CallDesk:
         say: Callable[[str], None],
         warn: Callable[[str], None],
         load: Callable[[str], Options] | None = None,
-        now: Callable[[], datetime] = datetime.now,
+        now: Callable[[ZoneInfo | None], datetime] = datetime.now,
     ) -> None:
         """options: by profile; None for those without one. say, warn: receive lines.
 
         load: returns the options of another profile, which a function named; it may block, and
-        raises `UsageError` if there is none. now: the local time.
-
-        Raises `UsageError` for a function that cannot be loaded.
+        raises `UsageError` if there is none. now: the time in a time zone, None for the local one.
         """
         self._options = dict(options)
         self._load = load
@@ -66,7 +63,7 @@ class CallDesk:
         self._now = now
         self._taken = TakenWebhooks()
         """Ids of calls: one call may be announced twice."""
-        self._ringing = 0
+        self._ringing: dict[str, IncomingCall] = {}
         self._answered: dict[str, AnsweredCall] = {}
         self._handling: set[asyncio.Task[None]] = set()
         self._tasks: asyncio.TaskGroup | None = None
@@ -76,6 +73,10 @@ class CallDesk:
         """The number of calls that were answered and are not over."""
         return len(self._answered)
 
+    async def load(self) -> None:
+        """Load the functions that decide. Raises `UsageError` for a wrong one."""
+        await self._rules.load()
+
     async def run(self, stopped: asyncio.Event) -> None:
         """Run the calls until `stopped`; then end those that are left."""
         try:
@@ -83,19 +84,27 @@ class CallDesk:
                 self._tasks = tasks
                 await stopped.wait()
                 self._tasks = None
-                await asyncio.gather(*(call.end() for call in tuple(self._answered.values())))
+                ringing, self._ringing = self._ringing, {}
+                await asyncio.gather(
+                    *(self._reject(call, UNAVAILABLE) for call in ringing.values()),
+                    *(call.end() for call in tuple(self._answered.values())),
+                )
                 if self._handling:
                     await asyncio.wait(self._handling, timeout=LAST_S)
                 raise _Stopped
         except* _Stopped:
             pass
+        finally:
+            await self._rules.close()
 
     def take(self, call: IncomingCall) -> None:
         """Take a call that rings; returns at once. A call that was taken before is left alone."""
-        if self._tasks is None or self._ringing >= MAX_RINGING:
+        if self._tasks is None:
+            self._warn(f"{call.call_id} Not taken: the program stops.")
+        elif len(self._ringing) >= MAX_RINGING:
             self._warn(f"{call.call_id} Not taken: too many calls ring.")
         elif self._taken.take(call.call_id):
-            self._ringing += 1
+            self._ringing[call.call_id] = call
             task = self._tasks.create_task(self._handle(call))
             self._handling.add(task)
             task.add_done_callback(self._handling.discard)
@@ -122,20 +131,37 @@ class CallDesk:
         """Return the call to answer; None after it was rejected."""
         try:
             say(f"Call from {call.caller or 'a hidden number'} to {call.called or 'unknown'}")
-            decision = await self._rules.decide(call, self._now())
+            decision = await self._rules.decide(call, self._now(self._settings.timezone))
             if decision.problem:
                 warn(decision.problem)
             await self._find_profile(decision.profile, warn)
+            if decision.action == "accept" and decision.profile in self._options:
+                # One that is announced for the other kind must not count as a second call.
+                await CallControl(self._options[decision.profile], call.joined).check()
+            if call.call_id not in self._ringing:
+                return None  # it was rejected because the program stops
             code, reason = self._refusal(decision)
             if not code:
                 made = self._answer(call, decision, say, warn)
                 self._answered[call.call_id] = made
                 return made
         finally:
-            self._ringing -= 1
-        await CallControl(self._options[self._settings.profile], call.joined).reject(code)
-        say(f"Rejected with {code}{reason}")
+            self._ringing.pop(call.call_id, None)
+        await self._reject(call, code, reason)
         return None
+
+    async def _reject(self, call: IncomingCall, code: int, reason: str = "") -> None:
+        """Reject a call, with a line about it. A failure is one, too."""
+        try:
+            async with asyncio.timeout(HANG_UP_S if self._tasks is None else None):
+                await CallControl(self._options[self._settings.profile], call.joined).reject(code)
+        except CallEnded:
+            # The caller gave up, or it was announced for the other kind of models, too.
+            _line(self._say, call.call_id, "Over before it was rejected")
+        except (VoicechatError, TimeoutError) as error:
+            _line(self._warn, call.call_id, str(error) or "The call was not rejected in time.")
+        else:
+            _line(self._say, call.call_id, f"Rejected with {code}{reason}")
 
     async def _find_profile(self, name: str | None, warn: Callable[[str], None]) -> None:
         """Load the options of a profile that only a function names."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import msgspec
 
@@ -22,12 +23,24 @@ MAX_HEADERS = 64
 MAX_CHARS = 300
 """Characters of a header that are kept."""
 
+MAX_ADDRESS = 4_000
+"""Characters of a header that are read for the number of a caller."""
+
 _ID_OF = {
     "realtime.call.incoming": "call_id",
     "live.transport.incoming": "session_id",
     "live.call.incoming": "session_id",
 }
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
+"""A name that the caller chose, which may look like an address (RFC 3261, 25.1)."""
+
 _ADDRESS = re.compile(r"(?:sips?|tel):([^@;>?\s]+)", re.IGNORECASE)
+_NUMBER = re.compile(r"\+?[0-9().-]+")
+_HIDDEN = frozenset({"anonymous", "restricted", "private", "unavailable"})
+"""Names instead of a number that is hidden (RFC 3323, 4.1.1.3, and usual others)."""
+
+_SHORT_NAMES = {"from": ("from", "f"), "to": ("to", "t")}
+"""Names of a header, with the short form (RFC 3261, 7.3.3)."""
 
 
 class NoCall(Exception):
@@ -88,13 +101,10 @@ def incoming_call(body: bytes) -> IncomingCall:
     if field is None:
         raise OtherEvent("This event announces no call.")
     data = event.data or _Data()
-    headers = tuple(
-        (_cleaned(each.name), _cleaned(each.value))
-        for each in (data.sip_headers or [])[:MAX_HEADERS]
-    )
-    found = IncomingCall(
-        str(getattr(data, field)), _party(headers, "from"), _party(headers, "to"), headers
-    )
+    given = data.sip_headers or []
+    headers = tuple((_cleaned(each.name), _cleaned(each.value)) for each in given[:MAX_HEADERS])
+    caller, called = (_party(given, name) for name in ("from", "to"))
+    found = IncomingCall(str(getattr(data, field)), caller, called, headers)
     try:
         joined = found.joined
     except UsageError:
@@ -108,8 +118,16 @@ def _cleaned(text: str) -> str:
     return " ".join(clean(text[: 2 * MAX_CHARS]).split())[:MAX_CHARS]
 
 
-def _party(headers: tuple[tuple[str, str], ...], name: str) -> str:
-    """Return the number or name in an address like `"Ann" <sip:+15551234567@host>;tag=1`."""
-    value = next((value for each, value in headers if each.casefold() == name), "")
+def _party(headers: list[_Header], name: str) -> str:
+    """Return the number or name in an address like `"Ann" <sip:+15551234567@host>;tag=1`.
+
+    A number has no separators, so that a rule covers all its forms; a hidden one is empty.
+    """
+    names = _SHORT_NAMES[name]
+    value = next((each.value for each in headers if each.name.strip().casefold() in names), "")
+    value = _QUOTED.sub("", value[:MAX_ADDRESS])
     found = _ADDRESS.search(value.partition("<")[2] or value)
-    return found[1] if found else ""
+    party = _cleaned(unquote(found[1])) if found else ""
+    if _NUMBER.fullmatch(party):
+        return re.sub(r"[().-]", "", party)
+    return "" if party.casefold() in _HIDDEN else party

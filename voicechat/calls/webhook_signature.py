@@ -27,6 +27,9 @@ MAX_IDS = 20_000
 """Ids that are remembered; the oldest is forgotten first."""
 
 MAX_SIGNATURES = 16
+MAX_SECRETS = 4
+"""The new secret, and old ones while they are replaced."""
+
 _PREFIX = "whsec_"
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
 _TIME = re.compile(r"[0-9]{1,12}")
@@ -36,9 +39,18 @@ class WebhookRefused(Exception):
     """A webhook without a valid signature. Its text is a sentence without anything of the peer."""
 
 
-def secret_key(secret: Secret) -> bytes:
-    """Return the key in a secret like `whsec_BASE64`. Raises `UsageError` for any other text."""
-    text = secret.reveal().strip()
+def secret_keys(secret: Secret) -> list[bytes]:
+    """Return the keys in secrets like `whsec_BASE64`, with white space between them.
+
+    Raises `UsageError` for any other text.
+    """
+    words = secret.reveal().split()
+    if len(words) > MAX_SECRETS:
+        raise UsageError(f"There are more than {MAX_SECRETS} secrets of the webhook.")
+    return [_key(word) for word in words or [""]]
+
+
+def _key(text: str) -> bytes:
     if not text.startswith(_PREFIX):
         raise UsageError(
             f"The secret of the webhook does not begin with {_PREFIX}.",
@@ -55,11 +67,11 @@ def secret_key(secret: Secret) -> bytes:
 
 
 class WebhookSignature:
-    """Verifies webhooks with one secret."""
+    """Verifies webhooks with a secret, or with several while one is replaced."""
 
     def __init__(self, secret: Secret, now: Callable[[], float] = time.time) -> None:
         """now: the clock in seconds since 1970. Raises `UsageError` for a wrong secret."""
-        self._key = secret_key(secret)
+        self._keys = secret_keys(secret)
         self._now = now
 
     def verify(self, headers: Mapping[str, Sequence[str]], body: bytes) -> str:
@@ -75,10 +87,10 @@ class WebhookSignature:
         if abs(int(self._now()) - int(sent_at)) > TOLERANCE_S:
             raise WebhookRefused("The time of the webhook is too far from the clock here.")
         signed = b".".join((webhook_id.encode(), sent_at.encode(), body))
-        expected = hmac.new(self._key, signed, hashlib.sha256).digest()
+        expected = [hmac.new(key, signed, hashlib.sha256).digest() for key in self._keys]
         found = [_signature(each) for each in given[0].split(" ", MAX_SIGNATURES)[:MAX_SIGNATURES]]
         # No early end: the time must not tell which one fits.
-        fits = [hmac.compare_digest(each, expected) for each in found]
+        fits = [hmac.compare_digest(each, right) for each in found for right in expected]
         if not any(fits):
             raise WebhookRefused("The signature of the webhook is not valid.")
         return webhook_id

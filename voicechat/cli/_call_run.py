@@ -144,7 +144,7 @@ def accept(flags: dict[str, object], call_id: str, *, detach: bool) -> int:
     out = LineWriter(sys.stdout)
 
     async def run() -> int:
-        answered = AnsweredCall(call, options, settings, _writer(out), say)
+        answered = AnsweredCall(call, options, settings, _writer(out), say, rejects=False)
         with stop_requested(parent_watch=False) as stopped:
             running = asyncio.ensure_future(answered.run())
             waiting = asyncio.ensure_future(stopped.wait())

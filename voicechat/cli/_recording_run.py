@@ -18,13 +18,14 @@ from voicechat.core.text import clean
 from voicechat.errors import VoicechatError, first_error
 from voicechat.providers.transcription_service import TranscriptionWishes
 from voicechat.system import exit_deadline
+from voicechat.system.process_memory import limit_memory
 from voicechat.system.task_group import TaskGroup
 from voicechat.system.terminal_guard import is_dumb
 from voicechat.transcription.recording_session import RecordingSession, recording_session
 from voicechat.transcription.recording_transcriber import Advance
 from voicechat.transcription.recordings import decoded_base64, opened
 from voicechat.transcription.transcript_files import different, targets, write_whole
-from voicechat.transcription.transcript_formats import TranscriptFormat, formatted
+from voicechat.transcription.transcript_formats import TranscriptFormat, formatted, json_line
 
 _SHOWN_S = 0.2
 """Seconds between two lines of progress."""
@@ -52,6 +53,7 @@ def transcribe_recordings(
     options: Options, request: RecordingRequest, out: TextIO | None = None
 ) -> int:
     """Transcribe the recordings; the exit code is that of the first one that failed."""
+    limit_memory()
     return asyncio.run(_Run(options, request, out or sys.stdout).run())
 
 
@@ -158,6 +160,8 @@ class _Run:
             await asyncio.to_thread(write_whole, place, content)
             self._say(f"{clean(str(place))} is written.")
             return
+        if self.request.form == "json":
+            content = json_line(speech, name, model)
         self._progress.clear()
         self.out.write(content)
         self.out.flush()

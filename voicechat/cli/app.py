@@ -49,16 +49,6 @@ def commands() -> list[CommandEntry]:
 class _Commands(TyperGroup):
     """Builds a command when it runs; the help needs only the rows."""
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options. They are texts and switches, which need no conversion.
-
-        To convert them, typer imports pydantic, which doubles the time to start.
-        """
-        options = super().get_params(ctx)
-        for option in options:
-            option.process_value = partial(_process, option)  # type: ignore[method-assign]
-        return options
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; `--resume` may stand without an id."""
         pairs = zip(args, [*args[1:], "-"], strict=False)
@@ -73,10 +63,10 @@ class _Commands(TyperGroup):
         if entry is None:
             return None
         if isinstance(entry.run, typer.Typer):
-            return get_command(entry.run)
+            return _sparing(get_command(entry.run))
         single = typer.Typer(**_STYLE)
         single.command(entry.name, short_help=entry.summary)(entry.run)
-        return get_command(single)
+        return _sparing(get_command(single))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the arguments name, or raise `UsageError` with a similar one."""
@@ -93,8 +83,42 @@ class _Commands(TyperGroup):
             formatter.write_dl([(entry.name, entry.summary) for entry in commands()])
 
 
-def _process(option: Any, ctx: object, value: object) -> object:
-    return value if option.callback is None else option.callback(ctx, option, value)
+def _sparing(command: Any) -> Any:
+    """Return the command, which converts only typed numbers and paths, as do those below it.
+
+    To convert a value, typer imports pydantic: 10 MB, and twice the time to start. Texts, switches
+    and defaults need no conversion.
+    """
+    command.get_params = partial(_sparing_parameters, command.get_params)
+    for inner in getattr(command, "commands", {}).values():
+        _sparing(inner)
+    return command
+
+
+def _sparing_parameters(parameters: Callable[[object], list[Any]], ctx: object) -> list[Any]:
+    found = parameters(ctx)
+    for each in found:
+        if not isinstance(each.process_value, partial):
+            each.process_value = partial(_process, each, each.process_value)
+    return found
+
+
+def _process(
+    parameter: Any, convert: Callable[[Any, object], object], ctx: object, value: object
+) -> object:
+    if _needs_conversion(parameter, value):
+        return convert(ctx, value)
+    value = list(value) if isinstance(value, tuple) else value
+    return value if parameter.callback is None else parameter.callback(ctx, parameter, value)
+
+
+def _needs_conversion(parameter: Any, value: object) -> bool:
+    kind = parameter.type_descriptor.annotation
+    if parameter.value_is_missing(value):
+        return bool(parameter.required)
+    if isinstance(value, list | tuple):
+        return kind not in {str, list[str]}
+    return isinstance(value, str) and kind is not str
 
 
 _STYLE: Any = {
@@ -105,10 +129,10 @@ _STYLE: Any = {
 }
 
 
-def _app() -> typer.Typer:
+def _command() -> Any:
     app = typer.Typer(name="voicechat", cls=_Commands, **_STYLE)
     app.callback(invoke_without_command=True)(talk)
-    return app
+    return _sparing(get_command(app))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,10 +145,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         process_secrecy.protect()
         threading.excepthook = _thread_failed
     if arguments is None and (shell := os.environ.get(COMPLETE)):
-        return answer(get_command(_app()), shell, sys.argv[1:])
+        return answer(_command(), shell, sys.argv[1:])
     with standard_streams.guarded(), home_folder.ensured():
         return _exit_code(
-            lambda: _app()(args=arguments, prog_name="voicechat", standalone_mode=False)
+            lambda: _command()(args=arguments, prog_name="voicechat", standalone_mode=False)
         )
 
 

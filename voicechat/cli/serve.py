@@ -98,6 +98,7 @@ def serve(
             chat_key=options.chat_key,
             voice=voice,
             forbidden_tools=options.forbidden_tools,
+            guardrails=options.guardrails,
             **speech_models(),
         )
     )

@@ -26,15 +26,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from voicechat.config.setting_place import SettingPlace
 from voicechat.config.table_reader import TableReader
 from voicechat.errors import UsageError
 
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
 TABLE: Final = "calls"
 MAX_RULES = 200
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+HIDDEN = "hidden"
+"""A caller whose number is hidden, in patterns."""
+
 DECLINE = 603
 """The code of SIP for a call that is declined (RFC 3261, 21.6.2)."""
 
@@ -51,20 +57,23 @@ KEYS: Mapping[str, str] = {
     "hang_up": "true if the model may end the call; default false.",
     "at_once": "Calls at a time, 1 to 500; further ones are rejected as busy; default 10.",
     "minutes": "Minutes after which a call is ended, 1 to 600; default 30.",
+    "timezone": 'Time zone of the rules, like "Europe/Berlin"; default that of the machine.',
     "secret_command": "Command that prints the secret of the webhook.",
     "rules": "[[calls.rules]] tables: the first one that covers a call decides.",
 }
 """The keys of the table and their meaning."""
 
 RULE_KEYS: Mapping[str, str] = {
-    "caller": 'Pattern of the number or address, like "+1555*"; default all.',
+    "caller": 'Pattern of the number or address, like "+1555*"; "hidden" for hidden numbers; '
+    "default all.",
     "days": f"List of weekdays: {', '.join(DAYS)}; default all.",
-    "hours": 'Local time of day, like "09:00-17:00"; it may pass midnight.',
+    "hours": 'Time of day, like "09:00-17:00"; it may pass midnight.',
     "action": "accept or reject.",
     "profile": "Profile for calls that this rule accepts.",
     "code": "Code of SIP for calls that this rule rejects.",
     "function": 'Instead of `action`, a Python function that decides: "module:function", or the '
     "name of an entry point in the group voicechat.calls.",
+    "access": "What the function may reach: files (default), network, or all for no sandbox.",
 }
 """The keys of a rule and their meaning."""
 
@@ -84,10 +93,12 @@ class CallRule:
     """First minute of the day, and the minute after the last; None for the whole day."""
     profile: str | None = None
     code: int | None = None
+    access: str = "files"
+    """What the process of the function may reach: files, network or all."""
 
     def covers(self, caller: str, at: datetime) -> bool:
         """Return True if this rule is for a caller at this local time."""
-        if not fnmatchcase(caller.casefold(), self.caller.casefold()):
+        if not fnmatchcase(caller.casefold() or HIDDEN, self.caller.casefold()):
             return False
         day, minute = at.weekday(), at.hour * 60 + at.minute
         if self.hours is None:
@@ -115,6 +126,8 @@ class CallSettings:
     hang_up: bool = False
     at_once: int = 10
     minutes: float = 30.0
+    timezone: ZoneInfo | None = None
+    """Of the rules; None for that of the machine."""
     secret_command: str = ""
     rules: tuple[CallRule, ...] = ()
 
@@ -149,6 +162,7 @@ def read(place: SettingPlace, value: object) -> CallSettings | None:
         hang_up=_switch(reader, "hang_up"),
         at_once=int(_number(reader, "at_once", 10, 500)),
         minutes=_number(reader, "minutes", 30, 600),
+        timezone=_zone(reader),
         secret_command=_text(reader, "secret_command"),
         rules=tuple(_rule(place, each) for each in rules),
     )
@@ -171,6 +185,7 @@ def _rule(place: SettingPlace, table: dict[str, object]) -> CallRule:
         hours=_hours(reader),
         profile=_text(reader, "profile") or None,
         code=_code(reader),
+        access=reader.one_of("access", ("files", "network", "all"), "files"),
     )
 
 
@@ -216,6 +231,16 @@ def _hours(reader: TableReader) -> tuple[int, int] | None:
     if not is_time or minutes[0] == minutes[1]:
         reader.refuse("hours", 'must be a time of day like "09:00-17:00"')
     return minutes[0], minutes[1]
+
+
+def _zone(reader: TableReader) -> ZoneInfo | None:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    name = _text(reader, "timezone")
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        reader.refuse("timezone", 'must be the name of a time zone, such as "Europe/Berlin"')
 
 
 def _transfers(reader: TableReader) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from voicechat.config.setting_place import SettingPlace
 from voicechat.config.table_reader import TableReader
+from voicechat.core.folded_text import folded
 from voicechat.core.guardrail import MAX_GUARDRAILS, GuardrailPolicy, GuardrailSide
 from voicechat.core.linear_pattern import LinearPattern, PatternError, words_pattern
 from voicechat.errors import UsageError
@@ -49,6 +50,13 @@ class GuardrailRule:
     say: str = ""
     instructions: str = ""
 
+    def search(self, text: str) -> str | None:
+        """Return the first part of a text that fits, also in another spelling; else None."""
+        found = self.pattern.search(text)
+        if found is None and (plain := folded(text)) != text:
+            found = self.pattern.search(plain)
+        return found
+
 
 def read(place: SettingPlace, settings: Mapping[str, object]) -> dict[str, object]:
     """Return the setting `guardrails`, if there is one. Raises `UsageError`."""
@@ -75,7 +83,7 @@ def _rule(reader: TableReader) -> GuardrailRule:
     name = " ".join(reader.text("name").split())
     if len(name) > 40 or not name[0].isalnum():
         reader.refuse("name", "must begin with a letter and have at most 40 characters")
-    return GuardrailRule(
+    rule = GuardrailRule(
         name,
         _pattern(reader),
         GuardrailSide(reader.one_of("watches", list(GuardrailSide), "assistant")),
@@ -83,6 +91,9 @@ def _rule(reader: TableReader) -> GuardrailRule:
         _line(reader, "say"),
         _line(reader, "instructions"),
     )
+    if rule.watches is not GuardrailSide.USER and (found := rule.search(rule.say)):
+        reader.refuse("say", f'must not have "{found}", which the guardrail itself stops')
+    return rule
 
 
 def _line(reader: TableReader, key: str) -> str:
@@ -101,12 +112,14 @@ def _pattern(reader: TableReader) -> LinearPattern:
         if key == "pattern":
             return LinearPattern(reader.text(key))
         words = reader.texts(key)
-        fits = all(word.strip() and len(word) <= MAX_WORD_CHARS for word in words)
+        fits = all(folded(word).strip() and len(word) <= MAX_WORD_CHARS for word in words)
         if not words or not fits or len(words) > MAX_WORDS:
             reader.refuse(
                 key,
                 f"must be a list of up to {MAX_WORDS} words of up to {MAX_WORD_CHARS} characters",
             )
-        return LinearPattern(words_pattern(words), limit=MAX_WORDS * MAX_WORD_CHARS * 4)
+        return LinearPattern(
+            words_pattern(map(folded, words)), limit=MAX_WORDS * MAX_WORD_CHARS * 4
+        )
     except PatternError as problem:
         reader.refuse(key, str(problem))

@@ -487,8 +487,8 @@ _ON: dict[type[Any], _Step] = {
     **dict.fromkeys((events.SessionEnding, events.ResumptionHandle, events.Unmapped), _nothing),
     **dict.fromkeys((events.ItemAdded, events.ItemDeleted), _nothing),
     **dict.fromkeys((events.OutputItemDone, events.TranscriptSegment), _nothing),
-    **dict.fromkeys((events.InputCleared, inputs.LocalSpeechEnded), _nothing),
-    inputs.GuardrailAnswered: _nothing,
+    **dict.fromkeys((events.InputCleared, events.KeypadPressed), _nothing),
+    **dict.fromkeys((inputs.LocalSpeechEnded, inputs.GuardrailAnswered), _nothing),
 }
 """Event or input -> step: the whole conversation at a glance."""
 

@@ -42,6 +42,7 @@ __all__ = [
     "ItemKind",
     "ItemRetrieved",
     "ItemTruncated",
+    "KeypadPressed",
     "OutputItemAdded",
     "OutputItemDone",
     "ProviderError",
@@ -281,6 +282,13 @@ class ToolCallsCancelled:
     call_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class KeypadPressed:
+    """The caller pressed a key of the phone: a digit, `*`, `#`, or A to D."""
+
+    key: str
+
+
 Event = (
     SessionCreated
     | SessionUpdated
@@ -291,6 +299,7 @@ Event = (
     | InputCommitted
     | InputCleared
     | IdleTimeout
+    | KeypadPressed
     | UserTranscript
     | TranscriptSegment
     | ItemAdded

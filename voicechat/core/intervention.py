@@ -53,8 +53,15 @@ class Interventions:
         item = Item(f"{NOTE_ID}{number}", Role.SYSTEM, f"⊘ {sentence}", ItemStatus.COMPLETED)
         self._buffer.transcript.add(item)
         self._buffer.changed(item)
+        if event.stops and self._capabilities.outlives_connection:
+            self._silence_phone()
         if event.stops and rounds < MAX_ROUNDS:
             self._request(item.item_id, trip.say.strip(), trip.instructions.strip())
+
+    def _silence_phone(self) -> None:
+        """Drop the sound of a call, which plays at the provider after its response has ended."""
+        if self._capabilities.clear_output:
+            self._buffer.send(commands.ClearOutput())
 
     def _rounds(self) -> int:
         """Count the interventions since the user's last turn."""

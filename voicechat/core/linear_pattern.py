@@ -25,6 +25,9 @@ MAX_REPEAT = 100
 MAX_DEPTH = 20
 """Groups inside each other."""
 
+MAX_WORK = 500_000
+"""States that a search follows, about 0.2 s; those that it followed before do not count."""
+
 EXCERPT = 60
 """Longest returned part of a text."""
 
@@ -46,6 +49,13 @@ _PLAIN: Final[Mapping[str, str]] = {"n": "\n", "t": "\t"}
 
 class PatternError(ValueError):
     """The reason that a pattern cannot be used, as the end of a sentence."""
+
+
+class PatternTooSlow(Exception):
+    """A search that was given up. Its text is the end of a sentence about the pattern."""
+
+    def __init__(self) -> None:
+        super().__init__("is too slow for this text; use smaller numbers in its {…}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +118,23 @@ class LinearPattern:
             raise PatternError("fits the empty text")
 
     def search(self, text: str) -> str | None:
-        """Return the part of the text that fits first, at most `EXCERPT` characters; else None."""
+        """Return the part of the text that fits first, at most `EXCERPT` characters; else None.
+
+        Raises `PatternTooSlow` after `MAX_WORK` steps.
+        """
         active: frozenset[int] = frozenset()
         before = ""
+        work = 0
         lowered = [char.lower()[:1] for char in text]
         for at, char in enumerate([*lowered, ""]):
             key = (active, char, _is_word(before) is not _is_word(char))
             found = self._steps.get(key)
-            active = self._step(*key) if found is None else found
+            if found is None:
+                work += len(active)
+                if work > MAX_WORK:
+                    raise PatternTooSlow
+                found = self._step(*key)
+            active = found
             if active == _MATCH:
                 return self._matched(text, lowered, at)
             before = char
@@ -340,7 +359,8 @@ def _is_word(char: str) -> bool:
 def words_pattern(words: Iterable[str]) -> str:
     """Return the pattern of a list of words and phrases.
 
-    A word does not fit inside a longer one, except in scripts without spaces.
+    A word does not fit inside a longer one, except in scripts without spaces. A phrase may have
+    spaces, line ends and hyphens between its words.
     """
     return "|".join(map(_word_pattern, words))
 
@@ -349,7 +369,7 @@ def _word_pattern(word: str) -> str:
     parts = ["".join(c if _is_word(c) else f"\\{c}" for c in part) for part in word.split()]
     before = "\\b" if _has_edge(word.strip()[:1]) else ""
     after = "\\b" if _has_edge(word.strip()[-1:]) else ""
-    return before + "\\s+".join(parts) + after
+    return before + "[\\s-]+".join(parts) + after
 
 
 def _has_edge(char: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from voicechat.core.events import (
     Event,
     ItemKind,
+    KeypadPressed,
     OutputItemAdded,
     RemoteCall,
     ToolArgumentsDelta,
@@ -20,7 +21,15 @@ from voicechat.core.items import ToolState
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import UsageError
 from voicechat.providers.codec import Codec
+from voicechat.providers.json_fields import as_text, message
 from voicechat.providers.rest import HttpRequest
+
+_PRESSED = frozenset({"input_audio_buffer.dtmf_event_received", "transport.dtmf.received"})
+"""Events of the realtime and of the Live sockets."""
+
+_KEYS = "0123456789*#ABCD"
+_LONGEST_KEY_FRAME = 1_000
+"""Characters of a frame that may report a key."""
 
 DECLINE = 603
 """Status code of SIP for a call that is declined everywhere (RFC 3261, 21.6.2)."""
@@ -65,6 +74,15 @@ class WrongKind(UsageError):
 def wrong_kind(call_id: str, model: str, needed: str) -> WrongKind:
     """Return the error for a model that cannot answer a call."""
     return WrongKind(f"The call {call_id} needs {needed}, not {model}.", "Use another --model.")
+
+
+def keypad(frame: str | bytes) -> Iterator[Event]:
+    """Yield the key of the phone that a frame reports."""
+    if isinstance(frame, str) and len(frame) <= _LONGEST_KEY_FRAME and "dtmf" in frame:
+        found = message(frame) or {}
+        key = as_text(found.get("event")).upper()
+        if found.get("type") in _PRESSED and len(key) == 1 and key in _KEYS:
+            yield KeypadPressed(key)
 
 
 def watched(events: Iterable[Event]) -> Iterator[Event]:

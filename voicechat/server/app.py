@@ -43,6 +43,7 @@ from voicechat.server.access import (
 from voicechat.server.client_secrets import ClientSecrets
 from voicechat.server.engine_startup import EngineSet, create_engines
 from voicechat.server.fair_share import Allowance, FairShare
+from voicechat.server.guarded_assistant import guarded
 from voicechat.server.http_connection import HttpConnection, refusal
 from voicechat.server.pipeline import Engines, Pipeline
 from voicechat.server.realtime.beta_protocol import BetaServerProtocol
@@ -88,7 +89,7 @@ class App:
         self._engine_set = engines
         self._engines = Engines(
             engines.stt,
-            engines.assistant,
+            guarded(engines.assistant, options.guardrails),
             engines.tts,
             engines.detectors,
             options.voice,

@@ -22,8 +22,9 @@ from typing import Any, cast
 import msgspec
 
 from voicechat.errors import ServerError
+from voicechat.server.worker_frames import encode
 from voicechat.system.child_process import module_command, module_environment
-from voicechat.system.frames import FrameBuffer, frame
+from voicechat.system.frames import FrameBuffer
 from voicechat.system.output_tail import OutputTail
 
 _UNREAD_LIMIT = 4 * 1024 * 1024
@@ -38,11 +39,6 @@ class WorkerStopped(ServerError):
 
 class JobFailed(ServerError):
     """The engine raised an error in a job. The worker continues."""
-
-
-def encode(number: int, name: str, value: object) -> bytes:
-    """Encode one frame, in either direction."""
-    return frame(msgspec.msgpack.encode((number, name, value)))
 
 
 class _ChildProtocol(asyncio.SubprocessProtocol):

@@ -20,11 +20,14 @@ from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
-from voicechat.server.engine_worker import encode
+from voicechat.server.worker_frames import encode
 from voicechat.system.child_main import die_with_parent, ignore_interrupts, take_pipes
 from voicechat.system.frames import read_frame
 
 _MAX_JOBS = 8192
+
+# Threads of numpy's library wait for each other longer than they compute.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 class Job:

@@ -27,6 +27,7 @@ from voicechat.server.engine_protocols import (
     SttUtterance,
     TextToSpeech,
 )
+from voicechat.server.guarded_assistant import ReplyStopped
 from voicechat.server.realtime.item_store import StoredItem
 from voicechat.server.realtime.protocol_actions import (
     Action,
@@ -401,6 +402,8 @@ class Pipeline:
                 await self._response_audio(reply).run()
             if reply.full:
                 status, reason = "incomplete", "max_output_tokens"
+        except ReplyStopped:
+            status, reason = "incomplete", "content_filter"
         except VoicechatError as failure:
             status, error = "failed", _server_error(str(failure))
         except TimeoutError:

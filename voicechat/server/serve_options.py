@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from voicechat.errors import Secret
+from voicechat.server.guarded_assistant import ReplyRule
 from voicechat.server.worker_lanes import available_cores
 from voicechat.system.ice_servers import IceServer
 
@@ -71,6 +72,9 @@ class ServeOptions:
     """Load the speech engines at the start. False: at their first use."""
     forbidden_tools: frozenset[str] = frozenset()
     """Built-in tools with the permission `never`; the offline assistant refuses their skills."""
+    guardrails: tuple[ReplyRule, ...] = ()
+    """Words and patterns that replies must not have. None for the server of a conversation, which
+    has its own guardrails."""
     user_notebook: bool = False
     """Keep lists, notes and facts in the user's notebook, not in memory for each session."""
     parent_watch: bool = False
@@ -103,6 +107,7 @@ class ServeOptions:
         token = environ.get("VOICECHAT_SERVE_TOKEN")
         key = environ.get("VOICECHAT_CHAT_KEY")
         forbidden = environ.get("VOICECHAT_FORBIDDEN_TOOLS")
+        has_parent = self.parent_watch or environ.get("VOICECHAT_PARENT_WATCH") == "1"
         return replace(
             self,
             token=self.token or (Secret(token) if token else None),
@@ -112,5 +117,6 @@ class ServeOptions:
             ),
             user_notebook=self.user_notebook or environ.get("VOICECHAT_USER_NOTEBOOK") == "1",
             warm_speech=self.warm_speech and environ.get("VOICECHAT_WARM_SPEECH") != "0",
-            parent_watch=self.parent_watch or environ.get("VOICECHAT_PARENT_WATCH") == "1",
+            parent_watch=has_parent,
+            guardrails=() if has_parent else self.guardrails,
         )

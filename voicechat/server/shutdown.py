@@ -13,13 +13,16 @@ from voicechat.system.exit_deadline import end_within
 
 @contextmanager
 def stop_requested(parent_watch: bool) -> Iterator[asyncio.Event]:
-    """Yield an event that SIGTERM and SIGINT set. The process ends soon after it in any case.
+    """Yield an event that SIGTERM, SIGINT and SIGHUP set. The process ends soon after it.
 
-    parent_watch: also set it when the parent process ends.
+    SIGHUP has no effect under `nohup`. parent_watch: also set it when the parent process ends.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
     before = {number: signal.getsignal(number) for number in numbers}
 
     def stop_soon(number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voicechat.system.process_memory import limit_memory, release_memory
 
@@ -21,6 +21,7 @@ class SpeechEngines:
     voices: name of each voice and its model file; empty leaves the synthesizer out.
     tokens_per_second: most tokens that the recognizer writes for a second of sound.
     vad: file of a voice detector; None leaves it out.
+    longest_s, encoders: of the recognizer, see `MoonshineRecognizer`.
     """
 
     stt: MoonshineRecognizer | None = None
@@ -33,12 +34,17 @@ class SpeechEngines:
         voices: dict[str, str],
         tokens_per_second: float = 6.5,
         vad: str | None = None,
+        **recognizing: Any,
     ) -> None:
         limit_memory()
         if voices:
             _load_pronunciation(next(iter(voices)))
         with ThreadPoolExecutor(1) as pool:
-            recognizer = None if stt is None else pool.submit(_recognizer, stt, tokens_per_second)
+            recognizer = (
+                None
+                if stt is None
+                else pool.submit(_recognizer, stt, tokens_per_second, **recognizing)
+            )
             if voices:
                 self.tts = _synthesizer(voices)
             if recognizer is not None:
@@ -52,10 +58,10 @@ class SpeechEngines:
         release_memory()
 
 
-def _recognizer(folder: str, tokens_per_second: float) -> MoonshineRecognizer:
+def _recognizer(folder: str, tokens_per_second: float, **how: Any) -> MoonshineRecognizer:
     from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer
 
-    return MoonshineRecognizer(folder, tokens_per_second)
+    return MoonshineRecognizer(folder, tokens_per_second, **how)
 
 
 def _synthesizer(voices: dict[str, str]) -> HibariSynthesizer:

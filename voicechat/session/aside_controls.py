@@ -10,7 +10,7 @@ from voicechat.core.price import dollars
 from voicechat.errors import UsageError, VoicechatError
 from voicechat.session.aside_queue import DEADLINE_S, AsideAnswer, AsideQueue
 from voicechat.session.request_controls import RequestControls
-from voicechat.session.updates import Report
+from voicechat.session.updates import Report, WorkEnded
 from voicechat.system.text_table import counted
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class AsideControls(RequestControls):
 
     def _settle_aside(self, effect: effects.OutOfBandAnswered | effects.CheckGuardrail) -> None:
         if isinstance(effect, effects.CheckGuardrail):
-            self._guardrails.check(effect)
+            self._guardrails.check(effect, lambda: self._publish_update(WorkEnded()))
         else:
             self._asides.settle(effect)
 

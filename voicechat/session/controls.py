@@ -85,8 +85,9 @@ class SessionControls(AsideControls):
 
     @property
     def pending(self) -> bool:
-        """True while an image is read, a report is made or the budget is checked."""
-        return bool(self._images.reading or self._jobs or self._is_stopping)
+        """True while an image, a report, the budget or what was said last is checked or read."""
+        busy = self._images.reading or self._jobs or self._is_stopping
+        return bool(busy or self._guardrails.running)
 
     @property
     def history(self) -> ConversationLog | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from voicechat.core import effects, inputs
 from voicechat.core.guardrail import MAX_GUARDRAILS, GuardrailTrip
+from voicechat.core.linear_pattern import PatternTooSlow
 from voicechat.core.text import clean
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class GuardrailRunner:
         """
         self.tasks: asyncio.TaskGroup | None = None
         """The task group of the session; None while no check may start."""
+        self.running = 0
+        """Checks whose answer the conversation does not have."""
         self._handle = handle
         self._warn = warn
         self._guardrails: dict[str, Guardrail] = {}
@@ -69,19 +72,29 @@ class GuardrailRunner:
         self._conversations += 1
         self.offer()
 
-    def check(self, effect: effects.CheckGuardrail) -> None:
-        """Start a check; returns at once."""
+    def check(self, effect: effects.CheckGuardrail, rest: Callable[[], None]) -> None:
+        """Start a check; returns at once. rest: called when no check runs any longer."""
         guardrail = self._guardrails.get(effect.guardrail)
-        if guardrail is not None:
-            self._start(self._run(guardrail, effect))
+        if guardrail is None:
+            return
 
-    def _start(self, work: Coroutine[None, None, object]) -> None:
+        def ended(_: asyncio.Task[object]) -> None:
+            self.running -= 1
+            if not self.running:
+                rest()
+
+        if task := self._start(self._run(guardrail, effect)):
+            self.running += 1
+            task.add_done_callback(ended)
+
+    def _start(self, work: Coroutine[None, None, object]) -> asyncio.Task[object] | None:
         try:
             task = self.tasks.create_task(work) if self.tasks is not None else None
         except RuntimeError:  # the session ends with an error
             task = None
         if task is None:
             work.close()
+        return task
 
     async def _run(self, guardrail: Guardrail, effect: effects.CheckGuardrail) -> None:
         conversation = self._conversations
@@ -109,10 +122,13 @@ async def _outcome(guardrail: Guardrail, text: str) -> tuple[GuardrailTrip | Non
 
 def rule_guardrail(rule: GuardrailRule) -> Guardrail:
     """Return the guardrail of words or a pattern of the settings."""
-    from voicechat.tools.guardrails import guardrail
+    from voicechat.tools.guardrails import GuardrailFailed, guardrail
 
     def check(text: str) -> GuardrailTrip | None:
-        found = rule.pattern.search(text)
+        try:
+            found = rule.search(text)
+        except PatternTooSlow as slow:
+            raise GuardrailFailed(str(slow)) from None
         if found is None:
             return None
         return GuardrailTrip(f'it found "{found}"', rule.say, rule.instructions)

@@ -174,8 +174,12 @@ class Toolbox:
         return " ".join(filter(None, (loss() for loss in self._losses)))
 
     async def run(self) -> None:
-        """Load the tools and run their servers until cancelled."""
+        """Load the tools and run their servers until cancelled; none for a watched call."""
         try:
+            if self._options.call is not None and self._options.call.watches:
+                self.ready.set()
+                self.complete.set()
+                await asyncio.get_running_loop().create_future()  # until this is cancelled
             await self._load_own()
             self.ready.set()
             async with TaskGroup() as tasks:

@@ -156,7 +156,7 @@ class SessionView(ABC):
 
     @property
     def pending(self) -> bool:
-        """True while a request of the user is not sent yet and the floor is free."""
+        """True while the floor is free, and a request is not sent or the reply not checked yet."""
         return False
 
     @property

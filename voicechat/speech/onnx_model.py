@@ -32,7 +32,10 @@ def onnx_session(model: str | bytes) -> InferenceSession:
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # It keeps the bytes that it was loaded from, for providers that are replaced later.
+    vars(session)["_model_bytes"] = None
+    return session
 
 
 def load_onnx(path: Path, inputs: Iterable[str]) -> InferenceSession:

@@ -15,6 +15,9 @@ _RIFF = b"RIFF"
 _NO_PCM = (b'{"', b"<htm", b"<HTM", b"<!do", b"<!DO", b"ID3", b"OggS", b"fLaC")
 """Beginnings of texts and of compressed sounds, which would be loud noise."""
 
+_MOST_MISSING = 4_096
+"""Bytes that may be missing at the end: some headers count themselves."""
+
 
 class SoundDecoder:
     """Decodes a WAV file, or PCM16 mono without a header. At 24 kHz, samples stay as they are.
@@ -77,5 +80,7 @@ class SoundDecoder:
         return self._converter.convert(data).tobytes()
 
     def finish(self) -> bytes:
-        """Return the delayed rest of the sound."""
+        """Return the delayed rest of the sound. Raises `SessionLost` if the sound is cut off."""
+        if self._left is not None and self._left > _MOST_MISSING:
+            raise SessionLost(f"{self._label} ended the sound early.", "Try again.")
         return self._converter.finish().tobytes() if self._converter else b""

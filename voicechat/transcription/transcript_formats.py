@@ -64,8 +64,13 @@ def _paragraphs(speech: RecordedSpeech) -> Iterator[_Paragraph]:
 
 
 def _json(speech: RecordedSpeech, name: str, model: str) -> str:
+    return msgspec.json.format(json_line(speech, name, model).strip(), indent=2) + "\n"
+
+
+def json_line(speech: RecordedSpeech, name: str, model: str) -> str:
+    """Return a transcript as one line of JSON."""
     found = {"source": name, "model": model, **fields_of(speech)}
-    return msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n"
+    return msgspec.json.encode(found).decode() + "\n"
 
 
 def fields_of(speech: RecordedSpeech) -> dict[str, object]:

@@ -113,7 +113,7 @@ def test_events_that_this_wire_never_produces():
     assert {kind.__name__ for kind in get_args(Event)} - reached == {
         "SessionUpdated", "InputCleared", "IdleTimeout", "ItemAdded", "ItemDeleted",
         "ItemTruncated", "ItemRetrieved", "RateLimits", "ProviderError",
-        "TranscriptSegment", "RemoteTools", "RemoteCall", "RemoteApproval",
+        "TranscriptSegment", "RemoteTools", "RemoteCall", "RemoteApproval", "KeypadPressed",
     }  # fmt: skip
 
 

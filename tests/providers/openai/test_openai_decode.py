@@ -26,6 +26,7 @@ from voicechat.core.events import (
     ItemKind,
     ItemRetrieved,
     ItemTruncated,
+    KeypadPressed,
     OutputItemAdded,
     OutputItemDone,
     ProviderError,
@@ -115,9 +116,9 @@ OLD_NAMES = {
     "transcription_session.updated": "session.updated",
 }
 OF_OTHER_WIRES = {
-    ToolCallsCancelled, SessionEnding, ResumptionHandle, UsageReported,
+    ToolCallsCancelled, SessionEnding, ResumptionHandle, UsageReported, KeypadPressed,
 }  # fmt: skip
-"""Events that no server of this family causes."""
+"""Events that no server of this family causes, phone calls aside."""
 REMOTE = (RemoteTools, RemoteCall, RemoteApproval)
 """Further events that a frame about an item may cause."""
 

@@ -36,7 +36,7 @@ from voicechat.providers.json_fields import as_text, fields, message
 from voicechat.providers.openai.live_session import is_live
 from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
 from voicechat.providers.openai.openai_parts import Message
-from voicechat.providers.phone_call import watched, wrong_kind
+from voicechat.providers.phone_call import keypad, watched, wrong_kind
 from voicechat.providers.rest import HttpRequest, below_socket, post
 from voicechat.system.dial_target import DialTarget
 
@@ -128,6 +128,7 @@ class CallSideband(OpenAICodec):
         """Return the events in one frame. Never raises: an unreadable frame is `Unmapped`."""
         self._note(frame)
         events = [*self._reported(frame), *self._without_echo(super().decode(frame))]
+        events += keypad(frame)
         if self._call.watches:
             events = [self._noted(event) for event in watched(events)]
         return events

@@ -22,7 +22,7 @@ from voicechat.providers.json_fields import as_text, message
 from voicechat.providers.openai import live_session
 from voicechat.providers.openai.live_codec import LiveCodec
 from voicechat.providers.openai.openai_parts import Message
-from voicechat.providers.phone_call import watched, wrong_kind
+from voicechat.providers.phone_call import keypad, watched, wrong_kind
 from voicechat.providers.rest import HttpRequest, bearer, below_socket, post
 from voicechat.system.dial_target import DialTarget
 
@@ -120,7 +120,7 @@ class LiveSideband(LiveCodec):
         """Return the events in one frame that did not arrive before. Never raises."""
         if self._is_known(frame):
             return []
-        events = super().decode(frame)
+        events = [*super().decode(frame), *keypad(frame)]
         if not self._has_joined and not any(
             isinstance(event, ProviderError) and event.fatal for event in events
         ):

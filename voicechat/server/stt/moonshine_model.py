@@ -10,6 +10,7 @@ Source: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription a
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class MoonshineModel:
         """Load the files of a model. Raises OSError or an exception of onnxruntime."""
         self._tokens_per_second = tokens_per_second
         encoder, decoder, tokenizer = (folder / name for name in FILES)
-        self._tokens = read_tokens(tokenizer.read_bytes())
+        self._tokens = TokenTexts(tokenizer.read_bytes())
         # The larger one first: to load it takes three times its memory for a moment.
         self._decoder = onnx_session(str(decoder))
         self._encoder = onnx_session(str(encoder))
@@ -124,16 +125,16 @@ class MoonshineModel:
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, without spaces around it."""
-        pieces = b"".join(self._tokens[token] for token in tokens if token > END)
+        pieces = b"".join(self._tokens.text(token) for token in tokens if token > END)
         return pieces.decode("utf-8", "replace").replace(_SPACE, " ").strip()
 
     def token_text(self, token: int) -> str:
         """Return the text of one token, with the space before it."""
-        return self._tokens[token].decode("utf-8", "replace").replace(_SPACE, " ")
+        return self._tokens.text(token).decode("utf-8", "replace").replace(_SPACE, " ")
 
     def begins_word(self, token: int) -> bool:
         """Return True if a new word begins with this token."""
-        return self._tokens[token].startswith(_SPACE.encode())
+        return self._tokens.text(token).startswith(_SPACE.encode())
 
 
 class BeamDecoder:
@@ -175,22 +176,32 @@ class BeamDecoder:
         return scores
 
 
-def read_tokens(content: bytes) -> list[bytes]:
-    """Return the texts of all tokens: a list of length-prefixed byte strings.
+class TokenTexts:
+    """The texts of all tokens, in the bytes of their file: a list of length-prefixed strings.
 
     A length of 128 or more takes two bytes, the low seven bits first.
     """
-    tokens: list[bytes] = []
-    at = 0
-    while at < len(content):
-        size = content[at]
-        at += 1
-        if size >= 128:
-            size += (content[at] - 1) * 128
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._starts, self._ends = array("I"), array("I")
+        at = 0
+        while at < len(content):
+            size = content[at]
             at += 1
-        tokens.append(content[at : at + size])
-        at += size
-    return tokens
+            if size >= 128:
+                size += (content[at] - 1) * 128
+                at += 1
+            self._starts.append(at)
+            at += size
+            self._ends.append(at)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def text(self, token: int) -> bytes:
+        """Return the text of a token. Raises `IndexError` for an unknown one."""
+        return self._content[self._starts[token] : self._ends[token]]
 
 
 def _agreed(best: NDArray[np.int64], draft: Sequence[int], fixed: int) -> int:

@@ -18,7 +18,7 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from voicechat.core.settings import ToolSpec
@@ -103,14 +103,15 @@ def _description(tool: Tool) -> dict[str, object]:
     }
 
 
-def _problem(error: BaseException) -> str:
+def problem_of(error: BaseException) -> str:
+    """Return what went wrong in a plugin, with its line."""
     text = failure_text(error)
-    line = None if isinstance(error, SyntaxError) else _plugin_line(error)
+    line = None if isinstance(error, SyntaxError) else plugin_line(error)
     return text[:500] + (f" (line {line})" if line is not None else "")
 
 
-def _plugin_line(error: BaseException) -> int | None:
-    """The deepest line of the plugin's file, which is the first file that is not our own."""
+def plugin_line(error: BaseException) -> int | None:
+    """Return the deepest line of the plugin's file, the first file that is not our own."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [each for each in frames if not each.filename.startswith((_OWN_FOLDER, "<"))]
     lines = [each.lineno for each in theirs if each.filename == theirs[0].filename]
@@ -123,15 +124,15 @@ async def _answer(tool: Tool, arguments: str) -> dict[str, str]:
     except ToolError as error:
         return {"error": str(error)[:4_000]}
     except BaseException as error:
-        return {"error": f"It failed: {_problem(error)}"}
+        return {"error": f"It failed: {problem_of(error)}"}
     more = len(result) - OUTPUT_LIMIT
     if more > 0:
         result = f"{result[: OUTPUT_LIMIT - 100]}\n[{more + 100} more characters were left out]"
     return {"result": result}
 
 
-def main() -> None:
-    """Serve calls until the pipe closes."""
+def main(load: Callable[[str, str], list[Tool]] = _load) -> None:
+    """Serve calls of the tools that `load` returns for the arguments, until the pipe closes."""
     own_pid = os.getpid()
     calls, answers = take_pipes()
 
@@ -142,13 +143,13 @@ def main() -> None:
         answers.flush()
 
     try:
-        tools = {tool.spec.name: tool for tool in _load(sys.argv[1], sys.argv[2])}
+        tools = {tool.spec.name: tool for tool in load(sys.argv[1], sys.argv[2])}
         send({"tools": [_description(tool) for tool in tools.values()]})
     except UntrustedCode as error:
         send({"refused": str(error)})
         return
     except BaseException as error:
-        send({"refused": f"{_problem(error)}."})
+        send({"refused": f"{problem_of(error)}."})
         return
     with asyncio.Runner() as runner:
         for line in calls:

@@ -99,14 +99,28 @@ class _Process:
 class PluginWorker:
     """The processes of one plugin. `kind` is file or package, `target` its path or name."""
 
-    def __init__(self, kind: str, target: str) -> None:
-        self._command = module_command("voicechat.tools.plugins.plugin_child", kind, target)
+    def __init__(
+        self,
+        kind: str,
+        target: str,
+        *,
+        module: str = "voicechat.tools.plugins.plugin_child",
+        kept: int = 1,
+    ) -> None:
+        """module: runs in the processes, with other arguments for others. kept: idle processes."""
+        self._command = module_command(module, kind, target)
+        self._kept = kept
         self.access: Access = "files"
         """What its processes may reach."""
         self._idle: list[_Process] = []
         self._slots = asyncio.Semaphore(MAX_PROCESSES)
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._closed = False
+
+    async def start(self) -> None:
+        """Start a process and keep it for the first call. Raises `PluginBroken`."""
+        process, _ = await self._start()
+        self._idle.append(process)
 
     async def describe(self) -> list[Mapping[str, Any]]:
         """Load the plugin, list its tools and end the process. Raises `PluginBroken`.
@@ -132,7 +146,7 @@ class PluginWorker:
             except BaseException:
                 await process.stop()
                 raise
-            if self._idle or self._closed:
+            if len(self._idle) >= self._kept or self._closed:
                 await process.stop()
             else:
                 self._idle.append(process)
