@@ -23,10 +23,11 @@ let call = null;
 element("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   hangUp();
+  const current = call = new RTCPeerConnection();
   try {
-    await start(...destination());
+    await start(current, ...destination());
   } catch (error) {
-    hangUp(`The call failed: ${error.message}`);
+    if (call === current) hangUp(`The call failed: ${error.message}`);
   }
 });
 element("hang-up").addEventListener("click", () => hangUp());
@@ -39,27 +40,34 @@ function destination() {
   return [`${address.origin}${address.pathname}/calls`, token || element("token").value.trim()];
 }
 
-async function start(url, token) {
+async function start(current, url, token) {
   show("Connecting…");
-  const current = new RTCPeerConnection();
-  call = current;
   element("hang-up").disabled = false;
+  current.onconnectionstatechange = () => {
+    if (call === current && current.connectionState === "failed") {
+      hangUp("The call failed: there is no network path to the server.");
+    }
+  };
 
   const audio = document.createElement("audio");
   audio.autoplay = true;
-  call.ontrack = (event) => { audio.srcObject = event.streams[0]; };
+  current.ontrack = (event) => { audio.srcObject = event.streams[0]; };
 
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
-  call.addTrack(microphone.getTracks()[0], microphone);
+  if (call !== current) { // You hung up, or called again, before you allowed the microphone.
+    microphone.getTracks().forEach((track) => track.stop());
+    return;
+  }
+  current.addTrack(microphone.getTracks()[0], microphone);
 
-  const events = call.createDataChannel("oai-events");
+  const events = current.createDataChannel("oai-events");
   events.onmessage = (message) => handle(JSON.parse(message.data), events);
   events.onclose = () => {
     if (call === current) hangUp("The server ended the call.");
   };
 
-  const offer = await call.createOffer();
-  await call.setLocalDescription(offer);
+  const offer = await current.createOffer();
+  await current.setLocalDescription(offer);
   const answer = await fetch(url, {
     method: "POST",
     body: offer.sdp,
@@ -68,8 +76,17 @@ async function start(url, token) {
     throw new Error("the server does not answer, or does not accept this page. See --origin.");
   });
   const text = await answer.text();
-  if (!answer.ok) throw new Error(JSON.parse(text).error.message);
-  await call.setRemoteDescription({ type: "answer", sdp: text });
+  if (call !== current) return;
+  if (!answer.ok) throw new Error(reason(text) ?? `the server answers with status ${answer.status}.`);
+  await current.setRemoteDescription({ type: "answer", sdp: text });
+}
+
+function reason(text) {
+  try {
+    return JSON.parse(text).error.message;
+  } catch {
+    return null;
+  }
 }
 
 function hangUp(words = "Not connected.") {

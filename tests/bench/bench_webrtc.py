@@ -1,14 +1,16 @@
 """Spoken conversations over WebRTC and over the socket, with a provider on loopback.
 
 Both providers detect turns alike: a reply is due 300 ms after the last word. The speaker keeps
-100 ms before a reply starts. Over WebRTC, the packets of the provider are lost and delayed.
+100 ms before a reply starts. Packets are lost and delayed in both directions; for the socket, a
+relay delays what a lost packet would delay. The provider's data channel is that of aiortc, which
+sends a lost event again after 1 s, or sooner when three others follow.
 """
 
 from __future__ import annotations
 
 import asyncio
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -18,6 +20,7 @@ from fake_calls import HearingOpenAI, Network, fake_calls, tone
 from fake_wires import Fake, running
 from figures import Figure, Table, spread, trials
 from linked_speaker import BLOCK_S, LinkedSpeaker
+from lossy_relay import lossy_relay
 from session_driver import SessionDriver, online
 from websockets.asyncio.server import ServerConnection
 
@@ -28,6 +31,8 @@ from voicechat.speech.pcm import rms
 from voicechat.transports.webrtc import CallConnection
 
 LOUD, SILENT = 1_500.0, 500.0
+SILENCE_S = 0.2
+"""Silence that ends a reply; lost sound leaves shorter gaps."""
 WORD = tone(0.5, 200)
 STORY_S = 6.0
 
@@ -74,20 +79,26 @@ async def _talking(url: str, transport: str) -> AsyncIterator[tuple[SessionDrive
 
 
 @asynccontextmanager
-async def _over_socket() -> AsyncIterator[tuple[SessionDriver, LinkedSpeaker]]:
+async def _over_socket(network: Network) -> AsyncIterator[tuple[SessionDriver, LinkedSpeaker]]:
     async with running(_socket) as fake:
         fake.wants_key = False
-        async with _talking(f"http://127.0.0.1:{fake.port}", "websocket") as talk:
+        async with (
+            lossy_relay(fake.port, network.loss, network.jitter_s) as port,
+            _talking(f"http://127.0.0.1:{port}", "websocket") as talk,
+        ):
             yield talk
 
 
 @asynccontextmanager
 async def _over_webrtc(network: Network) -> AsyncIterator[tuple[SessionDriver, LinkedSpeaker]]:
     async with fake_calls() as calls:
-        calls.network = network
+        calls.network, calls.streams_words = network, True
         calls.turns += ["tell me a story"] * 1_000
-        async with _talking(calls.url, "webrtc") as talk:
-            yield talk
+        async with _talking(calls.url, "webrtc") as (driver, speaker):
+            connection = driver.session._connections.connection
+            assert isinstance(connection, CallConnection)
+            network.spoil(connection._pc)
+            yield driver, speaker
 
 
 async def _answer_ms(speaker: LinkedSpeaker) -> float:
@@ -109,9 +120,9 @@ async def _stop_ms(speaker: LinkedSpeaker) -> float:
     clock = asyncio.get_running_loop().time
     began_at = clock()
     speaker.say(WORD)
-    stops = len(speaker.stopped_at)
-    await speaker.until(lambda: len(speaker.stopped_at) > stops and rms(speaker.heard[-1]) < SILENT)
-    return (clock() - began_at) * 1000
+    quiet = round(SILENCE_S / BLOCK_S)
+    await speaker.until(lambda: all(rms(block) < SILENT for block in speaker.heard[-quiet:]))
+    return (clock() - began_at - SILENCE_S) * 1000
 
 
 def _gaps(blocks: list[Any]) -> tuple[int, float]:
@@ -150,17 +161,27 @@ async def _measure(talk: Any, count: int) -> list[Figure]:
     ]
 
 
-def _row(network: Network | None, effort: float) -> Iterator[Figure]:
-    talk = _over_socket() if network is None else _over_webrtc(network)
-    yield from asyncio.run(_measure(talk, trials(4, effort)))
+def _row(talk: Any, loss: float, jitter_s: float) -> Callable[[float], Iterator[Figure]]:
+    def measured(effort: float) -> Iterator[Figure]:
+        yield from asyncio.run(_measure(talk(Network(loss, jitter_s)), trials(4, effort)))
+
+    return measured
+
+
+_NETWORKS = {
+    "": (0.0, 0.0),
+    ", 5 % loss": (0.05, 0.0),
+    ", 20 % loss": (0.2, 0.0),
+    ", 200 ms jitter": (0.0, 0.2),
+    ", 20 % loss, 200 ms jitter": (0.2, 0.2),
+}
 
 
 TABLE = Table(
     "Transports",
     {
-        "WebSocket": lambda effort: _row(None, effort),
-        "WebRTC": lambda effort: _row(Network(), effort),
-        "WebRTC, 5 % loss": lambda effort: _row(Network(loss=0.05), effort),
-        "WebRTC, 20 % loss, 200 ms jitter": lambda effort: _row(Network(0.2, 0.2), effort),
+        f"{name}{network}": _row(talk, *spoiled)
+        for network, spoiled in _NETWORKS.items()
+        for name, talk in (("WebSocket", _over_socket), ("WebRTC", _over_webrtc))
     },
 )

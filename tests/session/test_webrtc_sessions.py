@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from aioice import stun
 from fake_calls import RATE, FakeCalls, Network, fake_calls, tone
 from linked_speaker import BLOCK_S, LinkedSpeaker
 from scripted_conversation import TOOL, entries, hold, idle
 from session_driver import SessionDriver, online
 
 from voicechat.config.options import Options
-from voicechat.core import inputs
+from voicechat.core import effects, inputs
 from voicechat.core.items import Item, ItemStatus, Role
-from voicechat.errors import Secret
+from voicechat.errors import Secret, UsageError
 from voicechat.session import reconnect
 from voicechat.session.session import Session
 from voicechat.session.updates import Link, LinkChanged
 from voicechat.speech.pcm import rms
 from voicechat.transports import webrtc
+from voicechat.transports.connection_errors import DialFailed
 from voicechat.transports.webrtc import CallConnection
 
 QUESTION = np.concatenate((tone(0.5, 200), np.zeros(RATE // 2, np.int16)))
@@ -28,8 +32,11 @@ QUESTION = np.concatenate((tone(0.5, 200), np.zeros(RATE // 2, np.int16)))
 
 def options(calls: FakeCalls, **more: object) -> Options:
     return Options(
-        model="openai/gpt-realtime-2.1", base_url=calls.url, transport="webrtc",
-        **{"with_sound": False, "keys": {"OPENAI_API_KEY": Secret("planted-key")}, **more},
+        model="openai/gpt-realtime-2.1", base_url=calls.url,
+        **{
+            "transport": "webrtc", "with_sound": False,
+            "keys": {"OPENAI_API_KEY": Secret("planted-key")}, **more,
+        },
     )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -127,6 +134,61 @@ async def test_a_token_opens_a_call_without_a_session() -> None:
         assert calls.seen[0].headers["content-type"] == "application/sdp"
 
 
+async def answer_stun(server: socket.socket) -> None:
+    """Tell one client its address."""
+    loop = asyncio.get_running_loop()
+    data, address = await loop.sock_recvfrom(server, 2_000)
+    asked = stun.parse_message(data)
+    answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, asked.transaction_id)
+    answer.attributes["XOR-MAPPED-ADDRESS"] = address
+    await loop.sock_sendto(server, bytes(answer), address)
+
+
+async def test_a_stun_server_of_the_settings_is_asked() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.setblocking(False)
+        asked = asyncio.create_task(answer_stun(server))
+        async with fake_calls() as calls:
+            chosen = options(calls, ice_servers=f"stun:127.0.0.1:{server.getsockname()[1]}")
+            async with online(SessionDriver(Session(chosen))):
+                await asked
+
+
+def test_a_wrong_ice_server_is_reported_at_the_start() -> None:
+    with pytest.raises(UsageError, match="no STUN or TURN server"):
+        Session(options(FakeCalls(), ice_servers="http://turn.example"))
+    # Only WebRTC uses them.
+    Session(options(FakeCalls(), ice_servers="turn:me@turn.example", transport="websocket"))
+
+
+async def test_a_network_that_lets_no_websocket_through_leads_to_webrtc() -> None:
+    async with fake_calls() as calls:
+        chosen = options(calls, transport="websocket")
+        async with online(SessionDriver(Session(chosen))) as driver:
+            driver.session.type("hello")
+            await idle(driver, 1)
+            why = effects.Notice("The network lets no WebSocket through. Using WebRTC.")
+            assert driver.updates.count(why) == 1
+            assert ("assistant", "You said hello.", "completed") in entries(driver)
+
+
+async def test_a_server_that_takes_no_call_either_is_reported_by_its_first_answer() -> None:
+    async with fake_calls() as calls:
+        calls.refuse = 404, b""
+        with pytest.raises(DialFailed, match=r"refused to open a session \(HTTP 426\)"):
+            await Session(options(calls, transport="websocket")).run()
+        assert [seen.line.split()[0] for seen in calls.seen] == ["GET", "POST"]
+
+
+async def test_a_transport_that_the_user_chose_is_kept() -> None:
+    async with fake_calls() as calls:
+        chosen = options(calls, transport="websocket", origins={"transport": "--transport"})
+        with pytest.raises(DialFailed, match="refused to open a session"):
+            await Session(chosen).run()
+        assert calls.calls == []
+
+
 async def reconnected(driver: SessionDriver, calls: FakeCalls) -> None:
     """Wait for the next connection, and check that it was told what was said."""
     online_again = LinkChanged(Link.ONLINE, "Reconnected.")
@@ -163,7 +225,7 @@ async def test_a_lost_network_path_is_noticed_and_the_call_made_again(
 
 async def test_loss_and_jitter_leave_a_reply_audible() -> None:
     async with fake_calls() as calls:
-        calls.network = Network(loss=0.05, jitter_s=0.1, only_sound=True)
+        calls.network = Network(loss=0.1, jitter_s=0.1)
         calls.reply_s = 2.0
         async with talking(calls) as (driver, speaker):
             driver.session.type("hello")

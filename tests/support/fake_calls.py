@@ -47,8 +47,6 @@ class Network:
     """Share of packets that are lost."""
     jitter_s: float = 0.0
     """Each packet is delayed by 0 to this many seconds."""
-    only_sound: bool = False
-    """Events pass: the data channel of the library sends a lost one again only after seconds."""
     random: random.Random = field(default_factory=lambda: random.Random(7))
 
     def spoil(self, peer: RTCPeerConnection) -> None:
@@ -64,9 +62,6 @@ class Network:
                 await send(data)
 
         async def soon(data: bytes) -> None:
-            if self.only_sound and not 128 <= data[0] <= 191:  # RFC 7983, section 7
-                await send(data)
-                return
             late.add(task := asyncio.ensure_future(lossy(data)))
             task.add_done_callback(late.discard)
 
@@ -211,10 +206,18 @@ class Call(HearingOpenAI):
             await self.send("output_audio_buffer.started", response_id=response_id)
         self.tasks.append(asyncio.create_task(self._sent(dict(self.sounding))))
         if is_story:
+            if self.calls_server.streams_words:
+                self.tasks.append(asyncio.create_task(self._more_words(of_part)))
             return
         await self.send("response.output_audio.done", **of_part)
         await self.send(f"{spoken}.done", **of_part, transcript=text)
         await self.message_done(where, item, text)
+
+    async def _more_words(self, of_part: dict[str, Any]) -> None:
+        sounding = dict(self.sounding)
+        while self.sounding == sounding:
+            await asyncio.sleep(0.1)
+            await self.send("response.output_audio_transcript.delta", **of_part, delta=" and so")
 
     async def _sent(self, sounding: dict[str, Any]) -> None:
         """Report the end of the sound when the last of it was sent."""
@@ -273,6 +276,8 @@ class FakeCalls(HttpStub):
         """The server's turn detection interrupts its replies."""
         self.reports = True
         """The server reports the state of its buffer."""
+        self.streams_words = False
+        """More words of a story come every 100 ms, as real providers send them."""
         self.reply_s = 0.4
         self.turns: list[str] = []
         """What the next spoken turns mean; then "spoken words"."""
@@ -297,6 +302,10 @@ class FakeCalls(HttpStub):
         headers["Authorization"] = headers.get("authorization", "")
         seen = SeenRequest(line, headers, body)
         self.seen.append(seen)
+        if line.startswith("GET"):
+            # The handshake of a WebSocket whose headers a proxy has dropped.
+            writer.write(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
+            return False
         status, content = self.refuse or (201, (await self._answered(seen)).encode())
         extra = f"Content-Type: application/sdp\r\nDate: {formatdate(usegmt=True)}\r\n"
         where = "Location: /v1/realtime/calls/rtc_1\r\n"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from random import Random
 
+import numpy as np
 import pytest
-from fake_calls import FakeCalls, fake_calls
+from fake_calls import FakeCalls, fake_calls, tone
 
 from voicechat.errors import KeyMissing, Secret, UsageError, VoicechatError
 from voicechat.providers.rest import bearer
+from voicechat.speech.pcm import rms
 from voicechat.system.dial_target import CallOffer, DialTarget
 from voicechat.transports import dialing, sdp_exchange, webrtc
 from voicechat.transports.connection_errors import TOO_LARGE, ConnectionLost, DialFailed
@@ -62,6 +66,21 @@ async def test_an_answer_that_opens_no_call(status, body, kind, said, retry):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b'{"transport": {}}', b'{"transport": {"sdp": 5}}', b"[" * 60_000, b"\xff"],
+    ids=["empty", "list", "no sdp", "number", "deep", "bytes"],
+)
+async def test_an_answer_in_json_that_has_no_description(body):
+    async with fake_calls() as calls:
+        calls.refuse = 201, body
+        call = CallOffer(f"{calls.url}/live/sessions", "oai-events", "{}", is_json=True)
+        where = DialTarget(f"{calls.url}/live/sessions", bearer(Secret(KEY)), call=call)
+        with pytest.raises(DialFailed, match="has no session description"):
+            await dialing.dial(where, deadline=8)
+        assert calls.seen[0].headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize(
     ("sdp", "problem"),
     [
         (GOOD, ""),
@@ -95,18 +114,24 @@ async def test_a_server_that_answers_nothing(monkeypatch):
         await dialing.dial(target(FakeCalls()), deadline=0.2)
 
 
-async def test_a_network_without_a_path_names_the_other_transport(monkeypatch):
+@pytest.mark.parametrize("names_addresses", [True, False])
+async def test_a_network_without_a_path_names_the_other_transport(monkeypatch, names_addresses):
     async with fake_calls() as calls:
         real = sdp_exchange.exchange
 
         async def unreachable(*given):
             answer = await real(*given)
-            kept = [line for line in answer.sdp.splitlines() if not line.startswith("a=candidate:")]
+            await calls._peers[-1].close()
+            kept = [
+                line
+                for line in answer.sdp.splitlines()
+                if names_addresses or not line.startswith("a=candidate:")
+            ]
             return replace(answer, sdp="\r\n".join(kept) + "\r\n")
 
         monkeypatch.setattr(webrtc, "exchange", unreachable)
         with pytest.raises(DialFailed) as found:
-            await dialing.dial(target(calls), deadline=1.5)
+            await dialing.dial(target(calls), deadline=4)
     assert found.value.message == "No network path to 127.0.0.1 was found."
     assert "--transport websocket" in found.value.hint
     assert found.value.retry
@@ -164,9 +189,73 @@ async def test_a_flood_of_events_ends_the_connection():
                 pass
 
 
+def hostile_packet(choose: Random, ssrc: int) -> bytes:
+    """Return an RTP or RTCP packet: a wrong payload, order, time, format or length."""
+    kind = choose.choice((96, 96, 13, 0, choose.randrange(128), 72 + choose.randrange(8)))
+    first = choose.choice((0x80, 0x80, 0x90, 0xA0, choose.randrange(256)))
+    sequence, time = choose.randrange(1 << 16), choose.randrange(1 << 32)
+    payload = choose.randbytes(choose.choice((0, 1, 3, 160, 1_000)))
+    return struct.pack("!BBHII", first, kind, sequence, time, ssrc) + payload
+
+
+async def test_hostile_packets_end_nothing_but_the_call(capfd):
+    choose = Random(17)
+    async with connected() as (calls, connection):
+        sender = calls.call.peer.getTransceivers()[0].sender
+        for number in range(600):
+            with suppress(Exception):
+                await sender.transport._send_rtp(hostile_packet(choose, sender._ssrc))
+            if number % 100 == 0:
+                await asyncio.sleep(0.02)
+        calls.call.out.write(tone(20.0).astype("<i2").tobytes())
+        async with asyncio.timeout(10):
+            async for frame in connection:
+                if isinstance(frame, bytes) and frame and rms(np.frombuffer(frame, "<i2")) > 1_000:
+                    break
+        for _ in range(300):
+            with suppress(Exception):
+                await sender.transport._send_data(choose.randbytes(choose.randrange(1_200)))
+        await asyncio.sleep(0.1)
+    assert capfd.readouterr() == ("", "")
+
+
 async def test_the_clock_of_the_server_is_compared_and_a_key_is_masked():
     async with connected() as (calls, connection):
         assert abs(connection.clock_ahead_s) < 30
         connection._take(f"your key {KEY}")
         assert await event(connection, "your key") == "your key ***"
         assert calls.fake.wrong == []
+
+
+async def test_a_server_on_the_internet_names_no_addresses_of_this_network(monkeypatch):
+    monkeypatch.setattr(sdp_exchange, "_is_public", lambda _: True)
+    async with fake_calls() as calls:
+        with pytest.raises(DialFailed, match="No network path"):
+            await dialing.dial(target(calls), deadline=8)
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("127.0.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("router.local", False),
+        ("", False),
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+    ],
+)
+def test_private_candidates_are_dropped(address, kept):
+    line = f"a=candidate:1 1 udp 2130706431 {address} 9 typ host\r\n"
+    assert sdp_exchange._without_private(GOOD + line) == GOOD + line * kept
+
+
+async def test_a_program_that_was_stopped_does_not_count_the_time_as_silence():
+    async with connected() as (_, connection):
+        connection._alive -= 60
+        assert connection.quiet_for() > 59
+        connection._checked_at -= 60
+        assert connection.quiet_for() == 0.0

@@ -67,6 +67,7 @@ def talk(
     base_url: Annotated[Text, flag("base_url")] = None,
     wire: Annotated[Text, flag("wire")] = None,
     transport: Annotated[Text, flag("transport")] = None,
+    ice_servers: Annotated[Text, flag("ice_servers")] = None,
     token: Annotated[bool, flag("token")] = False,
     token_url: Annotated[Text, flag("token_url")] = None,
     token_command: Annotated[Text, flag("token_command")] = None,

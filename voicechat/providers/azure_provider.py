@@ -127,7 +127,8 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
     name = request.dialect or dialect_name(parts)
     entra = request.key_variable == TOKEN_VARIABLE
     if name == "live" and request.call is None:
-        return partial(LiveCodec, _live(parts), request.model, request.key, **_of_live(entra))
+        live = _live_codec(request.transport)
+        return partial(live, _live(parts), request.model, request.key, **_of_live(entra))
     if request.call is not None and request.call.is_live:
         join = partial(LiveSideband, _live(parts), request.model, request.call, request.key)
         return partial(join, **_of_live(entra))
@@ -158,6 +159,15 @@ def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
 
         return partial(CallCodec, urlunsplit(socket), request.model, request.key, dialect)
     return partial(OpenAICodec, urlunsplit(socket), request.key, dialect)
+
+
+def _live_codec(transport: str) -> type[LiveCodec]:
+    if transport != WEBRTC:
+        return LiveCodec
+    from voicechat.providers.openai.live_call import LiveCallCodec
+
+    require_webrtc()
+    return LiveCallCodec
 
 
 def _live(parts: SplitResult) -> str:

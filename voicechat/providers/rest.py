@@ -179,9 +179,14 @@ def post(url: str, headers: Mapping[str, Secret], body: Mapping[str, object]) ->
 
 def below_socket(socket: str, name: str) -> str:
     """Return the HTTP address of `name` below the path of a socket."""
+    return f"{http_address(socket)}/{name}"
+
+
+def http_address(socket: str) -> str:
+    """Return the HTTP address with the path of a socket, without its query."""
     parts = urlsplit(socket)
     scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    return f"{scheme}://{parts.netloc}{parts.path}/{name}"
+    return f"{scheme}://{parts.netloc}{parts.path}"
 
 
 def http_base(socket: str, default: str, path: str) -> str:

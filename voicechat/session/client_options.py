@@ -67,6 +67,7 @@ class Parameters:
     api_key: str | None
     profile: str | None
     settings: bool | str | os.PathLike[str]
+    transport: str | None = None
     voice: str | None = None
     instructions: str | None = None
     push_to_talk: bool | None = None
@@ -81,7 +82,9 @@ class Parameters:
 
     def check(self) -> None:
         """Raise `TypeError` for a wrong type, `UsageError` for a wrong value."""
-        texts = ("model", "voice", "instructions", "base_url", "api_key", "profile")
+        texts = (
+            "model", "voice", "instructions", "base_url", "transport", "api_key", "profile",
+        )  # fmt: skip
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         check_types(given, {**dict.fromkeys(texts, str), "push_to_talk": bool})
         check_choice("output", self.output, get_args(Output))
@@ -100,6 +103,7 @@ class Parameters:
             "voice": self.voice,
             "instructions": self.instructions,
             "base_url": self.base_url,
+            "transport": self.transport,
             "profile": self.profile,
             "push_to_talk": self.push_to_talk,
             "budget": None if self.budget is None else str(self.budget),

@@ -41,6 +41,7 @@ def connect(
     push_to_talk: bool | None = None,
     reports_played: bool = False,
     base_url: str | None = None,
+    transport: str | None = None,
     api_key: str | None = None,
     profile: str | None = None,
     settings: bool | str | os.PathLike[str] = True,
@@ -62,6 +63,7 @@ def connect(
     push_to_talk   True: `end_turn` ends a spoken turn. Otherwise the provider detects its end
     reports_played with `audio=None`: playout positions come from `played`, not from the iteration
     base_url       another address of the provider's API
+    transport      "websocket" or "webrtc"
     api_key        the provider's key; by default it comes from the environment, the settings or
                    `voicechat login`; see `read_keyring`
     profile        a profile of the settings file
@@ -78,6 +80,7 @@ def connect(
         voice=voice,
         instructions=instructions,
         base_url=base_url,
+        transport=transport,
         api_key=api_key,
         profile=profile,
         push_to_talk=push_to_talk,

@@ -435,8 +435,21 @@ class SessionControls(AsideControls):
         self._chosen.change(name)
         self._model_changed(is_new_peer=True)
 
-    def _restore_previous_model(self, error: VoicechatError) -> bool:
-        """Continue with the previous model after this error; return False if there is none."""
+    def _continue_otherwise(self, error: VoicechatError) -> bool:
+        """Continue over WebRTC or with the previous model after this error, if that is possible.
+
+        Raises the error of the WebSocket if the server takes no call either.
+        """
+        blocked_by = self._chosen.blocked_by
+        if blocked_by and not (
+            self._connections.sessions_created or getattr(error, "retry", False)
+        ):
+            raise blocked_by from None
+        if self._chosen.use_webrtc(error):
+            why = "The network lets no WebSocket through. Using WebRTC."
+            self._publish_update(effects.Notice(why))
+            self._restart_conversation(f"Connecting to {self._chosen.name}", self.transcript)
+            return True
         failed = self._chosen.name
         if not self._chosen.restore_previous():
             return False

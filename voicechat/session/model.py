@@ -15,10 +15,14 @@ from urllib.parse import urlsplit
 from voicechat.config.setting_place import similar
 from voicechat.core.settings import SessionSettings, ToolSpec
 from voicechat.core.text import clean, one_of
-from voicechat.errors import KeyMissing, ServerError, UsageError
+from voicechat.errors import KeyMissing, ServerError, UsageError, VoicechatError
+from voicechat.providers.call_request import UsesIceServers
 from voicechat.providers.codec import unsupported
+from voicechat.providers.provider import WEBRTC
 from voicechat.session.requested_settings import session_settings
 from voicechat.session.token_auth import TokenAuth
+from voicechat.system.ice_servers import ice_servers
+from voicechat.system.optional_parts import require_webrtc
 
 if TYPE_CHECKING:
     from voicechat.config.options import Options
@@ -69,7 +73,10 @@ class ChosenModel:
         self._select(self._resolved(options.model or "", same=True))
         self.connected_name = self.name
         """PROVIDER/MODEL of the newest connection, whose usage is counted."""
+        self.blocked_by: VoicechatError | None = None
+        """The failure of the WebSocket that WebRTC replaced."""
         self._unknown_voice = self._drop_unknown_voice()
+        self._set_ice_servers(self._reader)  # reports a wrong value before a connection needs it
         self._token_auth: TokenAuth | None = None
         if TokenAuth.is_enabled(options):
             self._token_auth = TokenAuth(options, self.name, warn)
@@ -286,7 +293,24 @@ class ChosenModel:
         if not same and self.options.voice not in choice.voices:
             self.options = replace(self.options, voice=None)
         self._previous = self._previous or before
+        self.blocked_by = None
         self._select(choice)
+
+    def use_webrtc(self, failure: VoicechatError) -> bool:
+        """Reach the model over WebRTC because no WebSocket gets through; False if it cannot be."""
+        options = self.options
+        is_chosen = "transport" in options.origins or options.transport == WEBRTC
+        if is_chosen or options.call or not getattr(failure, "is_blocked", False):
+            return False
+        try:
+            require_webrtc()
+            self.options = replace(options, transport=WEBRTC)
+            self._select(self._resolved(self.name, same=True))
+        except VoicechatError:
+            self.options = options
+            return False
+        self.blocked_by = failure
+        return True
 
     def confirm(self, codec: Codec | None) -> None:
         """Confirm that the model works; the previous one can no longer be restored.
@@ -315,7 +339,14 @@ class ChosenModel:
         codec = await self._current_codec()
         if self._token_auth is not None and self._token_auth.provider == self.choice.provider:
             await self._token_auth.authorize(codec, self.settings)
+        self._set_ice_servers(codec)
         return codec
+
+    def _set_ice_servers(self, codec: Codec) -> None:
+        """Let the codec use the servers of the options. Raises `UsageError` for a wrong one."""
+        if isinstance(codec, UsesIceServers):
+            options = self.options
+            codec.ice_servers = ice_servers(options.ice_servers or "", options.turn_password)
 
     async def _current_codec(self) -> Codec:
         """Return a codec of the chosen model once everything it needs is ready."""

@@ -22,6 +22,7 @@ from voicechat.core import commands, effects, events, inputs
 from voicechat.core.settings import SessionSettings
 from voicechat.core.text import clean, excerpt
 from voicechat.errors import ConnectError, SessionLost, VoicechatError, first_error
+from voicechat.providers.call_request import dial_target
 from voicechat.providers.codec import Codec, closing, prompting, refused_part, unreported
 from voicechat.session.event_stream import Direction
 from voicechat.session.frame_limits import TEXT_AT_ONCE, FrameLimits
@@ -231,8 +232,8 @@ class ConnectionLoop:
             self._renewal.clear()
             try:
                 codec = await self._make_codec()
-                liveness_timeout_s = codec.capabilities.patience_s
-                connection = await dial(codec.endpoint(), liveness_timeout_s=liveness_timeout_s)
+                target = dial_target(codec, self._settings())
+                connection = await dial(target, liveness_timeout_s=codec.capabilities.patience_s)
             except DialFailed as failed:
                 failures = await self._after_failure(failed, failures, time.monotonic() - lost_at)
                 continue

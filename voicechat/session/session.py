@@ -255,7 +255,7 @@ class Session(CallControls):
             except VoicechatError as error:
                 if self._closing.is_set():
                     return  # a task group that ends may swallow the cancellation
-                if not isinstance(error, BudgetSpent) and self._restore_previous_model(error):
+                if not isinstance(error, BudgetSpent) and self._continue_otherwise(error):
                     continue
                 if isinstance(error, CallEnded) or not self._waits_offline:
                     raise

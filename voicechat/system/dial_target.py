@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from voicechat.errors import Secret
+from voicechat.system.ice_servers import IceServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class CallOffer:
     """JSON of the session, sent with the offer as a form; empty to send the offer alone."""
     rate: int = 24_000
     """Samples per second of the sound, in both directions."""
+    is_json: bool = False
+    """The offer and the answer are JSON, with `session` and `transport` (OpenAI Live)."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers to use."""
 
 
 @dataclass(frozen=True, slots=True)

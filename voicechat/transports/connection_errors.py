@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from websockets.exceptions import (
     ConnectionClosed,
+    InvalidHeader,
     InvalidProxy,
     InvalidStatus,
     InvalidURI,
@@ -44,7 +45,8 @@ _SHORTEST_KEY = 16
 class DialFailed(ConnectError):
     """Could not connect. With `retry` another attempt may succeed, after `retry_after` s.
 
-    `answered` is True if the server itself answered that it is busy or failed.
+    `answered` is True if the server itself answered that it is busy or failed, `is_blocked` if
+    the network seems to let HTTP through, but no WebSocket.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class DialFailed(ConnectError):
         retry: bool = False,
         retry_after: float | None = None,
         answered: bool = False,
+        is_blocked: bool = False,
     ) -> None:
         super().__init__(message, hint)
+        self.is_blocked = is_blocked
         self.retry = retry
         self.answered = answered
         self.retry_after = retry_after
@@ -243,6 +247,7 @@ class Peer:
         return DialFailed(
             f"{self.host} answers, but not as a realtime endpoint.",
             "Check --base-url: it must be the address of a realtime API.",
+            is_blocked=isinstance(failure, InvalidHeader),
         )
 
     def _refused(self, response: Response) -> VoicechatError:
@@ -281,7 +286,11 @@ class Peer:
                 f"{self.host} redirects to another address (HTTP {status}); the key was not sent.",
                 "Set --base-url to the new address.",
             )
-        return DialFailed(f"{self.host} refused to open a session{tail}", "Check --base-url.")
+        return DialFailed(
+            f"{self.host} refused to open a session{tail}",
+            "Check --base-url.",
+            is_blocked=status in _WITHOUT_UPGRADE and not reason,
+        )
 
 
 _NORMAL = 1000
@@ -296,6 +305,9 @@ _ENDINGS = {
 }
 _PLANNED = frozenset({1000, 1001, 1012})
 """Close codes of an end that is no refusal, whatever its reason says."""
+_WITHOUT_UPGRADE = frozenset({200, 400, 405, 426})
+"""Statuses of a server that gets a request without the headers of a WebSocket: a proxy dropped
+them. The provider's own refusals give a reason."""
 _RETRIED_STATUSES = {429: "limits the rate of requests", 500: "had an internal error"}
 TOO_LARGE = 1009
 """Close code for a frame that exceeds the limit of its receiver."""

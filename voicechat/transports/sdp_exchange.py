@@ -1,7 +1,10 @@
 """The exchange of session descriptions that opens a WebRTC connection: one HTTP request.
 
-The offer goes alone (`application/sdp`) or with the session in a form (`multipart/form-data`).
-The answer is bounded and checked before the library reads it. No key reaches a log or an exception.
+The offer goes alone (`application/sdp`), with the session in a form (`multipart/form-data`), or
+with it in JSON; then the answer is JSON, too.
+The answer is bounded and checked before the library reads it: a server on the internet may name
+addresses on the internet only, not those of this machine and its network. No key reaches a log or
+an exception.
 
 Sources: OpenAI Realtime API reference, `POST /v1/realtime/calls`; RFC 8866 (SDP), RFC 8839 (ICE
 candidates), RFC 8841 (data channels).
@@ -10,11 +13,13 @@ candidates), RFC 8841 (data channels).
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import httpx
+import msgspec
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
@@ -52,7 +57,7 @@ async def exchange(endpoint: DialTarget, call: CallOffer, offer: str, peer: Peer
     Raises `DialFailed`, `KeyMissing` and what `Peer.unreachable` returns.
     """
     headers = {name: value.reveal() for name, value in endpoint.headers.items()}
-    headers |= {"Accept": _SDP, **UNCOMPRESSED}
+    headers |= {"Accept": "application/json" if call.is_json else _SDP, **UNCOMPRESSED}
     # Without proxies for this machine, like the socket.
     direct = {f"{scheme}://": None for scheme in ("all", "http", "https")}
     client = await asyncio.to_thread(
@@ -64,13 +69,15 @@ async def exchange(endpoint: DialTarget, call: CallOffer, offer: str, peer: Peer
     try:
         async with client:
             answer = await client.send(_request(client, call, offer, headers), stream=True)
+            is_public = _is_public(answer)
             body = await read_all(answer, MAX_BYTES)
     except BodyError as error:
         raise _unusable(peer, str(error)) from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError) as failure:
         error_of_peer = peer.unreachable(_cause(failure), 0.0)
     else:
-        return _read(answer, body, peer)
+        found = _read(answer, body, peer, is_json=call.is_json)
+        return replace(found, sdp=_without_private(found.sdp)) if is_public else found
     # Outside the handler: the library's exception contains the request and must not be chained.
     raise error_of_peer
 
@@ -78,6 +85,14 @@ async def exchange(endpoint: DialTarget, call: CallOffer, offer: str, peer: Peer
 def _request(
     client: httpx.AsyncClient, call: CallOffer, offer: str, headers: dict[str, str]
 ) -> httpx.Request:
+    if call.is_json:
+        parts = {
+            "session": msgspec.Raw(call.session.encode()),
+            "transport": {"type": "webrtc", "sdp": offer},
+        }
+        headers = headers | {"Content-Type": "application/json"}
+        content = msgspec.json.encode(parts)
+        return client.build_request("POST", call.url, content=content, headers=headers)
     if not call.session:
         headers = headers | {"Content-Type": _SDP}
         return client.build_request("POST", call.url, content=offer, headers=headers)
@@ -86,6 +101,30 @@ def _request(
         "session": (None, call.session, "application/json"),
     }
     return client.build_request("POST", call.url, files=form, headers=headers)
+
+
+def _is_public(answer: httpx.Response) -> bool:
+    """Return True if the answer comes from an address on the internet."""
+    stream = answer.extensions.get("network_stream")
+    address = stream.get_extra_info("server_addr") if stream is not None else None
+    return isinstance(address, tuple) and _is_global(str(address[0]))
+
+
+def _is_global(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return found.is_global and not found.is_multicast
+
+
+def _without_private(sdp: str) -> str:
+    """Return an answer without candidates that name no address on the internet."""
+    return "".join(
+        line
+        for line in sdp.splitlines(keepends=True)
+        if not line.startswith("a=candidate:") or _is_global(f"{line}     ".split(" ")[4])
+    )
 
 
 def _cause(failure: Exception) -> Exception:
@@ -102,7 +141,15 @@ def _cause(failure: Exception) -> Exception:
     return OSError() if isinstance(failure, httpx.TransportError) else failure
 
 
-def _read(answer: httpx.Response, body: bytes, peer: Peer) -> SdpAnswer:
+class _Transport(msgspec.Struct):
+    sdp: str
+
+
+class _Created(msgspec.Struct):
+    transport: _Transport
+
+
+def _read(answer: httpx.Response, body: bytes, peer: Peer, *, is_json: bool) -> SdpAnswer:
     if answer.status_code not in {200, 201}:
         kept = Headers()
         if wait := answer.headers.get("Retry-After"):
@@ -111,7 +158,9 @@ def _read(answer: httpx.Response, body: bytes, peer: Peer) -> SdpAnswer:
             InvalidStatus(Response(answer.status_code, "", kept, body[:MAX_BYTES])), 0.0
         )
     try:
-        sdp = body.decode()
+        sdp = msgspec.json.decode(body, type=_Created).transport.sdp if is_json else body.decode()
+    except (msgspec.MsgspecError, RecursionError):
+        raise _unusable(peer, "The answer has no session description.") from None
     except UnicodeDecodeError:
         raise _unusable(peer, "The answer is no text.") from None
     if problem := problem_of(sdp):

@@ -27,6 +27,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from voicechat.errors import VoicechatError
+from voicechat.speech.rtc_connection import (
+    limit_gathering,
+    rtc_configuration,
+    shorten_timers,
+)
 from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound, prefer_opus
 from voicechat.system.dial_target import CallOffer, DialTarget
 from voicechat.system.optional_parts import require_webrtc
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     from aiortc import RTCDataChannel, RTCPeerConnection
 
 SEND_SECONDS: Final = 10.0
-"""Seconds without progress: after a loss, the channel sends again after 1 s, then 2 s, then 4 s."""
+"""Seconds without progress."""
 CLOSE_SECONDS: Final = 1.0
 WATCH_SECONDS: Final = 1.0
 """Seconds between two checks for life."""
@@ -59,7 +64,10 @@ _POLL_S: Final = 0.02
 
 _Handler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
-_NO_PATH = "Check that the network lets UDP through, or use --transport websocket."
+_NO_PATH = (
+    "Check that the network lets UDP through, name a TURN server with --ice-servers, or use"
+    " --transport websocket."
+)
 
 
 async def dial(
@@ -134,7 +142,7 @@ class CallConnection:
 
     def __init__(self, call: CallOffer, peer: Peer, liveness_timeout_s: float) -> None:
         """Prepare a connection; called by `dial`, which connects it."""
-        from aiortc import RTCConfiguration, RTCPeerConnection
+        from aiortc import RTCPeerConnection
 
         self.clock_ahead_s = 0.0
         """Seconds by which the clock of this computer is ahead of the peer's; 0 if unknown."""
@@ -145,7 +153,7 @@ class CallConnection:
         self._peer = peer
         self._liveness_timeout_s = liveness_timeout_s
         self._clock = asyncio.get_running_loop().time
-        self._alive = self._clock()
+        self._alive = self._checked_at = self._clock()
         self._received = 0
         self._lost: ConnectionLost | None = None
         self._frames: deque[str | bytes] = deque()
@@ -154,15 +162,16 @@ class CallConnection:
         self._changed = asyncio.Event()
         self._largest_message = 0
         self._tasks: tuple[asyncio.Task[None], ...] = ()
-        # The peer is reached at its public address: no server is asked for ours.
-        self._pc: RTCPeerConnection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._pc: RTCPeerConnection = RTCPeerConnection(rtc_configuration(call.ice_servers))
         self._outgoing = OutgoingSound(
             call.rate, limit_s=MICROPHONE_S, start_s=_START_S, skips_pauses=True
         )
         transceiver = self._pc.addTransceiver(self._outgoing.track, direction="sendrecv")
         prefer_opus(transceiver)
+        limit_gathering(transceiver.receiver.transport.transport.iceGatherer._connection)
         self._incoming = IncomingSound(transceiver.receiver, call.rate, fills=False)
         self._channel: RTCDataChannel = self._pc.createDataChannel(call.channel)
+        shorten_timers(self._pc.sctp)
         self._channel.on("message", self._take)
         self._channel.on("open", self._changed.set)
         self._channel.on("close", lambda: self._lose(self._peer.ended()))
@@ -196,6 +205,8 @@ class CallConnection:
                 "Try again later, or use --transport websocket.",
             ) from None
         self.is_answered = True
+        if "a=candidate:" not in answer.sdp:
+            raise self._peer.unreached()
         self._largest_message = answer.largest_message
         with suppress(ValueError, TypeError, OverflowError):
             self.clock_ahead_s = time.time() - parsedate_to_datetime(answer.date).timestamp()
@@ -204,7 +215,7 @@ class CallConnection:
                 raise self._lost
             self._changed.clear()
             await self._changed.wait()
-        self._alive = self._clock()
+        self._alive = self._checked_at = self._clock()
         self._tasks = (
             asyncio.create_task(self._listen(), name="call sound"),
             asyncio.create_task(self._keep_alive(), name="call liveness"),
@@ -280,8 +291,13 @@ class CallConnection:
     # ----------------------------------------------------------------- receiving
 
     def quiet_for(self) -> float:
-        """Return the seconds since the last packet."""
-        return self._clock() - self._alive
+        """Return the seconds since the last packet.
+
+        0 directly after a stop of the program: what came during it is not read yet.
+        """
+        now = self._clock()
+        was_stopped = now - self._checked_at > WATCH_SECONDS + PAUSE_SECONDS
+        return 0.0 if was_stopped else now - self._alive
 
     async def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Yield the received frames. Always ends with `ConnectionLost`, which has the reason."""
@@ -332,7 +348,7 @@ class CallConnection:
                 self.round_trip_s = getattr(report, "roundTripTime", None) or self.round_trip_s
             if received != self._received or self._clock() - began > PAUSE_SECONDS:
                 self._alive = self._clock()
-            self._received = received
+            self._received, self._checked_at = received, self._clock()
         self._lose(self._peer.silent(self.quiet_for()))
 
     # ----------------------------------------------------------------- ending

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from voicechat.core.commands import (
     UpdateSession,
 )
 from voicechat.core.events import AudioDelta, AudioDone, Event, ResponseDone, ResponseStatus
-from voicechat.core.settings import AudioFormat, SessionSettings
+from voicechat.core.settings import AudioFormat, ServerVad, SessionSettings
 from voicechat.errors import KeyMissing, Secret, UsageError
 from voicechat.providers import catalog
+from voicechat.providers.call_request import dial_target
 from voicechat.providers.openai.call_codec import CallCodec
+from voicechat.providers.openai.live_call import LiveCallCodec
 from voicechat.providers.openai.openai_codec import GENERAL
 from voicechat.providers.rest import bearer
 from voicechat.system.dial_target import DialTarget
@@ -87,14 +90,49 @@ def test_late_sound_ends_nothing():
     assert kinds(talk.sound(30, b"")) == [AudioDone, ResponseDone], "it waits 1 s"
 
 
-def test_sound_before_a_late_started_is_not_lost():
+def test_sound_before_a_late_started_is_heard_at_once():
     talk = CodecTalk()
-    talk.begin()
     talk.buffer("started", "other")
     talk.buffer("cleared", "other")
-    talk.sound(5, QUIET)
-    assert talk.sound(3) == []
-    assert talk.buffer("started") == [AudioDelta("r1", "i1", LOUD)] * 3
+    talk.sound(10, QUIET)
+    talk.begin()
+    assert talk.sound(3) == [AudioDelta("r1", "i1", LOUD)] * 3
+    assert talk.buffer("started") == []
+    assert talk.sound(1) == [AudioDelta("r1", "i1", LOUD)], "no second item"
+
+
+def test_a_reply_whose_events_all_come_after_its_sound_is_heard():
+    talk = CodecTalk()
+    talk.buffer("stopped", "other")
+    talk.sound(20, QUIET)
+    assert talk.sound(100) == []
+    assert talk.sound(60, QUIET) == [], "a lost event comes seconds late"
+    talk.begin()
+    found = [*talk.buffer("started"), *talk.end(), *talk.buffer("stopped"), *talk.sound(50, QUIET)]
+    assert found.count(AudioDelta("r1", "i1", LOUD)) == 100
+    assert kinds(found)[-2:] == [AudioDone, ResponseDone]
+
+
+def test_noise_in_pauses_is_not_kept_for_the_next_reply():
+    talk = CodecTalk()
+    talk.buffer("stopped", "other")
+    noise = np.full(480, 40, "<i2").tobytes()
+    talk.sound(100, noise)
+    talk.begin()
+    assert len(talk.buffer("started")) <= 3
+
+
+def test_a_cut_reply_that_the_server_still_plays_is_dropped_until_it_confirms():
+    talk = CodecTalk()
+    talk.begin()
+    talk.buffer("started")
+    talk.sound(3)
+    talk.codec.encode(TruncateItem("i1", 40))
+    talk.begin("r2", ("i2",))
+    assert AudioDelta not in kinds([*talk.sound(5), *talk.sound(20, QUIET), *talk.sound(5)])
+    talk.buffer("cleared")
+    assert AudioDelta not in kinds([*talk.sound(5), *talk.sound(10, QUIET)])
+    assert talk.sound(1) == [AudioDelta("r2", "i2", LOUD)]
 
 
 def test_the_rest_of_a_cut_reply_is_not_the_start_of_the_next():
@@ -145,6 +183,21 @@ def test_a_cut_clears_the_buffer_of_the_server_and_drops_what_still_comes(comman
     found = talk.sound(3)
     assert kinds(found) == [AudioDone, ResponseDone], "the response ends, its sound is dropped"
     assert talk.buffer("cleared") == []
+
+
+@pytest.mark.parametrize("interrupts", [True, False])
+def test_a_server_that_interrupts_by_itself_gets_no_clear(interrupts):
+    talk = CodecTalk()
+    detection = ServerVad(interrupt_response=interrupts)
+    talk.codec.encode(UpdateSession(SessionSettings(turn_detection=detection)))
+    talk.begin()
+    talk.buffer("started")
+    talk.sound(3)
+    talk.read("input_audio_buffer.speech_started", item_id="u1", audio_start_ms=60)
+    sent = [json.loads(frame)["type"] for frame in talk.codec.encode(TruncateItem("i1", 40))]
+    # It would come after the server's own one, and might drop the next reply.
+    assert ("output_audio_buffer.clear" in sent) is not interrupts
+    assert AudioDelta not in kinds(talk.sound(3))
 
 
 @pytest.mark.parametrize("command", [CancelResponse("r1"), TruncateItem("i1", 40)])
@@ -251,15 +304,66 @@ def test_azure_takes_calls_at_the_address_of_the_resource():
     ("model", "more"),
     [
         ("google", {}),
-        ("openai/gpt-live-1.1", {}),
+        ("openai/gpt-realtime-translate", {}),
         ("openai", {"wire": "beta"}),
         ("azure/mine", {"base_url": "https://mine.openai.azure.com", "wire": "beta"}),
     ],
-    ids=["google", "live", "beta", "azure beta"],
+    ids=["google", "translation", "beta", "azure beta"],
 )
 def test_a_model_without_calls_is_refused(model, more):
     with pytest.raises(UsageError, match=r"WebRTC|webrtc"):
         choose(model, **more)
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "url", "header"),
+    [
+        ("openai/gpt-live-1.1", {}, "https://api.openai.com/v1/live/sessions", "Authorization"),
+        (
+            "azure/mine",
+            {"base_url": "https://mine.openai.azure.com", "wire": "live"},
+            "https://mine.openai.azure.com/openai/v1/live/sessions",
+            "api-key",
+        ),
+    ],
+    ids=["openai", "azure"],
+)
+def test_the_request_for_a_live_call_carries_the_session(model, more, url, header):
+    codec = choose(model, **more)
+    assert isinstance(codec, LiveCallCodec)
+    target = dial_target(codec, SessionSettings(voice="marin", instructions="Be brief."))
+    assert target.call is not None
+    assert (target.call.url, target.call.is_json, [*target.headers]) == (url, True, [header])
+    session = json.loads(target.call.session)
+    assert session["model"] == model.partition("/")[2]
+    assert session["audio"] == {"output": {"voice": "marin"}}
+    assert codec.opening(SessionSettings()) == []
+    assert codec.encode(AppendAudio(LOUD)) == [LOUD]
+    assert codec.silence(100.0) == []
+
+
+def test_a_live_call_without_packets_is_a_pause_that_ends_the_reply():
+    codec = LiveCallCodec("wss://api.openai.com/v1/live/sessions", "gpt-live-1.1", Secret("key"))
+    found = [event for _ in range(20) for event in codec.decode(LOUD)]
+    assert AudioDelta in kinds(found)
+    found = [event for _ in range(80) for event in codec.decode(b"")]
+    assert kinds(found)[-1] is ResponseDone
+
+
+def test_other_rates_of_a_live_call_need_no_other_connection():
+    codec = LiveCallCodec("wss://api.openai.com/v1/live/sessions", "gpt-live-1.1", Secret("key"))
+    codec.begin(SessionSettings())
+    codec.decode('{"type": "session.started", "session": {"id": "live_1"}}')
+    slow = SessionSettings(
+        input_format=AudioFormat(rate=16_000), output_format=AudioFormat(rate=16_000)
+    )
+    assert codec.deferred(slow) == []
+    codec.encode(UpdateSession(slow))
+    assert not codec.stale
+    assert len(codec.encode(AppendAudio(LOUD[:640]))[0]) > 640
+    sounds = [e for _ in range(9) for e in codec.decode(LOUD) if isinstance(e, AudioDelta)]
+    assert max(len(sound.pcm) for sound in sounds) <= 640
+    assert codec.deferred(replace(slow, voice="cedar"))
 
 
 def test_the_embedded_voice_keeps_its_own_connection():

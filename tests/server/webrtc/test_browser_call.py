@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 import wave
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from headless_page import chromium, headless_page
 from scripted import TOKEN, scripted_server, silence, tone, until
 
@@ -93,3 +96,16 @@ async def test_a_browser_talks_calls_a_tool_and_interrupts(tmp_path: Path) -> No
                 await page.value("document.querySelector('#server').value = 'http://127.0.0.1:9'")
                 await page.value("document.querySelector('button').click()")
                 await page.until(f"{status}.startsWith('The call failed: ')")
+
+
+def test_a_replaced_call_gives_its_microphone_back_and_a_missing_path_is_shown() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is absent")
+    stubs = Path(__file__).parents[2] / "support" / "browser_call_stubs.mjs"
+    ran = subprocess.run([node, stubs, PAGE / "page.js"], capture_output=True, check=True)
+    assert msgspec.json.decode(ran.stdout) == {
+        "tracks": [[], [1]],
+        "stopped": [0],
+        "status": "The call failed: there is no network path to the server.",
+    }

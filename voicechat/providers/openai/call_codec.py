@@ -22,7 +22,7 @@ from voicechat.core.commands import (
     CommitAudio,
     TruncateItem,
 )
-from voicechat.core.events import AudioDelta, Event
+from voicechat.core.events import AudioDelta, Event, SpeechStarted
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import as_text, encode, fields
@@ -34,6 +34,7 @@ from voicechat.providers.openai.openai_session import RATE
 from voicechat.providers.rest import below_socket
 from voicechat.speech.pcm import Resampler
 from voicechat.system.dial_target import CallOffer, DialTarget
+from voicechat.system.ice_servers import IceServer
 
 CHANNEL: Final = "oai-events"
 
@@ -57,6 +58,10 @@ class CallCodec(OpenAICodec):
             encode({"type": "realtime", "model": model}),
             RATE,
         )
+        self.ice_servers: tuple[IceServer, ...] = ()
+        """STUN and TURN servers to use."""
+        self._interrupts = True
+        """The server interrupts a reply when the user speaks."""
         self._from_microphone = self._to_speaker = Resampler(RATE, RATE)
 
     def _over_call(self, dialect: Dialect) -> Dialect:
@@ -77,7 +82,8 @@ class CallCodec(OpenAICodec):
 
     def endpoint(self) -> DialTarget:
         """Return where and how to dial."""
-        return replace(super().endpoint(), call=self._offer)
+        call = replace(self._offer, ice_servers=self.ice_servers)
+        return replace(super().endpoint(), call=call)
 
     def redirect(self, endpoint: DialTarget) -> None:
         """Call this target instead, with a short-lived token, which holds the session."""
@@ -96,9 +102,12 @@ class CallCodec(OpenAICodec):
     def decode(self, frame: str | bytes) -> list[Event]:
         """Return the events in one frame, or in 20 ms of sound."""
         if isinstance(frame, str):
-            return self._sound.held_back(super().decode(frame))
+            events = super().decode(frame)
+            if self._interrupts and any(isinstance(event, SpeechStarted) for event in events):
+                self._sound.interrupted()
+            return self._sound.held_back(events)
         whole = frame[: len(frame) // 2 * 2]
-        found = list(self._sound.block(_converted(self._to_speaker, whole)))
+        found = list(self._sound.block(converted(self._to_speaker, whole)))
         if any(isinstance(event, AudioDelta) for event in found):
             self._state.spoke = True
         return self._ids.incoming(found)
@@ -108,7 +117,7 @@ class CallCodec(OpenAICodec):
         frames = super().encode(command)
         match command:
             case AppendAudio(pcm):
-                return [_converted(self._from_microphone, pcm)]
+                return [converted(self._from_microphone, pcm)]
             case CommitAudio():
                 return [bytes(RATE // 1000 * _SETTLE_MS * 2), *frames]
             case CancelResponse(response_id) if self._sound.cut(response_id):
@@ -125,6 +134,8 @@ class CallCodec(OpenAICodec):
             self._from_microphone = Resampler(settings.input_format.rate, RATE)
         if settings.output_format.rate != self._to_speaker.target:
             self._to_speaker = Resampler(RATE, settings.output_format.rate)
+        detection = settings.turn_detection
+        self._interrupts = detection is not None and detection.interrupt_response
         return super()._update(settings)
 
     # ----------------------------------------------------------------- the server's buffer
@@ -139,7 +150,8 @@ class CallCodec(OpenAICodec):
         return self._sound.cleared(as_text(frame.response_id))
 
 
-def _converted(resampler: Resampler, pcm: bytes) -> bytes:
+def converted(resampler: Resampler, pcm: bytes) -> bytes:
+    """Return PCM16 at the rate of the other side."""
     if resampler.source == resampler.target:
         return pcm
     return resampler.convert(np.frombuffer(pcm, "<i2")).astype("<i2").tobytes()

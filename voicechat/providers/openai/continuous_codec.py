@@ -154,10 +154,14 @@ class ContinuousCodec:
         return self._turns.audio(pcm, number(frame.end_ms))
 
     def _heard(self, frame: ContinuousFrame) -> Iterable[Event]:
-        return self._turns.heard(frame.delta, *_times(frame))
+        return self._turns.heard(frame.delta, *self._times(frame))
 
     def _spoken(self, frame: ContinuousFrame) -> Iterable[Event]:
-        return self._turns.text(frame.delta, *_times(frame))
+        return self._turns.text(frame.delta, *self._times(frame))
+
+    def _times(self, frame: ContinuousFrame) -> tuple[float, float]:
+        """Return start and end of a piece of transcript in ms; 0 where the frame has no time."""
+        return number(frame.start_ms), number(frame.end_ms or frame.elapsed_ms)
 
     def _error(self, frame: ContinuousFrame) -> Iterable[Event]:
         error = fields(frame.error)
@@ -189,8 +193,3 @@ class ContinuousCodec:
         sound = pcm if encoding == "pcm16" else g711.from_pcm16(pcm, encoding)
         data = b2a_base64(sound, newline=False).decode("ascii")
         return f'{self._sound_start}{data}"}}'
-
-
-def _times(frame: ContinuousFrame) -> tuple[float, float]:
-    """Return the start and end of a piece of transcript in ms; 0 where the frame has no time."""
-    return number(frame.start_ms), number(frame.end_ms or frame.elapsed_ms)

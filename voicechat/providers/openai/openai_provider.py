@@ -84,8 +84,12 @@ def _join(root: str, request: ConnectionRequest, call: JoinedCall) -> Callable[[
 
 def _call(request: ConnectionRequest, root: str) -> Callable[[], Codec]:
     from voicechat.providers.openai.call_codec import CallCodec
+    from voicechat.providers.openai.live_call import LiveCallCodec
 
-    if request.dialect not in {None, "ga"} or is_live(request.model):
+    if request.dialect == "live" or (request.dialect is None and is_live(request.model)):
+        require_webrtc()
+        return partial(LiveCallCodec, live_url(root), request.model, request.key)
+    if request.dialect not in {None, "ga"} or is_translator(request.model):
         raise UsageError(
             f"{request.model} is not reached over WebRTC with this API.", "Remove --transport."
         )

@@ -11,10 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from aiortc import (
-    RTCBundlePolicy,
-    RTCConfiguration,
     RTCDataChannel,
-    RTCIceServer,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -23,6 +20,7 @@ from voicechat.server.realtime.server_frames import WireError
 from voicechat.server.webrtc.call_offer import CheckedOffer
 from voicechat.server.webrtc.call_playout import RATE
 from voicechat.server.webrtc.ice_settings import IceSettings
+from voicechat.speech.rtc_connection import GATHER_S, rtc_configuration, shorten_timers
 from voicechat.speech.webrtc_audio import IncomingSound, OutgoingSound, prefer_opus
 
 EVENTS: Final = "oai-events"
@@ -34,8 +32,6 @@ _FRAME_BYTES: Final = 16 * 1024 * 1024
 """Frames that may wait to be processed; a client that sends more loses its call."""
 _SENDING_BYTES: Final = 256 * 1024
 """Above this much, `send` waits until the client took all of it."""
-_GATHER_S: Final = 2.0
-"""Time for STUN and TURN servers to answer; without an answer the call does without them."""
 _CLOSE_S: Final = 3.0
 
 
@@ -43,13 +39,7 @@ class CallPeer:
     """A connection. Call `answer` first, `close` at the end; all on the event loop."""
 
     def __init__(self, ice: IceSettings) -> None:
-        servers = [
-            RTCIceServer(each.url, each.user, each.password.reveal() if each.password else None)
-            for each in ice.servers
-        ]
-        self._connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
+        self._connection = RTCPeerConnection(rtc_configuration(ice.servers))
         self.output: Final = OutgoingSound(RATE, limit_s=_QUEUED_S)
         """The sound for the client."""
         transceiver = self._connection.addTransceiver(self.output.track, "sendrecv")
@@ -72,6 +62,8 @@ class CallPeer:
         self._has_events = offer.has_events
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            if self._connection.sctp is not None:
+                shorten_timers(self._connection.sctp)
             await self._connection.setLocalDescription()
         except Exception as error:
             # aiortc raises whatever a line that it does not expect leads to.
@@ -88,7 +80,7 @@ class CallPeer:
         gather, ask_consent = agent.get_component_candidates, agent.query_consent
 
         async def limited(component: int, addresses: Sequence[str], timeout: float = 0) -> Any:
-            return await gather(component, ice.addresses(addresses), timeout=_GATHER_S)
+            return await gather(component, ice.addresses(addresses), timeout=GATHER_S)
 
         async def until_closed() -> None:
             if not self._is_closed:
