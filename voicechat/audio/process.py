@@ -350,6 +350,8 @@ class EventWriter:
 def main() -> int:
     """Run until the parent quits or ends; return the exit code."""
     gc.disable()  # until everything is imported
+    # Before numpy is imported: the other threads of its BLAS only spin here.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _detach()
     commands, events = take_pipes(prints=None)  # PortAudio and ALSA print
     settings = receive(commands)
