@@ -33,9 +33,11 @@ from voicechat.audio.messages import AudioSettings, EchoGuarded, Mute
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
 from voicechat.speech.pcm import (
+    FULL_SCALE,
     SILENCE_DB,
     Resampler,
     Samples,
+    amplitude,
     dbfs,
     loudest,
     peak_dbfs,
@@ -50,7 +52,7 @@ _MAX_HELD: Final = 90
 _SILENT_DB: Final = -56.0
 _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
-_QUIET_BLOCKS: Final = 5
+_QUIET_BLOCKS: Final = 10
 """Blocks delivered together while it is quiet."""
 _MISMATCHED_FRAMES: Final = 5
 """Frames without the estimated echo that mean a jump of the delay."""
@@ -142,6 +144,16 @@ class Capture:
             has_echo = self._bypassable.delay is not None
             self.guard.stopped(started[-1], has_echo=has_echo)
 
+    @property
+    def may_echo(self) -> bool:
+        """True if an echo was found, or is being looked for."""
+        bypassable = self._bypassable
+        return bypassable is not None and (bypassable.delay is not None or bypassable.undecided)
+
+    def forget_far_end(self) -> None:
+        """Align both sides again when the speaker's stream delivers the next time."""
+        self._reference = None
+
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
         self._far.realign()
@@ -188,6 +200,11 @@ class Capture:
     def speaker_silent(self) -> bool:
         """True if the speaker plays nothing, and no echo is left of what it played."""
         return not self.speaker_busy and self._far_silent_frames > _NO_ECHO_FRAMES
+
+    @property
+    def activity_rms(self) -> float:
+        """RMS at int16 scale above which 10 ms may be a voice."""
+        return FULL_SCALE * amplitude(self._gate.activity_db)
 
     def can_wait(self, microphone: SampleRing) -> bool:
         """True if the waiting sound has no possible voice and can be processed later in a batch.
@@ -425,9 +442,7 @@ class Capture:
 
     def disturb(self) -> None:
         """Distrust the canceller if there is an echo: after a loss, a jump, or a false alarm."""
-        if self._bypassable is not None and (
-            self._bypassable.delay is not None or self._bypassable.undecided
-        ):
+        if self.may_echo:
             self.guard.disturb()
 
     def _detect_voice(
