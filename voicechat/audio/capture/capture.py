@@ -273,7 +273,7 @@ class Capture:
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
-        if self._passes_through:
+        if self._passes_through or self._is_silent_without_echo:
             yield from self._pass_through()
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset_detector.drift.rate)
@@ -298,6 +298,16 @@ class Capture:
         is_settled = is_known and not bypassable.undecided and not is_warm
         return is_settled and (self._is_direct or bypassable.bypassed)
 
+    @property
+    def _is_silent_without_echo(self) -> bool:
+        """True if the microphone is silent under playback that leaves no echo."""
+        if self.muted or self._held or self._enhancers or self._skipped_frames:
+            return False
+        if not self._no_echo or not self.guard.rests or not self.convergence.reached:
+            return False
+        count = len(self._near) // FRAME
+        return count > 0 and loudest(self._near.peek(count * FRAME), count) < _SILENT_DB
+
     def _pass_through(self) -> Iterator[VoiceActivity]:
         """Process all complete frames at once, as `_process_held` does one by one."""
         count = len(self._near) // FRAME
@@ -305,15 +315,29 @@ class Capture:
         if sound is None:
             return
         frames, rate = sound.reshape(count, FRAME), self._onset_detector.drift.rate
-        self._past.extend(FramePair(near, self._far.next(rate), near, False) for near in frames)
-        self._far_silent_frames += count
-        self._skipped_frames += count * (self._bypassable is not None)
+        pairs = [FramePair(near, self._far.next(rate), near, False) for near in frames]
+        self._past.extend(pairs)
+        self._note_far_end(sound, [pair.far for pair in pairs])
         self._processed.append(sound)
         detects = not self.closed
         for peak, sure in zip(peaks_dbfs(frames), self._gate.judge(frames), strict=True):
             self.peak = max(peak, self.peak - 1)
             self._note_level(self._gate.level, sure)
             yield VoiceActivity(sure and detects, sure and detects)
+
+    def _note_far_end(self, near: Samples, frames: list[Samples]) -> None:
+        """Count the silent frames of the far end; if it sounds, search for an echo of it."""
+        sounding = [index for index, far in enumerate(frames, 1) if far.any()]
+        if sounding:
+            self._far_silent_frames = len(frames) - sounding[-1]
+        else:
+            self._far_silent_frames += len(frames)
+        if self._bypassable is None:
+            return
+        if self._far_silent_frames > _NO_ECHO_FRAMES:
+            self._skipped_frames += len(frames)
+        else:
+            self._bypassable.pass_by(near, np.concatenate(frames))
 
     def _note_level(self, level: float, seems: bool) -> None:
         """Note the level in dBFS of a frame, and if it seems to have a voice."""
