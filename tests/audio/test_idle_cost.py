@@ -137,3 +137,28 @@ def test_the_microphone_wakes_the_loop_for_a_loud_block_only(
     began = card.now + 0.1
     assert card.run(1.0, lambda: bool(card.of(LocalSpeech)))
     assert card.now - began < 0.15, "no tick later than with a tick every 10 ms"
+
+
+def test_silence_under_a_reply_without_an_echo_is_not_processed_frame_by_frame(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=4.0))
+    engine = card.open()
+    card.run(0.2)
+    reply(card, voice)
+    card.run(SILENT_S)
+    engine.command(Play("next", np.resize(voice, 8 * SPEAKER_RATE).tobytes()))
+    card.run(1.0)
+    capture, cleaned = engine._capture, []
+    clean = capture._clean
+    monkeypatch.setattr(capture, "_clean", lambda *pair: (cleaned.append(1), clean(*pair))[1])
+    delivered = sum(len(block.pcm) for block in card.of(MicBlock))
+    card.run(2.0)
+    assert not cleaned
+    sound = b"".join(block.pcm for block in card.of(MicBlock))
+    assert len(sound) - delivered == pytest.approx(4 * RATE, abs=RATE)
+    assert sound[delivered:] in np.concatenate(card.heard).tobytes()
+
+    card.room = Room(gain_db=-12, noise=4.0)
+    assert card.run(2.0, lambda: capture._bypassable.delay is not None), "an echo is found"
+    assert cleaned
