@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from needs import SOUND, need
 from simulated_card import RATE, SPEAKER_RATE, Room, SimulatedCard, Sound, formant_voice
+from virtual_audio import VirtualCard, tone
 
-from voicechat.audio.devices import device_list
+from voicechat.audio.capture import capture
+from voicechat.audio.devices import device_list, speaker_parking
 from voicechat.audio.devices.speaker_parking import UNUSED_S
-from voicechat.audio.messages import EchoGuarded, Opened, Problem
+from voicechat.audio.engine import Engine
+from voicechat.audio.messages import AudioEvent, AudioSettings, EchoGuarded, Opened, Problem
 from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStarted, PlaybackStopped
 
@@ -118,3 +124,45 @@ def test_a_parked_speaker_that_does_not_start_is_reopened(
     monkeypatch.setattr(speaker._stream, "start", refuse)
     play(card, "first", voice)
     assert card.engine._streams.speaker is not speaker
+
+
+@pytest.mark.sound
+@pytest.mark.parametrize("cold", [False, True], ids=["warm", "suspended meanwhile"])
+def test_a_parked_stream_of_a_sound_server_starts_again(
+    monkeypatch: pytest.MonkeyPatch, cold: bool
+) -> None:
+    need(SOUND)
+    monkeypatch.setattr(speaker_parking, "UNUSED_S", 0.2)
+    monkeypatch.setattr(capture, "_ACTIVE_FRAMES", 20)
+    with VirtualCard(cold=cold) as card:
+        for name, value in card.environment.items():
+            monkeypatch.setenv(name, value)
+        events: list[AudioEvent] = []
+        engine = Engine(AudioSettings(barge_in="off", latency_ms=200), events.append, lambda: None)
+
+        def run(until: Callable[[], object], seconds: float = 10.0) -> None:
+            give_up = time.monotonic() + seconds
+            while not until():
+                assert time.monotonic() < give_up, events
+                time.sleep(min(0.02, engine.pause(time.monotonic())))
+                engine.tick(time.monotonic())
+
+        def is_parked() -> bool:
+            speaker = engine._streams.speaker
+            return speaker is not None and speaker.parked and not engine._parking.active
+
+        def reply(name: str) -> None:
+            engine.command(Play(name, tone(0.4)))
+            engine.command(EndItem(name))
+            run(lambda: PlaybackFinished(name) in events)
+
+        try:
+            run(lambda: any(isinstance(event, Opened) for event in events))
+            reply("first")
+            run(is_parked)
+            reply("second")
+            heard = [event for event in events if isinstance(event, Heard)]
+            assert heard[-1] == Heard("second", pytest.approx(400, abs=1))
+            assert not any(isinstance(event, Problem) for event in events)
+        finally:
+            engine.close()
