@@ -54,7 +54,7 @@ def test_a_silent_speaker_needs_no_canceller_and_few_wake_ups(
     counted = Counted(card)
     card.run(0.3)
     assert counted.frames == 0
-    assert engine.pause(card.now - 1) == pytest.approx(0.1)
+    assert engine.pause(card.now - 1) == pytest.approx(0.2)
 
     engine.command(Play("next", voice.tobytes()))
     engine.tick(card.now)
@@ -112,3 +112,53 @@ def test_quiet_in_the_middle_of_a_reply_costs_a_tenth_of_the_ticks(
     assert card.now - began < 0.2
     engine.command(EndItem("next"))
     assert card.run(0.05, lambda: card.now in complete), "a command is carried out at once"
+
+
+def test_the_microphone_wakes_the_loop_for_a_loud_block_only(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=4.0))
+    card.paced = True
+    engine = card.open()
+    card.run(0.2)
+    reply(card, voice)
+    card.run(SILENT_S)
+    card.ticks = 0
+    card.run(2.0)
+    assert card.ticks <= 12, "idle"
+
+    engine.command(Play("next", np.resize(voice, 5 * SPEAKER_RATE).tobytes()))
+    card.run(0.5)
+    card.ticks = 0
+    card.run(2.0)
+    assert card.ticks <= 24, "during a reply"
+
+    card.say(card.elapsed + 0.1, formant_voice()[:: SPEAKER_RATE // RATE][:RATE])
+    began = card.now + 0.1
+    assert card.run(1.0, lambda: bool(card.of(LocalSpeech)))
+    assert card.now - began < 0.15, "no tick later than with a tick every 10 ms"
+
+
+def test_silence_under_a_reply_without_an_echo_is_not_processed_frame_by_frame(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=4.0))
+    engine = card.open()
+    card.run(0.2)
+    reply(card, voice)
+    card.run(SILENT_S)
+    engine.command(Play("next", np.resize(voice, 20 * SPEAKER_RATE).tobytes()))
+    card.run(1.0)
+    capture, cleaned = engine._capture, []
+    clean = capture._clean
+    monkeypatch.setattr(capture, "_clean", lambda *pair: (cleaned.append(1), clean(*pair))[1])
+    delivered = sum(len(block.pcm) for block in card.of(MicBlock))
+    card.run(2.0)
+    assert not cleaned
+    sound = b"".join(block.pcm for block in card.of(MicBlock))
+    assert len(sound) - delivered == pytest.approx(4 * RATE, abs=RATE)
+    assert sound[delivered:] in np.concatenate(card.heard).tobytes()
+
+    card.room = Room(gain_db=-12, noise=4.0)
+    assert card.run(7.0, lambda: capture.may_echo), "an echo is found"
+    assert cleaned

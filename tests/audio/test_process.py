@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -56,3 +58,21 @@ def test_a_parent_that_does_not_read_is_noticed() -> None:
         assert receive(source) == [block]
         assert outbox.idle.wait(5)
         assert not outbox.is_unread(time.monotonic() + 60)
+
+
+_MATRICES = """
+import os
+from voicechat.audio import process
+process.take_pipes = lambda prints: (open(os.devnull, "rb"), open(os.devnull, "wb"))
+process.main()
+import numpy
+matrix = numpy.ones((600, 600), numpy.float32)
+matrix @ matrix
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the threads in /proc")
+def test_matrix_products_start_no_threads() -> None:
+    program = [sys.executable, "-c", _MATRICES]
+    assert subprocess.run(program, check=True, capture_output=True, timeout=60).stdout == b"1\n"

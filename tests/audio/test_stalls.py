@@ -272,7 +272,7 @@ def test_after_sleep_nothing_is_lost_and_old_sound_is_dropped(
     assert not card.of(Problem)
     assert len(card.of(Opened)) == 1
     late = np.frombuffer(b"".join(b.pcm for b in card.of(MicBlock)[before + 1 :]), np.int16)
-    assert len(late) / RATE == pytest.approx(3, abs=0.2)
+    assert len(late) / RATE == pytest.approx(3, abs=0.3), "up to 0.2 s of quiet waits"
     assert np.abs(late[RATE // 5 :]).max() < 1_000
 
 

@@ -22,7 +22,13 @@ from sound_measures import LONG_TEXT
 from user_speech import LEVEL, spoken
 
 from voicechat.audio import engine
-from voicechat.audio.devices import device_list, speaker_change, stream_supervisor, streams
+from voicechat.audio.devices import (
+    device_list,
+    speaker_change,
+    speaker_parking,
+    stream_supervisor,
+    streams,
+)
 from voicechat.audio.messages import AudioEvent, AudioSettings
 from voicechat.core.effects import EndItem, Play, ResumePlayback
 from voicechat.core.inputs import LocalSpeech, PlaybackFinished
@@ -96,6 +102,10 @@ class SimulatedCard:
         self._to_room = Resampler(SPEAKER_RATE, RATE)
         self._hiss = np.random.default_rng(1)
         self.events: list[tuple[float, AudioEvent]] = []
+        self.paced = False
+        """True to tick as the audio process does; False to tick every 10 ms."""
+        self.ticks = 0
+        self._due = 0.0
         self.heard: list[Sound] = []
         """Sound at the microphone, 10 ms each."""
         self.spoken: list[Sound] = []
@@ -103,7 +113,7 @@ class SimulatedCard:
         for module in (streams, stream_supervisor, speaker_change, engine):
             clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
             patch.setattr(module, "time", clock)
-        for module in (stream_supervisor, speaker_change, engine):
+        for module in (stream_supervisor, speaker_change, speaker_parking, engine):
             patch.setattr(module, "BackgroundCall", lambda work: _AtOnce(work, self.now))
         patch.setattr(device_list, "library", lambda: self._library())
         # The callbacks run in the thread of the test.
@@ -119,9 +129,15 @@ class SimulatedCard:
     def open(self, **settings: object) -> engine.Engine:
         """Return an engine with running streams."""
         opened = AudioSettings(**{"input_rate": RATE, **settings})  # type: ignore[arg-type]
-        self.engine = engine.Engine(opened, lambda event: self.events.append((self.now, event)))
+        self.engine = engine.Engine(opened, self._emit, self._wake)
         self.engine.tick(self.now)
         return self.engine
+
+    def _emit(self, event: AudioEvent) -> None:
+        self.events.append((self.now, event))
+
+    def _wake(self) -> None:
+        self._due = self.now
 
     def of(self, kind: type[Any]) -> list[Any]:
         """Return every event of this kind so far."""
@@ -156,8 +172,12 @@ class SimulatedCard:
 
     def _step(self) -> None:
         self._stream()
-        if not self._stalled("engine"):
-            self.engine.tick(self.now)
+        if self._stalled("engine") or (self.paced and self.now < self._due):
+            return
+        self.ticks += 1
+        self.engine.tick(self.now)
+        if self.paced:
+            self._due = self.now + self.engine.pause(self.now)
 
     def _sleep(self, seconds: float) -> None:
         """Advance only the streams."""

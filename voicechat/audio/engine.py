@@ -20,6 +20,7 @@ from voicechat.audio.devices import device_list
 from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.card import SoundCard
 from voicechat.audio.devices.device_list import Kind
+from voicechat.audio.devices.speaker_parking import SpeakerParking
 from voicechat.audio.devices.stream_supervisor import HANG_S, StreamSupervisor
 from voicechat.audio.devices.streams import BackgroundCall, OutputStream
 from voicechat.audio.messages import (
@@ -52,9 +53,9 @@ _LEVELS_S: Final = 1.0
 """Longest time between two reports of the same levels."""
 _TICK_S, _SHORT_TICK_S, _AFTER_BLOCK_S = 0.010, 0.005, 0.001
 _QUIET_S: Final = 0.030
-"""Speech is suspected after four frames of 10 ms, so the first three may come together."""
-_IDLE_S: Final = 0.100
-"""The same while the speaker is silent, when no speech interrupts anything."""
+"""Longest wait while it is quiet, but an item or a cue is about to start or end."""
+_IDLE_S: Final = 0.200
+"""Longest wait while it is quiet and the speaker is silent."""
 _EARLY_S: Final = 0.005
 """A report may be this early, so that it is made when sound is processed."""
 _QUIET_DB: Final = -45.0
@@ -66,7 +67,7 @@ PARK_S: Final = 5.0
 The system's indicator then goes off. Until then, a microphone that is opened delivers its last
 300 ms first; afterward it starts with what it captures.
 """
-_SILENCE_MS: Final = 100
+_SILENCE_MS: Final = 200
 """Length of the blocks of silence while a muted microphone has no stream."""
 _ZEROS_S: Final = 4.0
 """Seconds of only zeros after which a microphone counts as silent; most have noise."""
@@ -81,9 +82,16 @@ _LOST_SPEAKER_S: Final = 3.0
 class Engine:
     """The audio engine; see the module."""
 
-    def __init__(self, settings: AudioSettings, emit: Callable[[AudioEvent], None]) -> None:
+    def __init__(
+        self,
+        settings: AudioSettings,
+        emit: Callable[[AudioEvent], None],
+        wake: Callable[[], object],
+    ) -> None:
+        """`wake` ends the caller's pause early. It is called by a callback and must not block."""
         self._settings: Final = settings
         self._emit: Final = emit
+        self._wake: Final = wake
         self._playback = Playback(settings.output_rate)
         self._cues = cue_sounds.CueQueue()
         self._cue_gain = 1.0
@@ -92,6 +100,7 @@ class Engine:
         self._playout_tap = PlayoutTap(settings.output_rate)
         self._buffer_sizing = BufferSizing()
         self._streams = StreamSupervisor(settings, self._buffer_sizing.size, self, emit)
+        self._parking = SpeakerParking()
         self._aborting: BackgroundCall[float] | None = None
         self._deferred: list[AudioCommand] = []
         self._drop_at = 0.0
@@ -149,8 +158,9 @@ class Engine:
         report = now - self._reported_at >= REPORT_S - _EARLY_S
         if not report and self._is_quiet:
             return
-        self._commanded = False
+        commanded, self._commanded = self._commanded, False
         self._park_microphone(now)
+        self._park_speaker(now, commanded=commanded)
         self._streams.tick(now)
         self._drop_lost_speaker(now)
         self._playback.feed()
@@ -192,19 +202,30 @@ class Engine:
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next `tick` is due: about when the next block arrives."""
-        opening = self._streams.opening is not None
-        if opening or self._aborting is not None or self._playback.stopping:
+        is_calling = self._streams.opening is not None or self._parking.active
+        if is_calling or self._aborting is not None or self._playback.stopping:
             return _SHORT_TICK_S
         microphone = self._streams.card.microphone
         if microphone is None:
             return _IDLE_S if self._playback.idle else _TICK_S
         longest = _TICK_S
         if self._capture.can_batch:
-            is_idle = self._playback.idle and self._capture.speaker_silent
-            longest = _IDLE_S if is_idle else _QUIET_S
+            longest = self._quiet_pause
+            microphone.wake_above(self._capture.activity_rms, self._wake)
         wait = max(microphone.block_ms / 1000, longest)
         due = microphone.last_callback_at + wait + _AFTER_BLOCK_S
         return min(longest, max(_AFTER_BLOCK_S, due - now))
+
+    @property
+    def _quiet_pause(self) -> float:
+        """Longest pause in seconds while the microphone is quiet; its callback ends it."""
+        playback, capture = self._playback, self._capture
+        if not playback.idle:
+            return REPORT_S if playback.steady else _QUIET_S
+        if not capture.speaker_silent:
+            return _QUIET_S
+        # What waits when a push-to-talk turn begins makes its pre-roll longer.
+        return REPORT_S if capture.closed else _IDLE_S
 
     def close(self) -> None:
         """Close the streams in the background, waiting at most half a second."""
@@ -220,7 +241,9 @@ class Engine:
 
     def _discard_large_buffer(self) -> None:
         speaker = self._streams.speaker
-        if speaker is not None and speaker.latency > _LARGE_BUFFER_S and self._aborting is None:
+        if speaker is None or speaker.parked or self._parking.active:
+            return
+        if speaker.latency > _LARGE_BUFFER_S and self._aborting is None:
             self._aborting = BackgroundCall(speaker.abort)
 
     def _finish_stop(self, now: float) -> None:
@@ -252,6 +275,20 @@ class Engine:
             sound = cue_sounds.synthesize(name, speaker.rate)
             if sound is not None:
                 speaker.queue.play_cue(sound * self._cue_gain)
+
+    def _park_speaker(self, now: float, *, commanded: bool) -> None:
+        """Stop the stream of a speaker that plays nothing while it is quiet; start it on a voice.
+
+        A start changes the delay of an echo a little, so with an echo the stream runs on.
+        """
+        capture, speaker = self._capture, self._streams.speaker
+        changes = self._streams.is_changing or self._aborting is not None
+        rests = self._playback.idle and capture.quiet and capture.speaker_silent
+        needed = commanded or changes or not rests or capture.may_echo
+        if speaker is not None and speaker.parked:
+            capture.forget_far_end()
+        if not self._parking.use(speaker, now, needed=needed):
+            self._streams.reopen(frozenset(("output",)))
 
     # ----------------------------------------------------------------- the microphone
 

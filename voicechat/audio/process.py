@@ -47,6 +47,9 @@ from voicechat.system.flush_to_zero import set_flush_to_zero
 if TYPE_CHECKING:
     from voicechat.audio.engine import Engine
 
+    Inbox = queue.SimpleQueue[AudioCommand | None]
+    """Commands for the loop; None only wakes it."""
+
 REPLACE: Final = 75
 """Exit code: the sound server hangs; start another process."""
 _MAX_COMMANDS: Final = 512
@@ -350,12 +353,14 @@ class EventWriter:
 def main() -> int:
     """Run until the parent quits or ends; return the exit code."""
     gc.disable()  # until everything is imported
+    # Before numpy is imported: the other threads of its BLAS only spin here.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     _detach()
     commands, events = take_pipes(prints=None)  # PortAudio and ALSA print
     settings = receive(commands)
     if not isinstance(settings, AudioSettings):
         return 2
-    inbox: queue.SimpleQueue[AudioCommand] = queue.SimpleQueue()
+    inbox: Inbox = queue.SimpleQueue()
     outbox = EventWriter(events)
     threading.Thread(
         target=receive_commands, args=(commands, inbox), name="commands", daemon=True
@@ -370,9 +375,7 @@ def main() -> int:
         outbox.idle.wait(0.2)
 
 
-def _loop(
-    settings: AudioSettings, inbox: queue.SimpleQueue[AudioCommand], outbox: EventWriter
-) -> int:
+def _loop(settings: AudioSettings, inbox: Inbox, outbox: EventWriter) -> int:
     try:
         from voicechat.audio.engine import Engine
     except ImportError as error:
@@ -381,7 +384,7 @@ def _loop(
             pass
         return 0
     set_flush_to_zero()
-    engine = Engine(settings, outbox.put)
+    engine = Engine(settings, outbox.put, lambda: inbox.put(None))
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -397,25 +400,26 @@ def _loop(
     return 0
 
 
-def _run_commands(engine: Engine, inbox: queue.SimpleQueue[AudioCommand]) -> None:
+def _run_commands(engine: Engine, inbox: Inbox) -> None:
     """Wait for commands until a tick is due, and run up to 64 of them."""
     try:
         command = inbox.get(timeout=engine.pause(time.monotonic()))
-        for _ in range(64):
-            engine.command(command)
-            command = inbox.get_nowait()
-        engine.command(command)
+        for left in reversed(range(64)):
+            if command is not None:
+                engine.command(command)
+            if left:
+                command = inbox.get_nowait()
     except queue.Empty:
         return
 
 
-def receive_commands(pipe: IO[bytes], inbox: queue.SimpleQueue[AudioCommand]) -> None:
+def receive_commands(pipe: IO[bytes], inbox: Inbox) -> None:
     """Read commands; when many wait for the loop, the rest waits in the pipe."""
     try:
         while (command := receive(pipe)) is not None:
             while inbox.qsize() >= _MAX_COMMANDS:
                 time.sleep(0.005)
-            inbox.put(command)  # type: ignore[arg-type]
+            inbox.put(cast("AudioCommand", command))
     except (OSError, ValueError):
         pass
     inbox.put(Quit())

@@ -156,7 +156,8 @@ def test_a_device_that_goes_away_before_the_first_look_is_noticed(
     desktop.make_default("kitchen")
     poll(lambda: server.nodes is not None and server.nodes.default_output == "kitchen")
     events: list[AudioEvent] = []
-    engine = Engine(AudioSettings(output_device=name, barge_in="off"), events.append)
+    settings = AudioSettings(output_device=name, barge_in="off")
+    engine = Engine(settings, events.append, lambda: None)
     try:
         opening = engine._streams.opening
         assert opening is not None

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from voicechat.audio.capture.aec_warm_start import LATEST, PAST, WarmOnsetDetector
+from voicechat.audio.capture.block_assembly import BlockAssembly
 from voicechat.audio.capture.double_talk import DoubleTalkSwitch, delayed, extend_back
 from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
 from voicechat.audio.capture.echo_detector import (
@@ -33,9 +34,11 @@ from voicechat.audio.messages import AudioSettings, EchoGuarded, Mute
 from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
 from voicechat.speech.pcm import (
+    FULL_SCALE,
     SILENCE_DB,
     Resampler,
     Samples,
+    amplitude,
     dbfs,
     loudest,
     peak_dbfs,
@@ -44,14 +47,11 @@ from voicechat.speech.pcm import (
 )
 
 _ZERO_GAP_S: Final = 0.5
-_PREROLL_MS: Final = 300
 _MAX_HELD: Final = 90
 """Most frames held until the echo detector decides."""
 _SILENT_DB: Final = -56.0
 _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
-_QUIET_BLOCKS: Final = 5
-"""Blocks delivered together while it is quiet."""
 _MISMATCHED_FRAMES: Final = 5
 """Frames without the estimated echo that mean a jump of the delay."""
 _MAX_SHIFT: Final = 80
@@ -76,9 +76,7 @@ class Capture:
     """Microphone processing. Single thread; call `reconfigure` when the devices change."""
 
     def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
-        self._block: Final = settings.input_rate * settings.block_ms // 1000
         self._active_frames = _ACTIVE_FRAMES
-        self._rate: Final = settings.input_rate
         self._enabled: Final = settings.echo_cancel
         self.muted = False
         self.closed = False
@@ -100,8 +98,7 @@ class Capture:
         """Seconds of only zeros that the device has delivered up to now."""
         self.zero_gaps = 0
         """Number of times that sound followed at least half a second of zeros."""
-        self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
-        self._output_resampler = Resampler(RATE, settings.input_rate)
+        self._assembly = BlockAssembly(settings)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
         self.reconfigure(RATE, RATE)
         if not self.canceller.full_duplex:
@@ -121,8 +118,8 @@ class Capture:
         self._far_resampler = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
         self._far_step = speaker_rate // 100
-        self._near, self._ready = SampleQueue(), SampleQueue()
-        self._processed: list[Samples] = []
+        self._near = SampleQueue()
+        self._assembly.restart()
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
         self._handed_db: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
@@ -141,6 +138,16 @@ class Capture:
         if started and self._bypassable is not None and not self.muted and not self.closed:
             has_echo = self._bypassable.delay is not None
             self.guard.stopped(started[-1], has_echo=has_echo)
+
+    @property
+    def may_echo(self) -> bool:
+        """True if an echo was found, or is being looked for."""
+        bypassable = self._bypassable
+        return bypassable is not None and (bypassable.delay is not None or bypassable.undecided)
+
+    def forget_far_end(self) -> None:
+        """Align both sides again when the speaker's stream delivers the next time."""
+        self._reference = None
 
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
@@ -162,7 +169,7 @@ class Capture:
 
     def drop_preroll(self) -> None:
         """Drop the sound before the microphone opens, because its stream has a gap there."""
-        self._preroll.clear()
+        self._assembly.drop_preroll()
 
     @property
     def converged(self) -> bool:
@@ -188,6 +195,11 @@ class Capture:
     def speaker_silent(self) -> bool:
         """True if the speaker plays nothing, and no echo is left of what it played."""
         return not self.speaker_busy and self._far_silent_frames > _NO_ECHO_FRAMES
+
+    @property
+    def activity_rms(self) -> float:
+        """RMS at int16 scale above which 10 ms may be a voice."""
+        return FULL_SCALE * amplitude(self._gate.activity_db)
 
     def can_wait(self, microphone: SampleRing) -> bool:
         """True if the waiting sound has no possible voice and can be processed later in a batch.
@@ -256,7 +268,7 @@ class Capture:
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
-        if self._passes_through:
+        if self._passes_through or self._is_silent_without_echo:
             yield from self._pass_through()
         while (near := self._near.take(FRAME)) is not None:
             far = self._far.next(self._onset_detector.drift.rate)
@@ -281,6 +293,16 @@ class Capture:
         is_settled = is_known and not bypassable.undecided and not is_warm
         return is_settled and (self._is_direct or bypassable.bypassed)
 
+    @property
+    def _is_silent_without_echo(self) -> bool:
+        """True if the microphone is silent under playback that leaves no echo."""
+        if self.muted or self._held or self._enhancers or self._skipped_frames:
+            return False
+        if not self._no_echo or not self.guard.rests or not self.convergence.reached:
+            return False
+        count = len(self._near) // FRAME
+        return count > 0 and loudest(self._near.peek(count * FRAME), count) < _SILENT_DB
+
     def _pass_through(self) -> Iterator[VoiceActivity]:
         """Process all complete frames at once, as `_process_held` does one by one."""
         count = len(self._near) // FRAME
@@ -288,15 +310,29 @@ class Capture:
         if sound is None:
             return
         frames, rate = sound.reshape(count, FRAME), self._onset_detector.drift.rate
-        self._past.extend(FramePair(near, self._far.next(rate), near, False) for near in frames)
-        self._far_silent_frames += count
-        self._skipped_frames += count * (self._bypassable is not None)
-        self._processed.append(sound)
+        pairs = [FramePair(near, self._far.next(rate), near, False) for near in frames]
+        self._past.extend(pairs)
+        self._note_far_end(sound, [pair.far for pair in pairs])
+        self._assembly.add([sound])
         detects = not self.closed
         for peak, sure in zip(peaks_dbfs(frames), self._gate.judge(frames), strict=True):
             self.peak = max(peak, self.peak - 1)
             self._note_level(self._gate.level, sure)
             yield VoiceActivity(sure and detects, sure and detects)
+
+    def _note_far_end(self, near: Samples, frames: list[Samples]) -> None:
+        """Count the silent frames of the far end; if it sounds, search for an echo of it."""
+        sounding = [index for index, far in enumerate(frames, 1) if far.any()]
+        if sounding:
+            self._far_silent_frames = len(frames) - sounding[-1]
+        else:
+            self._far_silent_frames += len(frames)
+        if self._bypassable is None:
+            return
+        if self._far_silent_frames > _NO_ECHO_FRAMES:
+            self._skipped_frames += len(frames)
+        else:
+            self._bypassable.pass_by(near, np.concatenate(frames))
 
     def _note_level(self, level: float, seems: bool) -> None:
         """Note the level in dBFS of a frame, and if it seems to have a voice."""
@@ -305,27 +341,11 @@ class Capture:
         self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
 
     def blocks(self, last_at: float) -> Iterator[MicBlock]:
-        """Yield the finished blocks; `last_at` is the time of the newest sample of the ring.
-
-        While it is quiet several blocks go together, because each costs the whole path to the
-        provider. A closed microphone yields nothing; once it opens, the last 300 ms come first.
-        """
-        if self._processed:
-            self._ready.put(self._output_resampler.convert(np.concatenate(self._processed)))
-            self._processed.clear()
-        size = self._block
-        if self.quiet and not self.closed:
-            size *= _QUIET_BLOCKS
-        while (block := self._ready.take(size)) is not None:
-            waiting = len(self._held) + len(self.guard.held)
-            at = last_at - len(self._ready) / self._rate - waiting / 100
-            mic_block = MicBlock(bytes(2 * size) if self.muted else block.tobytes(), at)
-            if self.closed:
-                self._preroll.append(mic_block)
-                continue
-            while self._preroll:
-                yield self._preroll.popleft()
-            yield mic_block
+        """Yield the finished blocks; `last_at` is the time of the newest sample of the ring."""
+        waiting_s = (len(self._held) + len(self.guard.held)) / 100
+        return self._assembly.blocks(
+            last_at - waiting_s, quiet=self.quiet, muted=self.muted, closed=self.closed
+        )
 
     def _must_wait(self, near: Samples) -> bool:
         """True if sound under the first playback waits for the echo detector.
@@ -363,9 +383,9 @@ class Capture:
                 enhanced = enhance(enhanced)
             if self.guard.active or self.guard.gated or self.guard.held:
                 without_voice = enhanced if selected is sound else sound
-                self._processed.extend(self.guard.pass_on(enhanced, without_voice))
+                self._assembly.add(self.guard.pass_on(enhanced, without_voice))
             else:
-                self._processed.append(enhanced)
+                self._assembly.add([enhanced])
             yield voice
         self._past.extend(self._held)
         self._held.clear()
@@ -425,9 +445,7 @@ class Capture:
 
     def disturb(self) -> None:
         """Distrust the canceller if there is an echo: after a loss, a jump, or a false alarm."""
-        if self._bypassable is not None and (
-            self._bypassable.delay is not None or self._bypassable.undecided
-        ):
+        if self.may_echo:
             self.guard.disturb()
 
     def _detect_voice(

@@ -112,16 +112,27 @@ class EchoDetector:
         self._microphone_active = False
 
     def observe(self, near: Samples, far: Samples) -> None:
-        """Process one frame of both sides."""
-        self._near[:-FRAME] = self._near[FRAME:]
-        self._near[-FRAME:] = near
-        self._far[:-FRAME] = self._far[FRAME:]
-        self._far[-FRAME:] = far
-        loud = rms(far) >= _LOUD
-        self._loud += loud
-        self._since_loud = self._since_loud + 1 if self._since_loud or loud else 0
+        """Process any number of frames of both sides."""
+        while len(near):
+            unseen = max(1, _WINDOW // FRAME - self._frames) * FRAME
+            self._observe(near[:unseen], far[:unseen])
+            near, far = near[unseen:], far[unseen:]
+
+    def _observe(self, near: Samples, far: Samples) -> None:
+        """Process frames up to the next search for an echo."""
+        size, count = len(near), len(near) // FRAME
+        self._near[:-size] = self._near[size:]
+        self._near[-size:] = near
+        self._far[:-size] = self._far[size:]
+        self._far[-size:] = far
+        loud = [rms(frame) >= _LOUD for frame in far.reshape(count, FRAME)]
+        self._loud += sum(loud)
+        if self._since_loud:
+            self._since_loud += count
+        elif True in loud:
+            self._since_loud = count - loud.index(True)
         self.waiting = self.verdict is EchoState.UNKNOWN and self._since_loud > 0
-        self._frames += 1
+        self._frames += count
         if self._frames * FRAME >= _WINDOW and self._since_loud:
             self._frames = 0
             self._update_verdict()
@@ -217,6 +228,10 @@ class BypassableCanceller:
     def has_moved(self) -> bool:
         """Return True if the newest sound of the microphone is an echo, but at another delay."""
         return self._detector.has_moved()
+
+    def pass_by(self, near: Samples, far: Samples) -> None:
+        """Process any number of frames that are not canceled: bypassed, with a silent near end."""
+        self._observe(near, far)
 
     def catch_up(self, frames: Sequence[Samples]) -> None:
         """Process the newest frames that were left out of `process` because the far end was silent.

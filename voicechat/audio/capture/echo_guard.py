@@ -210,6 +210,12 @@ class EchoGuard:
         return voiced
 
     @property
+    def rests(self) -> bool:
+        """True if nothing is distrusted, held back or judged."""
+        judges = self.unproved or self.active or self.gated or self._starts_next
+        return not judges and not self.held
+
+    @property
     def suspects(self) -> bool:
         """True while the gate is about to open, or just did."""
         is_new = self._open_frames <= _DOUBT_FRAMES

@@ -89,6 +89,10 @@ class SampleQueue:
         if len(samples):
             self._samples = np.concatenate((self._samples, samples))
 
+    def peek(self, count: int) -> Samples:
+        """Return up to `count` of the oldest samples without taking them."""
+        return self._samples[:count]
+
     def take(self, count: int) -> Samples | None:
         """Take and return the oldest `count` samples; None if there are fewer."""
         if len(self._samples) < count:

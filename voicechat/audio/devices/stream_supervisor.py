@@ -27,6 +27,8 @@ _SLOW_S: Final = 4.0
 _RETRIES_S: Final = (0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 2.0, 5.0, 15.0)
 _STUCK_S: Final = 30.0
 """After one side did not open in time, the other one, if it runs, goes on alone for this long."""
+_PAUSE_S: Final = 0.35
+"""A longer pause of the loop is no fault of the devices."""
 _STALE_S: Final = 3.0
 _INPUT: Final[frozenset[Kind]] = frozenset(("input",))
 _SPEAKER: Final[frozenset[Kind]] = frozenset(("output",))
@@ -164,7 +166,7 @@ class StreamSupervisor:
             self._poll_opening(self.opening, now)
         elif self._change.active:
             self._poll_change(now)
-        elif pause > GAP_S / 2:
+        elif pause > _PAUSE_S:
             self._excuse(now, pause)
         else:
             self._watch(now)

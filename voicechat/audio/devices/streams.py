@@ -192,18 +192,29 @@ class CallbackClock:
 
     def called(self, now: float) -> None:
         """Record a callback. Callback side."""
+        gap = now - self.last_callback_at
+        if gap > self._longest_gap or not self._has_called:
+            self._note(gap)
+        self.last_callback_at = now
+
+    def _note(self, gap: float) -> None:
+        """Note the first callback on a thread, or the longest gap in seconds."""
         if not self._has_called:
             self._has_called = True
             use_real_time()
         elif self.runs:
-            self._longest_gap = max(self._longest_gap, now - self.last_callback_at)
-        self.last_callback_at = now
+            self._longest_gap = gap
 
     def excuse(self, now: float) -> None:
         """Restart the wait for a callback, because the whole program paused."""
         if not self.runs:
             self.opened_at = now
         self.last_callback_at = now
+
+    def restart(self, now: float) -> None:
+        """Note that the stream starts again, on another thread; it may take as long as at first."""
+        self._has_called = False
+        self.opened_at = self.last_callback_at = now
 
     @property
     def runs(self) -> bool:
@@ -247,6 +258,8 @@ class OutputStream(CallbackClock):
         """Times the device ran dry, as reported by PortAudio or seen by its empty buffer."""
         self.close_calls = 0
         """Times it nearly ran dry."""
+        self.parked = False
+        """True while the stream is stopped because nothing plays."""
         self._calls = 0
         self._monitored: Final = settings.monitor
         self._stream, self.rate = device_list.open_stream(
@@ -301,6 +314,23 @@ class OutputStream(CallbackClock):
         """True when the times that the device reports have become reliable."""
         return self._calls > _SETTLING_CALLS
 
+    def silence(self, now: float) -> float:
+        """Return the time without a callback as a fraction of `patience_s`; 0.0 while parked."""
+        return 0.0 if self.parked else super().silence(now)
+
+    def park(self) -> None:
+        """Stop the stream. May hang."""
+        self.parked = True
+        self._stream.abort()
+
+    def unpark(self) -> None:
+        """Start the parked stream. May hang."""
+        self._calls = 0
+        self.restart(time.monotonic())
+        self.clock.restart_count()
+        self.parked = False
+        self._stream.start()
+
     def abort(self) -> float:
         """Discard the device's buffer and continue; return when it fell silent. May hang."""
         self._calls = 0
@@ -329,6 +359,8 @@ class InputStream(CallbackClock):
         """Open the device; raises NoSound."""
         super().__init__()
         self.block_ms: Final = block_ms
+        self._wake: Callable[[], object] | None = None
+        self._wake_energy = 0.0
         device, self.is_chosen = device_list.find_preferred(
             "input", settings.input_device, is_preference="input" in settings.preferred
         )
@@ -350,12 +382,27 @@ class InputStream(CallbackClock):
             view = np.frombuffer(taken, np.int16)
             age = clock.currentTime - clock.inputBufferAdcTime
             last = now - age + frames / rate if 0.0 < age < 5.0 else now
-            ring.write(loudest.take(view) if loudest else view, min(last, now), now)
+            mono = loudest.take(view) if loudest else view
+            ring.write(mono, min(last, now), now)
             if status.input_overflow:
                 ring.drops += 1
             self.called(now)
+            wake = self._wake
+            if wake is not None:
+                wide = mono.astype(np.float32)
+                if wide.dot(wide) > self._wake_energy:
+                    self._wake = None
+                    wake()
 
         return listen
+
+    def wake_above(self, level: float, wake: Callable[[], object]) -> None:
+        """Call `wake` once from the callback of a block with an RMS above `level` at int16 scale.
+
+        It must not block.
+        """
+        self._wake_energy = level * level * self.rate * self.block_ms / 1000
+        self._wake = wake
 
     def close(self) -> None:
         """Close the stream at once. May hang."""
