@@ -111,7 +111,7 @@ class Line(AudioProcess):
             self._begin(process.receive_commands, os.fdopen(down[0], "rb"), self._inbox),
         ]
         emit = process.EventWriter(self._events).put
-        self.card.engine = engine.Engine(self._settings, emit)
+        self.card.engine = engine.Engine(self._settings, emit, lambda: None)
         Line.latest = self
 
     @staticmethod

@@ -13,15 +13,9 @@ from typing import Final
 import numpy as np
 
 from voicechat.audio.capture.aec_warm_start import LATEST, PAST, WarmOnsetDetector
-from voicechat.audio.capture.block_assembly import BlockAssembly
-from voicechat.audio.capture.double_talk import DoubleTalkSwitch, delayed, extend_back
+from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back, uncancelled
 from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
-from voicechat.audio.capture.echo_detector import (
-    SILENT,
-    BypassableCanceller,
-    Convergence,
-    far_end_share,
-)
+from voicechat.audio.capture.echo_detector import SILENT, BypassableCanceller, Convergence
 from voicechat.audio.capture.echo_guard import EchoGuard
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
@@ -47,11 +41,14 @@ from voicechat.speech.pcm import (
 )
 
 _ZERO_GAP_S: Final = 0.5
+_PREROLL_MS: Final = 300
 _MAX_HELD: Final = 90
 """Most frames held until the echo detector decides."""
 _SILENT_DB: Final = -56.0
 _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
+_QUIET_BLOCKS: Final = 10
+"""Blocks delivered together while it is quiet."""
 _MISMATCHED_FRAMES: Final = 5
 """Frames without the estimated echo that mean a jump of the delay."""
 _MAX_SHIFT: Final = 80
@@ -64,8 +61,6 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter with its hold, and the memory of the echo detector, are shorter.
 """
 
-_MAX_FAR_END_SHARE: Final = 0.5
-"""Share of the microphone's energy in the bands of the speaker above which it may be an echo."""
 _TAIL_FRAMES: Final = 25
 """Silent far-end frames, beyond the delay of the echo, after which the sound of the microphone is
 delivered as it is: the canceller fades in the first 70 ms of a voice after an echo.
@@ -76,6 +71,8 @@ class Capture:
     """Microphone processing. Single thread; call `reconfigure` when the devices change."""
 
     def __init__(self, settings: AudioSettings, above_floor_db: float) -> None:
+        self._block: Final = settings.input_rate * settings.block_ms // 1000
+        self._rate: Final = settings.input_rate
         self._active_frames = _ACTIVE_FRAMES
         self._enabled: Final = settings.echo_cancel
         self.muted = False
@@ -98,7 +95,8 @@ class Capture:
         """Seconds of only zeros that the device has delivered up to now."""
         self.zero_gaps = 0
         """Number of times that sound followed at least half a second of zeros."""
-        self._assembly = BlockAssembly(settings)
+        self._preroll: deque[MicBlock] = deque(maxlen=max(1, _PREROLL_MS // settings.block_ms))
+        self._output_resampler = Resampler(RATE, settings.input_rate)
         self.level = self.peak = self.far_level = self.far_peak = -100.0
         self.reconfigure(RATE, RATE)
         if not self.canceller.full_duplex:
@@ -118,8 +116,8 @@ class Capture:
         self._far_resampler = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
         self._far_step = speaker_rate // 100
-        self._near = SampleQueue()
-        self._assembly.restart()
+        self._near, self._ready = SampleQueue(), SampleQueue()
+        self._processed: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
         self._handed_db: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
@@ -169,7 +167,7 @@ class Capture:
 
     def drop_preroll(self) -> None:
         """Drop the sound before the microphone opens, because its stream has a gap there."""
-        self._assembly.drop_preroll()
+        self._preroll.clear()
 
     @property
     def converged(self) -> bool:
@@ -313,7 +311,7 @@ class Capture:
         pairs = [FramePair(near, self._far.next(rate), near, False) for near in frames]
         self._past.extend(pairs)
         self._note_far_end(sound, [pair.far for pair in pairs])
-        self._assembly.add([sound])
+        self._processed.append(sound)
         detects = not self.closed
         for peak, sure in zip(peaks_dbfs(frames), self._gate.judge(frames), strict=True):
             self.peak = max(peak, self.peak - 1)
@@ -341,11 +339,27 @@ class Capture:
         self._active_frames = _ACTIVE_FRAMES if active else max(0, self._active_frames - 1)
 
     def blocks(self, last_at: float) -> Iterator[MicBlock]:
-        """Yield the finished blocks; `last_at` is the time of the newest sample of the ring."""
-        waiting_s = (len(self._held) + len(self.guard.held)) / 100
-        return self._assembly.blocks(
-            last_at - waiting_s, quiet=self.quiet, muted=self.muted, closed=self.closed
-        )
+        """Yield the finished blocks; `last_at` is the time of the newest sample of the ring.
+
+        While it is quiet several blocks go together, because each costs the whole path to the
+        provider. A closed microphone yields nothing; once it opens, the last 300 ms come first.
+        """
+        if self._processed:
+            self._ready.put(self._output_resampler.convert(np.concatenate(self._processed)))
+            self._processed.clear()
+        size = self._block
+        if self.quiet and not self.closed:
+            size *= _QUIET_BLOCKS
+        while (block := self._ready.take(size)) is not None:
+            waiting = len(self._held) + len(self.guard.held)
+            at = last_at - len(self._ready) / self._rate - waiting / 100
+            mic_block = MicBlock(bytes(2 * size) if self.muted else block.tobytes(), at)
+            if self.closed:
+                self._preroll.append(mic_block)
+                continue
+            while self._preroll:
+                yield self._preroll.popleft()
+            yield mic_block
 
     def _must_wait(self, near: Samples) -> bool:
         """True if sound under the first playback waits for the echo detector.
@@ -377,15 +391,15 @@ class Capture:
             voice = self._detect_voice(pair, sound, linear)
             selected = sound
             if linear is not None and not self._is_muted(pair):
-                selected = self._select_version(sound, linear, has_voice)
+                selected = self._double_talk.choose(sound, linear.residue, linear.clean, has_voice)
             enhanced = selected
             for enhance in self._enhancers:
                 enhanced = enhance(enhanced)
             if self.guard.active or self.guard.gated or self.guard.held:
                 without_voice = enhanced if selected is sound else sound
-                self._assembly.add(self.guard.pass_on(enhanced, without_voice))
+                self._processed.extend(self.guard.pass_on(enhanced, without_voice))
             else:
-                self._assembly.add([enhanced])
+                self._processed.append(enhanced)
             yield voice
         self._past.extend(self._held)
         self._held.clear()
@@ -401,20 +415,10 @@ class Capture:
         self._had_echo, self._last_delay = delay is not None, delay or 0
 
     def _undo_cancellation(self) -> None:
-        """Take the held frames as they were if no echo was found and they are unlike the playback.
-
-        Then a short cue was not enough to decide, and the canceller removes the user's voice.
-        """
+        """Take the held frames as they were if no echo was found and they are unlike an echo."""
         if self._bypassable is None or self._no_echo or self._bypassable.delay is not None:
             return
-        known = [*self._past, *self._held]
-        near, far = (np.concatenate(side) for side in zip(*(p[:2] for p in known), strict=True))
-        if not far.any() or far_end_share(near, far) > _MAX_FAR_END_SHARE:
-            return
-        before = self._past[-1].near if self._past else np.zeros(FRAME, np.int16)
-        for at, pair in enumerate(self._held):
-            self._held[at] = pair._replace(cleaned=delayed(before, pair.near))
-            before = pair.near
+        self._held[:] = uncancelled(self._past, self._held)
 
     def _without_echo(self, pair: FramePair) -> Samples:
         heard = pair.near if self._no_echo else pair.cleaned
@@ -438,10 +442,6 @@ class Capture:
         if self._mismatched_frames == _MISMATCHED_FRAMES:
             self.disturb()
         return LinearResult(linear.residue, linear.clean, linear.has_voice, seems, sure)
-
-    def _select_version(self, cleaned: Samples, linear: LinearResult, has_voice: bool) -> Samples:
-        """Return the version with the most intelligible speech."""
-        return self._double_talk.choose(cleaned, linear.residue, linear.clean, has_voice)
 
     def disturb(self) -> None:
         """Distrust the canceller if there is an echo: after a loss, a jump, or a false alarm."""

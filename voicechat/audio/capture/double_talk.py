@@ -7,12 +7,15 @@ delivered while the user speaks over playback, and shortly after.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.echo_detector import far_end_share
+from voicechat.audio.capture.frame_pair import FramePair
 from voicechat.speech.pcm import Samples, fade_in
 
 _DELAY: Final = 128
@@ -22,6 +25,8 @@ _HOLD_FRAMES: Final = 40
 _CERTAIN_FRAMES: Final = 3
 _ONSET_FRAMES: Final = 30
 """Frames before the first certain one that belong to the voice: soft onsets."""
+_MAX_FAR_END_SHARE: Final = 0.5
+"""Share of the microphone's energy in the bands of the speaker above which it may be an echo."""
 _RISE: Final[NDArray[np.float32]] = fade_in(FRAME)
 
 
@@ -38,6 +43,24 @@ def extend_back(has_voice: list[bool]) -> list[bool]:
 def delayed(previous: Samples, frame: Samples) -> Samples:
     """Return 10 ms that are as late as the output of AEC3; `previous`: the frame before."""
     return np.concatenate((previous, frame))[FRAME - _DELAY : 2 * FRAME - _DELAY]
+
+
+def uncancelled(past: Sequence[FramePair], held: Sequence[FramePair]) -> list[FramePair]:
+    """Return the held frames without cancellation if they are unlike the playback.
+
+    Then a short cue was not enough to find an echo, and the canceller removes the user's voice.
+    past: the frames before them.
+    """
+    known = [*past, *held]
+    near, far = (np.concatenate(side) for side in zip(*(pair[:2] for pair in known), strict=True))
+    if not far.any() or far_end_share(near, far) > _MAX_FAR_END_SHARE:
+        return list(held)
+    before = past[-1].near if past else np.zeros(FRAME, np.int16)
+    befores = [before, *(pair.near for pair in held)]
+    return [
+        pair._replace(cleaned=delayed(before, pair.near))
+        for before, pair in zip(befores, held, strict=False)
+    ]
 
 
 class DoubleTalkSwitch:
