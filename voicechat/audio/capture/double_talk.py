@@ -56,10 +56,10 @@ def uncancelled(past: Sequence[FramePair], held: Sequence[FramePair]) -> list[Fr
     if not far.any() or far_end_share(near, far) > _MAX_FAR_END_SHARE:
         return list(held)
     before = past[-1].near if past else np.zeros(FRAME, np.int16)
-    befores = [before, *(pair.near for pair in held)]
+    earlier = [before, *(pair.near for pair in held)]
     return [
         pair._replace(cleaned=delayed(before, pair.near))
-        for before, pair in zip(befores, held, strict=False)
+        for before, pair in zip(earlier, held, strict=False)
     ]
 
 
