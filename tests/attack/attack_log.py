@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -93,6 +95,10 @@ class AttackLog:
         return found
 
 
+ANSWER_S = 120.0
+"""Seconds in which a victim answers; one that does not hangs, and prints its stacks as it dies."""
+
+
 class Victim:
     """A process that measures itself while it is attacked. Use as a context manager."""
 
@@ -127,9 +133,12 @@ class Victim:
         self._process.stdin.flush()
 
     def line(self) -> str:
-        """Return the next line; raises EOFError if the victim died."""
+        """Return the next line; raises EOFError if the victim died, or is killed as it hangs."""
         assert self._process.stdout is not None
+        hung = threading.Timer(ANSWER_S, self._process.send_signal, (signal.SIGABRT,))
+        hung.start()
         line = self._process.stdout.readline()
+        hung.cancel()
         if not line:
             raise EOFError(f"the victim ended with {self._process.wait()}")
         return line

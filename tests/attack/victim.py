@@ -7,6 +7,7 @@ the longest stall of the loop and the peak memory above that before the attack.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import logging
 import sys
@@ -89,4 +90,5 @@ async def _server() -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.CRITICAL)
+    faulthandler.enable()
     asyncio.run({"clients": _clients, "serve": _server}[sys.argv[1]]())

@@ -128,3 +128,36 @@ async def test_a_text_that_waits_is_not_wrapped_to_know_its_height(
     assert texts[1].lay_out_again()
     texts[1].get_height({}, 80)
     assert len(wrapped) == 2
+
+
+async def test_a_text_that_waits_lets_the_turn_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = LayoutBudget(0.0)
+    asked = 0
+
+    def allows(self: LayoutBudget, chars: int, plain=LayoutBudget.allows) -> bool:  # type: ignore[no-untyped-def]
+        nonlocal asked
+        asked += 1
+        assert asked < 10_000, "the turn does not end"
+        return plain(self, chars)
+
+    session = ScriptedSession()
+    async with VoicechatApp(session).run_test(size=(80, 24)) as pilot:
+        item = Item("i", Role.ASSISTANT, "**one** two", ItemStatus.COMPLETED)
+        item.spoken = False
+        session.put(item)
+        screen = pilot.app.screen
+        assert isinstance(screen, ConversationScreen)
+        await screen.flush()
+        await pilot.pause()
+        line = screen.query_one(EntryLine)
+        monkeypatch.setattr(LayoutBudget, "allows", allows)
+        monkeypatch.setattr(entry_widgets, "LAYOUT_BUDGET", budget)
+        line._visual.is_waiting = True
+        line.call_later(line._lay_out_again)
+        with budget.spent(99_999):  # after the message above: the turn ends after it
+            pass
+        async with asyncio.timeout(15):
+            while line.is_waiting:
+                line._visual.text(80)
+                await pilot.pause()
+    assert pilot.app._exception is None

@@ -152,13 +152,12 @@ class EntryLine(Static):
             self.call_later(self._lay_out_again)
         return height
 
-    def _lay_out_again(self) -> None:
-        if not self.is_waiting:
-            return
-        if self._visual.lay_out_again():
+    async def _lay_out_again(self) -> None:
+        while self.is_waiting and not self._visual.lay_out_again():
+            # Another `call_later` would run in the same turn, which then never ends.
+            await LAYOUT_BUDGET.renewed()
+        if self.is_waiting:
             self.refresh(layout=True)
-        else:
-            self.call_later(self._lay_out_again)
 
     def show(self, entry: Entry) -> bool:
         """Draw the current state of the entry; return True if it looks different.

@@ -41,6 +41,10 @@ class LayoutBudget:
         limit_s = self._limit_s * (3 if chars <= SHORT_CHARS else 1)
         return not self._is_current() or self._spent_s <= limit_s
 
+    async def renewed(self) -> None:
+        """Wait for the next turn."""
+        await asyncio.sleep(0)
+
     @contextmanager
     def spent(self, chars: int) -> Iterator[None]:
         """Count the time of the layout of a text of this length."""
