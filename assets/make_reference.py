@@ -6,12 +6,14 @@ Run `make pictures` after changing a command, an option, a slash command or a ke
 
 from __future__ import annotations
 
+import io
 import os
 import re
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
+from voicechat.cli import app
 from voicechat.line_mode import slash_commands
 from voicechat.tui import keys
 
@@ -49,14 +51,12 @@ EXIT_CODES = """\
 
 def help_of(*command: str) -> str:
     """The help text of a command, 100 columns wide."""
-    done = subprocess.run(
-        [sys.executable, "-m", "voicechat", *command, "--help"],
-        env=os.environ | {"COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    shown = io.StringIO()
+    with redirect_stdout(shown), patch.dict(os.environ, COLUMNS="100"):
+        code = app.main([*command, "--help"])
+    if code:
+        raise RuntimeError(f"{command} has no help")
+    return shown.getvalue().strip()
 
 
 def commands_in(help_text: str) -> list[str]:

@@ -14,7 +14,7 @@ from voicechat.tui.app import VoicechatApp
 MOVES = ("pagedown", "pageup", "down", "end", "tab")
 
 
-@pytest.mark.parametrize("size", [(80, 3), (1, 1)])
+@pytest.mark.parametrize("size", [(80, 3)], ids=["low"])
 async def test_every_list_takes_its_keys_at_once(size: tuple[int, int]) -> None:
     app = VoicechatApp(ScriptedSession())
     async with app.run_test(size=size) as pilot:
