@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 from processes import gone
+from sound_rig import poll
 
 from voicechat.system import process_supervisor
 
@@ -144,6 +146,30 @@ def test_killing_a_process_of_the_supervisor_leaves_nothing(
         psutil.Process(process.pid).children()[0].kill()
     assert gone(tree)
     assert process.wait(20) != 0
+
+
+FIRST_THREAD_ENDS = """
+import ctypes, subprocess, sys, threading, time
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_process_whose_first_thread_ended_still_has_children() -> None:
+    """A killed process of several threads passes through this state."""
+    program = [sys.executable, "-c", FIRST_THREAD_ENDS]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        child = psutil.Process(int(process.stdout.readline()))
+        try:
+            poll(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+            assert child.pid in process_supervisor._descendants(os.getpid())
+        finally:
+            child.kill()
+            process.kill()
 
 
 def test_killing_the_parent_of_the_supervisor_kills_everything(supervised: StartSupervised) -> None:

@@ -157,23 +157,25 @@ def _kill_descendants(program: subprocess.Popen[bytes] | None = None) -> None:
 
 
 def _descendants(ancestor: int) -> Iterator[int]:
-    """Yield live descendants; orphans become children of this process, which is a subreaper."""
-    parents = dict(_parents())
+    """Yield live descendants; orphans become children of this process, which is a subreaper.
+
+    A process whose first thread has ended is a zombie, but keeps its children until the last ends.
+    """
+    processes = list(_processes())
     found = {ancestor}
-    while children := {child for child, parent in parents.items() if parent in found} - found:
-        yield from children
-        found |= children
+    while children := [each for each in processes if each[1] in found and each[0] not in found]:
+        yield from (child for child, _, is_live in children if is_live)
+        found.update(child for child, _, _ in children)
 
 
-def _parents() -> Iterator[tuple[int, int]]:
-    """Yield (process, parent) of every live process in /proc; nothing on other systems."""
+def _processes() -> Iterator[tuple[int, int, bool]]:
+    """Yield (process, parent, is live) of each process in /proc; nothing on other systems."""
     if not sys.platform.startswith("linux"):
         return
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/stat", "rb") as file:
             state, parent = file.read().rpartition(b")")[2].split()[:2]
-            if state not in {b"Z", b"X"}:
-                yield int(name), int(parent)
+            yield int(name), int(parent), state not in {b"Z", b"X"}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ LAYOUT_S = 0.008
 MOST_S_PER_CHAR = 10e-6
 """Longest time for a character of a costly text."""
 SHORT_CHARS = 2_000
-"""A text of this length is laid out in at most about 10 ms; it may use up three times as much."""
+"""A text of this length is laid out in at most about 10 ms; it may use up twice as much."""
 
 
 class LayoutBudget:
@@ -38,7 +38,7 @@ class LayoutBudget:
 
     def allows(self, chars: int) -> bool:
         """Return True if a text of this length may be laid out in this turn."""
-        limit_s = self._limit_s * (3 if chars <= SHORT_CHARS else 1)
+        limit_s = self._limit_s * (2 if chars <= SHORT_CHARS else 1)
         return not self._is_current() or self._spent_s <= limit_s
 
     async def renewed(self) -> None:

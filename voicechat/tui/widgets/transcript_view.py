@@ -28,7 +28,7 @@ from voicechat.tui.widgets.layout_budget import LAYOUT_BUDGET
 
 WINDOW_ENTRIES = 60
 """Entries kept mounted at the end of the conversation."""
-WINDOW_SLACK = 25
+WINDOW_SLACK = 15
 """Entries beyond the window before the oldest are removed, so that few turns remove any."""
 PAGE_ENTRIES = 50
 """Entries mounted when the user scrolls beyond the top."""
