@@ -41,6 +41,10 @@ class PlayoutTap:
             yield self._waiting.popleft()
 
     def cut(self, at: float) -> None:
-        """Drop what the device discarded instead of playing, from `at` on."""
-        while self._waiting and self._waiting[-1].at > at:
-            self._waiting.pop()
+        """Drop what the device discarded instead of playing, from `at` on.
+
+        Its first sound after that may be earlier than what it discarded, and be here already.
+        """
+        kept = [played for played in self._waiting if played.at <= at]
+        self._waiting.clear()
+        self._waiting.extend(kept)
