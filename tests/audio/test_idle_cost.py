@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from simulated_card import RATE, SPEAKER_RATE, Room, SimulatedCard, Sound, formant_voice
 
+from voicechat.audio.engine import Engine
 from voicechat.core.effects import EndItem, Play
 from voicechat.core.inputs import LocalSpeech, MicBlock, PlaybackFinished
 from voicechat.speech.pcm import Samples, dbfs
@@ -82,16 +83,24 @@ def test_a_voice_in_silence_is_delivered_unchanged(
     assert delivered[-RATE:] in heard.tobytes()
 
 
-def test_quiet_in_the_middle_of_a_reply_costs_a_tenth_of_the_ticks(
-    monkeypatch: pytest.MonkeyPatch, voice: Sound
-) -> None:
+def within_second_reply(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound, seconds: int
+) -> tuple[SimulatedCard, Engine]:
+    """Return a card without an echo, a second into a reply of so many seconds."""
     card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=4.0))
     engine = card.open()
     card.run(0.2)
     reply(card, voice)
     card.run(SILENT_S)
-    engine.command(Play("next", np.resize(voice, 5 * SPEAKER_RATE).tobytes()))
+    engine.command(Play("next", np.resize(voice, seconds * SPEAKER_RATE).tobytes()))
     card.run(1.0)
+    return card, engine
+
+
+def test_quiet_in_the_middle_of_a_reply_costs_a_tenth_of_the_ticks(
+    monkeypatch: pytest.MonkeyPatch, voice: Sound
+) -> None:
+    card, engine = within_second_reply(monkeypatch, voice, 5)
     assert engine._capture.can_batch, "the room has no echo"
     complete: list[float] = []
     tick = engine._streams.tick
@@ -142,13 +151,7 @@ def test_the_microphone_wakes_the_loop_for_a_loud_block_only(
 def test_silence_under_a_reply_without_an_echo_is_not_processed_frame_by_frame(
     monkeypatch: pytest.MonkeyPatch, voice: Sound
 ) -> None:
-    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=4.0))
-    engine = card.open()
-    card.run(0.2)
-    reply(card, voice)
-    card.run(SILENT_S)
-    engine.command(Play("next", np.resize(voice, 20 * SPEAKER_RATE).tobytes()))
-    card.run(1.0)
+    card, engine = within_second_reply(monkeypatch, voice, 20)
     capture, cleaned = engine._capture, []
     clean = capture._clean
     monkeypatch.setattr(capture, "_clean", lambda *pair: (cleaned.append(1), clean(*pair))[1])

@@ -10,11 +10,11 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -374,10 +374,12 @@ def _part(part: bytes) -> tuple[str, bytes]:
     return name, content.removesuffix(b"\r\n")
 
 
+Calls = TypeVar("Calls", bound=FakeCalls)
+
+
 @asynccontextmanager
-async def fake_calls() -> AsyncIterator[FakeCalls]:
+async def running(calls: Calls) -> AsyncIterator[Calls]:
     """Run a fake until the end of the block; fail if the protocol was violated."""
-    calls = FakeCalls()
     server = await asyncio.start_server(calls.serve, "127.0.0.1", 0)
     calls.port = calls.fake.port = server.sockets[0].getsockname()[1]
     try:
@@ -386,3 +388,8 @@ async def fake_calls() -> AsyncIterator[FakeCalls]:
         server.close()
         await calls.close()
     assert calls.fake.wrong == []
+
+
+def fake_calls() -> AbstractAsyncContextManager[FakeCalls]:
+    """Run a fake of realtime calls until the end of the block."""
+    return running(FakeCalls())

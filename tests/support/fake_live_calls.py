@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import numpy as np
 from aiortc import RTCPeerConnection
 from aiortc.rtcdatachannel import RTCDataChannel
-from fake_calls import Channel, FakeCalls, tone
+from fake_calls import Channel, FakeCalls, running, tone
 from fake_live import STEP, Live
 from http_stub import SeenRequest
 from openai.types.live.media_session_config_param import MediaSessionConfigParam
@@ -95,15 +94,6 @@ class FakeLiveCalls(FakeCalls):
             await peer.close()
 
 
-@asynccontextmanager
-async def fake_live_calls() -> AsyncIterator[FakeLiveCalls]:
-    """Run a fake until the end of the block; fail if the protocol was violated."""
-    calls = FakeLiveCalls()
-    server = await asyncio.start_server(calls.serve, "127.0.0.1", 0)
-    calls.port = calls.fake.port = server.sockets[0].getsockname()[1]
-    try:
-        yield calls
-    finally:
-        server.close()
-        await calls.close()
-    assert calls.fake.wrong == []
+def fake_live_calls() -> AbstractAsyncContextManager[FakeLiveCalls]:
+    """Run a fake of Live calls until the end of the block."""
+    return running(FakeLiveCalls())
