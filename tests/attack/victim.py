@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import json
 import logging
 import sys
@@ -33,6 +34,7 @@ def _write(found: dict[str, object]) -> None:
 async def _measured(attacked: Callable[[], Awaitable[object]], patience_s: float) -> None:
     """Run the client and write the figures. Any error but a sentence is a fault."""
     outcome, fault = "", ""
+    _start_afresh()
     peak = MemoryPeak()
     async with LoopBeat() as beat:
         try:
@@ -52,6 +54,13 @@ async def _measured(attacked: Callable[[], Awaitable[object]], patience_s: float
         "outcome": outcome, "fault": fault, "stall_ms": beat.worst_s * 1000, "place": beat.place,
         "peak_mb": peak.mb, "tasks": tasks,
     })  # fmt: skip
+
+
+def _start_afresh() -> None:
+    """Free what the attack before left, and set aside what is imported, as the program does."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _places(error: BaseException) -> str:

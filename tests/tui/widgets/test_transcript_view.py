@@ -138,13 +138,28 @@ async def test_entries_that_come_while_others_are_mounted_are_shown(
     assert not driver.view.query(LaterTurnsHint)
 
 
+async def test_a_taller_terminal_shows_more_of_the_earlier_turns(
+    driver: TranscriptDriver,
+) -> None:
+    await driver.add_turns(200)
+    await driver.pilot.resize_terminal(80, 150)
+    await driver.pilot.pause()
+    await driver.refresh()
+    assert driver.view.max_scroll_y > 0
+    assert driver.texts()[-1] == "turn 199"
+    assert len(driver.texts()) >= driver.view.size.height
+    await driver.pilot.resize_terminal(80, 24)
+    await driver.pilot.pause()
+    assert driver.view.scroll_y == driver.view.max_scroll_y
+
+
 async def test_a_burst_below_a_reader_is_not_mounted(driver: TranscriptDriver) -> None:
-    await driver.add_turns(40)
+    await driver.add_turns(WINDOW_ENTRIES)
     await driver.pilot.press("pageup", "pageup")
     for number in range(5 * WINDOW_ENTRIES):
         driver.session.you(f"burst {number}")
     await driver.refresh()
-    assert driver.texts() == [f"turn {number}" for number in range(40)]
+    assert driver.texts() == [f"turn {number}" for number in range(WINDOW_ENTRIES)]
     assert len(driver.view.query(LaterTurnsHint)) == 1
     await driver.pilot.press("ctrl+end")
     await driver.pilot.pause()

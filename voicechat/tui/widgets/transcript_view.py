@@ -1,9 +1,9 @@
 """The transcript view: a window over the transcript that mounts only some of its entries.
 
-About `WINDOW_ENTRIES` entries are mounted while the view is at the end of the conversation, so the
-cost of a new word does not grow with the length of the conversation. Scrolling up mounts earlier
-entries, and returning to the end removes them. Beyond `MAX_ENTRIES`, the window leaves the end:
-entries at its other side are removed, and mounted again on the way back.
+While the view is at the end of the conversation, only as many entries as fill it are mounted, and
+at least `WINDOW_ENTRIES`, so the cost of a new word does not grow with the conversation. Scrolling
+up mounts earlier entries, and returning to the end removes them. Beyond `MAX_ENTRIES`, the window
+leaves the end: entries at its other side are removed, and mounted again on the way back.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from voicechat.tui.widgets.entry_text import QUIET, is_visible, repeats
 from voicechat.tui.widgets.entry_widgets import EntryLine, widget_for
 from voicechat.tui.widgets.layout_budget import LAYOUT_BUDGET
 
-WINDOW_ENTRIES = 60
-"""Entries kept mounted at the end of the conversation."""
-WINDOW_SLACK = 15
+WINDOW_ENTRIES = 30
+"""Fewest entries kept mounted at the end of the conversation, where it has so many."""
+WINDOW_SLACK = 10
 """Entries beyond the window before the oldest are removed, so that few turns remove any."""
-PAGE_ENTRIES = 50
+PAGE_ENTRIES = 30
 """Entries mounted when the user scrolls beyond the top."""
 MOUNTED_AT_ONCE = 15
 """Most new entries that are created or mounted in one turn of the event loop."""
@@ -124,7 +124,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _reload(self, transcript: Transcript | None = None) -> None:
         self._transcript = transcript or self._transcript
         self.has_new_below = False
-        if await self._replace(self._transcript.entries[-WINDOW_ENTRIES:], ends_early=False):
+        if await self._replace(self._transcript.entries[-self._window :], ends_early=False):
             self.anchor()
         else:
             await self._show_greeting()
@@ -136,6 +136,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """
         self._lines.clear()
         self._ends_early = False
+        self.remove_class("-empty")
         await self.remove_children()
         lines = await self._new_lines(entry for entry in entries if is_visible(entry))
         await self._lay_out(lines)
@@ -171,7 +172,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
         if not self.follows and (added or changed):
             self.has_new_below = True
         added = [entry for entry in added if entry_id(entry) not in self._lines]
-        if len(added) > WINDOW_ENTRIES:
+        if len(added) > self._window:
             await (self._reload() if self.follows else self._update_hints(ends_early=True))
         elif added:
             await self._mount_entries(added)
@@ -230,7 +231,7 @@ class TranscriptView(VerticalScroll, can_focus=False):
             while key not in self._lines and await self._load_earlier():
                 pass
             return
-        around = keys[max(0, at - WINDOW_ENTRIES // 2) : at + WINDOW_ENTRIES // 2]
+        around = keys[max(0, at - self._window // 2) : at + self._window // 2]
         found = (self._transcript.get(each) for each in around)
         await self._replace([entry for entry in found if entry is not None], ends_early=True)
 
@@ -263,9 +264,14 @@ class TranscriptView(VerticalScroll, can_focus=False):
         return self.is_anchored and not self._anchor_released
 
     def on_resize(self) -> None:
-        """Stay at the end: the layout places an anchored view for its height before."""
+        """Stay at the end: the layout places an anchored view for its height before.
+
+        A taller view gets more of the earlier entries.
+        """
         if self._is_held and self.scroll_y != self.max_scroll_y:
             self.scroll_end(animate=False, immediate=True)
+        if self.follows and len(self._lines) < self._window and self._unmounted()[0]:
+            self.call_later(self.reload)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Take back the hint about new text at the end of the conversation."""
@@ -302,6 +308,11 @@ class TranscriptView(VerticalScroll, can_focus=False):
             self.scroll_page_down(animate=False)
 
     # ---------------------------------------------------------------- the window
+
+    @property
+    def _window(self) -> int:
+        """Entries kept mounted at the end: each has at least one line, so they fill the view."""
+        return max(WINDOW_ENTRIES, self.size.height)
 
     async def _new_lines(self, entries: Iterable[Entry]) -> list[EntryLine]:
         lines = []
@@ -402,8 +413,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
         count = len(self._lines)
         at_end = self.scroll_y + self.size.height >= self.max_scroll_y - 1
         near_end = at_end and not self._ends_early
-        if count > (WINDOW_ENTRIES + WINDOW_SLACK if near_end else MAX_ENTRIES):
-            oldest = {id(line) for line in self._mounted_lines()[: count - WINDOW_ENTRIES]}
+        if count > (self._window + WINDOW_SLACK if near_end else MAX_ENTRIES):
+            oldest = {id(line) for line in self._mounted_lines()[: count - self._window]}
             await self._remove([key for key, line in self._lines.items() if id(line) in oldest])
             await self._update_hints(ends_early=self._ends_early)
 
