@@ -23,6 +23,7 @@ from loop_beat import LoopBeat, MemoryPeak
 from victim_serve import next_line, serve
 
 from voicechat.errors import VoicechatError
+from voicechat.system import garbage
 from voicechat.tools.registry import ToolError
 
 
@@ -60,7 +61,7 @@ def _start_afresh() -> None:
     """Free what the attack before left, and set aside what is imported, as the program does."""
     gc.unfreeze()
     gc.collect()
-    gc.freeze()
+    garbage.set_aside()
 
 
 def _places(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.effects import Effect, Notice, Send
 from voicechat.core.items import ToolCall, ToolState
 from voicechat.core.pictures import Kind, Picture
-from voicechat.core.seeding import SHORTENED
+from voicechat.core.seeding import LONG, MOST_SEEDED, SHORTENED
 from voicechat.core.settings import SessionSettings, ToolSpec
 
 LOOK = ToolSpec("look", "Look.", {})
@@ -50,6 +50,28 @@ def test_a_session_that_refused_its_items_is_seeded_with_the_newest_half() -> No
     assert talk.begin() == (["two!", "three", "three!"], 0, [])
     talk.feed(REFUSED)
     assert talk.begin() == (["three!"], 0, [SHORTENED])
+
+
+def test_only_the_end_of_a_long_conversation_is_seeded() -> None:
+    talk = Talk(*map(str, range(MOST_SEEDED)))
+    talk.feed(inputs.Disconnected("reset"))
+    told, asked, notices = talk.begin()
+    assert (len(told), told[0], told[-1]) == (MOST_SEEDED, "500", "999!")
+    assert (asked, notices) == (0, [LONG])
+    talk.feed(inputs.Disconnected("reset"))
+    assert talk.begin() == (told, 0, [])
+
+
+def test_an_old_call_that_is_open_is_seeded_with_the_end_of_a_long_conversation() -> None:
+    talk = Talk()
+    talk.feed(inputs.Typed("look"), events.ResponseCreated("r"))
+    talk.feed(events.ToolCallReady("r", "i", "c", "look", "{}"), events.ResponseDone("r"))
+    for number in range(MOST_SEEDED + 1):
+        talk.feed(events.ItemAdded(f"i{number}", events.ItemKind.MESSAGE, "user", "x", done=True))
+    talk.feed(inputs.Disconnected("reset"))
+    effects = talk.feed(events.SessionCreated("again"))
+    sent = [each.command for each in effects if isinstance(each, Send)]
+    assert SeedCall("c", "look", "{}") in sent
 
 
 def test_an_unanswered_turn_is_seeded() -> None:

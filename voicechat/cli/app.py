@@ -15,7 +15,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -36,14 +36,22 @@ from voicechat.system import home_folder, process_secrecy, standard_streams
 
 def commands() -> list[CommandEntry]:
     """The commands that the modules of this package define, by rank."""
-    found = []
-    for name in (name for folder in cli.__path__ for name in os.listdir(folder)):
-        if name.startswith("_") or not name.endswith(".py"):
-            continue  # the heavy part of a command, which the command imports when it runs
-        command = vars(import_module(f"voicechat.cli.{name[:-3]}")).get("COMMAND")
+    return sorted(_found())
+
+
+def _found(likely: str = "") -> Iterator[CommandEntry]:
+    """Yield the commands. The module with this name is the first that is imported."""
+    names = [
+        name.removesuffix(".py")
+        for folder in cli.__path__
+        for name in os.listdir(folder)
+        # The others are the heavy part of a command, which the command imports when it runs.
+        if name.endswith(".py") and not name.startswith("_")
+    ]
+    for name in sorted(names, key=lambda name: name != likely):
+        command = vars(import_module(f"voicechat.cli.{name}")).get("COMMAND")
         if command is not None:
-            found.append(command)
-    return sorted(found)
+            yield command
 
 
 class _Commands(TyperGroup):
@@ -59,7 +67,8 @@ class _Commands(TyperGroup):
         return [entry.name for entry in commands()]
 
     def get_command(self, ctx: object, cmd_name: str) -> Any:
-        entry = next((entry for entry in commands() if entry.name == cmd_name), None)
+        found = _found(likely=cmd_name.replace("-", "_"))
+        entry = next((entry for entry in found if entry.name == cmd_name), None)
         if entry is None:
             return None
         if isinstance(entry.run, typer.Typer):

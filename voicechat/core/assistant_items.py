@@ -287,9 +287,7 @@ class AssistantItems:
 
     def close_items(self, response_id: str, status: ItemStatus, error: str | None = None) -> None:
         """Close the items of a response: they receive nothing more."""
-        for entry in list(self._buffer.transcript.entries):
-            if entry.response_id != response_id:
-                continue
+        for entry in self._buffer.transcript.of_response(response_id):
             if isinstance(entry, ToolCall):
                 if entry.state is ToolState.STREAMING:
                     entry.state = ToolState.CANCELLED

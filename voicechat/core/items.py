@@ -183,12 +183,15 @@ class Transcript:
 
     entries: list[Entry] = field(default_factory=list)
     _by_id: dict[str, Entry] = field(default_factory=dict)
+    _by_response: dict[str, list[Entry]] = field(default_factory=dict)
 
     def add(self, entry: Entry, after: str | None = None) -> None:
         """Append the entry, or insert it after the entry with the id `after` if that is known."""
         key = entry_id(entry)
         previous = self._by_id.get(after) if after else None
         self._by_id[key] = entry
+        if entry.response_id:
+            self._by_response.setdefault(entry.response_id, []).append(entry)
         if previous is None or previous is self.entries[-1]:
             self.entries.append(entry)
         else:
@@ -203,9 +206,13 @@ class Transcript:
         entry = self._by_id.get(item_id)
         return entry if isinstance(entry, Item) else None
 
+    def of_response(self, response_id: str) -> tuple[Entry, ...]:
+        """Return the entries of a response in the order in which they began."""
+        return tuple(self._by_response.get(response_id, ()))
+
     def has_output(self, response_id: str) -> bool:
         """Return True if there is text, sound or a tool call of this response."""
-        found = (entry for entry in reversed(self.entries) if entry.response_id == response_id)
+        found = self.of_response(response_id)
         return any(isinstance(e, ToolCall) or e.text.strip() or e.received_ms for e in found)
 
     @property
@@ -226,6 +233,8 @@ class Transcript:
         entry = self._by_id.pop(key, None)
         if entry is not None:
             self.entries.remove(entry)
+            if entry.response_id:
+                self._by_response[entry.response_id].remove(entry)
 
 
 def entry_id(entry: Entry) -> str:

@@ -310,10 +310,9 @@ class Responses:
         """Close the items of a response; tell the user why the answer is incomplete or missing."""
         rid, transcript, sentence = event.response_id, self._buffer.transcript, ""
         if event.status in {events.ResponseStatus.INCOMPLETE, events.ResponseStatus.FAILED}:
-            calls = [entry for entry in transcript.entries if isinstance(entry, ToolCall)]
-            sentence, hint = short_answers.reason_of(
-                event, [c for c in calls if c.response_id == rid]
-            )
+            ended = transcript.of_response(rid)
+            calls = [entry for entry in ended if isinstance(entry, ToolCall)]
+            sentence, hint = short_answers.reason_of(event, calls)
             self._buffer.do(effects.Notice(sentence, effects.Level.ERROR, hint))
         self._items.end_response(rid, OUTCOMES[event.status], sentence or None)
         is_whole = event.status is events.ResponseStatus.COMPLETED and not event.reason

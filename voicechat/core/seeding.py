@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from voicechat.core import commands, effects
@@ -10,6 +11,9 @@ from voicechat.core.items import Entry, Item, Role, ToolCall, ToolState, Transcr
 from voicechat.core.settings import Capabilities
 
 SHORTENED = "The provider did not accept the whole conversation. The model only knows its end."
+MOST_SEEDED = 1_000
+"""Most entries that a session receives: models forget earlier ones, and all are sent at once."""
+LONG = f"The conversation is long. The model only knows its last {MOST_SEEDED:,} messages."
 UNKNOWN_OUTCOME = '{"error": "The connection was lost. It is unknown whether this was done."}'
 
 
@@ -23,7 +27,7 @@ class Seeding:
         """Ids of the entries that a resumed session has."""
         self._refused = frozenset[str]()
         """Ids of the entries that are not seeded again; positions change with removed entries."""
-        self._shortened = False
+        self._shortened = self._was_long = False
         self._open_calls = frozenset[str]()
         """Ids of the calls that were open when the connection was lost."""
 
@@ -51,12 +55,19 @@ class Seeding:
         if self._capabilities.outlives_connection:
             return self._send_missed_results()
         start = self._after(self._refused | self._known if resumed else self._refused)
-        seeded, lost = seed_commands(self._buffer.transcript, self._capabilities, start)
+        left = self._buffer.transcript.entries[start:]
+        entries = left[-MOST_SEEDED:]
+        # An open call still needs an answer.
+        called = [entry for entry in left[:-MOST_SEEDED] if _open(entry)]
+        seeded, lost = _seed_commands([*called, *entries], self._capabilities)
         for command in seeded:
             self._buffer.send(command)
         if self._shortened:
             self._shortened = False
             self._buffer.do(effects.Notice(SHORTENED, effects.Level.WARNING))
+        elif len(entries) < len(left) and not self._was_long:
+            self._was_long = True
+            self._buffer.do(effects.Notice(LONG))
         elif lost:
             what = "An image" if lost == 1 else f"{lost} images"
             self._buffer.do(effects.Notice(f"{what} cannot be sent to the model again."))
@@ -114,17 +125,17 @@ def received(transcript: Transcript) -> int:
     return known
 
 
-def seed_commands(
-    transcript: Transcript, capabilities: Capabilities, start: int = 0
+def _seed_commands(
+    entries: Iterable[Entry], capabilities: Capabilities
 ) -> tuple[list[commands.Command], int]:
-    """Return the commands that seed the conversation from entry `start` on, and the lost pictures.
+    """Return the commands that seed these entries, and the number of lost pictures.
 
     The assistant's items are included as far as they were heard. The second value counts pictures
     that are replaced by a note: their data is gone or the provider does not accept their kind.
     """
     seeded: list[commands.Command] = []
     lost = 0
-    for entry in transcript.entries[start:]:
+    for entry in entries:
         if isinstance(entry, ToolCall):
             seeded += _call_commands(entry)
         elif entry.picture is not None:

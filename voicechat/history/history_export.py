@@ -10,9 +10,10 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Final
+
+from msgspec import structs
 
 from voicechat.history.history_rows import TOOL, ItemRow
 from voicechat.history.stored_conversation import StoredConversation
@@ -143,7 +144,7 @@ def _html(stored: StoredConversation) -> str:
 def _json(stored: StoredConversation) -> str:
     items = []
     for item in stored.items:
-        fields = asdict(item)
+        fields = structs.asdict(item)
         del fields["conversation_id"], fields["position"], fields["entry_id"]
         items.append({**fields, "picture": _picture_fields(item)})
     return json.dumps({**stored.row.fields, "items": items}, indent=2, ensure_ascii=False)

@@ -32,7 +32,7 @@ _MOST_PAGES: Final = 10
 """Pages of matches that a search reads: the newest 10,000 matches."""
 
 _CONVERSATION: Final = tuple(each.name for each in fields(ConversationRow))
-_ITEM: Final = tuple(each.name for each in fields(ItemRow) if each.name != "conversation_id")
+_ITEM: Final = tuple(name for name in ItemRow.__struct_fields__ if name != "conversation_id")
 _CONVERSATION_COLUMNS: Final = ", ".join(_CONVERSATION)
 _ITEM_COLUMNS: Final = ", ".join(f"items.{name}" for name in _ITEM)
 

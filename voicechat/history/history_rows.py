@@ -7,6 +7,8 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
+from msgspec import Struct
+
 from voicechat.core.items import Usage
 
 TOOL: Final = "tool"
@@ -51,9 +53,11 @@ class ConversationRow:
         return {**asdict(self), "settings": settings, "is_renamed": bool(self.is_renamed)}
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRow:
-    """A message, or a tool call (role `TOOL`). `text[:heard_chars]` was heard."""
+class ItemRow(Struct, frozen=True, gc=False):
+    """A message, or a tool call (role `TOOL`). `text[:heard_chars]` was heard.
+
+    The garbage collector need not look at the thousands of a long conversation.
+    """
 
     conversation_id: str
     entry_id: str

@@ -11,7 +11,7 @@ from voicechat.history.history_rows import ConversationRow, ItemRow, ResponseRow
 
 _USAGE: Final = tuple(each.name for each in fields(Usage))
 
-_ITEM: Final = tuple(each.name for each in fields(ItemRow) if each.name != "conversation_id")
+_ITEM: Final = tuple(name for name in ItemRow.__struct_fields__ if name != "conversation_id")
 _FIXED: Final = ("entry_id", "at")
 """Columns of an item that keep their first value."""
 

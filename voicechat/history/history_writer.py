@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from voicechat.errors import VoicechatError
 from voicechat.history import database, history_edits, history_store
 from voicechat.history.history_rows import ConversationRow, ItemRow
@@ -200,7 +202,7 @@ class HistoryWriter:
         text, arguments = self._mask(row.text), self._mask(row.arguments)
         output = None if row.output is None else self._mask(row.output)
         error = None if row.error is None else self._mask(row.error)
-        return replace(row, text=text, arguments=arguments, output=output, error=error)
+        return structs.replace(row, text=text, arguments=arguments, output=output, error=error)
 
     # ----------------------------------------------------------------- failures
 

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from voicechat.core import effects
 from voicechat.core.items import Entry, Item, Role, ToolCall, Transcript, entry_id
 from voicechat.history import open_conversations
@@ -112,8 +114,8 @@ class ConversationLog:
         else:
             self._row = old
         for key, row, entry in stored.keyed_entries():
-            place = replace(row, conversation_id=self._row.id)
-            self._known[key] = replace(place, text="", arguments="", output=None)
+            place = structs.replace(row, conversation_id=self._row.id)
+            self._known[key] = structs.replace(place, text="", arguments="", output=None)
             if isinstance(entry, Item) and entry.role is Role.USER:
                 self._users.add(key)
             if stored.is_fork:
@@ -291,7 +293,7 @@ def first_words(text: str) -> str:
 def _filled(place: ItemRow, entry: Entry) -> ItemRow:
     """Return the row of an entry at its place."""
     if isinstance(entry, ToolCall):
-        return replace(
+        return structs.replace(
             place,
             status=entry.state.value,
             response_id=entry.response_id or place.response_id,
@@ -302,7 +304,7 @@ def _filled(place: ItemRow, entry: Entry) -> ItemRow:
             source=entry.server or entry.source,
             elapsed_ms=entry.elapsed_ms,
         )
-    return replace(
+    return structs.replace(
         place,
         text=entry.text,
         status=entry.status.value,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from voicechat.core.text import clean, clean_json
 from voicechat.providers.json_fields import as_text, fields, message
@@ -41,9 +42,8 @@ _NAMED = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class FrameFacts:
-    """What a log keeps of one frame."""
+class FrameFacts(Struct, frozen=True, gc=False):
+    """What a log keeps of one frame. The garbage collector need not look at thousands of them."""
 
     type: str
     text: str

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final, get_args
+
+from msgspec import Struct
 
 from voicechat.core import effects, events
 from voicechat.session.event_stream import Direction, Overflow, RawFrame, Subscription
@@ -36,9 +37,11 @@ WANTS: Final = (RawFrame, effects.FloorChanged, Cleared, *get_args(events.Event)
 _ANSWERING = frozenset({effects.Floor.THINKING, effects.Floor.WORKING})
 
 
-@dataclass(slots=True)
-class FrameRow:
-    """One frame, all sound of one item in one direction, or a note without a direction."""
+class FrameRow(Struct, gc=False):
+    """One frame, all sound of one item in one direction, or a note without a direction.
+
+    The garbage collector need not look at thousands of them.
+    """
 
     number: int
     """Position since the log began; rows keep it."""
@@ -63,7 +66,7 @@ class FrameRow:
     """Number of the other half of a pair."""
     gap_s: float | None = None
     """Seconds from the first half of the pair, on the second half."""
-    entries: set[str] = field(default_factory=set)
+    entries: tuple[str, ...] = ()
     """Ids of the transcript entries that it belongs to."""
 
     @property
@@ -202,8 +205,8 @@ class FrameLog:
 
     def _link(self, row: FrameRow, ids: Iterable[str]) -> None:
         for each in ids:
-            if each and len(row.entries) < MOST_ENTRIES:
-                row.entries.add(each)
+            if each and each not in row.entries and len(row.entries) < MOST_ENTRIES:
+                row.entries = (*row.entries, each)
 
     def _since_turn(self, at: float) -> float:
         return at - (self._turn_at if self._turn_at is not None else at)

@@ -26,6 +26,7 @@ from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from voicechat.core.effects import Level
 from voicechat.errors import VoicechatError
+from voicechat.system import garbage
 from voicechat.system.loop_watch import stalls_logged
 from voicechat.tui.keys import KEYS, key_of, use_keymap
 from voicechat.tui.palette import Palette, palette_commands
@@ -221,7 +222,7 @@ class VoicechatApp(TerminalApp):
         self._state_drawn()
         self._session_worker = self._run_session()
         if not self.is_headless:
-            gc.freeze()  # keeps the garbage collector off the imported modules
+            garbage.set_aside()
             gc.enable()
 
     @work(group="session", exclusive=True)
