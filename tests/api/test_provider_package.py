@@ -15,6 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 import voicechat
 from voicechat.providers import catalog
+from voicechat.providers.installed_providers import ENTRY_POINTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-provider.md"
 TOY, TINY = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
@@ -32,7 +33,7 @@ def install(
         metadata = tmp_path / f"{name}_live-1.0.dist-info"
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        points = f"[{catalog.ENTRY_POINTS}]\n{name} = {name}_live:PROVIDER\n"
+        points = f"[{ENTRY_POINTS}]\n{name} = {name}_live:PROVIDER\n"
         (metadata / "entry_points.txt").write_text(points, "utf-8")
         catalog.installed.cache_clear()
 

@@ -76,6 +76,16 @@ def test_a_command_without_typed_numbers_loads_no_pydantic(
     assert done.returncode == 0, done.stderr
 
 
+def test_a_command_loads_no_other_command_and_no_codec() -> None:
+    code = (
+        "import sys; from voicechat.cli.app import main; main(['models', 'list']);"
+        "found = [name for name in sys.modules if name.endswith(('_codec', 'cli.serve'))];"
+        "sys.exit(str(found) if found else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_schema_has_a_help_for_every_setting() -> None:
     for setting in SETTINGS.values():
         assert setting.help.endswith(".")

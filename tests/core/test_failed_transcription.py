@@ -10,7 +10,7 @@ from voicechat.core.effects import Level, Notice
 from voicechat.core.items import Item
 from voicechat.core.settings import Capabilities, SessionSettings
 from voicechat.core.user_items import REPEATED
-from voicechat.providers.azure_provider import dialect_of
+from voicechat.providers.azure_connection import dialect_of
 
 REMEDY = "Deploy a model."
 

@@ -11,6 +11,7 @@ from voicechat.config import loader
 from voicechat.config.options import Options
 from voicechat.errors import UsageError
 from voicechat.providers import catalog
+from voicechat.providers.installed_providers import ENTRY_POINTS
 from voicechat.session.model_list import list_providers
 
 PAGE = Path(__file__).parents[2] / "docs" / "add-a-provider.md"
@@ -31,7 +32,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         told = tmp_path / "toy_voice-1.0.dist-info"
         told.mkdir()
         (told / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-voice\nVersion: 1.0\n")
-        (told / "entry_points.txt").write_text(f"[{catalog.ENTRY_POINTS}]\n{points}\n", "utf-8")
+        (told / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\n{points}\n", "utf-8")
         monkeypatch.syspath_prepend(str(tmp_path))
         catalog.installed.cache_clear()
 

@@ -9,7 +9,7 @@ from voicechat.core.conversation import Conversation
 from voicechat.core.items import Item, ToolCall, ToolState
 from voicechat.core.settings import ServerVad, SessionSettings, ToolSpec
 from voicechat.providers.openai.openai_codec import OpenAICodec
-from voicechat.providers.xai_provider import XAI
+from voicechat.providers.xai_dialect import XAI
 
 SPEECH = b64encode(bytes(4_800)).decode()
 

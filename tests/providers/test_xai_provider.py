@@ -68,7 +68,7 @@ from voicechat.core.settings import (
 from voicechat.errors import Secret
 from voicechat.providers.openai.openai_codec import HELD, OpenAICodec
 from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED
-from voicechat.providers.xai_provider import TABLE, XAI
+from voicechat.providers.xai_dialect import TABLE, XAI
 
 EXPECTED_EVENTS = {
     "session.created": {SessionCreated},

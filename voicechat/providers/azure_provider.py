@@ -17,52 +17,31 @@ properties) and "GPT-Live event API reference" (address); README of the `openai`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from voicechat.errors import Secret, UsageError
-from voicechat.providers.base_url import SOCKET_SCHEMES, checked
 from voicechat.providers.codec import Codec
-from voicechat.providers.openai.call_sideband import CallSideband
-from voicechat.providers.openai.live_codec import LiveCodec
-from voicechat.providers.openai.live_session import live_url
-from voicechat.providers.openai.live_sideband import LiveSideband
-from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
-from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
 from voicechat.providers.openai.openai_provider import client_secret_request
 from voicechat.providers.provider import WEBRTC, WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import HttpRequest, TokenEndpoint, TokenRequest, bearer
 from voicechat.system.dial_target import DialTarget
-from voicechat.system.optional_parts import require_webrtc
-
-PREVIEW_VERSION = "2025-04-01-preview"
-"""The last version of the preview."""
-
-VOICE_LIVE_VERSION = "2025-10-01"
 
 TOKEN_VARIABLE = "AZURE_OPENAI_AD_TOKEN"
 """Holds an Entra token instead of a key."""
 
-_TRANSCRIPTION_REMEDY = (
-    'Set transcription = {model = "your deployment"} to a transcription model that is deployed in'
-    ' your resource, or transcription = "off".'
-)
-
-_ENDING = re.compile(r"(/(openai|voice-live))?(/v1)?(/realtime)?/*$")
-"""The end of an endpoint's path that belongs to Azure; the rest belongs to a gateway before it."""
-
-_URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+URL_VARIABLE = "AZURE_OPENAI_ENDPOINT"
+"""Holds the address of the user's resource."""
 
 
-def _api_key(key: Secret) -> dict[str, Secret]:
+def api_key(key: Secret) -> dict[str, Secret]:
+    """Return the header with a key."""
     return {"api-key": key}
 
 
-def _beta_headers(headers: Callable[[Secret], dict[str, Secret]], key: Secret) -> dict[str, Secret]:
+def beta_headers(headers: Callable[[Secret], dict[str, Secret]], key: Secret) -> dict[str, Secret]:
+    """Return the headers of the preview, with a key or a token."""
     return {**headers(key), "OpenAI-Beta": Secret("realtime=v1")}
 
 
@@ -73,111 +52,10 @@ def dialect_name(parts: SplitResult) -> str:
     return "beta" if "api-version=" in parts.query else "ga"
 
 
-def dialect_of(name: str, *, entra: bool) -> Dialect:
-    """Return the dialect of this name; with `entra` the key is an Entra token."""
-    headers = bearer if entra else _api_key
-    match name:
-        case "voice-live":
-            return replace(VOICE_LIVE, headers=headers)
-        case "beta":
-            dialect, headers = BETA, partial(_beta_headers, headers)
-        case _:
-            dialect = GENERAL
-    # Azure accepts semantic_vad, but then never reports the beginning of speech.
-    capabilities = replace(
-        dialect.capabilities, semantic_vad=False, transcription_remedy=_TRANSCRIPTION_REMEDY
-    )
-    return replace(dialect, name="azure", headers=headers, capabilities=capabilities)
-
-
-def address(parts: SplitResult, deployment: str, dialect: str, version: str | None) -> SplitResult:
-    """Return the socket's address below an endpoint like https://NAME.openai.azure.com.
-
-    `parts` is the endpoint with a socket's scheme; the prefix of a gateway in its path is kept. An
-    `api-version` in its query wins over
-    `version`; the current API has none.
-    """
-    prefix = _ENDING.sub("", parts.path)
-    query = dict(parse_qsl(parts.query))
-    known = query.pop("api-version", version)
-    for name in ("model", "deployment"):
-        query.pop(name, None)
-    match dialect:
-        case "voice-live":
-            path = "/voice-live/realtime"
-            added = {"api-version": known or VOICE_LIVE_VERSION, "model": deployment}
-        case "beta":
-            path = "/openai/realtime"
-            added = {"api-version": known or PREVIEW_VERSION, "deployment": deployment}
-        case _:
-            path, added = "/openai/v1/realtime", {"model": deployment}
-    path = prefix + path
-    return SplitResult(
-        parts.scheme, parts.netloc, path, urlencode(query | added, quote_via=quote), ""
-    )
-
-
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
-    if not request.base_url:
-        raise UsageError(
-            "Azure has no public address.",
-            f"Set {_URL_VARIABLE} to your resource, like https://NAME.openai.azure.com.",
-        )
-    parts = checked(request.base_url)
-    name = request.dialect or dialect_name(parts)
-    entra = request.key_variable == TOKEN_VARIABLE
-    if name == "live" and request.call is None:
-        live = _live_codec(request.transport)
-        return partial(live, _live(parts), request.model, request.key, **_of_live(entra))
-    if request.call is not None and request.call.is_live:
-        join = partial(LiveSideband, _live(parts), request.model, request.call, request.key)
-        return partial(join, **_of_live(entra))
-    if request.transport == WEBRTC:
-        if name != "ga":
-            raise UsageError(
-                "Only the current Azure API (/openai/v1) is reached over WebRTC.",
-                "Remove --transport.",
-            )
-        require_webrtc()
-    version = request.environ.get("OPENAI_API_VERSION")
-    socket = address(
-        parts._replace(scheme=SOCKET_SCHEMES[parts.scheme]),
-        request.model,
-        name,
-        version if isinstance(version, str) and version else None,
-    )
-    if request.purpose == "transcription" and name == "ga":
-        socket = socket._replace(query="intent=transcription")
-    dialect = dialect_of(name, entra=entra)
-    if request.call is not None:
-        if name not in {"ga", "live"}:
-            raise UsageError("Only the current Azure API (/openai/v1) takes phone calls.")
-        url = urlunsplit(socket)
-        return partial(CallSideband, url, request.model, request.call, request.key, dialect)
-    if request.transport == WEBRTC:
-        from voicechat.providers.openai.call_codec import CallCodec
+    from voicechat.providers.azure_connection import connect
 
-        return partial(CallCodec, urlunsplit(socket), request.model, request.key, dialect)
-    return partial(OpenAICodec, urlunsplit(socket), request.key, dialect)
-
-
-def _live_codec(transport: str) -> type[LiveCodec]:
-    if transport != WEBRTC:
-        return LiveCodec
-    from voicechat.providers.openai.live_call import LiveCallCodec
-
-    require_webrtc()
-    return LiveCallCodec
-
-
-def _live(parts: SplitResult) -> str:
-    return live_url(urlunsplit(parts._replace(path="/openai/v1", query="")))
-
-
-def _of_live(entra: bool) -> dict[str, Any]:
-    return {
-        "provider": "azure", "headers": bearer if entra else _api_key, "key_variable": ""
-    }  # fmt: skip
+    return connect(request)
 
 
 def _token_request(request: TokenRequest) -> HttpRequest:
@@ -186,21 +64,21 @@ def _token_request(request: TokenRequest) -> HttpRequest:
             "Only the current Azure API (/openai/v1) issues tokens.", "Remove the --wire option."
         )
     like_openai = client_secret_request(request)
-    key = bearer(request.key) if request.key_variable == TOKEN_VARIABLE else _api_key(request.key)
+    key = bearer(request.key) if request.key_variable == TOKEN_VARIABLE else api_key(request.key)
     headers = {"Content-Type": like_openai.headers["Content-Type"], **key}
     return replace(like_openai, headers=headers)
 
 
 def _dial(url: str, token: Secret) -> DialTarget:
     is_beta = dialect_name(urlsplit(url)) == "beta"
-    return DialTarget(url, _beta_headers(bearer, token) if is_beta else bearer(token))
+    return DialTarget(url, beta_headers(bearer, token) if is_beta else bearer(token))
 
 
 PROVIDER = Provider(
     name="azure",
     key_variables=("AZURE_OPENAI_API_KEY", TOKEN_VARIABLE),
     requires_key=True,
-    url_variable=_URL_VARIABLE,
+    url_variable=URL_VARIABLE,
     example_url="https://RESOURCE.openai.azure.com",
     connect=_connect,
     tokens=TokenEndpoint(_token_request, 10, 7_200, dial=_dial),

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -28,8 +27,7 @@ from voicechat.core.text import clean, one_of
 from voicechat.errors import KeyMissing, Secret, ServerError, UsageError
 from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
-from voicechat.providers.local_provider import EMBEDDED
-from voicechat.providers.openai.openai_codec import OpenAICodec
+from voicechat.providers.installed_providers import Installed, load_installed
 from voicechat.providers.provider import WEBSOCKET, ConnectionRequest, Provider
 from voicechat.providers.rest import TokenEndpoint
 from voicechat.system.loopback import is_loopback
@@ -38,9 +36,6 @@ DialectName = Literal["ga", "beta", "voice-live", "live"]
 """An API dialect of an endpoint of the OpenAI family."""
 
 DIALECTS: tuple[DialectName, ...] = ("ga", "beta", "voice-live", "live")
-
-ENTRY_POINTS = "voicechat.providers"
-"""The group in which other packages name their `Provider`."""
 
 _LOCAL_URL = "http://127.0.0.1:8750"
 
@@ -65,47 +60,10 @@ LOCAL = next(each for each in PROVIDERS.values() if each.is_embedded)
 """The embedded server."""
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """Providers from other packages."""
-
-    providers: Mapping[str, Provider]
-    problems: tuple[str, ...]
-    """A sentence for each entry point that cannot be used."""
-
-
 @cache
 def installed() -> Installed:
-    """Load the providers of other packages. A broken one becomes a sentence, never an error."""
-    found: dict[str, Provider] = {}
-    problems = []
-    for point in entry_points(group=ENTRY_POINTS):
-        provider = _loaded(point)
-        if isinstance(provider, str):
-            problems.append(provider)
-        elif provider.name in PROVIDERS or provider.name in found:
-            problems.append(_problem(point, f"a provider named {provider.name} already exists"))
-        else:
-            found[provider.name] = provider
-    return Installed(found, tuple(problems))
-
-
-def _loaded(point: EntryPoint) -> Provider | str:
-    try:
-        provider = point.load()
-    except Exception as error:
-        return _problem(point, f"{type(error).__name__}: {error}")
-    if not isinstance(provider, Provider):
-        return _problem(point, f"{point.value} is not a Provider")
-    return provider
-
-
-def _problem(point: EntryPoint, cause: str) -> str:
-    package = point.dist.name if point.dist is not None else point.value
-    return clean(
-        f"Cannot use the provider {point.name} of the package {package}: {cause}."
-        " Update or uninstall the package."
-    )
+    """Return the providers of other packages."""
+    return load_installed(PROVIDERS)
 
 
 def every_provider() -> Mapping[str, Provider]:
@@ -441,7 +399,7 @@ def codec_of(
     """
     provider, name = _named(model)
     if provider.connect is None:
-        return OpenAICodec(realtime_url(base_url or _LOCAL_URL, name, purpose), None, EMBEDDED)
+        return _embedded_codec(realtime_url(base_url or _LOCAL_URL, name, purpose), None)
     key, variable = key_of(provider, environ)
     address = base_url or address_of(provider, environ) or provider.example_url
     key = key or Secret("missing")
@@ -454,6 +412,13 @@ def local_codec(url: str, token: Secret, purpose: Purpose = "conversation") -> C
     """Make the codec of one connection to the embedded server at the address it prints."""
     if purpose == "transcription":
         url = realtime_url(url, LOCAL.default_model, purpose)
+    return _embedded_codec(url, token)
+
+
+def _embedded_codec(url: str, token: Secret | None) -> Codec:
+    from voicechat.providers.local_dialect import EMBEDDED
+    from voicechat.providers.openai.openai_codec import OpenAICodec
+
     return OpenAICodec(url, token, EMBEDDED)
 
 

@@ -55,7 +55,8 @@ from voicechat.core.settings import (
 from voicechat.errors import Secret, UsageError
 from voicechat.providers import catalog
 from voicechat.providers.codec import unsupported
-from voicechat.providers.gateway.gateway_codec import GatewayCodec, address
+from voicechat.providers.gateway.gateway_address import address
+from voicechat.providers.gateway.gateway_codec import GatewayCodec
 from voicechat.providers.gateway.gateway_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.gateway.normalized_config import config_of, settings_of
 from voicechat.system.dial_target import DialTarget

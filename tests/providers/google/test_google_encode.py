@@ -36,7 +36,7 @@ from voicechat.core.settings import (
 from voicechat.errors import Secret
 from voicechat.providers.codec import unsupported
 from voicechat.providers.gateway.gateway_codec import GatewayCodec
-from voicechat.providers.google import google_codec
+from voicechat.providers.google import google_address
 from voicechat.providers.google.google_codec import GoogleCodec
 
 HANDS_FREE = SessionSettings(turn_detection=ServerVad(), input_format=AudioFormat(rate=16_000))
@@ -326,7 +326,9 @@ def test_key_and_token_have_separate_headers():
     assert not endpoint.subprotocols
     token = GoogleCodec("wss://x", "m", Secret("auth_tokens/abc")).endpoint()
     assert token.headers == {"Authorization": Secret("Token auth_tokens/abc")}
-    assert google_codec.address("wss://h").endswith("v1beta.GenerativeService.BidiGenerateContent")
-    assert google_codec.address("wss://h", token=True).endswith(
+    assert google_address.address("wss://h").endswith(
+        "v1beta.GenerativeService.BidiGenerateContent"
+    )
+    assert google_address.address("wss://h", token=True).endswith(
         "v1alpha.GenerativeService.BidiGenerateContentConstrained"
     )

@@ -13,7 +13,7 @@ from voicechat.providers.openai.openai_codec import GENERAL, OpenAICodec
 from voicechat.providers.openai.openai_compatible import ANY_SERVER
 from voicechat.providers.openai.openai_events import KNOWN_UNMAPPED, TABLE
 from voicechat.providers.openai.openai_frames import Frame
-from voicechat.providers.xai_provider import XAI
+from voicechat.providers.xai_dialect import XAI
 
 EXAMPLES = frames("openai_ga_server") + frames("openai_beta_server") + frames("xai_server")
 DIALECTS = {"general": GENERAL, "xai": XAI, "any server": ANY_SERVER}

@@ -9,12 +9,10 @@ Sources: AI SDK 7, `@ai-sdk/provider`, `Experimental_RealtimeModelV4` (client ev
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64encode
 from binascii import b2a_base64
 from dataclasses import dataclass, replace
 from itertools import count
-from urllib.parse import quote
 
 from voicechat.core.commands import (
     AppendAudio,
@@ -42,6 +40,7 @@ from voicechat.core.settings import (
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.gateway import gateway_events
+from voicechat.providers.gateway.gateway_address import protocol_headers, team_header
 from voicechat.providers.gateway.gateway_client_events import GATEWAY_EVENTS
 from voicechat.providers.gateway.gateway_events import GatewayState
 from voicechat.providers.gateway.normalized_config import config_of
@@ -49,9 +48,6 @@ from voicechat.providers.json_fields import encode
 from voicechat.providers.openai.openai_parts import UNCOMMON, ignored, no_setting, without_none
 from voicechat.speech import g711
 from voicechat.system.dial_target import DialTarget
-
-URL = "wss://ai-gateway.vercel.sh"
-"""Public address of the service."""
 
 Message = dict[str, object]
 
@@ -86,16 +82,6 @@ _ELEVENLABS = Upstream(replace(_OPENAI.capabilities, semantic_vad=False))
 _UPSTREAMS = {
     "openai": _OPENAI, "google": _GOOGLE, "spacexai": _XAI, "xai": _XAI, "elevenlabs": _ELEVENLABS,
 }  # fmt: skip
-
-
-_ENDING = re.compile(r"(/v4/ai(/realtime-model)?|/v1)?/*$")
-"""The end of a base URL that belongs to the gateway."""
-
-
-def address(base_url: str, model: str) -> str:
-    """Return the address of a model's socket below a base URL."""
-    base = _ENDING.sub("", base_url)
-    return f"{base}/v4/ai/realtime-model?ai-model-id={quote(model, safe='')}"
 
 
 class GatewayCodec:
@@ -250,20 +236,6 @@ _UNSUPPORTED = (
     "parallel_tool_calls", "reasoning_effort", "temperature", "tracing", "truncation", "prompt",
     "include", "transcription.keywords", "transcription.delay",
 )  # fmt: skip
-
-
-def team_header(team: str) -> dict[str, Secret]:
-    """Return the header that names a team; none for an empty one."""
-    return {"x-vercel-ai-gateway-team": Secret(team)} if team else {}
-
-
-def protocol_headers(key: Secret) -> dict[str, Secret]:
-    """Return the headers of each request and socket."""
-    return {
-        "Authorization": Secret(f"Bearer {key.reveal()}"),
-        "ai-gateway-protocol-version": Secret("0.0.1"),
-        "ai-gateway-auth-method": Secret("api-key"),
-    }
 
 
 def _text_message(messages: list[CreateMessage]) -> str:

@@ -14,7 +14,7 @@ from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
 from voicechat.providers.gateway import gateway_speech
 from voicechat.providers.gateway.gateway_account import team_of
-from voicechat.providers.gateway.gateway_codec import URL, GatewayCodec, address, team_header
+from voicechat.providers.gateway.gateway_address import URL, address, team_header
 from voicechat.providers.gateway.gateway_transcription import TRANSCRIPTION
 from voicechat.providers.google.google_provider import PROVIDER as GOOGLE
 from voicechat.providers.openai.openai_provider import PROVIDER as OPENAI
@@ -31,6 +31,8 @@ from voicechat.system.dial_target import DialTarget
 
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
+    from voicechat.providers.gateway.gateway_codec import GatewayCodec
+
     url = address(socket_base(request.base_url or URL), request.model)
     return partial(GatewayCodec, url, request.model, request.key, team_of(request.environ))
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.gateway.gateway_account import team_of
-from voicechat.providers.gateway.gateway_codec import URL, protocol_headers, team_header
+from voicechat.providers.gateway.gateway_address import URL, protocol_headers, team_header
 from voicechat.providers.gateway.gateway_options import provider_options
 from voicechat.providers.json_fields import as_list, as_text, count, encode, fields, message
 from voicechat.providers.rest import HttpRequest, http_base, post

@@ -41,6 +41,7 @@ from voicechat.core.settings_updates import TOOLS
 from voicechat.errors import Secret
 from voicechat.providers.call_messages import CallMessages
 from voicechat.providers.google import google_events
+from voicechat.providers.google.google_address import is_token
 from voicechat.providers.google.google_calls import OpenCalls
 from voicechat.providers.google.google_client_events import GOOGLE_EVENTS
 from voicechat.providers.google.google_setup import (
@@ -59,11 +60,6 @@ from voicechat.providers.google.google_turns import GeminiTurns
 from voicechat.providers.json_fields import as_list, as_text, encode, fields
 from voicechat.system.dial_target import DialTarget
 
-URL = "wss://generativelanguage.googleapis.com"
-"""Public address of the service."""
-
-SERVICE = "/ws/google.ai.generativelanguage.{}.GenerativeService.{}"
-
 SHORTEST_TURN_MS = 150.0
 """A manual turn is sent once it has lasted this long, because it cannot be withdrawn."""
 
@@ -76,21 +72,6 @@ MOST_HELD = 32
 _DECLARATION = re.compile(r"function_?declarations\[(\d{1,4})\]", re.IGNORECASE)
 """Place of a tool in the reason of a closed connection, such as
 `BidiGenerateContentRequest.setup.tools[0].function_declarations[3].parameters: …`."""
-
-
-_VERSION = re.compile(r"/(v\d\w*)/*$")
-"""A version of the API at the end of a base URL, such as /v1beta."""
-
-
-def address(base_url: str, *, token: bool = False) -> str:
-    """Return the socket's address below a base URL; short-lived tokens use another method.
-
-    A version at the end of the base URL is that of the service; the rest of the path is kept.
-    """
-    found = _VERSION.search(base_url)
-    version = "v1alpha" if token else found[1] if found else "v1beta"
-    method = "BidiGenerateContentConstrained" if token else "BidiGenerateContent"
-    return _VERSION.sub("", base_url).rstrip("/") + SERVICE.format(version, method)
 
 
 class GoogleCodec:
@@ -372,11 +353,6 @@ class GoogleCodec:
         }
         self._turns.pending = True
         return [*self._end_history(), encode({"toolResponse": {"functionResponses": [answer]}})]
-
-
-def is_token(key: Secret) -> bool:
-    """Return True for a short-lived token."""
-    return key.reveal().startswith("auth_tokens/")
 
 
 def _shown(key: Secret) -> dict[str, Secret]:

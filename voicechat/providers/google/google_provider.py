@@ -13,8 +13,7 @@ from voicechat.core.price import Price
 from voicechat.errors import Secret
 from voicechat.providers.base_url import socket_base
 from voicechat.providers.codec import Codec
-from voicechat.providers.google.google_codec import URL, GoogleCodec, address, is_token
-from voicechat.providers.google.google_setup import setup
+from voicechat.providers.google.google_address import URL, address, is_token
 from voicechat.providers.google.google_speech import SPEECH
 from voicechat.providers.provider import ConnectionRequest, Provider
 from voicechat.providers.rest import (
@@ -36,6 +35,8 @@ _LOCKED = ("generationConfig", "systemInstruction", "tools")
 
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
+    from voicechat.providers.google.google_codec import GoogleCodec
+
     short_lived = request.key is not None and is_token(request.key)
     url = address(socket_base(request.base_url or URL), token=short_lived)
     return partial(GoogleCodec, url, request.model, request.key)
@@ -63,6 +64,8 @@ def _locked_setup(request: TokenRequest) -> dict[str, object]:
     locked: dict[str, object] = {"model": f"models/{request.model}"}
     if request.settings is None:
         return locked
+    from voicechat.providers.google.google_setup import setup
+
     whole = setup(request.model, request.settings)
     return locked | {name: whole[name] for name in _LOCKED if name in whole}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from voicechat.providers.base_url import socket_base
-from voicechat.providers.google.google_codec import URL
+from voicechat.providers.google.google_address import URL
 from voicechat.providers.json_fields import as_list, as_text, fields
 from voicechat.providers.rest import HttpRequest, http_base, post
 from voicechat.providers.speech_service import (

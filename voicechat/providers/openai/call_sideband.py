@@ -33,8 +33,8 @@ from voicechat.core.items import ToolState
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import as_text, fields, message
-from voicechat.providers.openai.live_session import is_live
 from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
+from voicechat.providers.openai.openai_models import is_live
 from voicechat.providers.openai.openai_parts import Message
 from voicechat.providers.phone_call import keypad, watched, wrong_kind
 from voicechat.providers.rest import HttpRequest, below_socket, post

@@ -10,7 +10,6 @@ Sources: OpenAI API reference, `live/sessions` (session object, Responses delega
 
 from __future__ import annotations
 
-import re
 from urllib.parse import SplitResult, urlunsplit
 
 from voicechat.core.settings import AudioFormat, SessionSettings
@@ -25,12 +24,6 @@ BACKING_MODEL = "gpt-5.5"
 RATES = (24_000, 16_000)
 """Rates of PCM16 in Hz, the preferred one first; both directions have the same."""
 
-VOICES = (
-    "marin", "cedar", "alloy", "ash", "ballad", "beacon", "bossa", "cinder", "coral", "delta",
-    "echo", "gleam", "meridian", "quartz", "ripple", "sage", "shida", "shimmer", "stone", "tempo",
-    "verse", "vesper", "willow",
-)  # fmt: skip
-
 APPEND_BYTES = 480
 """Most bytes of text in one append: at most 500 tokens are accepted, and no token is empty."""
 
@@ -44,13 +37,6 @@ _UNSUPPORTED = (
     "transcription.model", "transcription.language", "transcription.languages",
     "transcription.prompt", "transcription.keywords", "transcription.delay",
 )  # fmt: skip
-
-_LIVE = re.compile(r"gpt-live-\d")
-
-
-def is_live(model: str) -> bool:
-    """Return True for a model that only `live/sessions` serves."""
-    return _LIVE.match(model) is not None
 
 
 def live_url(base_url: str) -> str:

@@ -19,7 +19,7 @@ from voicechat.core.items import Role, ToolState
 from voicechat.core.settings import AudioFormat, SessionSettings
 from voicechat.errors import Secret
 from voicechat.providers.json_fields import as_text, message
-from voicechat.providers.openai import live_session
+from voicechat.providers.openai import live_session, openai_models
 from voicechat.providers.openai.live_codec import LiveCodec
 from voicechat.providers.openai.openai_parts import Message
 from voicechat.providers.phone_call import keypad, watched, wrong_kind
@@ -67,7 +67,7 @@ class LiveSideband(LiveCodec):
     def accept(self, settings: SessionSettings) -> HttpRequest:
         """Build the request that answers the call. Raises `UsageError` for another model."""
         # A deployment of Azure may have any name.
-        if self._provider == "openai" and not live_session.is_live(self._model):
+        if self._provider == "openai" and not openai_models.is_live(self._model):
             raise wrong_kind(self._call.call_id, self._model, "a Live model")
         session = live_session.session_object(self._model, settings)
         session["audio"] = {"output": {"voice": settings.voice}} if settings.voice else {}

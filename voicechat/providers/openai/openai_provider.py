@@ -7,33 +7,15 @@ secrets); API reference, `POST /v1/realtime/client_secrets`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from urllib.parse import urlsplit
 
-from voicechat.config.joined_call import JoinedCall
 from voicechat.core.price import Price
 from voicechat.core.settings import SessionSettings
 from voicechat.errors import UsageError
-from voicechat.providers.base_url import realtime_url
 from voicechat.providers.codec import Codec
 from voicechat.providers.json_fields import fields
 from voicechat.providers.openai import openai_speech
-from voicechat.providers.openai.call_sideband import CallSideband
-from voicechat.providers.openai.live_codec import LiveCodec
-from voicechat.providers.openai.live_session import VOICES as LIVE_VOICES
-from voicechat.providers.openai.live_session import is_live, live_url
-from voicechat.providers.openai.live_sideband import LiveSideband
-from voicechat.providers.openai.openai_beta import BETA, VOICE_LIVE
-from voicechat.providers.openai.openai_codec import GENERAL, Dialect, OpenAICodec
-from voicechat.providers.openai.openai_compatible import ANY_SERVER
-from voicechat.providers.openai.openai_session import session_object
+from voicechat.providers.openai.openai_models import LIVE_VOICES, is_live, is_translator
 from voicechat.providers.openai.openai_transcription import TRANSCRIPTION
-from voicechat.providers.openai.translation_codec import (
-    TranslationCodec,
-    is_translator,
-    translation_url,
-)
 from voicechat.providers.provider import WEBRTC, WEBSOCKET, ConnectionRequest, ModelLimits, Provider
 from voicechat.providers.rest import (
     HttpRequest,
@@ -43,62 +25,16 @@ from voicechat.providers.rest import (
     below_socket,
     post,
 )
-from voicechat.system.optional_parts import require_webrtc
 
 URL = "wss://api.openai.com/v1/realtime"
 
 _DEFAULT_TOKEN_S = 600
 
-_DIALECTS = {"ga": GENERAL, "beta": BETA, "voice-live": VOICE_LIVE}
-"""The dialects that the user may name."""
-
 
 def _connect(request: ConnectionRequest) -> Callable[[], Codec]:
-    root = request.base_url or URL
-    if request.call is not None:
-        return _join(root, request, request.call)
-    if request.transport == WEBRTC:
-        return _call(request, root)
-    if request.dialect == "live" or (request.dialect is None and is_live(request.model)):
-        return partial(LiveCodec, live_url(root), request.model, request.key)
-    if is_translator(request.model):
-        return partial(TranslationCodec, translation_url(root, request.model), request.key)
-    url = realtime_url(root, request.model, request.purpose)
-    return partial(OpenAICodec, url, request.key, _dialect(url, request.dialect))
+    from voicechat.providers.openai.openai_connection import connect
 
-
-def _dialect(url: str, name: str | None) -> Dialect:
-    inferred = GENERAL if urlsplit(url).hostname == urlsplit(URL).hostname else ANY_SERVER
-    dialect = _DIALECTS.get(name or "", inferred)
-    return replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
-
-
-def _join(root: str, request: ConnectionRequest, call: JoinedCall) -> Callable[[], Codec]:
-    """Return the factory of the control sockets of a call."""
-    if call.is_live:
-        return partial(LiveSideband, live_url(root), request.model, call, request.key)
-    url = realtime_url(root, request.model)
-    dialect = _dialect(url, request.dialect)
-    return partial(CallSideband, url, request.model, call, request.key, dialect)
-
-
-def _call(request: ConnectionRequest, root: str) -> Callable[[], Codec]:
-    from voicechat.providers.openai.call_codec import CallCodec
-    from voicechat.providers.openai.live_call import LiveCallCodec
-
-    if request.dialect == "live" or (request.dialect is None and is_live(request.model)):
-        require_webrtc()
-        return partial(LiveCallCodec, live_url(root), request.model, request.key)
-    if request.dialect not in {None, "ga"} or is_translator(request.model):
-        raise UsageError(
-            f"{request.model} is not reached over WebRTC with this API.", "Remove --transport."
-        )
-    require_webrtc()
-    url = realtime_url(root, request.model)
-    is_own = urlsplit(url).hostname != urlsplit(URL).hostname
-    dialect = ANY_SERVER if is_own and request.dialect is None else GENERAL
-    named = replace(dialect, name=PROVIDER.name, key_variable=PROVIDER.key_variable or "")
-    return partial(CallCodec, url, request.model, request.key, named)
+    return connect(request)
 
 
 def client_secret_request(request: TokenRequest) -> HttpRequest:
@@ -121,6 +57,8 @@ def client_secret_request(request: TokenRequest) -> HttpRequest:
 
 def _new_session(settings: SessionSettings) -> dict[str, object]:
     """Return the session object. Only an update may have null for no transcription."""
+    from voicechat.providers.openai.openai_session import session_object
+
     session = session_object(settings)
     if settings.transcription is None:
         fields(fields(session["audio"])["input"]).pop("transcription")

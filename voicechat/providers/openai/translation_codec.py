@@ -51,11 +51,6 @@ _UNSUPPORTED = (
 )  # fmt: skip
 
 
-def is_translator(model: str) -> bool:
-    """Return True for a model that only `realtime/translations` serves."""
-    return model.startswith("gpt-realtime-translate")
-
-
 def translation_url(base_url: str, model: str) -> str:
     """Return the address of the socket below a base URL, with or without `/realtime`.
 
