@@ -15,6 +15,7 @@ from recorded import heading
 from scripted_session import ScriptedSession
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.screen import ActiveBinding, Screen
 from textual.widgets import Input, Static
 
 from voicechat.core import inputs
@@ -23,6 +24,7 @@ from voicechat.recording.recorder import Recorder
 from voicechat.recording.replayed_session import Replay
 from voicechat.session.event_stream import Direction, EventStream, RawFrame
 from voicechat.session.frame_log import MOST_ROWS
+from voicechat.session.updates import LevelsChanged
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.screens.line_sheet import LineSheet
@@ -384,6 +386,26 @@ async def test_the_hint_for_stop_is_shown_only_where_the_key_stops() -> None:
         await app.until(lambda: "Esc stops" in str(floor.render()))
         await app.press("ctrl+f")
         await app.until(lambda: "Esc stops" not in str(floor.render()))
+
+
+async def test_new_levels_do_not_look_for_the_key_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened() as app:
+        app.session.turn_to(Floor.SPEAKING)
+        await app.screen.flush()
+        floor = app.screen.query_one(FloorLine)
+        floor.render()
+        looks: list[Screen[object]] = []
+        found = Screen.active_bindings
+
+        def counted(screen: Screen[object]) -> dict[str, ActiveBinding]:
+            looks.append(screen)
+            return found.__get__(screen)
+
+        monkeypatch.setattr(type(app.screen), "active_bindings", property(counted))
+        for level in range(20):
+            floor.show(LevelsChanged(-level, -level), "")
+            floor.render()
+        assert not looks
 
 
 async def test_an_event_of_the_user_is_completed_and_checked() -> None:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from textual.content import Content
+from textual.screen import Screen
 from textual.widgets import Static
 
 from voicechat.core.effects import Floor
@@ -240,6 +241,17 @@ class FloorLine(StatusLine):
         self._levels = LevelsChanged(MIN_LEVEL_DB, MIN_LEVEL_DB)
         self._link_text = ""
         self._on_card = False
+        self._can_stop: bool | None = None
+        """True if the focused widget and the screen leave the key that stops speech to the session;
+        None if the bindings have changed since."""
+
+    def on_mount(self) -> None:
+        """Redraw whenever the bindings change."""
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+
+    def _bindings_changed(self, _screen: Screen[object]) -> None:
+        self._can_stop = None
+        self.redraw()
 
     def show(self, levels: LevelsChanged, link_text: str, *, on_card: bool = False) -> None:
         """Redraw if these levels or the state of the session look different.
@@ -252,7 +264,7 @@ class FloorLine(StatusLine):
     def _line(self) -> Content:
         session = self._session
         width = self.content_size.width
-        can_stop = session.floor is not Floor.SPEAKING or self._can_stop()
+        can_stop = session.floor is not Floor.SPEAKING or self._stops_speech()
         left = floor_line(session, self._link_text, on_card=self._on_card, can_stop=can_stop)
         if not session.with_sound or width < 36:
             return left_and_right(left, Content(""), width)
@@ -261,11 +273,12 @@ class FloorLine(StatusLine):
             right = self._meters(3)
         return left_and_right(left, right, width)
 
-    def _can_stop(self) -> bool:
-        """Return True if the focused widget and the screen leave the key to the session."""
-        key = next(names_of(lambda key: key.action == "interrupt"))
-        active = self.screen.active_bindings.get(key)
-        return active is not None and active.binding.action == "interrupt"
+    def _stops_speech(self) -> bool:
+        if self._can_stop is None:
+            key = next(names_of(lambda key: key.action == "interrupt"))
+            active = self.screen.active_bindings.get(key)
+            self._can_stop = active is not None and active.binding.action == "interrupt"
+        return self._can_stop
 
     def _meters(self, cells: int) -> Content:
         session = self._session
