@@ -31,6 +31,11 @@ class WorkerLane:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
+    @property
+    def is_wanted(self) -> bool:
+        """True if a job waits for the lane."""
+        return any(not waiter.done() for _, _, waiter in self._waiting)
+
     def method(self, name: str) -> str:
         """Return the name of a method of the part, for a job on this lane."""
         return f"{self._prefix}.{name}"

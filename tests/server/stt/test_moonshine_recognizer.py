@@ -13,7 +13,12 @@ import pytest
 
 from voicechat.server.stt import moonshine_recognizer
 from voicechat.server.stt.moonshine_model import Features, TokenTexts
-from voicechat.server.stt.moonshine_recognizer import MoonshineRecognizer, cleaned, quietest
+from voicechat.server.stt.moonshine_recognizer import (
+    MoonshineRecognizer,
+    cleaned,
+    leveled,
+    quietest,
+)
 from voicechat.server.worker_lanes import WorkerLane
 from voicechat.speech.vad import VAD_RATE
 
@@ -45,6 +50,20 @@ def test_the_cut_is_in_the_quietest_moment() -> None:
     sound = np.ones(16_000, np.float32)
     sound[9_600:11_200] = 0.0
     assert quietest(sound, 4_800) == pytest.approx(10_400, abs=1_600)
+
+
+@pytest.mark.parametrize("level", [0.001, 0.05, 0.9])
+def test_every_voice_reaches_the_model_at_the_same_level(level: float) -> None:
+    tone = np.sin(np.arange(VAD_RATE, dtype=np.float32) / 5)
+    quiet = np.concatenate((np.zeros(VAD_RATE, np.float32), np.float32(level) * tone))
+    heard = leveled(quiet)
+    assert heard.dtype == np.float32
+    assert float(np.abs(heard).max()) == pytest.approx(0.28 if level > 0.002 else 0.1, abs=0.01)
+
+
+def test_silence_is_not_made_louder() -> None:
+    assert not leveled(np.zeros(VAD_RATE, np.float32)).any()
+    assert not leveled(np.zeros(10, np.float32)).any()
 
 
 class CountingModel:
@@ -138,11 +157,14 @@ async def test_a_waiter_with_priority_goes_first_and_a_cancelled_one_blocks_noth
             await asyncio.sleep(0)
 
     async with turns.turn(1):
+        assert not turns.is_wanted
         tasks = [
             asyncio.create_task(take(name, priority))
             for name, priority in (("growing", 1), ("cancelled", 0), ("paused", 0), ("later", 1))
         ]
         await asyncio.sleep(0)
+        assert turns.is_wanted
         tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert order == ["paused", "growing", "later"]
+    assert not turns.is_wanted

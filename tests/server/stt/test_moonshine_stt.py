@@ -117,6 +117,19 @@ async def test_known_pairs_of_words_are_preferred(stt: MoonshineStt) -> None:
     assert plain(await heard(MoonshineStt(stt._worker, known), pcm)) == "flip a coin"
 
 
+async def test_a_request_that_was_not_understood_is_heard_again_at_other_speeds(
+    stt: MoonshineStt,
+) -> None:
+    request = "remind me to call mother at six"
+    pcm = said(f"{request}.", noise=1_800)
+    words = ["", *request.split(), ""]
+    pairs = [({before}, {after}) for before, after in itertools.pairwise(words)]
+    known = KnownRequests(lambda text: plain(text) == request, lambda: pairs)
+    await known.load()
+    engine = MoonshineStt(stt._worker, known)
+    assert plain(await heard(engine, pcm)) == request
+
+
 async def test_a_request_with_an_unusual_word_becomes_a_usual_one(stt: MoonshineStt) -> None:
     pcm = said("Cancel the tea timer.", noise=100)
     assert plain(await heard(stt, pcm)) == "cancel the t timer"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voicechat.server.stt.moonshine_model import END, Features, MoonshineModel
 from voicechat.server.stt.word_followers import EDGE, NUMBER, WordFollowers
@@ -28,6 +29,8 @@ _FAR = 4.0
 """The search ends when the best open text is this much worse than the best whole one."""
 _WIDTH = 10.0
 """A text that is this much worse than the best one is given up."""
+Scores = NDArray[np.float32]
+
 _NO_LETTER = re.compile(r"[^a-z0-9' ]")
 
 
@@ -77,23 +80,25 @@ class BiasedSearch:
 
     def run(
         self,
-        features: Features,
+        features: Sequence[Features],
         fixed: Sequence[int] = (),
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[Found]:
         """Return texts, the best score first.
 
+        features: of one sound, heard in one way or more; the log probabilities are their mean.
         fixed: tokens that every text begins with.
         """
         words, _ = self._read(fixed)
         beams = [_Beam(0.0, 0.0, (), words)]
         found: list[_Beam] = []
-        decoder = self._model.beam_decoder(features, fixed)
+        decoders = [self._model.beam_decoder(each, fixed) for each in features]
         rows = [0]
-        for _ in range(features.most - len(fixed)):
+        for _ in range(max(each.most for each in features) - len(fixed)):
             if cancelled():
                 return []
-            scores = decoder.step([beam.tokens[-1:] for beam in beams], rows)
+            last = [beam.tokens[-1:] for beam in beams]
+            scores = _mean([decoder.step(last, rows) for decoder in decoders])
             beams, rows = self._best(beams, scores, found)
             best = max((beam.score for beam in found), default=-np.inf)
             near = sum(beam.score > best - _FAR for beam in found)
@@ -102,12 +107,12 @@ class BiasedSearch:
         found.sort(key=lambda beam: -beam.score)
         return [Found(beam.score, beam.likelihood, [*fixed, *beam.tokens]) for beam in found]
 
-    def rate(self, features: Features, tokens: Sequence[int], fixed: int = 0) -> Found:
+    def rate(self, features: Sequence[Features], tokens: Sequence[int], fixed: int = 0) -> Found:
         """Return a text with its score and likelihood, comparable to those of `run`.
 
         fixed: the number of tokens at its start that are not rated.
         """
-        chances = self._model.chances(features, tokens)[fixed:]
+        chances = _mean([self._model.chances(each, tokens) for each in features])[fixed:]
         likelihood = float(chances.sum())
         words, _ = self._read(tokens[:fixed])
         _, cost = self._read([*tokens[fixed:], END], words)
@@ -122,7 +127,7 @@ class BiasedSearch:
         return words, total
 
     def _best(
-        self, beams: list[_Beam], scores: np.ndarray, found: list[_Beam]
+        self, beams: list[_Beam], scores: Scores, found: list[_Beam]
     ) -> tuple[list[_Beam], list[int]]:
         """Return the best continuations and the row of each; add whole texts to `found`."""
         likely = np.argpartition(-scores, _CANDIDATES, axis=-1)[:, :_CANDIDATES]
@@ -188,3 +193,8 @@ class BiasedSearch:
             text = self._model.token_text(token).lower().replace("-", " ")
             self._plain[token] = [p for p in re.split("( )", _NO_LETTER.sub("", text)) if p]
         return self._plain[token]
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    """Return the mean of log probabilities of the same shape."""
+    return scores[0] if len(scores) == 1 else np.mean(scores, axis=0)

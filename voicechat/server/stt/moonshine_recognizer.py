@@ -19,6 +19,7 @@ from voicechat.server.engine_worker_main import Job
 from voicechat.server.stt.biased_search import BiasedSearch
 from voicechat.server.stt.moonshine_model import Features, MoonshineModel, Sound
 from voicechat.server.stt.word_followers import WordFollowers
+from voicechat.speech.pcm import Resampler
 from voicechat.speech.vad import VAD_RATE
 from voicechat.system.process_memory import release_memory
 
@@ -31,6 +32,12 @@ _SHORTEST = VAD_RATE // 10
 """The model needs about 80 ms of sound."""
 _SILENCE = int(0.3 * VAD_RATE)
 """Silence added after the speech: the model is more often right about a last word that has some."""
+_LEVEL_WINDOW = VAD_RATE // 50
+_LEVEL = 0.2
+"""RMS of the loud half of a sound, of full scale 1: the model hears it best."""
+_MOST_GAIN = 100.0
+_OTHER_SPEEDS = ((9, 10), (10, 9))
+"""Lengths at which a sound is heard once more, as fractions of its own: faster, and slower."""
 _UNLIKELY, _UNLIKELY_IN_REQUEST = 8.0, 3.0
 """Difference of log probabilities between an alternative and the most likely text: one that is no
 request, or a request with unusual words."""
@@ -115,17 +122,23 @@ class MoonshineRecognizer:
         """Prefer words that follow each other like these, of `WordFollowers`, in `alternatives`."""
         self._search = BiasedSearch(self._model, WordFollowers(words, rows))
 
-    def alternatives(self, job: Job, number: int, to_request: bool) -> tuple[list[str], bool]:
+    def alternatives(
+        self, job: Job, number: int, to_request: bool, again: bool
+    ) -> tuple[list[str], bool]:
         """Return other texts for the sound of the last `decode`, the best first.
 
         The sound supports each nearly as well as the most likely one, and each begins with the
         committed text. to_request: the most likely text is a request; return more usual ones only.
-        The second value is True if each piece of the most likely text was clear.
+        again: hear the sound at two other speeds, which takes three times as long; the model makes
+        other mistakes there. The second value is True if each piece of the most likely text was
+        clear.
         """
         utterance = self._open.get(number)
         if utterance is None or utterance.features is None or utterance.settled:
             return [], True
-        features, fixed = utterance.features, utterance.fixed
+        features, fixed = [utterance.features], utterance.fixed
+        if again:
+            features = self._at_other_speeds(utterance)
         likely = self._search.rate(features, utterance.tokens, fixed)
         found = self._search.run(features, utterance.tokens[:fixed], lambda: job.cancelled)
         best = max(one.likelihood for one in (likely, *found))
@@ -147,6 +160,7 @@ class MoonshineRecognizer:
         rest, longest = utterance.rest(), self._longest
         left = len(rest) > longest
         part = rest[: quietest(rest[:longest], round(longest * _CUT_FROM))] if left else rest
+        part = leveled(part)
         if ended or left:
             part = np.pad(part, (0, _SILENCE))
         with self._encoding:
@@ -165,6 +179,19 @@ class MoonshineRecognizer:
             utterance.fixed = max(utterance.fixed, self._stable(utterance, tokens))
             utterance.tokens = tokens
         return left
+
+    def _at_other_speeds(self, utterance: _Utterance) -> list[Features]:
+        """Return the features of the rest of an utterance at each of `_OTHER_SPEEDS`."""
+        sound = (leveled(utterance.rest()) * 32767).astype(np.int16)
+        found = []
+        for longer, own in _OTHER_SPEEDS:
+            resampler = Resampler(own * 1_000, longer * 1_000)
+            heard = np.concatenate((resampler.convert(sound), resampler.finish()))
+            part = np.pad(heard.astype(np.float32), (0, _SILENCE))
+            part *= 1 / 32768
+            with self._encoding:
+                found.append(self._model.encode(part))
+        return found
 
     def _stable(self, utterance: _Utterance, now: list[int]) -> int:
         """Return how many tokens two results agree on, without the last words."""
@@ -196,6 +223,17 @@ def cleaned(text: str, *, alone: bool = True) -> str:
     if not any(letter.isalnum() for letter in text):
         return ""
     return "" if alone and text.strip(".,!? ").lower() in _INVENTED else text
+
+
+def leveled(sound: Sound) -> Sound:
+    """Return the sound at the level that the model hears best; its loud half decides."""
+    count = len(sound) // _LEVEL_WINDOW
+    windows = sound[: count * _LEVEL_WINDOW].reshape(count, _LEVEL_WINDOW)
+    powers = np.sort(np.einsum("ij,ij->i", windows, windows)) / _LEVEL_WINDOW
+    rms = float(np.sqrt(powers[count // 2 :].mean())) if count else 0.0
+    gain = min(_MOST_GAIN, _LEVEL / rms) if rms else 1.0
+    made: Sound = np.clip(sound * np.float32(gain), -1, 1)
+    return made
 
 
 def quietest(sound: NDArray[np.float32], begin: int) -> int:

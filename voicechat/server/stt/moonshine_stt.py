@@ -242,14 +242,27 @@ class MoonshineUtterance:
             return text
         known.send(self._worker, self._lane)
         try:
-            others, clear = await self._worker.call(
-                self._lane.method("alternatives"), self._number, is_request, deadline=_DECODE_S
-            )
+            others, clear = await self._alternatives(is_request)
+            found = is_request or any(map(known.is_request, others))
+            if not found and not self._lane.is_wanted:
+                others, clear = await self._alternatives(is_request, again=True)
         except ServerError:
             return text
-        understood = next((other for other in others if known.is_request(other)), text)
+        understood = next(filter(known.is_request, others), text)
         known.note(understood, clear=clear)
         return understood
+
+    async def _alternatives(
+        self, is_request: bool, *, again: bool = False
+    ) -> tuple[list[str], bool]:
+        others, clear = await self._worker.call(
+            self._lane.method("alternatives"),
+            self._number,
+            is_request,
+            again,
+            deadline=_DECODE_S,
+        )
+        return others, clear
 
     async def _ask(self, end: int, *, ended: bool) -> tuple[str, str, bool]:
         for _ in range(_TRIES):
