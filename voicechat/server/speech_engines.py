@@ -21,6 +21,7 @@ class SpeechEngines:
     voices: name of each voice and its model file; empty leaves the synthesizer out.
     tokens_per_second: most tokens that the recognizer writes for a second of sound.
     vad: file of a voice detector; None leaves it out.
+    spares_memory: use less memory while an utterance is recognized, which takes longer.
     longest_s, encoders: of the recognizer, see `MoonshineRecognizer`.
     """
 
@@ -34,9 +35,11 @@ class SpeechEngines:
         voices: dict[str, str],
         tokens_per_second: float = 6.5,
         vad: str | None = None,
+        *,
+        spares_memory: bool = False,
         **recognizing: Any,
     ) -> None:
-        limit_memory()
+        limit_memory(reuses=not spares_memory)
         if voices:
             _load_pronunciation(next(iter(voices)))
         with ThreadPoolExecutor(1) as pool:

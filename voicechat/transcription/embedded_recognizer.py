@@ -67,6 +67,7 @@ class EmbeddedRecognizer:
             voices={},
             tokens_per_second=chosen.tokens_per_second if chosen is not None else 6.5,
             vad=None if vad is None else str(vad),
+            spares_memory=True,
             longest_s=_HEARD_S,
             encoders=max(1, self.lanes // 2),
         )
