@@ -230,6 +230,8 @@ class MoonshineUtterance:
             partial = Partial(text, committed)
             self._decoded = end
             self._on_partial(partial)
+        if priority == _PAUSED:
+            partial = Partial(await self._heard_again(partial.text), partial.committed)
         return partial
 
     async def _understood(self, text: str) -> str:
@@ -241,28 +243,35 @@ class MoonshineUtterance:
         if is_request and known.is_usual(text):
             return text
         known.send(self._worker, self._lane)
+        return await self._nearest(known, text, is_request=is_request, again=False)
+
+    async def _heard_again(self, text: str) -> str:
+        """Return a request in place of a text that is none, from a second hearing.
+
+        It is no partial text: half of a sentence that the user continues would end their turn.
+        """
+        known = self._requests
+        if not text or known is None or known.is_request(text) or self._lane.is_wanted:
+            return text
+        async with self._lane.turn(_PAUSED):
+            return await self._nearest(known, text, is_request=False, again=True)
+
+    async def _nearest(
+        self, known: KnownRequests, text: str, *, is_request: bool, again: bool
+    ) -> str:
         try:
-            others, clear = await self._alternatives(is_request)
-            found = is_request or any(map(known.is_request, others))
-            if not found and not self._lane.is_wanted:
-                others, clear = await self._alternatives(is_request, again=True)
+            others, clear = await self._worker.call(
+                self._lane.method("alternatives"),
+                self._number,
+                is_request,
+                again,
+                deadline=_DECODE_S,
+            )
         except ServerError:
             return text
         understood = next(filter(known.is_request, others), text)
         known.note(understood, clear=clear)
         return understood
-
-    async def _alternatives(
-        self, is_request: bool, *, again: bool = False
-    ) -> tuple[list[str], bool]:
-        others, clear = await self._worker.call(
-            self._lane.method("alternatives"),
-            self._number,
-            is_request,
-            again,
-            deadline=_DECODE_S,
-        )
-        return others, clear
 
     async def _ask(self, end: int, *, ended: bool) -> tuple[str, str, bool]:
         for _ in range(_TRIES):
