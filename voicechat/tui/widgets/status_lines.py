@@ -246,12 +246,11 @@ class FloorLine(StatusLine):
         None if the bindings have changed since."""
 
     def on_mount(self) -> None:
-        """Redraw whenever the bindings change."""
+        """Look for the key again at the next redraw after the bindings have changed."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def _bindings_changed(self, _screen: Screen[object]) -> None:
         self._can_stop = None
-        self.redraw()
 
     def show(self, levels: LevelsChanged, link_text: str, *, on_card: bool = False) -> None:
         """Redraw if these levels or the state of the session look different.
