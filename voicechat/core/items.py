@@ -234,7 +234,10 @@ class Transcript:
         if entry is not None:
             self.entries.remove(entry)
             if entry.response_id:
-                self._by_response[entry.response_id].remove(entry)
+                others = self._by_response[entry.response_id]
+                others.remove(entry)
+                if not others:
+                    del self._by_response[entry.response_id]
 
 
 def entry_id(entry: Entry) -> str:

@@ -129,8 +129,8 @@ class MoonshineRecognizer:
 
         The sound supports each nearly as well as the most likely one, and each begins with the
         committed text. to_request: the most likely text is a request; return more usual ones only.
-        again: hear the sound at two other speeds, which takes three times as long; the model makes
-        other mistakes there. The second value is True if each piece of the most likely text was
+        again: hear the sound at two other speeds, which takes twice as long; the model makes other
+        mistakes there. The second value is True if each piece of the most likely text was
         clear.
         """
         utterance = self._open.get(number)

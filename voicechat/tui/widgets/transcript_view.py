@@ -266,11 +266,12 @@ class TranscriptView(VerticalScroll, can_focus=False):
     def on_resize(self) -> None:
         """Stay at the end: the layout places an anchored view for its height before.
 
-        A taller view gets more of the earlier entries.
+        A view that is taller than its entries gets more of the earlier ones.
         """
         if self._is_held and self.scroll_y != self.max_scroll_y:
             self.scroll_end(animate=False, immediate=True)
-        if self.follows and len(self._lines) < self._window and self._unmounted()[0]:
+        is_filled = self.max_scroll_y or len(self._lines) >= self._window
+        if self.follows and not is_filled and self._unmounted()[0]:
             self.call_later(self.reload)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
