@@ -182,10 +182,13 @@ def test_a_pipe_gets_each_signal_three_times_while_a_tool_runs(
         app = psutil.Process(program.pid)
         family = [app, *app.children(recursive=True)]
         assert int(mark.read_text("utf-8")) in {each.pid for each in family}
-        for _ in range(3):
-            with suppress(psutil.NoSuchProcess):
-                app.send_signal(getattr(signal, name))
-        assert program.wait(10) in {128 + getattr(signal, name), -getattr(signal, name)}
+        try:
+            for _ in range(3):
+                with suppress(psutil.NoSuchProcess):
+                    app.send_signal(getattr(signal, name))
+            assert program.wait(10) in {128 + getattr(signal, name), -getattr(signal, name)}
+        finally:
+            program.kill()
     assert not ended(family, 3.0)
 
 

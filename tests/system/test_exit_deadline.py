@@ -54,3 +54,49 @@ def test_a_blocked_process_ends(how: str, code: int) -> None:
             assert process.wait(30) == code
         finally:
             process.kill()
+
+
+CLEANING = """
+import asyncio, sys
+from voicechat.system import exit_deadline
+
+async def main():
+    print("ready", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        for line in sys.stdin:
+            await asyncio.sleep(0)
+            print(line, end="", flush=True)
+
+exit_deadline.run(main())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_no_later_signal_interrupts_the_end(name: str) -> None:
+    number = getattr(signal, name)
+    with subprocess.Popen(
+        [sys.executable, "-c", CLEANING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdin is not None
+            assert process.stderr is not None
+            assert process.stdout.readline() == "ready\n"
+            for step in range(20):
+                process.send_signal(number)
+                process.stdin.write(f"{step}\n")
+                process.stdin.flush()
+                process.send_signal(number)
+                assert process.stdout.readline() == f"{step}\n"
+            process.stdin.close()
+            assert process.wait(30) in {128 + number, -number}
+            assert process.stderr.read().count("Traceback") == (name == "SIGINT")
+        finally:
+            process.kill()

@@ -14,6 +14,7 @@ from voicechat.config.call_settings import CallSettings
 from voicechat.config.joined_call import JoinedCall
 from voicechat.core.text import clean
 from voicechat.errors import CallEnded, KeyMissing, Secret, UsageError
+from voicechat.system import exit_deadline
 
 if TYPE_CHECKING:
     from voicechat.calls.call_control import CallControl
@@ -56,7 +57,7 @@ def listen(flags: dict[str, object], where: dict[str, Any]) -> int:
     try:
         return serve(endpoint, warn)
     finally:
-        asyncio.run(_drained(out, err))
+        exit_deadline.run(_drained(out, err))
 
 
 async def _drained(*writers: LineWriter) -> None:
@@ -101,7 +102,7 @@ def _secret(options: Options, settings: CallSettings) -> Secret:
     if found is None and settings.secret_command:
         from voicechat.session.token_command import printed_by
 
-        printed = asyncio.run(printed_by(settings.secret_command)).strip()
+        printed = exit_deadline.run(printed_by(settings.secret_command)).strip()
         found = Secret(printed) if printed else None
     if found is None:
         raise KeyMissing(
@@ -125,7 +126,7 @@ def control(
     async def send() -> None:
         await act(CallControl(options, JoinedCall(call_id)))
 
-    asyncio.run(send())
+    exit_deadline.run(send())
     return 0
 
 
@@ -159,7 +160,7 @@ def accept(flags: dict[str, object], call_id: str, *, detach: bool) -> int:
         await _drained(out)
         return 0
 
-    return asyncio.run(run())
+    return exit_deadline.run(run())
 
 
 def watch(flags: dict[str, object], call_id: str, *, plain: bool, console: bool) -> int:

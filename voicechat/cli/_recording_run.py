@@ -54,7 +54,7 @@ def transcribe_recordings(
 ) -> int:
     """Transcribe the recordings; the exit code is that of the first one that failed."""
     limit_memory()
-    return asyncio.run(_Run(options, request, out or sys.stdout).run())
+    return exit_deadline.run(_Run(options, request, out or sys.stdout).run())
 
 
 @dataclass
@@ -66,24 +66,7 @@ class _Run:
     _progress: _Progress = field(default_factory=lambda: _Progress())
 
     async def run(self) -> int:
-        """Transcribe until the end, or until a signal ends the program; the exit code."""
-        working = asyncio.ensure_future(self._work())
-        signals: list[int] = []
-
-        def on_signal(number: int) -> None:
-            signals.append(number)
-            working.cancel()
-
-        # Ctrl-C cancels this coroutine.
-        exit_deadline.on_signals(("SIGTERM", "SIGHUP"), on_signal)
-        try:
-            return await working
-        except asyncio.CancelledError:
-            if not signals:
-                raise
-            return 128 + signals[0]
-
-    async def _work(self) -> int:
+        """Transcribe; the exit code."""
         request = self.request
         sources = different(request.sources)
         places: list[Path | None] = [None] * len(sources)

@@ -6,7 +6,6 @@ words for each word of the text), measure both models and what lies between them
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import re
@@ -30,6 +29,7 @@ from voicechat.providers.transcription_service import TranscriptionWishes
 from voicechat.synthesis.speech_settings import SpeechSettings
 from voicechat.synthesis.synthesizer import Synthesizer, seconds_of
 from voicechat.synthesis.text_source import WholeText, read_pipe
+from voicechat.system import exit_deadline
 from voicechat.system.text_table import counted, shortened
 from voicechat.transcription.recording_session import RecordingSession, recording_session
 from voicechat.transcription.recordings import opened
@@ -199,7 +199,7 @@ class RoundTripRequest:
 def run(speech: Options, transcription: Options, request: RoundTripRequest) -> int:
     """Measure the round trips and print them; the exit code."""
     require_jiwer()
-    return asyncio.run(_run(speech, transcription, request))
+    return exit_deadline.run(_run(speech, transcription, request))
 
 
 async def _run(speech: Options, transcription: Options, request: RoundTripRequest) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from voicechat.errors import VoicechatError
 from voicechat.providers.catalog import LOCAL, every_provider
 from voicechat.session.model_list import ListedProvider, list_providers
 from voicechat.session.server_discovery import FoundServer, find_servers
+from voicechat.system import exit_deadline
 
 _UNSET = dict.fromkeys(("model", "base_url", "chat_url", "chat_model"))
 """The settings that name a model; each choice sets some and removes the others."""
@@ -37,7 +37,7 @@ class _Choice:
 def set_up() -> bool:
     """Ask, check and write; True if the settings were written. Raises `typer.Abort` at the end."""
     options = loader.load()
-    servers = asyncio.run(find_servers())
+    servers = exit_deadline.run(find_servers())
     _tell_found(options, servers)
     settings: dict[str, object] = {**_UNSET, **_chosen_model(options, servers)}
     if agree("\nCheck the microphone and the speaker?"):

@@ -18,6 +18,7 @@ from voicechat.errors import VoicechatError
 from voicechat.line_mode.line_client import LineClient, run_to_end
 from voicechat.session.session import Session
 from voicechat.session.updates import LevelsChanged, SoundChanged, Update
+from voicechat.system import exit_deadline
 from voicechat.system.daemon_call import call_with_deadline
 
 PROBE_S = 5.5
@@ -36,7 +37,7 @@ def check(options: Options) -> dict[str, object]:
     while True:
         own = replace(options, **chosen)  # type: ignore[arg-type]
         tell("", "Listening for a second, then playing a chirp. Do not speak.")
-        probed, environment = asyncio.run(_probed(own))
+        probed, environment = exit_deadline.run(_probed(own))
         _tell_devices(probed, environment)
         if not probed.devices:
             tell("", "voicechat --text works without sound.")

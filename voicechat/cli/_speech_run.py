@@ -131,7 +131,7 @@ def program(request: SpeakRequest, flags: Mapping[str, object]) -> str:
 
 def speak(options: Options, request: SpeakRequest) -> int:
     """Speak the text; the exit code."""
-    return asyncio.run(_run(options, request))
+    return exit_deadline.run(_run(options, request))
 
 
 async def _run(options: Options, request: SpeakRequest) -> int:
@@ -155,11 +155,12 @@ async def _until_stopped(run: _Run, request: SpeakRequest) -> int:
     signals: list[int] = []
 
     def stop(number: int) -> None:
+        if not signals:
+            run.stop()
+            speaking.cancel()
         signals.append(number)
-        run.stop()
-        speaking.cancel()
 
-    exit_deadline.on_signals(("SIGINT", "SIGTERM", "SIGHUP"), stop)
+    exit_deadline.on_signals(exit_deadline.ENDING, stop)
     with escape_pressed(lambda: stop(signal.SIGINT), watches=not request.reads_input):
         try:
             await speaking

@@ -71,7 +71,7 @@ class TranscribeRequest:
 def transcribe(options: Options, request: TranscribeRequest, out: TextIO | None = None) -> int:
     """Transcribe until the source ends or the user stops it; the exit code."""
     printer = PassagePrinter(out or sys.stdout, request)
-    return asyncio.run(_run(options, request, printer))
+    return exit_deadline.run(_run(options, request, printer))
 
 
 async def _run(options: Options, request: TranscribeRequest, printer: PassagePrinter) -> int:
@@ -111,8 +111,9 @@ async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
 
     def on_signal(number: int) -> None:
         signals.append(number)
-        if len(signals) > 1:
+        if len(signals) == 2:
             transcribing.cancel()
+        if len(signals) > 1:
             return
         writer.stop()
         deadline = LAST_WORDS_S if number == signal.SIGINT else SHUTDOWN_S
@@ -128,8 +129,8 @@ async def _until_stopped(writer: Transcriber, printer: PassagePrinter) -> int:
     printer.on_finished = transcribing.cancel
     if printer.request.once:
         asyncio.get_running_loop().call_later(SPEECH_S, give_up)
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    exit_deadline.on_signals(names, on_signal, LAST_WORDS_S + exit_deadline.END_S)
+    seconds = LAST_WORDS_S + exit_deadline.END_S
+    exit_deadline.on_signals(exit_deadline.ENDING, on_signal, seconds)
     try:
         await transcribing
     except asyncio.CancelledError:

@@ -76,7 +76,8 @@ def translate(options: Options, request: TranslateRequest, out: TextIO | None = 
         mcp_servers=(),
         session_settings={**options.session_settings, "translate_to": request.to},
     )
-    return asyncio.run(_Run(options, request, SentencePrinter(out or sys.stdout, request)).run())
+    printer = SentencePrinter(out or sys.stdout, request)
+    return exit_deadline.run(_Run(options, request, printer).run())
 
 
 class SentencePrinter:
@@ -143,7 +144,7 @@ class _Run:
             signals.append(number)
             stopped.set()
 
-        exit_deadline.on_signals(("SIGINT", "SIGTERM", "SIGHUP"), on_signal)
+        exit_deadline.on_signals(exit_deadline.ENDING, on_signal)
         async with session:
             say(f"Translating into {request.to} with {session.model}. Press Ctrl-C to stop.")
             tasks = [

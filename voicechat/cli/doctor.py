@@ -26,16 +26,16 @@ def doctor(
     Listens for a second and plays a short chirp. Takes about six seconds. The report shows no
     keys and no personal names. Exits with 1 when there is a problem.
     """
-    import asyncio
     import shutil
 
     from voicechat.doctor import checkup, findings
+    from voicechat.system import exit_deadline
 
     with suppress(VoicechatError):
         load_options()  # the checkup runs on a loop, where the keyring is not read
     if sys.stderr.isatty():
         say("Listening for a second…" if quick else "Listening for a second, then playing a chirp…")
-    found = asyncio.run(checkup.check_up(quick=quick, connect=connect))
+    found = exit_deadline.run(checkup.check_up(quick=quick, connect=connect))
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     typer.echo(findings.as_json(found) if as_json else findings.as_text(found, columns))
     return 0 if findings.is_usable(found) else 1

@@ -112,10 +112,10 @@ def try_key(provider: Provider, key: Secret, options: Options) -> str:
 
     Raises `KeyMissing` if the provider refuses the key.
     """
-    import asyncio
     from dataclasses import replace
 
     from voicechat.session.token_mint import mint
+    from voicechat.system import exit_deadline
 
     is_chosen = (options.model or "").partition("/")[0] == provider.name
     trial = replace(
@@ -125,7 +125,7 @@ def try_key(provider: Provider, key: Secret, options: Options) -> str:
         keys={provider.key_variables[0]: key},
     )
     try:
-        asyncio.run(mint(trial))
+        exit_deadline.run(mint(trial))
     except (ConnectError, UsageError) as error:
         return f"The key was not tried: {error.message}"
     return f"{provider.name} accepts the key."

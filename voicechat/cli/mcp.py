@@ -137,16 +137,15 @@ def test(name: Annotated[str, _NAME]) -> int:
 
     This also allows its command to run in conversations. Exits with 4 when the server fails.
     """
-    import asyncio
-
     from voicechat.config import loader
+    from voicechat.system import exit_deadline
     from voicechat.tools.mcp.mcp_pins import Pins
 
     server = _configured(loader.load(), name)
     say(f"{'Connecting to' if server.url else 'Running'} {server.shown}")
     pins = Pins()
     pins.allow(server)
-    outcome = asyncio.run(test_server(server))
+    outcome = exit_deadline.run(test_server(server))
     for line in outcome.printed:
         typer.echo(f"  {line}", err=True)
     if outcome.problem is not None:
@@ -161,10 +160,10 @@ def login(name: Annotated[str, _NAME]) -> int:
 
     The tokens are kept in a private file and are refreshed by themselves.
     """
-    import asyncio
     from dataclasses import replace
 
     from voicechat.config import loader
+    from voicechat.system import exit_deadline
     from voicechat.tools.mcp.mcp_oauth import SIGN_IN_S, SignIn, has_key, tokens_path
     from voicechat.tools.mcp.mcp_pins import Pins
 
@@ -174,7 +173,7 @@ def login(name: Annotated[str, _NAME]) -> int:
     if has_key(server):
         raise UsageError(f"{name} has a key in its headers.", "Remove it to sign in instead.")
     patient = replace(server, start_timeout_s=SIGN_IN_S + server.start_timeout_s)
-    outcome = asyncio.run(test_server(patient, SignIn(say)))
+    outcome = exit_deadline.run(test_server(patient, SignIn(say)))
     if outcome.problem is not None:
         raise outcome.problem
     typer.echo(outcome_as_text(outcome, Pins()))

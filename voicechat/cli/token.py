@@ -27,13 +27,13 @@ def token(
     profile: Annotated[Text, flag("profile")] = None,
 ) -> int:
     """Get a short-lived token from the provider and print it with its URL, as a line of JSON."""
-    import asyncio
     import json
 
     from voicechat.config.options import typed
     from voicechat.session.token_mint import mint
+    from voicechat.system import exit_deadline
 
-    found = asyncio.run(mint(load_options(typed(context.params)), seconds))
+    found = exit_deadline.run(mint(load_options(typed(context.params)), seconds))
     typer.echo(json.dumps(found.as_json(), ensure_ascii=False))
     return 0
 

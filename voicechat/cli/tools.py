@@ -35,15 +35,14 @@ def tools(
     your approval, never is not offered. "unlisted" marks tools that the setting `tools` leaves out.
     The rules for calls of a tool follow it.
     """
-    import asyncio
-
     from voicechat.config import loader
+    from voicechat.system import exit_deadline
 
     if revoke is not None:
         say(revoke_approval(revoke))
         return 0
     options = loader.load()
-    found = asyncio.run(every_tool(options, say))
+    found = exit_deadline.run(every_tool(options, say))
     typer.echo(tools_as_json(options, found) if as_json else tools_as_text(options, found))
     return 0
 

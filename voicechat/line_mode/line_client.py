@@ -30,7 +30,7 @@ _CLOSE_TIMEOUT_S = 2.0
 def run_to_end(client: LineClient) -> int:
     """Run a session until its client returns, and tell what its end loses; see `run_client`."""
     try:
-        return asyncio.run(run_client(client))
+        return exit_deadline.run(run_client(client))
     finally:
         if client.session.losses:
             sys.stderr.write(f"voicechat: {client.session.losses}\n")
@@ -49,10 +49,11 @@ async def run_client(client: LineClient) -> int:
     receiving = asyncio.create_task(client.receive_updates())
 
     def on_signal(number: int) -> None:
+        if not ended_by:
+            client_run.cancel()
         ended_by.append(number)
-        client_run.cancel()
 
-    exit_deadline.on_signals(("SIGTERM", "SIGHUP"), on_signal)
+    exit_deadline.on_signals(exit_deadline.ENDING, on_signal)
     try:
         with stalls_logged():
             await asyncio.wait(
