@@ -122,6 +122,20 @@ async def test_pickers_without_sound_say_so(patch: object) -> None:
         await rig.says("▲ This conversation has no sound. Start without --text.")
 
 
+async def test_no_worker_continues_in_a_screen_that_loses_its_widgets(patch: object) -> None:
+    async with picker_rig(patch) as rig:
+        await rig.open("models")
+        screen = rig.screen
+        assert screen is not None
+        screen.reload()
+        workers = [each for each in rig.pilot.app.workers if each.node is screen]
+        assert not any(each.is_cancelled for each in workers)
+        screen.action_leave()
+        assert workers
+        assert all(each.is_cancelled for each in workers)
+        await rig.until(lambda: rig.screen is None)
+
+
 # -------------------------------------------------------------------- models
 
 

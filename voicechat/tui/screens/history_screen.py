@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -24,6 +23,7 @@ from voicechat.history.stored_conversation import StoredConversation
 from voicechat.system.daemon_call import call_with_deadline
 from voicechat.tui.safe_text import plain
 from voicechat.tui.screens.line_sheet import LineSheet
+from voicechat.tui.screens.screen_with_workers import ScreenWithWorkers
 from voicechat.tui.widgets.entry_text import QUIET
 from voicechat.tui.widgets.text_columns import WidthText, fitting
 
@@ -73,7 +73,7 @@ class TurnList(OptionList):
         return super().check_action(action, parameters)
 
 
-class HistoryScreen(Screen[None]):
+class HistoryScreen(ScreenWithWorkers):
     """The conversations that match the typed words, and a preview of the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -35,6 +35,7 @@ from voicechat.line_mode.sound_commands import with_commands
 from voicechat.session.event_stream import Overflow
 from voicechat.session.updates import LevelsChanged, ModeChanged, ModelChanged, SoundChanged
 from voicechat.tui.safe_text import plain
+from voicechat.tui.screens.screen_with_workers import ScreenWithWorkers
 from voicechat.tui.themes import ThemePreviewed
 from voicechat.tui.widgets.entry_text import QUIET
 from voicechat.tui.widgets.pick_list import PickList
@@ -76,7 +77,7 @@ class SearchInput(Input):
         return super().check_consume_key(key, character)
 
 
-class PickerScreen(ModalScreen[None]):
+class PickerScreen(ScreenWithWorkers, ModalScreen[None]):
     """A modal screen with one picker at a time."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
