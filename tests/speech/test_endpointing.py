@@ -22,7 +22,7 @@ def loud(ms: int) -> bytes:
     return tone(ms, 16_000)
 
 
-def run(sound: bytes, step_ms: int = 20, complete: bool = False, **turns: Any) -> list[Any]:
+def run(sound: bytes, step_ms: int = 20, end_chance: float = 0.0, **turns: Any) -> list[Any]:
     """Return the changes over a whole sound."""
     endpointer = Endpointer(Loud())
     endpointer.configure(turns)
@@ -31,24 +31,28 @@ def run(sound: bytes, step_ms: int = 20, complete: bool = False, **turns: Any) -
     for start in range(0, len(sound), size):
         end_ms = min(start + size, len(sound)) / 32
         changes += endpointer.feed(sound[start : start + size], end_ms)
-        endpointer.complete = complete
+        endpointer.end_chance = end_chance
     return changes
 
 
 @pytest.mark.parametrize(
-    ("turns", "complete", "silence_ms"),
+    ("turns", "end_chance", "silence_ms"),
     [
-        ({"type": "semantic_vad", "eagerness": "auto"}, True, 190),
-        ({"type": "semantic_vad", "eagerness": "auto"}, False, 700),
-        ({"type": "semantic_vad", "eagerness": "low"}, True, 400),
-        ({"type": "semantic_vad", "eagerness": "low"}, False, 1500),
-        ({"type": "semantic_vad", "eagerness": "high"}, False, 450),
-        ({"type": "server_vad", "silence_duration_ms": 300}, False, 300),
-        ({"type": "server_vad", "silence_duration_ms": 1200}, True, 1200),
+        ({"type": "semantic_vad", "eagerness": "auto"}, 1.0, 190),
+        ({"type": "semantic_vad", "eagerness": "auto"}, 0.2, 350),
+        ({"type": "semantic_vad", "eagerness": "auto"}, 0.01, 520),
+        ({"type": "semantic_vad", "eagerness": "auto"}, 0.0, 700),
+        ({"type": "semantic_vad", "eagerness": "low"}, 1.0, 400),
+        ({"type": "semantic_vad", "eagerness": "low"}, 0.0, 1500),
+        ({"type": "semantic_vad", "eagerness": "high"}, 0.0, 450),
+        ({"type": "server_vad", "silence_duration_ms": 300}, 0.0, 300),
+        ({"type": "server_vad", "silence_duration_ms": 1200}, 1.0, 1200),
     ],
 )
-def test_silence_that_ends_a_turn(turns: dict[str, Any], complete: bool, silence_ms: int) -> None:
-    began, ended = run(quiet(512) + loud(1024) + quiet(2000), complete=complete, **turns)
+def test_silence_that_ends_a_turn(
+    turns: dict[str, Any], end_chance: float, silence_ms: int
+) -> None:
+    began, ended = run(quiet(512) + loud(1024) + quiet(2000), end_chance=end_chance, **turns)
     assert began == SpeechStart(512.0)
     assert ended.at_ms == 1536.0
     assert 0 <= ended.until_ms - ended.at_ms - silence_ms < WINDOW_MS

@@ -142,8 +142,8 @@ class ScriptedAssistant:
         finally:
             self.open_replies -= 1
 
-    async def ends_turn(self, text: str) -> bool:
-        return text.endswith((".", "!", "?"))
+    async def end_chance(self, text: str) -> float:
+        return float(text.endswith((".", "!", "?")))
 
     async def close(self) -> None:
         pass

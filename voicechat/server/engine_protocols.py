@@ -160,8 +160,11 @@ class Assistant(Protocol):
         """Yield the reply. Close the iterator to stop. Raises `VoicechatError`."""
         ...
 
-    async def ends_turn(self, text: str) -> bool:
-        """Return True if the spoken text is a whole request: a short silence ends the turn."""
+    async def end_chance(self, text: str) -> float:
+        """Return the chance from 0 to 1 that the spoken text is a whole request.
+
+        The higher it is, the shorter is the silence that ends the turn; 0.0 for no request.
+        """
         ...
 
     async def close(self) -> None:

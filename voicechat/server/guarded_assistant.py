@@ -89,9 +89,9 @@ class GuardedAssistant:
         """Stop all work of the assistant."""
         await self._assistant.close()
 
-    async def ends_turn(self, text: str) -> bool:
-        """Return True if the spoken text is a whole request."""
-        return await self._assistant.ends_turn(text)
+    async def end_chance(self, text: str) -> float:
+        """Return the chance that the spoken text is a whole request."""
+        return await self._assistant.end_chance(text)
 
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
         """Yield the reply, or what a rule wants instead.

@@ -205,10 +205,10 @@ class Pipeline:
             self._opened_endpointer = Endpointer(self._detector)
             self._opened_endpointer.configure(self._turns or {})
 
-    def _set_complete(self, complete: bool) -> None:
-        """Tell the endpointer if the text so far is a whole request."""
+    def _set_end_chance(self, chance: float) -> None:
+        """Tell the endpointer the chance that the text so far is a whole request."""
         if self._opened_endpointer is not None:
-            self._opened_endpointer.complete = complete
+            self._opened_endpointer.end_chance = chance
 
     def _reset_endpointer(self) -> None:
         if self._opened_endpointer is not None:
@@ -286,22 +286,22 @@ class Pipeline:
             return
         if partial.text != utterance.text:
             utterance.text = partial.text
-            utterance.is_request = False
-            self._set_complete(False)
+            utterance.end_chance = 0.0
+            self._set_end_chance(0.0)
             self._tasks.create_task(self._judge(utterance, partial.text))
         if delta := utterance.delta(partial.committed):
             self.protocol.transcript_delta(item_id, delta)
             self._flush()
 
     async def _judge(self, utterance: _Turn, text: str) -> None:
-        """Tell the endpointer if the text is a whole request."""
+        """Tell the endpointer how likely the text is a whole request."""
         try:
-            ends = await self._engines.assistant.ends_turn(text)
+            chance = await self._engines.assistant.end_chance(text)
         except VoicechatError:
             return
         if utterance is self._utterance and utterance.text == text:
-            utterance.is_request = ends
-            self._set_complete(ends and self._agrees(utterance))
+            utterance.end_chance = chance
+            self._set_end_chance(chance if self._agrees(utterance) else 0.0)
 
     def _agrees(self, utterance: _Turn) -> bool:
         return self._engines.turn_end is None or utterance.sounds_ended
@@ -313,7 +313,7 @@ class Pipeline:
             return
         if not self._endpointer.pausing:
             utterance.sounds_ended, utterance.was_asked = False, False
-            self._endpointer.complete = False
+            self._endpointer.end_chance = 0.0
         elif self._endpointer.silence_ms >= SILENCE_MS and not utterance.was_asked:
             utterance.was_asked = True
             self._tasks.create_task(self._hear_end(utterance, model))
@@ -322,7 +322,7 @@ class Pipeline:
         ended = await model.is_end(bytes(utterance.sound))
         if utterance is self._utterance and utterance.was_asked:
             utterance.sounds_ended = ended
-            self._set_complete(ended and utterance.is_request)
+            self._set_end_chance(utterance.end_chance if ended else 0.0)
 
     def _finish_resampling(self) -> None:
         """Feed the rest of the resampler to the utterance, and start a new resampler."""
@@ -382,7 +382,7 @@ class Pipeline:
         """Return True if the turn is an echo, and note the reply that it stopped."""
         spoken, self._spoken_over = self._spoken_over, None
         if spoken is None or not spoken.is_echo(
-            text, request=await self._engines.assistant.ends_turn(text)
+            text, request=await self._engines.assistant.end_chance(text) > 0
         ):
             self._echoes = 0
             return False
@@ -466,8 +466,8 @@ class _Turn:
     ) -> None:
         self.speech: SttUtterance = stt.utterance(on_partial, dictation=dictation)
         self.text = ""
-        self.is_request = False
-        """True if the text so far is a whole request."""
+        self.end_chance = 0.0
+        """The chance that the text so far is a whole request."""
         self.sound = bytearray()
         self.was_asked = False
         """True after the end-of-turn model was asked in the present pause."""

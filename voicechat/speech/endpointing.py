@@ -2,7 +2,7 @@
 
 A turn begins when most of the last 100 ms is speech. It ends after a silence whose length depends
 on the session's turn detection: `server_vad` sets it as `silence_duration_ms`; `semantic_vad` waits
-briefly after a complete request and longer otherwise.
+the shorter, the more likely the words are a whole request.
 
 Source: OpenAI Realtime API, "Voice activity detection".
 """
@@ -23,13 +23,15 @@ _LONGEST_MS = 60_000.0
 _PAUSE_MS = 60.0
 """Silence in ms after which the speaker may be done; pauses within words are shorter."""
 
-_SILENCE_MS: Mapping[str, tuple[float, float]] = {
-    "low": (400.0, 1_500.0),
-    "medium": (190.0, 700.0),
-    "auto": (190.0, 700.0),
-    "high": (160.0, 450.0),
+_CHANCES = (0.4, 0.05, 0.0)
+"""Chances that the turn ends, each of which shortens the silence."""
+_SILENCE_MS: Mapping[str, tuple[float, ...]] = {
+    "low": (400.0, 650.0, 900.0, 1_500.0),
+    "medium": (190.0, 350.0, 520.0, 700.0),
+    "auto": (190.0, 350.0, 520.0, 700.0),
+    "high": (160.0, 260.0, 350.0, 450.0),
 }
-"""Eagerness to silence in ms: after a complete request, and after anything else."""
+"""Eagerness to silence in ms: after a chance above each of `_CHANCES`, and without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,8 @@ class Endpointer:
 
     def __init__(self, detector: Detector) -> None:
         self.speaking = False
-        self.complete = False
-        """Set while the words recognized so far are a complete request."""
+        self.end_chance = 0.0
+        """Set to the chance from 0 to 1 that the words so far are the whole turn."""
         self.pausing = False
         """True while the speaker pauses within a turn."""
         self.silence_ms = 0.0
@@ -76,12 +78,13 @@ class Endpointer:
         self._silence_ms = (
             _SILENCE_MS[turns.get("eagerness", "auto")]
             if silence is None
-            else (float(silence), float(silence))
+            else (float(silence),) * (len(_CHANCES) + 1)
         )
 
     def reset(self) -> None:
         """Forget the current turn and the detector's state."""
-        self.speaking = self.complete = self.pausing = False
+        self.speaking = self.pausing = False
+        self.end_chance = 0.0
         self._recent.clear()
         self._remainder = b""
         self._detector.reset()
@@ -108,7 +111,7 @@ class Endpointer:
             return None
         first = len(self._recent) - self._recent.index(True)
         self._began_ms, self._voiced_ms = max(now - first * self._window_ms, 0.0), now
-        self.speaking, self.complete, self.pausing, self.silence_ms = True, False, False, 0.0
+        self.speaking, self.pausing, self.silence_ms, self.end_chance = True, False, 0.0, 0.0
         self._recent.clear()
         return SpeechStart(self._began_ms)
 
@@ -117,8 +120,8 @@ class Endpointer:
             self._voiced_ms = now
         self.silence_ms = now - self._voiced_ms
         self.pausing = self.silence_ms >= _PAUSE_MS
-        short, long = self._silence_ms
-        keeps_waiting = self.silence_ms < (short if self.complete else long)
+        grade = sum(self.end_chance <= chance for chance in _CHANCES)
+        keeps_waiting = self.silence_ms < self._silence_ms[grade]
         if (keeps_waiting or now == self._voiced_ms) and now - self._began_ms < _LONGEST_MS:
             return None
         self.speaking = self.pausing = False

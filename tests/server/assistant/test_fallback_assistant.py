@@ -48,7 +48,7 @@ async def test_the_chat_endpoint_answers():
     async with running() as (_server, rig):
         await rig.assistant.open()
         assert await rig.reply() == [Say("Hello.")]
-        assert await rig.assistant.ends_turn("Tell me a story, please.")
+        assert await rig.assistant.end_chance("Tell me a story, please.")
         assert (rig.said, rig.builtin.requests) == ([], [])
 
 

@@ -389,4 +389,4 @@ def test_every_skill_and_tool_of_the_permissions_exists(tmp_path):
     ],
 )
 async def test_a_closed_request_ends_the_turn(talk, text, ends):
-    assert await talk.assistant.ends_turn(text) is ends
+    assert bool(await talk.assistant.end_chance(text)) is ends

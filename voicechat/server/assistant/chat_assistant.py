@@ -96,13 +96,13 @@ class ChatAssistant:
         if client is not None:
             await client.aclose()
 
-    async def ends_turn(self, text: str) -> bool:
-        """Return True if the text looks like a complete sentence.
+    async def end_chance(self, text: str) -> float:
+        """Return 1.0 if the text looks like a complete sentence, otherwise 0.0.
 
         It has at least three words and a final ".", "!" or "?", and its last word is not one
         that a sentence continues after, such as "and" or "the".
         """
-        return clauses.is_sentence(text)
+        return float(clauses.is_sentence(text))
 
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
         """Ask the model. Close the iterator to stop. Raises `VoicechatError` on failure."""

@@ -72,9 +72,9 @@ class FallbackAssistant:
             async for output in outputs:
                 yield output
 
-    async def ends_turn(self, text: str) -> bool:
-        """Return True if the spoken text is a whole request: a short silence ends the turn."""
-        return await (self._chat if self.outage.usable else self._builtin).ends_turn(text)
+    async def end_chance(self, text: str) -> float:
+        """Return the chance that the spoken text is a whole request."""
+        return await (self._chat if self.outage.usable else self._builtin).end_chance(text)
 
     async def close(self) -> None:
         """Close the connections and end all timers."""

@@ -39,6 +39,7 @@ from voicechat.server.assistant import (
     intents,
     measurements,
     plausibility,
+    request_end,
     result_speech,
     skill_permissions,
     tool_selection,
@@ -61,7 +62,7 @@ from voicechat.server.engine_protocols import (
 from voicechat.skills.timers import Later, Timers
 
 _BLOCKING_S = 10.0
-_UNITS_AFTER_S = 3.0
+_REST_AFTER_S = 3.0
 UNKNOWN = "I didn't understand that."
 HINT = " I answer everyday requests. For more, add a language model: see the README."
 """Shown once after `UNKNOWN`, but not spoken."""
@@ -97,30 +98,36 @@ class OfflineAssistant:
 
         self._nearest = NearestRequest(phonemes) if phonemes else None
         self._is_unsure = is_unsure or (lambda _text: False)
-        self._units: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Load the templates. Load the units later, after the other engines."""
+        """Load the templates. Load the rest later, after the other engines."""
         await asyncio.to_thread(intents.warm)
-        self._units = asyncio.create_task(_load_units())
+        self._loading = asyncio.create_task(self._load_rest())
 
     async def close(self) -> None:
         """End all timers."""
-        if self._units is not None:
-            self._units.cancel()
-            await asyncio.gather(self._units, return_exceptions=True)
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
         if self._nearest is not None:
             await self._nearest.close()
         self._timers.cancel(self._timers.running())
 
-    async def ends_turn(self, text: str) -> bool:
-        """Return True if the text is a complete request that cannot continue."""
-        closed = intents.is_closed(text)
+    async def _load_rest(self) -> None:
+        await asyncio.sleep(_REST_AFTER_S)
+        if self._nearest is not None:  # there is speech
+            await asyncio.to_thread(request_end.warm)
+        await asyncio.to_thread(measurements.warm)
+
+    async def end_chance(self, text: str) -> float:
+        """Return the chance that the text is a whole request; see `request_end.end_chance`."""
+        chance = request_end.end_chance(text)
         if self._nearest is not None:
             self._nearest.warm()
-            if text and not closed:
+            if text and not chance:
                 self._nearest.prepare(text)
-        return closed
+        return chance
 
     async def reply(self, request: AssistantRequest) -> AsyncGenerator[AssistantOutput, None]:
         """Answer the newest message."""
@@ -366,11 +373,6 @@ def _results_in_words(results: Sequence[Message], state: DialogueState) -> str:
     spoken = [result for result in results if result.name != undoing.TOOL] or results
     words = " ".join(result_speech.spoken_result(result.text) for result in spoken)
     return undoing.introduced(state, words)
-
-
-async def _load_units() -> None:
-    await asyncio.sleep(_UNITS_AFTER_S)
-    await asyncio.to_thread(measurements.warm)
 
 
 def _chosen_timer(request: AssistantRequest, state: DialogueState) -> str:
