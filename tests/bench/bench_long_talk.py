@@ -81,13 +81,13 @@ def long_talk(
         terminal.see(LISTENING, 60)
         recording = card.record()
         began = time.time()
-        said = _talk(card, terminal, began + seconds, random.Random(seed))
+        said, keys = _talk(card, terminal, began + seconds, random.Random(seed))
         busyness = load()
         terminal.type("\x11")
         terminal.code(20)
         sides = recording.stop()
         events = timed_events(folder / "talk")
-    yield from _turns(said, events, f"{seconds:.0f} s, {busyness}")
+    yield from _turns(said, keys, events, f"{seconds:.0f} s, {busyness}")
     yield from _barge_ins(said, sides, began)
 
 
@@ -100,9 +100,10 @@ def timed_events(folder: Path) -> list[tuple[float, TimedEvent]]:
 
 def _talk(
     card: VirtualCard, terminal: OnTerminal, until: float, chance: random.Random
-) -> list[Said]:
-    """Ask and speak over stories until then; return what was said."""
+) -> tuple[list[Said], list[float]]:
+    """Ask and speak over stories until then; return what was said, and the times of the key Esc."""
     said: list[Said] = []
+    keys: list[float] = []
     people = list(voices().values())
     questions = list(QUESTIONS)
     while time.time() < until:
@@ -116,18 +117,24 @@ def _talk(
             time.sleep(chance.uniform(LEAST_SPOKEN_S, MOST_SPOKEN_S))
             speaks = "▶ speaking" in terminal.reading
             said.append(say(card, person, chance.choice(STOPS), over_speech=speaks))
-        _wait_for_the_end(terminal)
-    return said
+        keys += _wait_for_the_end(terminal)
+    return said, keys
 
 
-def _wait_for_the_end(terminal: OnTerminal) -> None:
-    """Wait until a reply came and ended, or none came in time; interrupt one that goes on."""
+def _wait_for_the_end(terminal: OnTerminal) -> list[float]:
+    """Wait until a reply came and ended, or none came in time; interrupt one that goes on.
+
+    Returns the time of the key that interrupted it.
+    """
+    keys = []
     if terminal.until(lambda: "▶ speaking" in terminal.reading, 4) and not terminal.until(
         lambda: "▶ speaking" not in terminal.reading, 12
     ):
+        keys.append(time.time())
         terminal.type("\x1b")
     terminal.until(lambda: LISTENING in terminal.reading, 10)
     time.sleep(1.0)
+    return keys
 
 
 def say(card: VirtualCard, person: object, words: str, *, over_speech: bool = False) -> Said:
@@ -163,13 +170,17 @@ def turns_of(events: Sequence[tuple[float, TimedEvent]]) -> list[tuple[float, st
 
 
 def _turns(
-    said: Sequence[Said], events: Sequence[tuple[float, TimedEvent]], how: str
+    said: Sequence[Said],
+    keys: Sequence[float],
+    events: Sequence[tuple[float, TimedEvent]],
+    how: str,
 ) -> Iterator[Figure]:
     turns = turns_of(events)
     stops = [at for at, timed in events if isinstance(timed.event, PlaybackStopped)]
     calls = [(at, t.event.name) for at, t in events if isinstance(t.event, ToolCallReady)]
     strange = [text for at, text in turns if not _is_of(said, at)]
-    alone = [at for at in stops if not _is_of(said, at)]
+    stopped = [*said, *(Said("", at, at, over_speech=True) for at in keys)]
+    alone = [at for at in stops if not _is_of(stopped, at)]
     heard = [one for one in said if any(one.at < at < one.until + GRACE_S for at, _ in turns)]
     wrong = [name for _, name in calls if name not in EXPECTED_TOOLS]
     right = sum(

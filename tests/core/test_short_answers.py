@@ -87,6 +87,18 @@ def test_an_answer_with_output_is_not_empty(output: events.Event) -> None:
     assert notices(begun(), output, events.ResponseDone("r")) == []
 
 
+def test_no_answer_to_a_noise_is_not_reported() -> None:
+    conversation = Conversation(SessionSettings(), hands_free=True, speaker=True)
+    for event in (events.SessionCreated(), events.SessionUpdated()):
+        conversation.handle(event, 1.0)
+    for turn, (text, said) in enumerate((("", []), ("Hello?", [(EMPTY, "")]))):
+        item, response = f"u{turn}", f"r{turn}"
+        heard = (events.SpeechStarted(item), events.SpeechStopped(item))
+        answer = (events.ResponseCreated(response), events.UserTranscript(item, text, final=True))
+        found = notices(conversation, *heard, *answer, events.ResponseDone(response))
+        assert found == said
+
+
 @pytest.mark.parametrize(
     "done",
     [

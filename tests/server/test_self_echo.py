@@ -32,8 +32,10 @@ WORDS = [(word, 300.0 * (at + 1)) for at, word in enumerate(STORY.split())]
         ("Stop!", 2_000, False),
         ("hold on", 500, False),
         ("tell me about the fox", 1_500, False),
-        ("", 500, False),
-        ("...", 500, False),
+        ("", 2_000, True),
+        ("...", 500, True),
+        ("Smell.", 1_500, True),  # played as "small"
+        ("Smell a box.", 1_500, False),
     ],
 )
 def test_echoes_are_told_from_turns(text: str, heard_ms: float, echo: bool) -> None:
@@ -130,13 +132,14 @@ def _transcript(events: list[Any]) -> str:
     return str(events[-1]["response"]["output"][0]["content"][0]["transcript"])
 
 
-async def test_the_reply_goes_on_after_an_echo() -> None:
+@pytest.mark.parametrize("heard", ["a small fox", "Smell.", ""])
+async def test_the_reply_goes_on_after_an_echo(heard: str) -> None:
     async with (
         scripted_server() as backend,
         backend.client().realtime.connect(model="any") as connection,
     ):
         # Each word of the scripted voice takes 100 ms: "There was a small fox" was heard.
-        events = await _interrupted(backend, connection, "a small fox", 500)
+        events = await _interrupted(backend, connection, heard, 500)
     assert _transcript(events).strip() == "who lived near the old mill with her two brothers."
     completed = next(e for e in events if e["type"].endswith("transcription.completed"))
     assert completed["transcript"] == ""

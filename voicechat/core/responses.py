@@ -70,6 +70,8 @@ class Responses:
         self._rejected_until: float | None = None
         """Until then, a response that the provider starts by itself is cancelled."""
         self._continuation_due: float | None = None
+        self._was_noise = False
+        """True after a turn without words; an empty response to it is right."""
         self._state = self._slot.state
         self._now = 0.0
 
@@ -97,6 +99,7 @@ class Responses:
         free = free and self._rejected_until is None
         if slot.may_request and free and (not gate.asks or gate.opens(self._now)):
             slot.request()
+            self._was_noise = False
             verbatim, self._verbatim = self._verbatim, None
             self._sent_instructions, self._instructions = self._instructions, None
             self._buffer.send(commands.CreateResponse(self._sent_instructions, verbatim=verbatim))
@@ -207,13 +210,14 @@ class Responses:
 
     def expect_automatic(self) -> None:
         """Expect the provider to answer this turn by itself: request nothing."""
-        self._slot.request_due = False
+        self._slot.request_due = self._was_noise = False
         if not self._slot.busy:
             self.expect()
 
     def expect_none(self) -> None:
-        """Expect no response to what the user said."""
+        """Expect no response to a turn without words."""
         self._answer_due = self._continuation_due = None
+        self._was_noise = True
 
     # ----------------------------------------------------------------- a response's life
 
@@ -318,7 +322,7 @@ class Responses:
         is_whole = event.status is events.ResponseStatus.COMPLETED and not event.reason
         if not is_whole or rid in self._slot.dead or rid in self._with_output:
             return
-        if not transcript.has_output(rid):
+        if not self._was_noise and not transcript.has_output(rid):
             self._buffer.do(effects.Notice(short_answers.EMPTY, effects.Level.WARNING))
 
     def note_output(self, response_id: str) -> None:

@@ -3,8 +3,10 @@
 A turn that stops a reply contains, if it is an echo, the words that the speaker played shortly
 before. One or two words that ask for nothing are also taken for an echo when they begin with the
 reply, because an echo canceller that has not adapted yet leaves the most at that time, or in the
-last word before a pause, whose echo may arrive when nothing plays over it. How long the detection
-and the stop took does not count: a busy machine takes longer.
+last word before a pause, whose echo may arrive when nothing plays over it. They need not be as
+similar either: the recognizer invents words for the rest of an echo. A turn without any words
+stopped the reply for nothing. How long the detection and the stop took does not count: a busy
+machine takes longer.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ DETECTION_MS = 300.0
 _SHORT_TURN = 2
 """Most words of a turn that may be the echo of other words."""
 _PAUSES = frozenset(".,;:!?…")
-_ALIKE = 0.8
+_ALIKE, _SHORT_ALIKE = 0.8, 0.65
+"""How similar an echo is to what was played, from 0 to 1; and an echo of one or two words."""
 _COMMANDS = frozenset(
     {
         "stop", "wait", "cancel", "quiet", "enough", "pause", "no", "yes", "okay",
@@ -75,7 +78,9 @@ def is_echo(
     detection_ms: sound of the turn until the reply stopped.
     """
     said = _plain(text)
-    if not said or " ".join(said) in _COMMANDS:
+    if not said:
+        return True
+    if " ".join(said) in _COMMANDS:
         return False
     began_ms = heard_ms - detection_ms
     begin = min(heard_ms - PLAYED_MS, began_ms - PLAYED_MS + DETECTION_MS)
@@ -88,9 +93,10 @@ def is_echo(
         if begin <= at and (at <= end or start < heard_ms)
         for plain in _plain(word)
     ]
-    if _contains(played, said):
+    is_short = not request and len(said) <= _SHORT_TURN
+    if _contains(played, said, _SHORT_ALIKE if is_short else _ALIKE):
         return True
-    if request or len(said) > _SHORT_TURN:
+    if not is_short:
         return False
     in_last_word = any(start <= began_ms <= at and _is_last(word) for word, start, at in spans)
     return began_ms <= ONSET_MS or in_last_word
@@ -101,19 +107,18 @@ def _is_last(word: str) -> bool:
     return word.rstrip("\"'”’) \n")[-1:] in _PAUSES
 
 
-def _contains(played: list[str], said: list[str]) -> bool:
-    """Return True if a run of the played words is very similar and has the same numbers."""
+def _contains(played: list[str], said: list[str], alike: float) -> bool:
+    """Return True if a run of the played words is similar enough and has the same numbers."""
     runs = (
         played[at : at + count]
         for count in range(max(len(said) - 1, 1), len(said) + 2)
         for at in range(len(played) - count + 1)
     )
-    return any(_numbers(said) <= _numbers(run) and _are_alike(run, said) for run in runs)
+    return any(_numbers(said) <= _numbers(run) and _likeness(run, said) >= alike for run in runs)
 
 
-def _are_alike(one: list[str], other: list[str]) -> bool:
-    matcher = SequenceMatcher(None, " ".join(one), " ".join(other), autojunk=False)
-    return matcher.ratio() >= _ALIKE
+def _likeness(one: list[str], other: list[str]) -> float:
+    return SequenceMatcher(None, " ".join(one), " ".join(other), autojunk=False).ratio()
 
 
 def _numbers(words: list[str]) -> set[str]:
