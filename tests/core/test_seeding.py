@@ -62,6 +62,16 @@ def test_only_the_end_of_a_long_conversation_is_seeded() -> None:
     assert talk.begin() == (told, 0, [])
 
 
+def test_a_long_conversation_that_is_refused_gets_shorter() -> None:
+    talk = Talk(*map(str, range(MOST_SEEDED)))
+    talk.feed(inputs.Disconnected("reset"))
+    counts = [len(talk.begin()[0])]
+    while counts[-1] > 10:
+        talk.feed(REFUSED)
+        counts.append(len(talk.begin()[0]))
+    assert counts == [1_000, 500, 250, 125, 62, 31, 15, 7]
+
+
 def test_an_old_call_that_is_open_is_seeded_with_the_end_of_a_long_conversation() -> None:
     talk = Talk()
     talk.feed(inputs.Typed("look"), events.ResponseCreated("r"))
@@ -72,6 +82,11 @@ def test_an_old_call_that_is_open_is_seeded_with_the_end_of_a_long_conversation(
     effects = talk.feed(events.SessionCreated("again"))
     sent = [each.command for each in effects if isinstance(each, Send)]
     assert SeedCall("c", "look", "{}") in sent
+    talk.feed(REFUSED, inputs.ToolFinished("c", "seen"))
+    effects = talk.feed(events.SessionCreated("shorter"))
+    sent = [each.command for each in effects if isinstance(each, Send)]
+    assert SeedResult("c", "seen") in sent
+    assert len(sent) < MOST_SEEDED
 
 
 def test_an_unanswered_turn_is_seeded() -> None:

@@ -87,6 +87,15 @@ def test_an_answer_with_output_is_not_empty(output: events.Event) -> None:
     assert notices(begun(), output, events.ResponseDone("r")) == []
 
 
+def test_an_answer_without_a_response_id_is_found() -> None:
+    conversation = begun()
+    said = events.TextDelta("", "a", "Hello", spoken=False)
+    assert notices(conversation, events.ResponseCreated(""), said, events.ResponseDone("")) == []
+    item = conversation.transcript.entries[-1]
+    assert isinstance(item, Item)
+    assert item.status is ItemStatus.COMPLETED
+
+
 def test_no_answer_to_a_noise_is_not_reported() -> None:
     conversation = Conversation(SessionSettings(), hands_free=True, speaker=True)
     for event in (events.SessionCreated(), events.SessionUpdated()):

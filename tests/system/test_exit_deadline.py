@@ -57,8 +57,11 @@ def test_a_blocked_process_ends(how: str, code: int) -> None:
 
 
 CLEANING = """
-import asyncio, sys
+import asyncio, signal, sys
 from voicechat.system import exit_deadline
+
+for ignored in sys.argv[1:]:
+    signal.signal(getattr(signal, ignored), signal.SIG_IGN)
 
 async def main():
     print("ready", flush=True)
@@ -98,5 +101,23 @@ def test_no_later_signal_interrupts_the_end(name: str) -> None:
             process.stdin.close()
             assert process.wait(30) in {128 + number, -number}
             assert process.stderr.read().count("Traceback") == (name == "SIGINT")
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_a_signal_that_the_parent_ignores_ends_nothing(name: str) -> None:
+    """As under `nohup`, and in a job in the background of a script."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLEANING, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(getattr(signal, name))
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+            assert process.returncode == 128 + signal.SIGTERM
         finally:
             process.kill()

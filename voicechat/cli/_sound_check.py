@@ -114,9 +114,12 @@ def _try_sentence(options: Options) -> None:
         )
     )
     try:
-        run_to_end(_SentenceCheck(session))
+        code = run_to_end(_SentenceCheck(session))
     except VoicechatError as error:
         tell(f"The check failed: {error}")
+        return
+    if code:  # a signal ended it, and ends the setup
+        raise SystemExit(code)
 
 
 class _SentenceCheck(LineClient):

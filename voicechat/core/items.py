@@ -190,7 +190,7 @@ class Transcript:
         key = entry_id(entry)
         previous = self._by_id.get(after) if after else None
         self._by_id[key] = entry
-        if entry.response_id:
+        if entry.response_id is not None:  # "" on a server that sends no ids
             self._by_response.setdefault(entry.response_id, []).append(entry)
         if previous is None or previous is self.entries[-1]:
             self.entries.append(entry)
@@ -233,7 +233,7 @@ class Transcript:
         entry = self._by_id.pop(key, None)
         if entry is not None:
             self.entries.remove(entry)
-            if entry.response_id:
+            if entry.response_id is not None:
                 others = self._by_response[entry.response_id]
                 others.remove(entry)
                 if not others:

@@ -43,10 +43,8 @@ class Seeding:
         self._known = _first_ids(transcript, received(transcript))
         if unacceptable:
             length = len(transcript.entries)
-            cutoff = length - (length - self._after(self._refused)) // 2
-            # An open call still needs an answer.
-            first = next((at for at, e in enumerate(transcript.entries) if _open(e)), cutoff)
-            self._refused = _first_ids(transcript, min(first, cutoff))
+            sent = min(length - self._after(self._refused), MOST_SEEDED)
+            self._refused = _first_ids(transcript, length - sent // 2)
             self._capabilities = replace(self._capabilities, pictures=())
             self._shortened = True
 
@@ -54,11 +52,12 @@ class Seeding:
         """Seed a new session; a `resumed` one already has most of the conversation."""
         if self._capabilities.outlives_connection:
             return self._send_missed_results()
-        start = self._after(self._refused | self._known if resumed else self._refused)
-        left = self._buffer.transcript.entries[start:]
+        new = self._buffer.transcript.entries[self._after(self._known) if resumed else 0 :]
+        refused = self._after(self._refused) - (len(self._buffer.transcript.entries) - len(new))
+        left = new[max(0, refused) :]
         entries = left[-MOST_SEEDED:]
         # An open call still needs an answer.
-        called = [entry for entry in left[:-MOST_SEEDED] if _open(entry)]
+        called = [each for each in new[: len(new) - len(entries)] if self._needs_answer(each)]
         seeded, lost = _seed_commands([*called, *entries], self._capabilities)
         for command in seeded:
             self._buffer.send(command)
@@ -72,6 +71,9 @@ class Seeding:
             what = "An image" if lost == 1 else f"{lost} images"
             self._buffer.do(effects.Notice(f"{what} cannot be sent to the model again."))
         return seeded
+
+    def _needs_answer(self, entry: Entry) -> bool:
+        return _open(entry) or entry_id(entry) in self._open_calls
 
     def _send_missed_results(self) -> list[commands.Command]:
         """Send the results of calls that ended without a connection."""

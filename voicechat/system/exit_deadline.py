@@ -60,6 +60,8 @@ def on_signals(
             loop.call_soon_threadsafe(act, number)
 
     for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # nohup, a job in the background of a script, or an end that has begun
         wakes_loop = True
         with suppress(RuntimeError, ValueError):
             try:
@@ -92,11 +94,14 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         return await working
 
     try:
-        return asyncio.run(cancelled_by_signals())
+        result = asyncio.run(cancelled_by_signals())
+        if not ended_by:
+            return result
     except asyncio.CancelledError:
         if not ended_by:
             raise
     finally:
+        work.close()  # a signal may come before its task begins
         if _ended_by:
             _ignore_signals()
     if ended_by[0] == signal.SIGINT:

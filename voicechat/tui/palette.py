@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 from textual.command import CommandList, CommandPalette
+from textual.widgets import Button, Input
 
 from voicechat.line_mode.slash_commands import COMMANDS
 from voicechat.tui.keys import Key, key_names, keys_in_use
@@ -36,6 +37,10 @@ class Palette(CommandPalette):
         if action == "command_list" and not self.query_one(CommandList).scrollable_content_region:
             return False
         return super().check_action(action, parameters)
+
+    def _select_or_command(self, event: Input.Submitted | Button.Pressed | None = None) -> None:
+        if self in self.app.screen_stack:  # not closed by the Enter before
+            super()._select_or_command(event)
 
 
 def _keys_of(name: str) -> str:

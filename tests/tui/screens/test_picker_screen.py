@@ -136,6 +136,17 @@ async def test_no_worker_continues_in_a_screen_that_loses_its_widgets(patch: obj
         await rig.until(lambda: rig.screen is None)
 
 
+@pytest.mark.parametrize("keys", [("enter", "escape"), ("escape", "escape"), ("enter", "enter")])
+async def test_a_list_is_closed_once_by_keys_that_arrive_together(
+    keys: tuple[str, ...], patch: object
+) -> None:
+    async with picker_rig(patch) as rig:
+        await rig.open("themes")
+        for key in keys:
+            rig.pilot.app.post_message(events.Key(key, None))
+        await rig.until(lambda: len(rig.pilot.app.screen_stack) == 1)
+
+
 # -------------------------------------------------------------------- models
 
 

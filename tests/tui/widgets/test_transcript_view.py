@@ -100,6 +100,14 @@ async def test_a_hidden_entry_disappears(driver: TranscriptDriver) -> None:
     assert driver.texts() == ["loud"]
 
 
+async def test_many_hidden_entries_at_the_end_hide_no_others(driver: TranscriptDriver) -> None:
+    driver.session.you("loud")
+    for number in range(100):
+        driver.session.put(Item(f"h{number}", Role.USER, "x", ItemStatus.COMPLETED, hidden=True))
+    await driver.view.reload()
+    assert driver.texts() == ["loud"]
+
+
 async def test_unknown_ids_are_ignored(driver: TranscriptDriver) -> None:
     driver.session.you("hello")
     await driver.refresh()

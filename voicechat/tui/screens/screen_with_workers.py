@@ -16,4 +16,6 @@ class ScreenWithWorkers(Screen[None]):
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Cancel the workers and close the screen."""
         self.workers.cancel_node(self)
+        if self not in self.app.screen_stack:
+            return AwaitComplete.nothing()  # closed by an earlier key
         return super().dismiss(result)

@@ -54,4 +54,5 @@ class Sheet(ModalScreen[None]):
         if isinstance(below, ComposerHost) and len(self.app.screen_stack) <= 2:
             # At once: the next key must not overtake this one.
             below.type_on(text, pasted=pasted)
-            self.dismiss()
+            if self in self.app.screen_stack:  # not closed by the key before
+                self.dismiss()

@@ -124,7 +124,8 @@ class TranscriptView(VerticalScroll, can_focus=False):
     async def _reload(self, transcript: Transcript | None = None) -> None:
         self._transcript = transcript or self._transcript
         self.has_new_below = False
-        if await self._replace(self._transcript.entries[-self._window :], ends_early=False):
+        visible = [entry for entry in self._transcript.entries if is_visible(entry)]
+        if await self._replace(visible[-self._window :], ends_early=False):
             self.anchor()
         else:
             await self._show_greeting()
