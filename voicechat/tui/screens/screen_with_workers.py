@@ -17,5 +17,5 @@ class ScreenWithWorkers(Screen[None]):
         """Cancel the workers and close the screen."""
         self.workers.cancel_node(self)
         if self not in self.app.screen_stack:
-            return AwaitComplete.nothing()  # closed by an earlier key
+            return AwaitComplete()  # closed by an earlier key
         return super().dismiss(result)
