@@ -30,14 +30,18 @@ class ScriptedEnd(TurnEnd):
 
 
 async def turns(
-    model: TurnEnd | None, sound: bytes, text: str = "Well done.", **settings: object
+    model: TurnEnd | None,
+    sound: bytes,
+    text: str = "Well done.",
+    end_chance: float = 1.0,
+    **settings: object,
 ) -> int:
     """The number of turns that end within this sound."""
     async with (
         scripted_server(model) as backend,
         backend.client().realtime.connect(model="m") as connection,
     ):
-        backend.stt.partials = {20_000: Partial(text)}
+        backend.stt.partials = {20_000: Partial(text, end_chance=end_chance)}
         detection = {"type": "semantic_vad", "create_response": False, **settings}
         audio = {"input": {"turn_detection": detection}}
         await connection.session.update(session={"type": "realtime", "audio": audio})
@@ -56,6 +60,13 @@ PAUSE = tone(800) + silence(450)
 async def test_without_a_model_the_text_decides() -> None:
     assert await turns(None, PAUSE) == 1
     assert await turns(None, PAUSE, "Well and") == 0
+
+
+async def test_a_guess_waits_for_a_longer_silence() -> None:
+    assert await turns(None, PAUSE, end_chance=0.3) == 1
+    short = tone(800) + silence(290)
+    assert await turns(None, short, end_chance=0.3) == 0
+    assert await turns(None, short) == 1
 
 
 async def test_the_model_ends_the_turn_when_both_agree() -> None:

@@ -18,10 +18,12 @@ class Partial:
 
     committed: the start of the text that will not change; the final text begins with it. Empty
     for an engine that cannot promise it.
+    end_chance: most chance from 0 to 1 that a turn ends with this text.
     """
 
     text: str
     committed: str = ""
+    end_chance: float = 1.0
 
 
 class SttUtterance(Protocol):

@@ -288,18 +288,19 @@ class Pipeline:
             utterance.text = partial.text
             utterance.end_chance = 0.0
             self._set_end_chance(0.0)
-            self._tasks.create_task(self._judge(utterance, partial.text))
+            self._tasks.create_task(self._judge(utterance, partial))
         if delta := utterance.delta(partial.committed):
             self.protocol.transcript_delta(item_id, delta)
             self._flush()
 
-    async def _judge(self, utterance: _Turn, text: str) -> None:
+    async def _judge(self, utterance: _Turn, partial: Partial) -> None:
         """Tell the endpointer how likely the text is a whole request."""
         try:
-            chance = await self._engines.assistant.end_chance(text)
+            chance = await self._engines.assistant.end_chance(partial.text)
         except VoicechatError:
             return
-        if utterance is self._utterance and utterance.text == text:
+        chance = min(chance, partial.end_chance)
+        if utterance is self._utterance and utterance.text == partial.text:
             utterance.end_chance = chance
             self._set_end_chance(chance if self._agrees(utterance) else 0.0)
 

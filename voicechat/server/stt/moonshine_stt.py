@@ -32,6 +32,9 @@ _OPEN_WORDS, _OPEN_WORDS_OF_REQUESTS = 2, 10
 """Words at the end of a partial text that may change. A request that is chosen may differ early."""
 _UNSURE = 64
 """Maximum number of unclear texts that are kept."""
+_GUESSED = 0.3
+"""Most chance that a turn ends with a request in place of the most likely text: half of a request
+that goes on sounds almost like a whole one."""
 _DECODE_S = 15.0
 _TRIES = 3
 _PAUSED, _GROWING = 0, 1
@@ -224,10 +227,11 @@ class MoonshineUtterance:
         partial = Partial("")
         while left:
             async with self._lane.turn(priority):
-                text, committed, left = await self._ask(end, ended=priority == _PAUSED)
+                heard, committed, left = await self._ask(end, ended=priority == _PAUSED)
+                text = heard
                 if priority == _PAUSED and not left:
-                    text = await self._understood(text)
-            partial = Partial(text, committed)
+                    text = await self._understood(heard)
+            partial = Partial(text, committed, 1.0 if text == heard else _GUESSED)
             self._decoded = end
             self._on_partial(partial)
         if priority == _PAUSED:
