@@ -23,7 +23,7 @@ _LONGEST_MS = 60_000.0
 _PAUSE_MS = 60.0
 """Silence in ms after which the speaker may be done; pauses within words are shorter."""
 
-_CHANCES = (0.4, 0.05, 0.0)
+_CHANCES = (0.32, 0.05, 0.0)
 """Chances that the turn ends, each of which shortens the silence."""
 _SILENCE_MS: Mapping[str, tuple[float, ...]] = {
     "low": (400.0, 650.0, 900.0, 1_500.0),

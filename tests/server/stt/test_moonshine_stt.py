@@ -117,7 +117,7 @@ async def test_known_pairs_of_words_are_preferred(stt: MoonshineStt) -> None:
     assert plain(await heard(stt, pcm)) != "flip a coin"
     partials: list[Partial] = []
     assert plain(await heard(MoonshineStt(stt._worker, known), pcm, partials)) == "flip a coin"
-    assert partials[-1].end_chance < 0.4, "half of a request may sound like a whole one"
+    assert partials[-1].end_chance < 0.32, "half of a request may sound like a whole one"
     assert all(partial.end_chance == 1.0 for partial in partials[:-1])
 
 
