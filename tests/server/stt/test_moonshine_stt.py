@@ -201,7 +201,7 @@ async def test_the_text_is_ready_before_the_end_of_the_pause(stt: MoonshineStt) 
     assert plain(await utterance.finish()) == "tell me a joke"
 
 
-@pytest.mark.parametrize("kind", ["nothing", "silence", "hiss", "click", "tone", "hum"])
+@pytest.mark.parametrize("kind", ["nothing", "silence", "hiss", "click", "tone", "hum", "long"])
 async def test_sound_without_speech_has_no_text(stt: MoonshineStt, kind: str) -> None:
     time = np.arange(RATE) / RATE
     noise = np.random.default_rng(5).normal(0, 1, RATE)
@@ -211,6 +211,7 @@ async def test_sound_without_speech_has_no_text(stt: MoonshineStt, kind: str) ->
         "hiss": noise * 300,
         "click": np.where(np.arange(RATE) % 8000 < 4, 20_000, 0),
         "tone": np.sin(time * 2 * np.pi * 440) * 8000,
+        "long": np.random.default_rng(7).normal(0, 3, 15 * RATE),
         "hum": np.sin(time * 2 * np.pi * 50) * 3000 + noise * 20,
     }[kind]
     assert await heard(stt, sound.astype("<i2").tobytes()) == ""

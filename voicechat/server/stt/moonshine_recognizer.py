@@ -171,7 +171,7 @@ class MoonshineRecognizer:
         if job.cancelled:
             return False
         if left:
-            text = cleaned(self._model.text(tokens), alone=False)
+            text = cleaned(self._model.text(tokens))
             utterance.settled += [text] if text else []
             utterance.start += len(part) - _SILENCE
             utterance.tokens, utterance.fixed = [], 0
