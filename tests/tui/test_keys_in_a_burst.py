@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from scripted import until
 from scripted_session import ScriptedSession
 from textual import events
+from textual.command import CommandList
 from textual.pilot import Pilot
 
 from voicechat.tui.app import VoicechatApp
@@ -34,7 +36,7 @@ async def test_two_letters_over_the_help_close_it_once_and_are_typed() -> None:
 async def test_the_palette_runs_a_command_once() -> None:
     async with VoicechatApp(ScriptedSession()).run_test() as pilot:
         await pilot.press("ctrl+p")
-        await pilot.pause(0.2)
+        await until(lambda: pilot.app.screen.query_one(CommandList).option_count > 1)
         await pilot.press("down")
         await burst(pilot, "enter", "enter")
         assert len(pilot.app.screen_stack) == 1

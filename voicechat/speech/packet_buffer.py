@@ -46,7 +46,7 @@ class PacketBuffer:
 
     `decode` returns the sound of one packet, empty if it is unreadable. Call `add` for each
     packet and `take` every 20 ms, both with a monotonic time in seconds. With `fills`, concealment
-    and then silence take the place of late sound. Without it, blocks are shorter or empty, so that
+    and then silence replace late sound. Without it, blocks are shorter or empty, so that
     all blocks together have the length of the sound that was sent.
     """
 
