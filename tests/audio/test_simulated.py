@@ -11,7 +11,7 @@ from user_speech import spoken
 from voicechat.audio.devices import buffer_sizing
 from voicechat.audio.devices.streams import BUFFER_SIZES
 from voicechat.audio.messages import Cue, Underrun
-from voicechat.core.effects import Play
+from voicechat.core.effects import Play, StopPlayback
 from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock, VoiceEnded
 from voicechat.speech.pcm import Samples, dbfs
 
@@ -128,3 +128,32 @@ def undisturbed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     card.open()
     speak(card, 5)
     return [dbfs(block) for block in card.spoken]
+
+
+@pytest.mark.parametrize("room", [Room(gain_db=-10), Room(delay_ms=120, gain_db=-6)], ids=str)
+def test_every_voice_over_an_echo_is_a_barge_in(
+    monkeypatch: pytest.MonkeyPatch, room: Room
+) -> None:
+    card = SimulatedCard(monkeypatch, room)
+    engine = card.open()
+    story = spoken(LONG_TEXT).tobytes()
+    engine.command(Play("first", story))
+    card.run(6)
+    said = ("stop", "what can you do", "what day is it today", "how many feet are in a mile")
+    for number, words in enumerate(said * 3):
+        voice = spoken(words, ("user", "guest", "assistant")[number % 3], RATE)
+        count = len(card.of(LocalSpeech))
+        card.say(card.elapsed, voice)
+        card.run(len(voice) / RATE + 0.3, lambda count=count: confirmed(card, count))
+        assert confirmed(card, count), f"{words} was not heard"
+        assert not engine._capture.guard.unproved, "it was taken for an echo that moved"
+        card.run(1)
+        engine.command(StopPlayback())
+        card.run(1)
+        engine.command(Play(f"{number}", story))
+        card.run(2 + number / 7)
+
+
+def confirmed(card: SimulatedCard, after: int) -> bool:
+    """Return True if the engine reported a voice, beyond the first `after` reports."""
+    return any(event.confirmed for event in card.of(LocalSpeech)[after:])

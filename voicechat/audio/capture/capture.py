@@ -462,7 +462,7 @@ class Capture:
                 return VoiceActivity(voiced and detects, False, guarded=True)
             voiced = sure if linear is None else linear.may_be_voice(pair.near, sure)
             self.guard.gate(voiced, has_echo=self._bypassable.delay is not None)
-            if self.guard.suspects and self._bypassable.has_moved():
+            if self.guard.suspects and self._bypassable.has_moved(self._onset_detector.echo_path):
                 self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
 

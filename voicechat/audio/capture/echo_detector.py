@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +53,16 @@ echo.
 """
 _RECENT: Final = 960
 """Samples in which an echo that moved is searched: as soon as it looks like a voice."""
-_MOVED_HEIGHT: Final = 10.0
-"""Height of a peak relative to the mean that proves a moved echo. Voices reach 8.5."""
-_SAME_DELAY: Final = 80, 240
-"""Samples before and after the delay of an echo at which its reflections arrive."""
-_EDGE: Final = FRAME
-"""Delays in samples at which the cut ends of the two pieces look alike."""
+_EARLIER: Final = 1_600
+"""Samples by which an echo may come earlier than before."""
+_SAME_DELAY: Final = 80
+"""Change of the delay in samples that is no move."""
+_MOVED_MATCH: Final = 0.85
+"""Correlation of the microphone with the expected echo at another delay that proves a moved echo.
+A voice over an echo reaches 0.77, an echo that moved 0.99.
+"""
+_KNOWN_LESS: Final = 0.3
+"""Least difference to the correlation at the known delay: a voiced sound resembles itself."""
 _LEAD_FRAMES: Final = 2
 """Frames that fill the delay of a canceller which was left out."""
 
@@ -84,6 +88,13 @@ def _power(samples: Samples) -> NDArray[np.float32]:
     spectra = np.fft.rfft(frames * np.hanning(_BAND_FRAME), axis=1)
     power: NDArray[np.float32] = (np.abs(spectra) ** 2).sum(axis=0)
     return power
+
+
+def _convolved(one: NDArray[Any], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the convolution; beyond `_SIZE` samples it wraps around."""
+    spectrum = np.fft.rfft(one, _SIZE) * np.fft.rfft(other, _SIZE)
+    convolution: NDArray[np.float32] = np.fft.irfft(spectrum, _SIZE).astype(np.float32)
+    return convolution
 
 
 class EchoState(Enum):
@@ -165,18 +176,26 @@ class EchoDetector:
             return _DRY_AGAIN_FRAMES
         return _SPEECH_FRAMES if self._microphone_active else _CUE_FRAMES
 
-    def has_moved(self) -> bool:
-        """Return True if the newest sound of the microphone is an echo, but at another delay."""
-        far = self._far[-_RECENT - _MAX_DELAY :]
-        if self.verdict is not EchoState.ECHO or 2 * np.count_nonzero(far) < len(far):
-            return False  # A peak is only high relative to the delays at which something sounded.
-        heights = np.exp(self._correlate(_RECENT))
-        before, after = _SAME_DELAY
-        same = slice(max(0, self.delay - before), self.delay + after)
-        known = float(heights[same].max())
-        for unlikely in (same, slice(_EDGE), slice(-_EDGE, None)):
-            heights[unlikely] = 0.0
-        return float(heights.max()) >= max(_MOVED_HEIGHT, known)
+    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
+        """Return True if the newest sound of the microphone is an echo, but at another delay.
+
+        echo_path: impulse response of the echo at the known delay, as a filter has learned it.
+        """
+        if self.verdict is not EchoState.ECHO:
+            return False
+        near = self._near[-_RECENT:].astype(np.float32)
+        end = len(self._far) + _EARLIER
+        echo = _convolved(self._far, echo_path)[:end]
+        matches = _convolved(echo, near[::-1])[_RECENT - 1 : end]
+        power = np.cumsum(np.concatenate(([0.0], echo.astype(np.float64) ** 2)))
+        power = power[_RECENT:] - power[:-_RECENT]
+        matches /= np.sqrt(np.maximum(power, power.max() / 1_000) * (near @ near) + 1.0)
+        known = len(self._far) - _RECENT
+        matches = matches[known - _MAX_DELAY :]
+        same = slice(_MAX_DELAY - _SAME_DELAY, _MAX_DELAY + _SAME_DELAY + 1)
+        at_known = float(matches[same].max())
+        matches[same] = 0.0
+        return float(matches.max()) >= max(_MOVED_MATCH, at_known + _KNOWN_LESS)
 
     def _correlate(self, count: int) -> NDArray[np.float32]:
         """Return the log correlation of the newest `count` samples for every delay in samples."""
@@ -225,9 +244,12 @@ class BypassableCanceller:
         cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
 
-    def has_moved(self) -> bool:
-        """Return True if the newest sound of the microphone is an echo, but at another delay."""
-        return self._detector.has_moved()
+    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
+        """Return True if the newest sound of the microphone is an echo, but at another delay.
+
+        echo_path: impulse response of the echo at the known delay.
+        """
+        return self._detector.has_moved(echo_path)
 
     def pass_by(self, near: Samples, far: Samples) -> None:
         """Process any number of frames that are not canceled: bypassed, with a silent near end."""

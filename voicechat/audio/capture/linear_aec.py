@@ -101,6 +101,12 @@ class LinearFilter:
         total = float(self._echo.sum())
         self.residual_db = 10 * float(np.log10(coherent / total + 1e-6)) if total > 1e-7 else 0.0
 
+    @property
+    def impulse_response(self) -> NDArray[np.float32]:
+        """The echo path as it was learned, at 16 kHz, float32 of shape (3840,)."""
+        taps = np.fft.irfft(self._echo_path)[:, :FRAME]
+        return taps.astype(np.float32).reshape(-1)
+
     def adapt_quickly(self) -> None:
         """Adapt quickly again after the echo path has changed."""
         self._echo_path[:] = 0.0
@@ -196,6 +202,11 @@ class OnsetDetector:
         self.path_changed = False
         """True if the microphone does not contain the echo that a trained filter estimates."""
         self._match = _Match()
+
+    @property
+    def echo_path(self) -> NDArray[np.float32]:
+        """The impulse response of the echo, at 16 kHz, float32 of shape (3840,)."""
+        return self._filter.impulse_response
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Process a frame; return True on speech. `cleaned` is the output of AEC3."""
