@@ -23,11 +23,11 @@ from bench_sound_playback import busy
 from figures import Figure, Table, spread
 from on_terminal import OnTerminal
 from program_costs import load
-from sound_measures import MARK_HZ, a_card, first_speech, lowered
+from sound_measures import MARK_HZ, MARK_LEVEL, a_card, all_speech, lowered
 from sound_rig import spans
 from synthetic_voices import voices
 from user_speech import LEVEL, LISTENING
-from virtual_audio import RATE, VirtualCard
+from virtual_audio import RATE, STEADY_RATE, VirtualCard
 
 from voicechat.core.events import SpeechStarted, ToolCallReady, UserTranscript
 from voicechat.core.inputs import PlaybackStopped
@@ -52,6 +52,12 @@ GRACE_S = 2.0
 """Seconds after the user's last sound in which a turn may begin, or a stop comes from the user."""
 TAKEN_MS = 300
 _QUIET = 60
+_MARKED_S = 0.4
+"""Seconds from the marker to the first sound of a sentence."""
+_MOST_OFF_S = 1.5
+"""Most seconds between a sentence by the wall clock and in the recording."""
+_GAP_MS = 450
+"""Longest pause between sentences; the answer to a barge-in begins later."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def long_talk(
 ) -> Iterator[Figure]:
     """Talk for so many seconds; count false turns, false stops and missed sentences."""
     with ExitStack() as stack:
-        card = stack.enter_context(a_card())
+        card = stack.enter_context(a_card(STEADY_RATE))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         card.hiss()
         if echo:
@@ -154,8 +160,8 @@ def _marked(person: object, words: str) -> Samples:
         resampler = Resampler(rate, RATE)
         pcm = np.concatenate((resampler.convert(pcm), resampler.finish()))
     pcm = pcm[int(np.flatnonzero(np.abs(pcm.astype(np.int32)) > 400)[0]) :]
-    mark = 3_000 * np.sin(np.arange(960) * 2 * np.pi * MARK_HZ / RATE)
-    quiet = np.zeros(int(0.4 * RATE) - 960, np.int16)
+    mark = MARK_LEVEL * np.sin(np.arange(960) * 2 * np.pi * MARK_HZ / RATE)
+    quiet = np.zeros(int(_MARKED_S * RATE) - 960, np.int16)
     return np.concatenate((mark.astype(np.int16), quiet, pcm))
 
 
@@ -206,23 +212,22 @@ def same(words: str, text: str) -> bool:
 
 def _barge_ins(said: Sequence[Said], sides: np.ndarray, began: float) -> Iterator[Figure]:
     ducked, silent, missed = [], [], 0
-    over = [one for one in said if one.over_speech]
-    for one in over:
-        first = max(0, int((one.at - began - 0.5) * RATE))
-        window = sides[first : first + int((one.until - one.at + 3.5) * RATE)]
-        if len(window) < 2.5 * RATE:
+    onsets = np.array(all_speech(sides))
+    for one in (one for one in said if one.over_speech):
+        near = onsets[np.abs(onsets / RATE - _MARKED_S - (one.at - began)) < _MOST_OFF_S]
+        if not len(near) or len(sides) < near[0] + 4 * RATE:
             continue  # the recorder lost sound
-        onset = first_speech(window[: int(2.5 * RATE)])
+        window, onset = sides[near[0] - RATE : near[0] + 4 * RATE], RATE
         speaker = window[:, 1]
-        parts = [part for part in spans(speaker, level=_QUIET, gap_ms=120) if part[1] > onset]
+        parts = [part for part in spans(speaker, level=_QUIET, gap_ms=_GAP_MS) if part[1] > onset]
         if not parts or parts[0][0] > onset:
             continue  # in a pause of the story
-        fell = lowered(speaker, onset)
-        if fell >= len(speaker):
+        end = parts[0][1]
+        if end >= len(speaker) - RATE // 10:
             missed += 1
             continue
-        ducked.append((fell - onset) / (RATE / 1000))
-        silent.append((parts[0][1] - onset) / (RATE / 1000))
+        ducked.append((lowered(speaker, onset, end) - onset) / (RATE / 1000))
+        silent.append((end - onset) / (RATE / 1000))
     late = sum(ms > TAKEN_MS for ms in ducked)
     yield Figure("speech over a story → ducked, ms", spread(ducked))
     yield Figure(f"of these beyond {TAKEN_MS} ms", str(late), "0", late == 0)

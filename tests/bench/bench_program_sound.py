@@ -18,7 +18,7 @@ from sound_measures import LONG_TEXT, a_card, first_speech, lowered, marked_spee
 from sound_rig import milliseconds, spans
 from spoken_screen import spoken_screen
 from user_speech import spoken
-from virtual_audio import RATE, VirtualCard
+from virtual_audio import RATE, STEADY_RATE, VirtualCard
 
 PEERS_PAUSES = "at load 2-6: Agents SDK demo 0…10, pydantic-ai 0…22"
 PEERS_BARGE = (
@@ -65,7 +65,7 @@ def barge_in(count: int, *, echo: bool) -> Iterator[Figure]:
     ducked, silent, missed, stopped_alone = [], [], 0, 0
     speech = marked_speech()
     voice = spoken(LONG_TEXT, rate=ScriptedTts.rate)
-    with a_card() as card:
+    with a_card(STEADY_RATE) as card:
         card.hiss()
         room = card.echo(*_ECHO) if echo else nullcontext()
         with spoken_screen(card, 20.0, voice=voice) as terminal, room:
@@ -79,7 +79,7 @@ def barge_in(count: int, *, echo: bool) -> Iterator[Figure]:
                 if end >= len(sides) - RATE // 10:
                     missed += 1
                     continue
-                ducked.append((lowered(sides[:, 1], onset) - onset) / (RATE / 1000))
+                ducked.append((lowered(sides[:, 1], onset, end) - onset) / (RATE / 1000))
                 silent.append((end - onset) / (RATE / 1000))
     p95 = float(np.percentile(ducked, 95)) if ducked else np.inf
     ours = f"{spread(ducked)}, {load()}"

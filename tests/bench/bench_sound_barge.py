@@ -18,7 +18,7 @@ from sound_measures import (
 )
 from sound_rig import Rig, spans
 from user_speech import spoken
-from virtual_audio import VirtualCard
+from virtual_audio import STEADY_RATE, VirtualCard
 
 from voicechat.audio.messages import Underrun
 from voicechat.core.effects import EndItem, Play, ResumePlayback, StopPlayback
@@ -62,7 +62,7 @@ def _next_of_life(rig: Rig) -> object:
 def barge(count: int, gain_db: float) -> Iterator[Figure]:
     """Measure from the speech onset to ducked and to silent playback, with echo."""
     ducks, silences, wrong, missed = [], [], 0, 0
-    with a_card() as card:
+    with a_card(STEADY_RATE) as card:
         rig = start()
         voice, speech = spoken(LONG_TEXT).tobytes(), marked_speech()
         with card.echo(60, gain_db):
@@ -78,7 +78,7 @@ def barge(count: int, gain_db: float) -> Iterator[Figure]:
                 onset = first_speech(sides)
                 silent = spans(sides[:, 1], level=60, gap_ms=120)[-1][1]
                 silences.append((silent - onset) / 48)
-                ducks.append((lowered(sides[:, 1], onset) - onset) / 48)
+                ducks.append((lowered(sides[:, 1], onset, silent) - onset) / 48)
         rig.process.close()
     met = at_most(ducks, median=150) and float(np.percentile(ducks, 95)) <= 230
     reported = "median 150, p95 230"

@@ -14,6 +14,7 @@ from virtual_audio import RATE, VirtualCard
 from voicechat.audio.messages import AudioSettings, Opened
 
 MARK_HZ = 18_000
+MARK_LEVEL = 3_000
 LONG_TEXT = (
     "The quick brown fox jumps over the lazy dog while seven wizards judge the boxing match. "
     "Meanwhile the weather in the north stays cold and cloudy with a little rain in the evening."
@@ -21,9 +22,9 @@ LONG_TEXT = (
 
 
 @contextmanager
-def a_card() -> Iterator[VirtualCard]:
+def a_card(rate: int = RATE) -> Iterator[VirtualCard]:
     """A virtual card that is the default of every program started from now on."""
-    with VirtualCard() as card:
+    with VirtualCard(rate) as card:
         os.environ.update(card.environment)
         yield card
 
@@ -51,9 +52,19 @@ def marked_speech() -> np.ndarray:
     """Return speech at 48 kHz, 400 ms after a marker tone above the microphone's bandwidth."""
     samples = spoken("No, wait a moment, I have a question.", "user", RATE)
     onset = int(np.flatnonzero(np.abs(samples.astype(np.int32)) > 400)[0])
-    mark = 3_000 * np.sin(np.arange(960) * 2 * np.pi * MARK_HZ / RATE)
+    mark = MARK_LEVEL * np.sin(np.arange(960) * 2 * np.pi * MARK_HZ / RATE)
     quiet = np.zeros(int(0.4 * RATE) - 960, np.int16)
     return np.concatenate((mark.astype(np.int16), quiet, samples[onset:]))
+
+
+def all_speech(sides: np.ndarray) -> list[int]:
+    """Return every frame where speech begins: 400 ms after an 18 kHz marker."""
+    block = 480
+    clock = np.exp(-2j * np.pi * MARK_HZ / RATE * np.arange(block))
+    side = sides[: len(sides) // block * block, 0].reshape(-1, block)
+    marked = np.flatnonzero(np.abs(side @ clock) > MARK_LEVEL * block / 4)
+    firsts = marked[np.flatnonzero(np.diff(marked, prepend=-RATE // block) > 5)]
+    return [int(first) * block + int(0.4 * RATE) for first in firsts]
 
 
 def first_speech(sides: np.ndarray) -> int:
@@ -66,14 +77,15 @@ def first_speech(sides: np.ndarray) -> int:
     return int(np.argmax(along)) + int(0.4 * RATE)
 
 
-def lowered(side: np.ndarray, after: int) -> int:
-    """Return the frame from which on the speaker stays 12 dB lower for 30 ms."""
+def lowered(side: np.ndarray, after: int, silent: int) -> int:
+    """Return the frame from which on the speaker stays 12 dB below its loud parts.
+
+    after: where it may be lowered first. silent: where it fell silent, at the latest.
+    """
     window = 10 * 48
-    blocks = side[: len(side) // window * window].reshape(-1, window).astype(np.float64)
-    level = np.sqrt((blocks**2).mean(axis=1)) + 1
+    blocks = side[: silent // window * window].reshape(-1, window).astype(np.float64)
+    level = np.sqrt((blocks**2).mean(axis=1))
     first = after // window
-    before = np.percentile(level[max(0, first - 60) : first], 70)
-    for index in range(first, len(level) - 6):
-        if (level[index : index + 6] < before / 4).all():
-            return index * window
-    return len(side)
+    loud = float(np.percentile(level[max(0, first - 60) : first], 95)) / 4
+    above = np.flatnonzero(level[first:] >= loud)
+    return int(first + above[-1] + 1) * window if len(above) else after

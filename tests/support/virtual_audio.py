@@ -26,6 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 48_000
+STEADY_RATE = 50_000
+"""Rate in Hz of a card whose clock is exact for minutes with an echo.
+
+The sound server's null sink counts the length of each block in whole microseconds. An echo makes
+the blocks shorter and shorter, and at 48 kHz, where a frame takes 20.8 us, the card then runs up to
+3 % too fast. Real cards are within 0.01 %.
+"""
 
 _FIRST = ("nice", "-n", "-11")
 """Players and recorders need priority too; if it is refused, nice runs them without it."""
