@@ -158,6 +158,10 @@ class EchoGuard:
         """Note that the echo arrives where the canceller expects it."""
         self._needed_proof = _IN_PLACE_FRAMES
 
+    def hears_echo(self) -> None:
+        """Note that the newest sound is certainly an echo: it was no voice."""
+        self._votes.clear()
+
     @property
     def is_calm(self) -> bool:
         """True if nothing has disturbed the canceller for some seconds."""

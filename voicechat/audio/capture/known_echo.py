@@ -76,6 +76,7 @@ class KnownEcho:
         shift = detector.shift_of(state.impulse_response, far_end.waiting)
         if shift is None:
             return
+        guard.hears_echo()
         if abs(shift) <= _ALIGNED:
             self._shift = 0
             self._found_in_place += 1
