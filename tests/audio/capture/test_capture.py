@@ -189,7 +189,7 @@ def test_the_echo_detector_decides_the_same_without_the_frames_of_a_silent_far_e
         every.observe(near, far_end)
         bypassable = listener.hearing._bypassable
         assert bypassable is not None
-        detector = bypassable.detector
+        detector = bypassable._detector
         assert detector.verdict is every.verdict
         assert detector.delay == every.delay
         assert bypassable.undecided == every.waiting

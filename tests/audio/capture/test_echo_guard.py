@@ -79,20 +79,6 @@ def test_an_echo_is_replaced_with_silence_and_a_voice_with_its_onset_is_kept() -
     assert np.count_nonzero(sound == 1) <= 12 * FRAME, "the echo before it is not kept"
 
 
-@pytest.mark.parametrize("is_echo", [False, True])
-def test_a_sound_that_is_certainly_an_echo_is_no_voice_however_loud(is_echo: bool) -> None:
-    guard = EchoGuard()
-    play(guard, 100, 0.25)
-    guard.disturb()
-    sounds = zip(voice(0, 50, 1_000), voice(1, 50, 4_000), strict=True)
-    for number, (far, near) in enumerate(sounds):
-        guard.observe(near, far, dbfs(near), FLOOR_DB)
-        if is_echo and number % 3 == 0:
-            guard.hears_echo()
-        assert not (is_echo and guard.talking)
-    assert guard.talking is not is_echo
-
-
 def test_what_no_detector_takes_for_a_voice_is_not_delivered_over_an_echo() -> None:
     guard = EchoGuard()
     delivered: list[Samples] = []

@@ -90,18 +90,3 @@ def test_waiting_for_unavailable_early_sound_ends() -> None:
     noticed = streams.noticed
     streams.run(300)
     assert streams.noticed == noticed, "it settles"
-
-
-def test_the_far_end_moves_with_what_was_already_returned() -> None:
-    sound = np.arange(1, 41 * FRAME, dtype=np.int16)
-    far = FarEnd(RATE, RATE)
-    far.put(sound[: 20 * FRAME])
-    taken = [far.next(0.0) for _ in range(10)]
-    assert far.move(-2 * FRAME)
-    earlier = far.next(0.0)
-    assert earlier[0] == taken[-1][0] + 3 * FRAME
-    assert far.move(3 * FRAME)
-    later = far.next(0.0)
-    assert later[0] == earlier[0] - 2 * FRAME
-    assert (np.diff(far.played[-8 * FRAME :].astype(int)) == 1).all(), "as if always there"
-    assert not far.move(-20 * FRAME), "there is not so much"

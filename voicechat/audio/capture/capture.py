@@ -20,7 +20,6 @@ from voicechat.audio.capture.echo_guard import EchoGuard
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
 from voicechat.audio.capture.frame_pair import FramePair, LinearResult, VoiceActivity
-from voicechat.audio.capture.known_echo import KnownEcho
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.audio.capture.voice_activity import RATE, EndOfSpeech, VoiceGate
 from voicechat.audio.devices.card import SoundCard
@@ -50,6 +49,8 @@ _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
 _QUIET_BLOCKS: Final = 10
 """Blocks delivered together while it is quiet."""
+_MISMATCHED_FRAMES: Final = 5
+"""Frames without the estimated echo that mean a jump of the delay."""
 _MAX_SHIFT: Final = 80
 """Change of the echo's delay in samples that is not a jump."""
 _HANDED_FRAMES: Final = 40
@@ -109,7 +110,8 @@ class Capture:
         self._onset_detector = OnsetDetector()
         self._double_talk, self._after_echo = DoubleTalkSwitch(), DoubleTalkSwitch()
         self.convergence = Convergence()
-        self.guard, self._known_echo = EchoGuard(), KnownEcho()
+        self.guard = EchoGuard()
+        self._mismatched_frames = 0
         self._near_resampler = Resampler(microphone_rate, RATE)
         self._far_resampler = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
@@ -436,7 +438,8 @@ class Capture:
             return None
         seems = linear.voiced(pair.near, pair.far, heard)
         sure = seems and isinstance(linear, WarmOnsetDetector) and linear.warm
-        if linear.jumped:
+        self._mismatched_frames = self._mismatched_frames + 1 if linear.path_changed else 0
+        if self._mismatched_frames == _MISMATCHED_FRAMES:
             self.disturb()
         return LinearResult(linear.residue, linear.clean, linear.has_voice, seems, sure)
 
@@ -448,21 +451,18 @@ class Capture:
     def _detect_voice(
         self, pair: FramePair, heard: Samples, linear: LinearResult | None
     ) -> VoiceActivity:
-        sure = seems = self._gate.voiced(heard)
-        if linear is not None:
-            sure, seems = linear.judged(sure, calm=self.guard.is_calm), linear.seems
+        sure = self._gate.voiced(heard) or (linear is not None and linear.sure)
+        seems = sure if linear is None else linear.seems
         self._note_level(self._gate.level, seems)
         detects = not self.muted and not self.closed
         if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
             gate, handed_db = self._gate, max(self._handed_db)
             voiced = self.guard.observe(pair.near, pair.far, gate.level, gate.floor_db, handed_db)
-            parts = self._onset_detector, self._bypassable.detector, self._far
-            self._known_echo.observe(*parts, self.guard)
             if self.guard.active:
                 return VoiceActivity(voiced and detects, False, guarded=True)
             voiced = sure if linear is None else linear.may_be_voice(pair.near, sure)
             self.guard.gate(voiced, has_echo=self._bypassable.delay is not None)
-            if self.guard.suspects and self._known_echo.has_moved(*parts):
+            if self.guard.suspects and self._bypassable.has_moved(self._onset_detector.echo_path):
                 self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
 

@@ -53,23 +53,16 @@ echo.
 """
 _RECENT: Final = 960
 """Samples in which an echo that moved is searched: as soon as it looks like a voice."""
-_SEARCHED: Final = 9_900
-"""Samples of the far end in which it is searched: it may be 320 ms late."""
-_EARLIER: Final = 6_400
-"""Samples by which it may be early."""
-IN_PLACE: Final = 2
-"""Samples by which an echo in its place may be late or early."""
+_EARLIER: Final = 1_600
+"""Samples by which an echo may come earlier than before."""
 _SAME_DELAY: Final = 80
-"""Samples within which a voiced sound resembles itself."""
-_NEAR_MATCH: Final = 0.95
-_NEAR_LESS: Final = 0.1
-"""The same within `_SAME_DELAY`."""
-_MATCH: Final = 0.85
-"""Correlation of the microphone with the expected echo that proves an echo. At a wrong delay, a
-voice over an echo reaches 0.77; an echo alone reaches 0.99 at the right one.
+"""Change of the delay in samples that is no move."""
+_MOVED_MATCH: Final = 0.85
+"""Correlation of the microphone with the expected echo at another delay that proves a moved echo.
+A voice over an echo reaches 0.77, an echo that moved 0.99.
 """
 _KNOWN_LESS: Final = 0.3
-"""Least difference to the correlation at about the known delay."""
+"""Least difference to the correlation at the known delay: a voiced sound resembles itself."""
 _LEAD_FRAMES: Final = 2
 """Frames that fill the delay of a canceller which was left out."""
 
@@ -183,39 +176,26 @@ class EchoDetector:
             return _DRY_AGAIN_FRAMES
         return _SPEECH_FRAMES if self._microphone_active else _CUE_FRAMES
 
-    def replace_far(self, played: Samples) -> None:
-        """Take other far-end samples up to now, after the far end was moved; shape (12800,)."""
-        self._far = played.copy()
-
-    def shift_of(self, echo_path: NDArray[np.float32], waiting: Samples) -> int | None:
-        """Return by how many samples the echo in the newest sound of the microphone is late.
-
-        It is negative for an echo that is early, and up to `IN_PLACE` for one in its place. Returns
-        None if that sound is no echo, or if several delays are possible.
+    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
+        """Return True if the newest sound of the microphone is an echo, but at another delay.
 
         echo_path: impulse response of the echo at the known delay, as a filter has learned it.
-        waiting: far-end sound that comes next; the echo may be early.
         """
+        if self.verdict is not EchoState.ECHO:
+            return False
         near = self._near[-_RECENT:].astype(np.float32)
-        far = np.concatenate((self._far[-_SEARCHED:], waiting[:_EARLIER]))
-        # The echo of what waits begins later: the path begins with the delay.
-        end = min(len(far) + self.delay, _SIZE)
-        echo = _convolved(far, echo_path)[:end]
+        end = len(self._far) + _EARLIER
+        echo = _convolved(self._far, echo_path)[:end]
         matches = _convolved(echo, near[::-1])[_RECENT - 1 : end]
         power = np.cumsum(np.concatenate(([0.0], echo.astype(np.float64) ** 2)))
         power = power[_RECENT:] - power[:-_RECENT]
         matches /= np.sqrt(np.maximum(power, power.max() / 1_000) * (near @ near) + 1.0)
-        # Before that, the convolution wraps around.
-        matches[: max(0, len(far) + len(echo_path) - _SIZE)] = 0.0
-        known, best = _SEARCHED - _RECENT, int(np.argmax(matches))
-        shift, match = known - best, float(matches[best])
-        in_place = matches[known - IN_PLACE : known + IN_PLACE + 1].max()
-        near_by = matches[known - _SAME_DELAY : known + _SAME_DELAY + 1].max()
-        if abs(shift) <= IN_PLACE:
-            return shift if match >= _MATCH else None
-        if abs(shift) <= _SAME_DELAY:
-            return shift if match >= max(_NEAR_MATCH, in_place + _NEAR_LESS) else None
-        return shift if match >= max(_MATCH, near_by + _KNOWN_LESS) else None
+        known = len(self._far) - _RECENT
+        matches = matches[known - _MAX_DELAY :]
+        same = slice(_MAX_DELAY - _SAME_DELAY, _MAX_DELAY + _SAME_DELAY + 1)
+        at_known = float(matches[same].max())
+        matches[same] = 0.0
+        return float(matches.max()) >= max(_MOVED_MATCH, at_known + _KNOWN_LESS)
 
     def _correlate(self, count: int) -> NDArray[np.float32]:
         """Return the log correlation of the newest `count` samples for every delay in samples."""
@@ -248,7 +228,7 @@ class BypassableCanceller:
     def __init__(self, inner: Canceller) -> None:
         self.name = inner.name
         self.inner: Final = inner
-        self.detector: Final = EchoDetector()
+        self._detector = EchoDetector()
         self.bypassed = False
         """True if there is no echo to cancel."""
         self.undecided = False
@@ -263,6 +243,13 @@ class BypassableCanceller:
             return near  # Nothing to remove and nothing to learn from.
         cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
+
+    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
+        """Return True if the newest sound of the microphone is an echo, but at another delay.
+
+        echo_path: impulse response of the echo at the known delay.
+        """
+        return self._detector.has_moved(echo_path)
 
     def pass_by(self, near: Samples, far: Samples) -> None:
         """Process any number of frames that are not canceled: bypassed, with a silent near end."""
@@ -280,7 +267,7 @@ class BypassableCanceller:
             self.inner.process(near, silence)
 
     def _observe(self, near: Samples, far: Samples) -> None:
-        detector = self.detector
+        detector = self._detector
         detector.observe(near, far)
         self.bypassed = detector.verdict is EchoState.DRY
         self.undecided = detector.waiting

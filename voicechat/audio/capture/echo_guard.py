@@ -33,10 +33,6 @@ _ECHO_FRAMES: Final = 50
 """Frames after which no echo of a sound arrives: the longest delay and a jump of it."""
 _PROOF_FRAMES: Final = 100
 """Frames of playback without a voice that prove the canceller."""
-_IN_PLACE_FRAMES: Final = 10
-"""The same for an echo that was found in its place."""
-_CALM_FRAMES: Final = 200
-"""Frames under playback since it was proved that make it reliable."""
 _MIN_ERLE_DB: Final = 25.0
 """Echo reduction in dB of a canceller that works."""
 _ABOVE_FLOOR_DB: Final = 6.0
@@ -65,8 +61,6 @@ _OPENS: Final = (7, 9)
 """Voiced frames, of how many, that open the gate. A provider needs more to hear a voice."""
 _DOUBT_FRAMES: Final = 10
 """Frames after the gate opened in which its voice may still prove to be an echo."""
-_DOUBT_AGAIN: Final = 4
-"""Later, only one frame in so many is looked at: a search takes 2 ms."""
 _EARLY_MS: Final = 1_000.0
 """A stop this soon after the start of a reply may be caused by its echo."""
 _MOST_STOPS: Final = 2
@@ -139,8 +133,7 @@ class EchoGuard:
         self._votes = SpeechVotes()
         self._gate_votes = SpeechVotes()
         self._open_frames = 0
-        self._proof, self._needed_proof = 0, _PROOF_FRAMES
-        self._calm_frames = 0
+        self._proof = 0
         self._starts_next = False
         """True if the next reply is guarded, but not what the user says before it."""
         self._early_stops = 0
@@ -151,21 +144,7 @@ class EchoGuard:
     def disturb(self) -> None:
         """Distrust the canceller until it has proved itself."""
         self.unproved = True
-        self._proof, self._needed_proof = 0, _PROOF_FRAMES
-        self._calm_frames = 0
-
-    def trust_sooner(self) -> None:
-        """Note that the echo arrives where the canceller expects it."""
-        self._needed_proof = _IN_PLACE_FRAMES
-
-    def hears_echo(self) -> None:
-        """Note that the newest sound is certainly an echo: it was no voice."""
-        self._votes.clear()
-
-    @property
-    def is_calm(self) -> bool:
-        """True if nothing has disturbed the canceller for some seconds."""
-        return self._calm_frames >= _CALM_FRAMES
+        self._proof = 0
 
     def stopped(self, heard_ms: float, *, has_echo: bool) -> None:
         """Note that a reply was stopped after `heard_ms`.
@@ -201,7 +180,6 @@ class EchoGuard:
         cleaned_db: level in dBFS of the canceller's output. floor_db: level of the noise in it.
         handed_db: the loudest sound that was handed to the device in the last 400 ms.
         """
-        self._calm_frames += not self.unproved
         near_db = dbfs(near)
         coupling = self._coupling
         coupling.observe(near_db, dbfs(far), handed_db)
@@ -239,8 +217,8 @@ class EchoGuard:
 
     @property
     def suspects(self) -> bool:
-        """True while the gate is about to open, or just did, and now and then afterward."""
-        is_new = self._open_frames <= _DOUBT_FRAMES or self._open_frames % _DOUBT_AGAIN == 0
+        """True while the gate is about to open, or just did."""
+        is_new = self._open_frames <= _DOUBT_FRAMES
         return self.gated and is_new and self._gate_votes.at_least(_SUSPECT)
 
     def gate(self, voiced: bool, *, has_echo: bool) -> None:
@@ -266,7 +244,7 @@ class EchoGuard:
         )
         proves = self._coupling.known and cleaned_db <= limit
         self._proof = self._proof + 1 if proves else 0
-        if self._proof >= self._needed_proof:
+        if self._proof >= _PROOF_FRAMES:
             self.unproved = False
 
     def pass_on(self, frame: Samples, without_voice: Samples) -> Iterator[Samples]:

@@ -21,8 +21,6 @@ from voicechat.audio.devices.streams import SampleRing
 from voicechat.speech.pcm import Samples
 
 _RATE: Final = 16_000
-PLAYED: Final = 80 * FRAME
-"""Samples of the past that are kept: the longest delay of an echo, and a window."""
 _MAX_WAITING: Final = 40 * FRAME
 """Most far-end samples that wait."""
 _TARGET_WAITING: Final = FRAME * 3 // 2
@@ -77,11 +75,7 @@ class SampleQueue:
 
     def prepend_silence(self, frames: int) -> None:
         """Insert silence in front of the waiting samples."""
-        self.prepend(np.zeros(frames, np.int16))
-
-    def prepend(self, samples: Samples) -> None:
-        """Insert samples in front of those that wait."""
-        self._samples = np.concatenate((samples, self._samples))
+        self._samples = np.concatenate((np.zeros(frames, np.int16), self._samples))
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -126,11 +120,11 @@ class StreamStart:
             self._frames = frames
             self._starts.append(moment - frames / self._rate)
 
-    def clear(self, required: int = _LOSS_WINDOW) -> None:
-        """Restart the estimate, from so many callbacks on."""
+    def clear(self) -> None:
+        """Restart the estimate after a loss of frames."""
         self._starts.clear()
         if self._required < _WINDOW:
-            self._required = required
+            self._required = _LOSS_WINDOW
 
     @property
     def at(self) -> float | None:
@@ -146,15 +140,14 @@ class FractionalReader:
 
     def __init__(self, queue: SampleQueue) -> None:
         self._queue: Final = queue
-        self.past: Samples = np.zeros(2 * _REACH + 1, np.int16)
-        """The newest samples that were taken; half of them were not returned."""
+        self._past: Samples = np.zeros(2 * _REACH + 1, np.int16)
         self._fraction = 0.0
         """Position of the end of the last frame after a whole sample, 0.0 to 1.0."""
 
     @property
     def is_silent(self) -> bool:
         """True if the next frames are silent."""
-        return self._queue.is_silent and not self.past.any()
+        return self._queue.is_silent and not self._past.any()
 
     def take(self, rate: float) -> Samples | None:
         """Return the next 160 samples, consuming `rate` samples more; None if there are too few."""
@@ -164,8 +157,8 @@ class FractionalReader:
         if samples is None:
             return None
         self._fraction = fraction - extra
-        context = np.concatenate((self.past, samples))
-        self.past = context[-2 * _REACH - 1 :]
+        context = np.concatenate((self._past, samples))
+        self._past = context[-2 * _REACH - 1 :]
         context = context[-FRAME - 2 * _REACH + 1 :]
         middle = self._fraction - rate / 2
         if not middle:
@@ -185,10 +178,6 @@ class FarEnd:
         self._reader = FractionalReader(self._queue)
         self._rates: Final = microphone_rate, speaker_rate
         self._silence: Samples = np.zeros(FRAME, np.int16)
-        self.played: Samples = np.zeros(PLAYED, np.int16)
-        """What `next` returned most recently, int16 of shape (12800,)."""
-        self.shifts = 0
-        """Number of corrections after a loss; they change only what `next` returns later."""
         self.realign()
 
     def realign(self) -> None:
@@ -211,11 +200,6 @@ class FarEnd:
             self._queue.take(len(self._queue) - _MAX_WAITING)
 
     @property
-    def waiting(self) -> Samples:
-        """What `next` returns later, if nothing is lost."""
-        return self._queue.peek(_MAX_WAITING)
-
-    @property
     def is_silent(self) -> bool:
         """True if nothing sounds in what `next` returns until the next `put`."""
         return self._reader.is_silent
@@ -227,9 +211,7 @@ class FarEnd:
         """
         frame = self._reader.take(rate)
         self._min_waiting = min(self._min_waiting, len(self._queue)) if frame is not None else 0
-        frame = self._silence if frame is None else frame
-        self.played = np.concatenate((self.played[FRAME:], frame))
-        return frame
+        return self._silence if frame is None else frame
 
     def align(self, near: int) -> None:
         """Align both sides when the microphone starts with `near` samples.
@@ -288,32 +270,8 @@ class FarEnd:
             lost = True
         return lost
 
-    def move(self, samples: int) -> bool:
-        """Move the far end later by `samples`, or earlier if negative; the echo showed that.
-
-        What `next` returned moves too, as if it had always been there. Returns False if it cannot
-        be earlier by so much.
-        """
-        if min(self._min_waiting, len(self._queue)) < -samples:
-            return False
-        sound = np.concatenate((self.played, self._reader.past[-_REACH:]))
-        if samples > 0:
-            self._queue.prepend(sound[-samples:])
-            sound = np.concatenate((np.zeros(samples, np.int16), sound[:-samples]))
-        elif (taken := self._queue.take(-samples)) is not None:
-            sound = np.concatenate((sound[-samples:], taken))
-        self._reader.past = sound[-len(self._reader.past) :]
-        self.played = sound[:-_REACH]
-        # The times of the callbacks are compared with this alignment from now on.
-        self._offset_s = None
-        self._misaligned_checks = 0
-        self._near_start.clear(_MIN_WINDOW)
-        self._far_start.clear(_MIN_WINDOW)
-        return True
-
     def _shift(self, samples: int, min_waiting: int) -> None:
         """Shift the far end later by `samples`, or earlier if there are enough samples."""
-        self.shifts += 1
         if samples > 0:
             self._queue.prepend_silence(samples)
         elif min_waiting >= -samples:

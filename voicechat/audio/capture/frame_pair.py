@@ -39,16 +39,6 @@ class LinearResult(NamedTuple):
     seems: bool
     sure: bool
 
-    def judged(self, sure: bool, *, calm: bool) -> bool:
-        """Return the reliable decision. sure: that on the output of the canceller.
-
-        The canceller takes the first 100 ms from a voice over a loud echo, and leaves the echo
-        after a jump of its delay. The filter does neither, if it is calm: if it has proved itself.
-        """
-        if self.sure or (calm and self.seems and self.has_voice):
-            return True
-        return sure and (self.seems or self.has_voice or not self.clean)
-
     def may_be_voice(self, near: Samples, sure: bool) -> bool:
         """Return True if one of the detectors heard a voice and the filter does not rule it out.
 

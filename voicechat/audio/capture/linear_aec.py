@@ -13,7 +13,7 @@ echo controller", ICASSP 2014 (partitioned-block frequency-domain Kalman filter)
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,26 +41,6 @@ _DRIFT_DB: Final = -8.0
 
 _Spectra = NDArray[np.complex64]
 _Powers = NDArray[np.float32]
-
-
-class FilterState(NamedTuple):
-    """What a filter has learned of one echo path; `leak_db` is that of its detector."""
-
-    echo_path: _Spectra
-    uncertainty: _Powers
-    cross_spectrum: _Spectra
-    echo: _Powers
-    residual_db: float
-    leak_db: float
-
-    @property
-    def impulse_response(self) -> NDArray[np.float32]:
-        """The echo path at 16 kHz, float32 of shape (3840,)."""
-        return _impulse_response(self.echo_path)
-
-
-def _impulse_response(echo_path: _Spectra) -> NDArray[np.float32]:
-    return np.fft.irfft(echo_path)[:, :FRAME].astype(np.float32).reshape(-1)
 
 
 class LinearFilter:
@@ -124,33 +104,8 @@ class LinearFilter:
     @property
     def impulse_response(self) -> NDArray[np.float32]:
         """The echo path as it was learned, at 16 kHz, float32 of shape (3840,)."""
-        return _impulse_response(self._echo_path)
-
-    def state(self, leak_db: float) -> FilterState:
-        """Return a copy of what was learned."""
-        return FilterState(
-            self._echo_path.copy(),
-            self._uncertainty.copy(),
-            self._cross_spectrum.copy(),
-            self._echo.copy(),
-            self.residual_db,
-            leak_db,
-        )
-
-    def restore(self, state: FilterState) -> None:
-        """Return to a state."""
-        self._echo_path[:] = state.echo_path
-        self._uncertainty[:] = state.uncertainty
-        self._cross_spectrum[:] = state.cross_spectrum
-        self._echo[:] = state.echo
-        self.residual_db = state.residual_db
-
-    def replace_far(self, played: Samples) -> None:
-        """Take other far-end samples up to now, at least 4000."""
-        blocks = played[-(_PARTITIONS + 1) * FRAME :].astype(np.float32) / FULL_SCALE
-        blocks = blocks.reshape(_PARTITIONS + 1, FRAME)[::-1]
-        self._previous = blocks[0].copy()
-        self._far[:] = np.fft.rfft(np.concatenate((blocks[1:], blocks[:-1]), axis=1))
+        taps = np.fft.irfft(self._echo_path)[:, :FRAME]
+        return taps.astype(np.float32).reshape(-1)
 
     def adapt_quickly(self) -> None:
         """Adapt quickly again after the echo path has changed."""
@@ -198,8 +153,6 @@ _HYSTERESIS_DB: Final = 3.0
 _DIVERGED_DB: Final = -8.0
 """A filter above this residual echo that cancels almost nothing must adapt again."""
 _MIN_MATCH: Final = 0.5
-_MISMATCHED: Final = 5
-"""Frames without the estimated echo that mean a jump of the delay."""
 _MATCH_KEEP: Final = 0.8
 _CHANCE_SHARE: Final = 0.1
 """Share of the echo estimate that may be wrong by chance for a few frames."""
@@ -248,9 +201,6 @@ class OnsetDetector:
         """True if `residue` certainly has a voice."""
         self.path_changed = False
         """True if the microphone does not contain the echo that a trained filter estimates."""
-        self.jumped = False
-        """True if that was so in the last frames, and not before: the delay jumped."""
-        self._mismatched = 0
         self._match = _Match()
 
     @property
@@ -258,32 +208,12 @@ class OnsetDetector:
         """The impulse response of the echo, at 16 kHz, float32 of shape (3840,)."""
         return self._filter.impulse_response
 
-    @property
-    def works(self) -> bool:
-        """True if the filter removes the echo of the newest frame."""
-        return self.clean and not self.path_changed and self.leak_db <= _TRUSTED_DB
-
-    def state(self) -> FilterState:
-        """Return a copy of what was learned."""
-        return self._filter.state(self.leak_db)
-
-    def replace_far(self, played: Samples) -> None:
-        """Take other far-end samples up to now, after the far end was moved; at least 4000."""
-        self._filter.replace_far(played)
-
-    def restore(self, state: FilterState) -> None:
-        """Return to a state."""
-        self._filter.restore(state)
-        self.leak_db = state.leak_db
-        self._diverged = 0
-        self._match = _Match()
-
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Process a frame; return True on speech. `cleaned` is the output of AEC3."""
         parts = self._filter.residue(near, far)
         self.has_voice = False
         if parts is None:
-            self.residue, self.clean, self.path_changed, self.jumped = near, True, False, False
+            self.residue, self.clean, self.path_changed = near, True, False
             return False
         residue, estimate = parts
         level = decibels(rms(residue))
@@ -295,8 +225,6 @@ class OnsetDetector:
         trusted = self.leak_db <= _TRUSTED_DB
         matches = self._match.observe(residue, estimate)
         self.path_changed = trusted and not matches
-        self._mismatched = self._mismatched + 1 if self.path_changed else 0
-        self.jumped = self._mismatched == _MISMATCHED
         self.residue = pcm
         limit = _CLEAN_DB + (_HYSTERESIS_DB if self.clean else 0.0)
         self.clean = matches and self._filter.residual_db <= limit
