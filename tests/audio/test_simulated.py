@@ -130,7 +130,11 @@ def undisturbed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return [dbfs(block) for block in card.spoken]
 
 
-@pytest.mark.parametrize("room", [Room(gain_db=-10), Room(delay_ms=120, gain_db=-6)], ids=str)
+@pytest.mark.parametrize(
+    "room",
+    [Room(gain_db=-10), Room(delay_ms=120, gain_db=-6), Room(delay_ms=310, gain_db=-6)],
+    ids=str,
+)
 def test_every_voice_over_an_echo_is_a_barge_in(
     monkeypatch: pytest.MonkeyPatch, room: Room
 ) -> None:

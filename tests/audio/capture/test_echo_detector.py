@@ -128,4 +128,4 @@ def test_an_echo_at_another_delay_has_moved_and_a_voice_over_it_has_not(
         detector = EchoDetector()
         for start in range(0, 34_000, FRAME):
             detector.observe(near[start : start + FRAME], far[start : start + FRAME])
-        assert detector.has_moved(path) is has_moved
+        assert detector.moved_by(path) == (16 * moved_ms if has_moved else 0)

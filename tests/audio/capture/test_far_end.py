@@ -16,7 +16,8 @@ STEP_S = 0.01
 class Streams:
     """Both sides carry their time in milliseconds as samples, so each frame shows its time."""
 
-    def __init__(self) -> None:
+    def __init__(self, jitter_s: float = 0.0) -> None:
+        self._late = np.random.default_rng(3).uniform(0, jitter_s, 2_000)
         self.microphone, self.speaker = SampleRing(RATE), SampleRing(RATE)
         self.far = FarEnd(RATE, RATE)
         self.near = SampleQueue()
@@ -33,7 +34,8 @@ class Streams:
             now = self.step * STEP_S
             for ring, runs in ((self.speaker, plays), (self.microphone, hears)):
                 if runs:
-                    ring.write(np.full(FRAME, self.step, np.int16), now)
+                    called_at = now + (self._late[self.step] if ring is self.microphone else 0.0)
+                    ring.write(np.full(FRAME, self.step, np.int16), called_at)
                 elif reported:
                     ring.drops += 1
             while (played := self.speaker.read(FRAME)) is not None:
@@ -90,3 +92,14 @@ def test_waiting_for_unavailable_early_sound_ends() -> None:
     noticed = streams.noticed
     streams.run(300)
     assert streams.noticed == noticed, "it settles"
+
+
+@pytest.mark.parametrize("lost", [1, 2, 7])
+def test_the_loss_of_whole_blocks_is_compensated_to_the_sample(lost: int) -> None:
+    streams = Streams(jitter_s=0.05)
+    streams.run(300)
+    before = len(streams.far._queue)
+    streams.run(lost, hears=False, reported=False)
+    streams.run(150)
+    assert (len(streams.far._queue) - before) % FRAME == 0
+    assert streams.noticed

@@ -7,6 +7,7 @@ import pytest
 from talkers import RATE, echo_of, frames, talker
 
 from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.echo_delay import EchoDelay
 from voicechat.audio.capture.linear_aec import LinearFilter, OnsetDetector
 from voicechat.speech.pcm import Samples, dbfs
 
@@ -54,3 +55,35 @@ def test_a_changed_echo_path_is_learned_with_few_false_alarms() -> None:
     said = listen(near, far)
     assert sum(said[:800]) <= 5
     assert sum(said[1_000:]) <= 10
+
+
+@pytest.mark.parametrize("delay_ms", [62, 310])
+def test_what_was_learned_stays_valid_when_the_echo_moves(delay_ms: float) -> None:
+    far = talker(1, 12)
+    onset = OnsetDetector(delay=EchoDelay(int(RATE * delay_ms) // 1_000))
+    gone = np.zeros(FRAME, np.int16)
+    said, left = [], []
+    for late_ms in (0, 100, 60):
+        near = echo_of(far, delay_ms + late_ms, -6)
+        at = len(said) * FRAME
+        for heard, played in zip(
+            frames(near[at : at + 4 * RATE]), frames(far[at : at + 4 * RATE]), strict=True
+        ):
+            said.append(onset.voiced(heard, played, gone))
+            left.append(dbfs(heard) - dbfs(onset.residue))
+        moved_ms = 100 if not late_ms else 60
+        onset.move(onset.delay.detected(RATE * (moved_ms - late_ms) // 1_000))
+    assert not any(said[400:])
+    assert np.median(left[200:400]) > 15
+    for at in (400, 800):
+        assert np.median(left[at + 5 : at + 30]) > 12, "it cancels at once"
+
+
+def test_the_other_canceller_that_removes_a_long_voice_does_not_hide_it() -> None:
+    far = talker(1, 12)
+    near = echo_of(far, 62, -6).astype(np.int32)
+    voice = talker(2, 4) // 2
+    near[8 * RATE :] += voice
+    said = listen(near.clip(-32768, 32767).astype(np.int16), far)
+    assert sum(said[:800]) <= 5
+    assert sum(said[900:1_000]) >= 80, "in the second second"

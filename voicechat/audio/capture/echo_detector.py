@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME, Canceller
+from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.speech.pcm import FULL_SCALE, Samples, decibels, rms
 
 _LOUD: Final = 0.003 * FULL_SCALE
@@ -176,13 +177,16 @@ class EchoDetector:
             return _DRY_AGAIN_FRAMES
         return _SPEECH_FRAMES if self._microphone_active else _CUE_FRAMES
 
-    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
-        """Return True if the newest sound of the microphone is an echo, but at another delay.
+    def moved_by(self, echo_path: NDArray[np.float32], lag: int = 0) -> int:
+        """Return by how many samples the echo in the newest sound of the microphone is late.
 
-        echo_path: impulse response of the echo at the known delay, as a filter has learned it.
+        It is negative for an echo that is early, and 0 if that sound is no echo, or about where it
+        should be.
+        echo_path: impulse response of the echo at the known delay, as a filter has learned it,
+        but for the first `lag` samples.
         """
         if self.verdict is not EchoState.ECHO:
-            return False
+            return 0
         near = self._near[-_RECENT:].astype(np.float32)
         end = len(self._far) + _EARLIER
         echo = _convolved(self._far, echo_path)[:end]
@@ -190,12 +194,13 @@ class EchoDetector:
         power = np.cumsum(np.concatenate(([0.0], echo.astype(np.float64) ** 2)))
         power = power[_RECENT:] - power[:-_RECENT]
         matches /= np.sqrt(np.maximum(power, power.max() / 1_000) * (near @ near) + 1.0)
-        known = len(self._far) - _RECENT
-        matches = matches[known - _MAX_DELAY :]
-        same = slice(_MAX_DELAY - _SAME_DELAY, _MAX_DELAY + _SAME_DELAY + 1)
+        known = len(self._far) - _RECENT - lag
+        matches[: max(0, known - _MAX_DELAY)] = 0.0
+        same = slice(known - _SAME_DELAY, known + _SAME_DELAY + 1)
         at_known = float(matches[same].max())
         matches[same] = 0.0
-        return float(matches.max()) >= max(_MOVED_MATCH, at_known + _KNOWN_LESS)
+        best = int(np.argmax(matches))
+        return known - best if matches[best] >= max(_MOVED_MATCH, at_known + _KNOWN_LESS) else 0
 
     def _correlate(self, count: int) -> NDArray[np.float32]:
         """Return the log correlation of the newest `count` samples for every delay in samples."""
@@ -244,12 +249,9 @@ class BypassableCanceller:
         cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
 
-    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
-        """Return True if the newest sound of the microphone is an echo, but at another delay.
-
-        echo_path: impulse response of the echo at the known delay.
-        """
-        return self._detector.has_moved(echo_path)
+    def moved_by(self, linear: OnsetDetector) -> int:
+        """Return by how many samples the echo that `linear` has learned is late; see there."""
+        return self._detector.moved_by(linear.echo_path, linear.delay.samples)
 
     def pass_by(self, near: Samples, far: Samples) -> None:
         """Process any number of frames that are not canceled: bypassed, with a silent near end."""

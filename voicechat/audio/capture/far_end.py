@@ -43,6 +43,8 @@ _PERSISTENT_CHECKS: Final = 10
 """Checks after which a misalignment counts as persistent."""
 _MAX_MISALIGNMENT_S: Final = 0.3
 """A larger misalignment in s is a reset clock or device, not a loss."""
+_MAX_ERROR: Final = 48
+"""Most samples by which the measured loss of whole blocks of 10 ms is wrong: 3 ms."""
 _MAX_RETRIES: Final = 5
 """Checks during which to wait for sound that should be played earlier."""
 
@@ -170,6 +172,13 @@ class FractionalReader:
         return interpolated
 
 
+def _whole_blocks(late: float) -> int:
+    """Return the samples of a loss of about `late` seconds: devices lose whole blocks."""
+    samples = round(late * _RATE)
+    blocks = round(samples / FRAME) * FRAME
+    return blocks if blocks and abs(samples - blocks) <= _MAX_ERROR else samples
+
+
 class FarEnd:
     """Far-end samples in step with the microphone's frames."""
 
@@ -178,6 +187,8 @@ class FarEnd:
         self._reader = FractionalReader(self._queue)
         self._rates: Final = microphone_rate, speaker_rate
         self._silence: Samples = np.zeros(FRAME, np.int16)
+        self.shifted = 0
+        """Samples by which the last `track` moved the far end: later, or earlier if negative."""
         self.realign()
 
     def realign(self) -> None:
@@ -231,6 +242,7 @@ class FarEnd:
 
         `near`: microphone samples read but not yet taken.
         """
+        self.shifted = 0
         if speaker is None or not self._aligned:
             return False
         drops = microphone.drops + speaker.drops
@@ -266,17 +278,23 @@ class FarEnd:
         if abs(late) > _MAX_MISALIGNMENT_S:
             self._offset_s = None
         elif self._misaligned_checks >= (1 if reported else 2 if lost else _PERSISTENT_CHECKS):
-            self._shift(round(late * _RATE), min_waiting)
+            self._shift(_whole_blocks(late), min_waiting)
             lost = True
         return lost
 
     def _shift(self, samples: int, min_waiting: int) -> None:
         """Shift the far end later by `samples`, or earlier if there are enough samples."""
+        self.shifted = samples
         if samples > 0:
             self._queue.prepend_silence(samples)
         elif min_waiting >= -samples:
             self._queue.take(-samples)
-        elif self._retries:
+        else:
+            self.shifted = 0
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._retries:
             self._retries -= 1
         else:
             self._offset_s = None
