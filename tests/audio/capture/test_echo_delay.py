@@ -51,6 +51,9 @@ def test_the_line_returns_what_was_put_in_earlier_also_after_it_moved() -> None:
     delay.searched(-100)
     assert (np.diff(delay.newest(25)) == 1).all()
     assert delay.newest(1)[-1] == taken[-1][-1] + 100
-    delay.searched(-DELAY)
+    before = delay.samples
+    assert not delay.searched(-DELAY), "the filter cannot see so far ahead"
+    assert delay.samples == before
+    delay.detected(-DELAY)
     assert delay.samples == 0
     assert delay.take(sound[0])[0] == sound[0][0]

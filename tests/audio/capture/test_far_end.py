@@ -103,3 +103,15 @@ def test_the_loss_of_whole_blocks_is_compensated_to_the_sample(lost: int) -> Non
     streams.run(150)
     assert (len(streams.far._queue) - before) % FRAME == 0
     assert streams.noticed
+
+
+def test_sound_that_is_discarded_at_two_stops_in_a_row_is_compensated() -> None:
+    streams = Streams()
+    streams.run(300)
+    before = streams.apart[-1]
+    now = streams.step * STEP_S
+    for _ in range(2):
+        streams.speaker.write(np.full(25 * FRAME, 1, np.int16), now)
+        streams.speaker.drops += 1
+    streams.run(150)
+    assert streams.apart[-1] == pytest.approx(before, abs=1)

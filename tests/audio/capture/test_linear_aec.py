@@ -87,3 +87,16 @@ def test_the_other_canceller_that_removes_a_long_voice_does_not_hide_it() -> Non
     said = listen(near.clip(-32768, 32767).astype(np.int16), far)
     assert sum(said[:800]) <= 5
     assert sum(said[900:1_000]) >= 80, "in the second second"
+
+
+def test_after_a_disturbance_the_filter_proves_itself_again() -> None:
+    far = talker(1, 12)
+    near = echo_of(far, 62, -6)
+    onset, gone = OnsetDetector(), np.zeros(FRAME, np.int16)
+    for count, (heard, played) in enumerate(zip(frames(near), frames(far), strict=True)):
+        onset.voiced(heard, played, gone)
+        if count == 1_000:
+            assert onset.reliable
+            onset.doubt()
+        assert count not in range(1_000, 1_039) or not onset.reliable
+    assert onset.reliable

@@ -434,6 +434,7 @@ class Capture:
         """Distrust the canceller if there is an echo: after a loss, a jump, or a false alarm."""
         if self.may_echo:
             self.guard.disturb()
+            self._linear.detector.doubt()
 
     def _detect_voice(
         self, pair: FramePair, heard: Samples, linear: LinearResult | None

@@ -58,6 +58,8 @@ class EchoDelay:
 
     def searched(self, later: int) -> int:
         """Note that the known echo was found `later` samples late; return the samples moved."""
+        if self.samples + later < 0:
+            return 0
         self._undetected += later
         return self._move(later)
 

@@ -21,7 +21,7 @@ from voicechat.audio.devices.streams import SampleRing
 from voicechat.speech.pcm import Samples
 
 _RATE: Final = 16_000
-_MAX_WAITING: Final = 40 * FRAME
+_MAX_WAITING: Final = 100 * FRAME
 """Most far-end samples that wait."""
 _TARGET_WAITING: Final = FRAME * 3 // 2
 """Far-end samples that wait at first, so that the canceller's delay stays constant."""
@@ -41,8 +41,9 @@ a loss, or if they persist.
 """
 _PERSISTENT_CHECKS: Final = 10
 """Checks after which a misalignment counts as persistent."""
-_MAX_MISALIGNMENT_S: Final = 0.3
-"""A larger misalignment in s is a reset clock or device, not a loss."""
+_MAX_MISALIGNMENT_S: Final = 0.9
+"""A larger misalignment in s is a reset clock or device, not a loss. Each stop of a reply on a device
+with a large buffer discards up to 0.3 s."""
 _MAX_ERROR: Final = 48
 """Most samples by which the measured loss of whole blocks of 10 ms is wrong: 3 ms."""
 _MAX_RETRIES: Final = 5

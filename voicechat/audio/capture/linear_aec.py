@@ -247,6 +247,10 @@ class OnsetDetector:
         """True if a known echo is not where the filter expects it."""
         return self._known is not None and not self.reliable
 
+    def doubt(self) -> None:
+        """Note a disturbance: the filter has to prove again that it cancels the echo."""
+        self._canceled_frames, self.reliable = 0, False
+
     def move(self, later: int) -> None:
         """Note that `delay` was moved: what was learned while the filter was reliable is valid."""
         if later:
@@ -295,7 +299,7 @@ class OnsetDetector:
     def _rate(self, matches: bool, level: float, estimate_db: float) -> None:
         """Count the frames in a row in which the filter canceled a loud echo."""
         if not matches:
-            self._canceled_frames, self.reliable = 0, False
+            self.doubt()
         elif estimate_db > MIN_VOICE_DB and not self.reliable:
             cancels = level < self._echo_db + _TRUSTED_DB
             self._canceled_frames = self._canceled_frames + 1 if cancels else 0
@@ -317,6 +321,7 @@ class OnsetDetector:
         diverged = leak_db > _MAX_LEAK_DB and self._filter.residual_db > _DIVERGED_DB
         self._diverged = self._diverged + 1 if diverged else max(0, self._diverged - 2)
         if self._diverged >= _DIVERGED_FRAMES:
-            self._diverged = self._canceled_frames = 0
-            self.reliable, self._known = False, None
+            self._diverged = 0
+            self._known = None
+            self.doubt()
             self._filter.adapt_quickly()
