@@ -9,6 +9,7 @@ from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.echo_delay import EchoDelay
 
 DELAY = 3_000
+PLAYED = np.zeros(14_400, np.int16)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,8 @@ def test_a_jump_moves_the_far_end_once(noticed: list[tuple[str, int]], moved: in
     delay = EchoDelay(DELAY)
     before = delay.samples
     for how, later in noticed:
-        getattr(delay, how)(later)
+        given = (later, PLAYED) if how == "shifted" else (later,)
+        getattr(delay, how)(*given)
     assert delay.samples - before == moved
 
 
@@ -39,7 +41,7 @@ def test_a_loss_long_after_a_jump_does_not_undo_it() -> None:
     delay.detected(-160)
     for _ in range(201):
         delay.take(np.zeros(FRAME, np.int16))
-    delay.shifted(-160)
+    delay.shifted(-160, PLAYED)
     assert delay.samples == before - 160
 
 

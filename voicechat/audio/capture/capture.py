@@ -145,7 +145,6 @@ class Capture:
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
         self._far.realign()
-        self._linear.restart()
         self.disturb()
 
     def unavailable(self) -> Iterator[tuple[str, str]]:
@@ -261,8 +260,9 @@ class Capture:
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
-            if self._far.shifted:
-                self._linear.far_end_shifted(self._far.shifted)
+            if self._far.shifted and self._bypassable is not None and not self._held:
+                self._linear.far_end_shifted(self._far.shifted, self._far.played)
+                self._bypassable.replace_far(self._far.played)
         if self._passes_through or self._is_silent_without_echo:
             yield from self._pass_through()
         while (near := self._near.take(FRAME)) is not None:
@@ -445,14 +445,17 @@ class Capture:
         detects = not self.muted and not self.closed
         if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
             levels = self._gate.level, self._gate.floor_db, max(self._handed_db)
-            hears = linear is not None and linear.hears_voice(pair.near)
+            hears = False
+            if self.guard.active and linear is not None:
+                hears = self._linear.hears_voice(pair.near, linear, self._bypassable)
+                if self._linear.jumped:
+                    self.disturb()
             voiced = self.guard.observe(pair.near, pair.far, *levels, hears=hears)
             if self.guard.active:
-                self._linear.search(pair.near, self._bypassable)
                 return VoiceActivity(voiced and detects, False, guarded=True)
             voiced = sure if linear is None else linear.may_be_voice(pair.near, sure)
             self.guard.gate(voiced, has_echo=self._bypassable.delay is not None)
-            if self.guard.suspects and self._bypassable.moved_by(self._linear.detector):
+            if self.guard.suspects and self._linear.has_jumped(self._bypassable):
                 self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
 

@@ -60,18 +60,21 @@ class EchoDelay:
         """Note that the known echo was found `later` samples late; return the samples moved."""
         if self.samples + later < 0:
             return 0
+        later = _exact(later)
         self._undetected += later
         return self._move(later)
 
     def detected(self, later: int) -> int:
         """Note that the echo detector found a jump by `later` samples; return the samples moved."""
-        blocks = round(later / FRAME) * FRAME
-        later = blocks if abs(later - blocks) <= _INEXACT else later
-        later, self._undetected = later - self._undetected, 0
+        later, self._undetected = _exact(later) - self._undetected, 0
         return self._move(later) if abs(later) > _SAME else 0
 
-    def shifted(self, later: int) -> int:
-        """Note that the far end was moved by `later` samples; return the samples moved."""
+    def shifted(self, later: int, played: Samples) -> int:
+        """Note that the far end was moved by `later` samples; return the samples moved.
+
+        played: the far end up to now as it is after the move, at least 13600 samples.
+        """
+        self._recent = played[-len(self._recent) :]
         moved = self._moved if self._moved_frames <= _FORGOTTEN_FRAMES else 0
         moved = moved if abs(moved - later) <= _SAME else 0
         self._undetected -= moved
@@ -84,3 +87,9 @@ class EchoDelay:
         self._moved, self._moved_frames = (0 if is_old else self._moved) + later, 0
         self.samples = min(max(0, self.samples + later), _LONGEST)
         return later
+
+
+def _exact(later: int) -> int:
+    """Return the whole blocks that a jump probably is."""
+    blocks = round(later / FRAME) * FRAME
+    return blocks if blocks and abs(later - blocks) <= _INEXACT else later

@@ -251,10 +251,13 @@ class OnsetDetector:
         """Note a disturbance: the filter has to prove again that it cancels the echo."""
         self._canceled_frames, self.reliable = 0, False
 
-    def move(self, later: int) -> None:
+    def trust(self) -> None:
+        """Note that the echo is where the filter expects it."""
+        self._canceled_frames, self.reliable = _RELIABLE_FRAMES, True
+
+    def move(self) -> None:
         """Note that `delay` was moved: what was learned while the filter was reliable is valid."""
-        if later:
-            self._filter.replace_far(self.delay.newest(_PARTITIONS + 1))
+        self._filter.replace_far(self.delay.newest(_PARTITIONS + 1))
         if self._known is not None:
             self._filter.return_to(self._known)
 
@@ -322,6 +325,5 @@ class OnsetDetector:
         self._diverged = self._diverged + 1 if diverged else max(0, self._diverged - 2)
         if self._diverged >= _DIVERGED_FRAMES:
             self._diverged = 0
-            self._known = None
             self.doubt()
             self._filter.adapt_quickly()

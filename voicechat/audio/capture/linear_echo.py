@@ -1,4 +1,4 @@
-"""The linear filter over the life of an echo: started when one is found, moved with it, restarted.
+"""The linear filter over the life of an echo: started when one is found, and moved with it.
 
 The echo is searched where the filter does not find it, because devices lose sound under load.
 """
@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from voicechat.audio.capture.aec_warm_start import WarmOnsetDetector
-from voicechat.audio.capture.echo_delay import EchoDelay
 from voicechat.audio.capture.echo_detector import BypassableCanceller
 from voicechat.audio.capture.frame_pair import FramePair, LinearResult
 from voicechat.audio.capture.linear_aec import OnsetDetector
@@ -19,6 +18,10 @@ _MAX_SHIFT: Final = 80
 """Change of the echo's delay in samples that is not a jump."""
 _SEARCH_FRAMES: Final = 4
 """Frames between two searches for an echo that jumped; each takes 2 ms."""
+_CHECK_FRAMES: Final = 2
+"""The same while a voice is heard that may be the echo."""
+_IN_PLACE: Final = 2
+"""Searches in a row that prove that the echo is in its place."""
 _SEARCHED_DB: Final = -50.0
 """Level in dBFS of the softest echo that is searched."""
 
@@ -31,10 +34,12 @@ class LinearEcho:
         self._delay: int | None = None
         """Delay of the echo in samples as it was last detected; None without an echo."""
         self._unsearched_frames = 0
-
-    def restart(self) -> None:
-        """Learn the echo anew, because the streams were reopened."""
-        self.detector = OnsetDetector(delay=EchoDelay(self._delay or 0))
+        self._in_place = 0
+        """Searches in a row that found the echo in its place."""
+        self._is_echo = False
+        """True if the newest search found the echo."""
+        self.jumped = False
+        """See `hears_voice`."""
 
     @property
     def warm(self) -> bool:
@@ -63,22 +68,50 @@ class LinearEcho:
             return False
         moved = self.detector.delay.detected(delay - before)
         if moved:
-            self.detector.move(moved)
+            self.detector.move()
         return moved != 0
 
-    def far_end_shifted(self, later: int) -> None:
-        """Note that the far end was moved by so many samples, to compensate a loss."""
-        self.detector.move(self.detector.delay.shifted(later))
+    def far_end_shifted(self, later: int, played: Samples) -> None:
+        """Note that the far end was moved by `later` samples, to compensate a loss.
 
-    def search(self, near: Samples, canceller: BypassableCanceller) -> None:
-        """Find an echo again that is not where it was, by what is known of it."""
+        played: the far end up to now as it is after the move, at least 13600 samples.
+        """
+        self.detector.delay.shifted(later, played)
+        self.detector.move()
+
+    def has_jumped(self, canceller: BypassableCanceller) -> bool:
+        """Return True if the newest sound of the microphone is the echo at another delay."""
+        return abs(canceller.shift_of_echo(self.detector) or 0) > _MAX_SHIFT
+
+    def hears_voice(
+        self, near: Samples, result: LinearResult, canceller: BypassableCanceller
+    ) -> bool:
+        """Return True if the filter hears a voice, and that is not the echo at any delay.
+
+        After a disturbance, the echo is found again here, in its place or elsewhere. `jumped` is
+        True then if what seemed a voice is an echo that has jumped again.
+        """
+        self.jumped = False
+        seems = result.hears_voice(near)
+        self._is_echo = self._is_echo and seems
         self._unsearched_frames += 1
-        due = self.detector.lost and self._unsearched_frames >= _SEARCH_FRAMES
-        if not due or dbfs(near) < _SEARCHED_DB:
-            return
-        self._unsearched_frames = 0
-        if later := canceller.moved_by(self.detector):
-            self.detector.move(self.detector.delay.searched(later))
+        due = self._unsearched_frames >= (_CHECK_FRAMES if seems else _SEARCH_FRAMES)
+        if due and (seems or self.detector.lost) and dbfs(near) > _SEARCHED_DB:
+            self._unsearched_frames = 0
+            shift = canceller.shift_of_echo(self.detector)
+            self._is_echo = shift is not None
+            self.jumped = seems and bool(shift)
+            self._found(shift)
+        return seems and not self._is_echo
+
+    def _found(self, shift: int | None) -> None:
+        self._in_place = self._in_place + 1 if shift == 0 else 0
+        if shift:
+            self.detector.delay.searched(shift)
+            self.detector.move()
+        elif self._in_place >= _IN_PLACE:
+            self._in_place = 0
+            self.detector.trust()
 
     def run(self, pair: FramePair, heard: Samples) -> LinearResult:
         """Run the filter. `heard`: the output of the canceller."""
