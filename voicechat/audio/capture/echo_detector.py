@@ -190,8 +190,8 @@ class EchoDetector:
     def shift_of(self, echo_path: NDArray[np.float32], lag: int = 0) -> int | None:
         """Return by how many samples the echo in the newest sound of the microphone is late.
 
-        It is negative for an echo that is early, and 0 for one in its place. Returns None if that sound
-        is no echo, or if several delays are possible.
+        It is negative for an echo that is early, and 0 for one in its place. Returns None if that
+        sound is no echo, or if several delays are possible.
         echo_path: impulse response of the echo at the known delay, as a filter has learned it,
         but for the first `lag` samples.
         """

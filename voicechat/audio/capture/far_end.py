@@ -44,8 +44,9 @@ a loss, or if they persist.
 _PERSISTENT_CHECKS: Final = 10
 """Checks after which a misalignment counts as persistent."""
 _MAX_MISALIGNMENT_S: Final = 0.9
-"""A larger misalignment in s is a reset clock or device, not a loss. Each stop of a reply on a device
-with a large buffer discards up to 0.3 s."""
+"""A larger misalignment in s is a reset clock or device, not a loss. Each stop of a reply on a
+device with a large buffer discards up to 0.3 s.
+"""
 _MAX_ERROR: Final = 48
 """Most samples by which the measured loss of whole blocks of 10 ms is wrong: 3 ms."""
 _MAX_RETRIES: Final = 5
