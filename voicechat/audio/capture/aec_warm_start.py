@@ -34,7 +34,9 @@ FramePair = tuple[Samples, Samples]
 """10 ms of the microphone and of the speaker, int16 of shape (160,) each."""
 
 PAST: Final = 84
-"""Frame pairs before the held ones whose echo may reach into them."""
+"""Frame pairs before the held ones whose echo may reach into them, at the longest delay."""
+_REACHING: Final = 24
+"""Frames before the held ones whose echo may reach into them, after the delay line."""
 _FLUSHED: Final = 26
 """Frames of silence after which the filter has no sound of the speaker left."""
 _DECAY_FRAMES: Final = 4.0
@@ -101,7 +103,7 @@ class WarmOnsetDetector(OnsetDetector):
         `waited`: the frame pairs judged next; `past`: up to PAST pairs right before them.
         """
         line = EchoDelay(delay)
-        before = [(near, line.take(far)) for near, far in past]
+        before = [(near, line.take(far)) for near, far in past][-_REACHING:]
         rehearsal = copy(line)
         frames = [*before, *((near, rehearsal.take(far)) for near, far in waited)]
         ahead = delay - line.samples

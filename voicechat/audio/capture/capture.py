@@ -56,7 +56,7 @@ _BEFORE: Final = 24
 _NO_ECHO_FRAMES: Final = 100
 """Silent far-end frames after which no echo is left.
 
-The linear filter with its hold, and the memory of the echo detector, are shorter.
+The linear filter and the memory of the echo detector are shorter.
 """
 
 _TAIL_FRAMES: Final = 25
@@ -260,6 +260,7 @@ class Capture:
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
+            # Frames are held only until an echo is known.
             if self._far.shifted and self._bypassable is not None and not self._held:
                 self._linear.far_end_shifted(self._far.shifted, self._far.played)
                 self._bypassable.replace_far(self._far.played)
@@ -447,7 +448,7 @@ class Capture:
             levels = self._gate.level, self._gate.floor_db, max(self._handed_db)
             hears = False
             if self.guard.active and linear is not None:
-                hears = self._linear.hears_voice(pair.near, linear, self._bypassable)
+                hears = self._linear.judge(pair.near, linear, self._bypassable)
                 if self._linear.jumped:
                     self.disturb()
             voiced = self.guard.observe(pair.near, pair.far, *levels, hears=hears)

@@ -57,7 +57,7 @@ _RECENT: Final = 960
 _EARLIER: Final = 1_600
 """Samples by which an echo may come earlier than before."""
 _IN_PLACE: Final = 2
-"""Samples by which an echo may be late or early that resembles itself only."""
+"""Samples within which an echo counts as in its place."""
 _SAME_DELAY: Final = 80
 """Samples within which a voiced sound resembles itself."""
 _NEAR_MATCH: Final = 0.95

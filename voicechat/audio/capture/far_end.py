@@ -47,8 +47,8 @@ _MAX_MISALIGNMENT_S: Final = 0.9
 """A larger misalignment in s is a reset clock or device, not a loss. Each stop of a reply on a
 device with a large buffer discards up to 0.3 s.
 """
-_MAX_ERROR: Final = 48
-"""Most samples by which the measured loss of whole blocks of 10 ms is wrong: 3 ms."""
+_MAX_ERROR: Final = 32
+"""Most samples by which the measured loss of whole blocks of 10 ms is wrong: 2 ms."""
 _MAX_RETRIES: Final = 5
 """Checks during which to wait for sound that should be played earlier."""
 
@@ -296,7 +296,7 @@ class FarEnd:
 
         `played` is shifted too, as if nothing had been lost.
         """
-        if -samples > min_waiting:
+        if samples < 0 and -samples > min_waiting:
             self._wait()
             return
         self.shifted = samples

@@ -112,7 +112,10 @@ class LinearFilter:
         self.echo_path[:], self._uncertainty[:] = learned
 
     def replace_far(self, samples: Samples) -> None:
-        """Take other far-end samples up to now, int16 of shape (4000,), after they were moved."""
+        """Take other far-end samples up to now, because they were moved.
+
+        int16, one frame more than there are partitions: shape (4000,).
+        """
         blocks = samples.astype(np.float32).reshape(_PARTITIONS + 1, FRAME)[::-1] / FULL_SCALE
         self._previous = blocks[0]
         self._far[:] = np.fft.rfft(np.concatenate((blocks[1:], blocks[:-1]), axis=1))
@@ -136,6 +139,19 @@ class LinearFilter:
         taps[:, FRAME:] = 0.0
         self.echo_path[partitions] = np.fft.rfft(taps)
         self._constrained = (self._constrained + _CONSTRAINED) % _PARTITIONS
+
+
+def _shifted(learned: tuple[_Spectra, _Powers], later: int) -> tuple[_Spectra, _Powers]:
+    """Return what was learned of an echo as if it came `later` samples later, or earlier."""
+    path, uncertainty = learned
+    taps = np.fft.irfft(path)[:, :FRAME].reshape(-1)
+    moved = np.zeros_like(taps)
+    count = max(0, len(taps) - abs(later))
+    moved[max(0, later) :][:count] = taps[max(0, -later) :][:count]
+    padded = np.zeros((_PARTITIONS, 2 * FRAME), np.float32)
+    padded[:, :FRAME] = moved.reshape(_PARTITIONS, FRAME)
+    at = np.clip(np.arange(_PARTITIONS) - round(later / FRAME), 0, _PARTITIONS - 1)
+    return np.fft.rfft(padded).astype(np.complex64), uncertainty[at]
 
 
 _TRUSTED_DB: Final = -10.0
@@ -185,6 +201,8 @@ class _Match:
 
     def __init__(self) -> None:
         self._correlation = self._estimate_energy = self._residue_energy = 0.0
+        self.is_louder = False
+        """True if the echo is louder than estimated: by at least half."""
 
     def observe(self, residue: NDArray[np.float32], estimate: NDArray[np.float32]) -> bool:
         """Process 10 ms; a loud voice makes the check more tolerant."""
@@ -194,7 +212,9 @@ class _Match:
         )
         self._residue_energy = _MATCH_KEEP * self._residue_energy + float(np.dot(residue, residue))
         chance = _CHANCE_SHARE * math.sqrt(self._residue_energy * self._estimate_energy)
-        return -self._correlation <= _MIN_MATCH * self._estimate_energy + chance + 1e-5
+        most = _MIN_MATCH * self._estimate_energy + chance + 1e-5
+        self.is_louder = self._correlation > most
+        return -self._correlation <= most
 
 
 class OnsetDetector:
@@ -224,10 +244,10 @@ class OnsetDetector:
         estimates."""
         self._mismatched_frames = 0
         self.reliable = False
-        """True from when the filter canceled the echo for a while until its path changes."""
+        """True from when the filter canceled the echo for a while until a disturbance."""
         self._canceled_frames = 0
         self._known: tuple[_Spectra, _Powers] | None = None
-        """What the filter had learned when it was last reliable."""
+        """What the filter had learned 0.2 to 0.4 s before it was last reliable."""
         self._next_known: tuple[_Spectra, _Powers] | None = None
         self._kept_frames = 0
         self._match = _Match()
@@ -243,30 +263,44 @@ class OnsetDetector:
         return taps.astype(np.float32).reshape(-1)
 
     @property
+    def knows_echo(self) -> bool:
+        """True once the filter was reliable for a while."""
+        return self._known is not None
+
+    @property
     def lost(self) -> bool:
-        """True if a known echo is not where the filter expects it."""
+        """True if it is uncertain whether a known echo is where the filter expects it."""
         return self._known is not None and not self.reliable
 
     def doubt(self) -> None:
         """Note a disturbance: the filter has to prove again that it cancels the echo."""
         self._canceled_frames, self.reliable = 0, False
+        # What was learned just before it is wrong: a disturbance is noticed late.
+        self._next_known = None
 
     def trust(self) -> None:
-        """Note that the echo is where the filter expects it."""
-        self._canceled_frames, self.reliable = _RELIABLE_FRAMES, True
+        """Note that the known echo is where the filter expects it."""
+        if self._known is not None:
+            self._filter.return_to(self._known)
+            self._canceled_frames, self.reliable = _RELIABLE_FRAMES, True
 
     def move(self) -> None:
         """Note that `delay` was moved: what was learned while the filter was reliable is valid."""
         self._filter.replace_far(self.delay.newest(_PARTITIONS + 1))
+        known = self._known or self._filter.learned()
+        if self.delay.rest:
+            known = _shifted(known, self.delay.rest)
         if self._known is not None:
-            self._filter.return_to(self._known)
+            self._known = known
+        self._filter.return_to(known)
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Process a frame; return True on speech. `cleaned` is the output of AEC3."""
         parts = self._filter.residue(near, self.delay.take(far))
         self.has_voice = False
         if parts is None:
-            self.residue, self.clean, self.jumped = near, True, False
+            self.residue, self.clean = near, True
+            self.jumped, self._mismatched_frames = False, 0
             return False
         residue, estimate = parts
         level = decibels(rms(residue))
@@ -301,7 +335,7 @@ class OnsetDetector:
 
     def _rate(self, matches: bool, level: float, estimate_db: float) -> None:
         """Count the frames in a row in which the filter canceled a loud echo."""
-        if not matches:
+        if not matches or self._match.is_louder:
             self.doubt()
         elif estimate_db > MIN_VOICE_DB and not self.reliable:
             cancels = level < self._echo_db + _TRUSTED_DB
@@ -312,8 +346,8 @@ class OnsetDetector:
         elif estimate_db > MIN_VOICE_DB:
             self._kept_frames += 1
             if self._kept_frames % _KEPT_EVERY == 1:
-                # A disturbance is noticed late: what was learned just before it is wrong.
-                self._known, self._next_known = self._next_known, self._filter.learned()
+                self._known = self._next_known or self._known
+                self._next_known = self._filter.learned()
 
     def _learn_leak(self, leak_db: float, estimate_db: float, share: float) -> None:
         if estimate_db < _MIN_ECHO_DB + 15:

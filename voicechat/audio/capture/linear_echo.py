@@ -20,7 +20,7 @@ _SEARCH_FRAMES: Final = 4
 """Frames between two searches for an echo that jumped; each takes 2 ms."""
 _CHECK_FRAMES: Final = 2
 """The same while a voice is heard that may be the echo."""
-_IN_PLACE: Final = 2
+_PROOFS: Final = 2
 """Searches in a row that prove that the echo is in its place."""
 _SEARCHED_DB: Final = -50.0
 """Level in dBFS of the softest echo that is searched."""
@@ -34,12 +34,12 @@ class LinearEcho:
         self._delay: int | None = None
         """Delay of the echo in samples as it was last detected; None without an echo."""
         self._unsearched_frames = 0
-        self._in_place = 0
+        self._times_in_place = 0
         """Searches in a row that found the echo in its place."""
         self._is_echo = False
         """True if the newest search found the echo."""
         self.jumped = False
-        """See `hears_voice`."""
+        """True if what seemed a voice to `judge` is an echo that has jumped again."""
 
     @property
     def warm(self) -> bool:
@@ -65,11 +65,14 @@ class LinearEcho:
             self.detector = WarmOnsetDetector(delay, *pairs)
             return False
         if abs(delay - before) <= _MAX_SHIFT:
+            self.detector.delay.drifted(delay)
             return False
-        moved = self.detector.delay.detected(delay - before)
-        if moved:
+        if not self.detector.knows_echo and self.detector.delay.stays(delay):
+            return True
+        has_jumped = self.detector.delay.detected(delay)
+        if has_jumped:
             self.detector.move()
-        return moved != 0
+        return has_jumped
 
     def far_end_shifted(self, later: int, played: Samples) -> None:
         """Note that the far end was moved by `later` samples, to compensate a loss.
@@ -83,13 +86,10 @@ class LinearEcho:
         """Return True if the newest sound of the microphone is the echo at another delay."""
         return abs(canceller.shift_of_echo(self.detector) or 0) > _MAX_SHIFT
 
-    def hears_voice(
-        self, near: Samples, result: LinearResult, canceller: BypassableCanceller
-    ) -> bool:
+    def judge(self, near: Samples, result: LinearResult, canceller: BypassableCanceller) -> bool:
         """Return True if the filter hears a voice, and that is not the echo at any delay.
 
-        After a disturbance, the echo is found again here, in its place or elsewhere. `jumped` is
-        True then if what seemed a voice is an echo that has jumped again.
+        After a disturbance, the echo is searched, and found in its place or elsewhere.
         """
         self.jumped = False
         seems = result.hears_voice(near)
@@ -100,17 +100,16 @@ class LinearEcho:
             self._unsearched_frames = 0
             shift = canceller.shift_of_echo(self.detector)
             self._is_echo = shift is not None
-            self.jumped = seems and bool(shift)
+            self.jumped = seems and abs(shift or 0) > _MAX_SHIFT
             self._found(shift)
         return seems and not self._is_echo
 
     def _found(self, shift: int | None) -> None:
-        self._in_place = self._in_place + 1 if shift == 0 else 0
-        if shift:
-            self.detector.delay.searched(shift)
+        self._times_in_place = self._times_in_place + 1 if shift == 0 else 0
+        if shift and self.detector.delay.searched(shift):
             self.detector.move()
-        elif self._in_place >= _IN_PLACE:
-            self._in_place = 0
+        elif self._times_in_place >= _PROOFS:
+            self._times_in_place = 0
             self.detector.trust()
 
     def run(self, pair: FramePair, heard: Samples) -> LinearResult:
