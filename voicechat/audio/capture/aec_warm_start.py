@@ -110,6 +110,7 @@ class WarmOnsetDetector(OnsetDetector):
         self._warm_filter = _WarmFilter(ahead, _gain(ahead, frames))
         super().__init__(self._warm_filter, line)
         self._is_voiced = voice_detector(3)
+        self.warm = True
         self._waiting = len(waited)
         self._age = 0
         self._excess_db = 0.0
@@ -123,17 +124,12 @@ class WarmOnsetDetector(OnsetDetector):
         for near, far in pairs:
             self._warm_filter.residue(near, far)
 
-    @property
-    def warm(self) -> bool:
-        """True while `voiced` is reliable because the residual echo is predicted."""
-        return self._age <= _WARM_FRAMES
-
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         if self._age == self._waiting:
             # Training twice on the held frames makes the filter overconfident.
             self._warm_filter.set_uncertainty(_UNCERTAINTY_FACTOR * self._initial_uncertainty)
         self._age += 1
-        self._warm_filter.predicts = self.warm
+        self.warm = self._warm_filter.predicts = self._age <= _WARM_FRAMES
         seems = super().voiced(near, far, cleaned)
         if not self.warm:
             return seems

@@ -283,8 +283,8 @@ class Capture:
             return False
         if bypassable is None:
             return True
-        is_known = self._linear.knows(bypassable.delay)
-        is_settled = is_known and not bypassable.undecided and not self._linear.warm
+        is_known = self._linear.delay == bypassable.delay
+        is_settled = is_known and not bypassable.undecided and not self._linear.detector.warm
         return is_settled and (self._is_direct or bypassable.bypassed)
 
     @property
@@ -403,6 +403,8 @@ class Capture:
     def _follow_echo(self) -> None:
         """Let the linear filter start with an echo that was just found, or move with it."""
         delay = self._bypassable.delay if self._bypassable is not None else None
+        if delay == self._linear.delay:
+            return
         if self._linear.follow(delay, self._past, self._held):
             self.disturb()
 
@@ -424,7 +426,10 @@ class Capture:
         """Run the linear filter; None if there is no echo to cancel."""
         if self._bypassable is None or self._no_echo:
             return None
-        if self._far_silent_frames > _NO_ECHO_FRAMES + len(self._held) and not self._linear.warm:
+        if (
+            self._far_silent_frames > _NO_ECHO_FRAMES + len(self._held)
+            and not self._linear.detector.warm
+        ):
             return None
         result = self._linear.run(pair, heard)
         if self._linear.detector.jumped:

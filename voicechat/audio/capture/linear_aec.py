@@ -243,6 +243,8 @@ class OnsetDetector:
         """True once when the microphone no longer contains the echo that a trained filter
         estimates."""
         self._mismatched_frames = 0
+        self.warm = False
+        """True while `voiced` is reliable because the residual echo is predicted."""
         self.reliable = False
         """True from when the filter canceled the echo for a while until a disturbance."""
         self._canceled_frames = 0

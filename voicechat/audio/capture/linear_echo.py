@@ -31,7 +31,7 @@ class LinearEcho:
 
     def __init__(self) -> None:
         self.detector = OnsetDetector()
-        self._delay: int | None = None
+        self.delay: int | None = None
         """Delay of the echo in samples as it was last detected; None without an echo."""
         self._unsearched_frames = 0
         self._times_in_place = 0
@@ -41,15 +41,6 @@ class LinearEcho:
         self.jumped = False
         """True if what seemed a voice to `judge` is an echo that has jumped again."""
 
-    @property
-    def warm(self) -> bool:
-        """True while the detector was started with what the first frames of an echo show."""
-        return isinstance(self.detector, WarmOnsetDetector) and self.detector.warm
-
-    def knows(self, delay: int | None) -> bool:
-        """Return True if this is the delay of the echo that the filter was told about."""
-        return self._delay == delay
-
     def follow(
         self, delay: int | None, past: Iterable[FramePair], held: Iterable[FramePair]
     ) -> bool:
@@ -57,7 +48,7 @@ class LinearEcho:
 
         For an echo that has just been found, `past` and `held` train the filter.
         """
-        before, self._delay = self._delay, delay
+        before, self.delay = self.delay, delay
         if delay is None:
             return False
         if before is None:
@@ -116,5 +107,5 @@ class LinearEcho:
         """Run the filter. `heard`: the output of the canceller."""
         linear = self.detector
         seems = linear.voiced(pair.near, pair.far, heard)
-        found = linear.residue, linear.clean, linear.has_voice, seems, seems and self.warm
+        found = linear.residue, linear.clean, linear.has_voice, seems, seems and linear.warm
         return LinearResult(*found, linear.reliable)
