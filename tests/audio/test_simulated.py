@@ -130,7 +130,11 @@ def undisturbed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return [dbfs(block) for block in card.spoken]
 
 
-@pytest.mark.parametrize("room", [Room(gain_db=-10), Room(delay_ms=120, gain_db=-6)], ids=str)
+@pytest.mark.parametrize(
+    "room",
+    [Room(gain_db=-10), Room(delay_ms=120, gain_db=-6), Room(delay_ms=310, gain_db=-6)],
+    ids=str,
+)
 def test_every_voice_over_an_echo_is_a_barge_in(
     monkeypatch: pytest.MonkeyPatch, room: Room
 ) -> None:
@@ -152,6 +156,31 @@ def test_every_voice_over_an_echo_is_a_barge_in(
         card.run(1)
         engine.command(Play(f"{number}", story))
         card.run(2 + number / 7)
+
+
+@pytest.mark.parametrize("side", ["both", "speaker", "microphone"])
+@pytest.mark.parametrize("delay_ms", [60, 200])
+def test_a_voice_soon_after_a_loss_of_sound_is_a_barge_in(
+    monkeypatch: pytest.MonkeyPatch, delay_ms: float, side: str
+) -> None:
+    losses = (6.2, 14.1, 22.3, 30.4)
+    card = SimulatedCard(
+        monkeypatch, Room(delay_ms=delay_ms, gain_db=-6), [Stall(at, 0.1, side) for at in losses]
+    )
+    engine = card.open()
+    story = spoken(LONG_TEXT).tobytes()
+    for number, at in enumerate(losses):
+        before = len(card.of(LocalSpeech))
+        engine.command(Play(f"{at}", story))
+        card.run(at + 1.8 - card.elapsed)
+        assert not confirmed(card, before), "an echo stopped it"
+        voice = spoken("how many feet are in a mile", ("user", "guest")[number % 2], RATE)
+        count = len(card.of(LocalSpeech))
+        card.say(card.elapsed, voice)
+        card.run(len(voice) / RATE, lambda count=count: confirmed(card, count))
+        assert confirmed(card, count), f"not heard after the loss at {at}"
+        engine.command(StopPlayback())
+        card.run(2)
 
 
 def confirmed(card: SimulatedCard, after: int) -> bool:

@@ -8,7 +8,7 @@ from simulated_card import RATE, Room, SimulatedCard
 from sound_measures import LONG_TEXT
 from user_speech import spoken
 
-from voicechat.audio.capture.aec_warm_start import LATEST, PAST, FramePair, WarmOnsetDetector
+from voicechat.audio.capture.aec_warm_start import PAST, FramePair, WarmOnsetDetector
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.core.effects import EndItem, Play, StopPlayback
@@ -121,10 +121,10 @@ def frame_pairs(delay: int, gain: float, seconds: float, *, ahead: float = 0.3) 
     return list(zip(near.reshape(-1, FRAME), far.reshape(-1, FRAME), strict=True))
 
 
-@pytest.mark.parametrize("delay", [0, 250, 1_000, LATEST - 1])
+@pytest.mark.parametrize("delay", [0, 250, 1_000, 3_000, 6_000])
 def test_held_frames_are_clean_at_once(delay: int) -> None:
     pairs = frame_pairs(delay, 0.5, 1.2)
-    past, waited = pairs[PAST // 2 : PAST // 2 + PAST], pairs[PAST // 2 + PAST :]
+    past, waited = pairs[12:48], pairs[48:]
     trained, fresh = WarmOnsetDetector(delay, past, waited), OnsetDetector()
     for near, far in past:
         fresh.voiced(near, far, near)

@@ -60,6 +60,17 @@ def test_an_audible_echo_starts_the_proof_again() -> None:
     assert guard.unproved
 
 
+def test_a_voice_that_the_linear_filter_hears_gets_through() -> None:
+    guard = EchoGuard()
+    play(guard, 100, 0.5)
+    guard.disturb()
+    for far in voice(0, 20, 2_000):
+        near = (far * 0.25).astype(np.int16)
+        assert guard.observe(near, far, FLOOR_DB, FLOOR_DB, hears=True), "softer than the echo"
+    assert guard.talking
+    assert not play(guard, 20, 0.25), "not without the linear filter"
+
+
 def test_an_echo_is_replaced_with_silence_and_a_voice_with_its_onset_is_kept() -> None:
     guard = EchoGuard()
     play(guard, 100, 0.25)

@@ -16,7 +16,8 @@ STEP_S = 0.01
 class Streams:
     """Both sides carry their time in milliseconds as samples, so each frame shows its time."""
 
-    def __init__(self) -> None:
+    def __init__(self, jitter_s: float = 0.0) -> None:
+        self._late = np.random.default_rng(3).uniform(0, jitter_s, 2_000)
         self.microphone, self.speaker = SampleRing(RATE), SampleRing(RATE)
         self.far = FarEnd(RATE, RATE)
         self.near = SampleQueue()
@@ -33,7 +34,8 @@ class Streams:
             now = self.step * STEP_S
             for ring, runs in ((self.speaker, plays), (self.microphone, hears)):
                 if runs:
-                    ring.write(np.full(FRAME, self.step, np.int16), now)
+                    called_at = now + (self._late[self.step] if ring is self.microphone else 0.0)
+                    ring.write(np.full(FRAME, self.step, np.int16), called_at)
                 elif reported:
                     ring.drops += 1
             while (played := self.speaker.read(FRAME)) is not None:
@@ -90,3 +92,36 @@ def test_waiting_for_unavailable_early_sound_ends() -> None:
     noticed = streams.noticed
     streams.run(300)
     assert streams.noticed == noticed, "it settles"
+
+
+@pytest.mark.parametrize("lost", [1, 2, 7])
+def test_the_loss_of_whole_blocks_is_compensated_to_the_sample(lost: int) -> None:
+    streams = Streams(jitter_s=0.02)
+    streams.run(300)
+    before = streams.apart[-1], len(streams.far._queue)
+    streams.run(lost, hears=False, reported=False)
+    streams.run(150)
+    assert (streams.apart[-1], len(streams.far._queue)) == before
+    assert streams.noticed
+
+
+def test_sound_that_is_discarded_at_two_stops_in_a_row_is_compensated() -> None:
+    streams = Streams()
+    streams.run(300)
+    before = streams.apart[-1]
+    now = streams.step * STEP_S
+    for _ in range(2):
+        streams.speaker.write(np.full(25 * FRAME, 1, np.int16), now)
+        streams.speaker.drops += 1
+    streams.run(150)
+    assert streams.apart[-1] == pytest.approx(before, abs=1)
+
+
+def test_a_far_end_that_is_early_is_moved_although_nothing_waits() -> None:
+    far = FarEnd(RATE, RATE)
+    for number in range(1, 4):
+        far.put(np.full(FRAME, number, np.int16))
+        far.next(0.0)
+    far._shift(FRAME, -2 * FRAME)
+    assert far.shifted == FRAME
+    assert far.next(0.0).any(), "it plays again what came before"

@@ -7,6 +7,7 @@ import pytest
 from talkers import RATE, echo_of, frames, talker
 
 from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.echo_delay import EchoDelay
 from voicechat.audio.capture.linear_aec import LinearFilter, OnsetDetector
 from voicechat.speech.pcm import Samples, dbfs
 
@@ -54,3 +55,72 @@ def test_a_changed_echo_path_is_learned_with_few_false_alarms() -> None:
     said = listen(near, far)
     assert sum(said[:800]) <= 5
     assert sum(said[1_000:]) <= 10
+
+
+@pytest.mark.parametrize("delays_ms", [(62, 162, 122), (310, 410, 370), (62, 52, 112)])
+def test_what_was_learned_stays_valid_when_the_echo_moves(delays_ms: tuple[int, ...]) -> None:
+    far = talker(1, 12)
+    onset = OnsetDetector(delay=EchoDelay(16 * delays_ms[0]))
+    gone = np.zeros(FRAME, np.int16)
+    said, left = [], []
+    for number, delay_ms in enumerate(delays_ms):
+        if number:
+            assert onset.delay.detected(16 * delay_ms)
+            onset.move()
+        seconds = slice(number * 4 * RATE, (number + 1) * 4 * RATE)
+        near = echo_of(far, delay_ms, -6)[seconds]
+        for heard, played in zip(frames(near), frames(far[seconds]), strict=True):
+            said.append(onset.voiced(heard, played, gone))
+            left.append(dbfs(heard) - dbfs(onset.residue))
+    assert not any(said[400:])
+    assert np.median(left[200:400]) > 15
+    for at in (400, 800):
+        assert np.median(left[at + 5 : at + 30]) > 12, "it cancels at once"
+
+
+def test_of_two_echo_paths_only_the_newest_is_known() -> None:
+    far = talker(1, 20)
+    near = np.concatenate((echo_of(far, 62, -6)[: 8 * RATE], echo_of(far, 93, -6)[8 * RATE :]))
+    onset, gone = OnsetDetector(), np.zeros(FRAME, np.int16)
+    known = []
+    for heard, played in zip(frames(near), frames(far), strict=True):
+        onset.voiced(heard, played, gone)
+        known.append(int(np.argmax(np.abs(onset.echo_path))) // 16 if onset.reliable else None)
+    assert set(known[780:800]) == {62}
+    again = next(at for at in range(820, 2_000) if known[at] is not None)
+    assert set(known[again + 45 :]) <= {93, None}
+
+
+@pytest.mark.parametrize("louder_db", [6, 10])
+def test_an_echo_that_gets_louder_is_no_voice(louder_db: float) -> None:
+    far = talker(1, 12)
+    near = np.concatenate(
+        (echo_of(far, 62, -16)[: 8 * RATE], echo_of(far, 62, louder_db - 16)[8 * RATE :])
+    )
+    onset, gone, heard_frames = OnsetDetector(), np.zeros(FRAME, np.int16), 0
+    for number, (heard, played) in enumerate(zip(frames(near), frames(far), strict=True)):
+        heard_frames += onset.voiced(heard, played, gone) and onset.reliable and number >= 800
+    assert heard_frames < 12, "fewer than what stops a reply"
+
+
+def test_the_other_canceller_that_removes_a_long_voice_does_not_hide_it() -> None:
+    far = talker(1, 12)
+    near = echo_of(far, 62, -6).astype(np.int32)
+    voice = talker(2, 4) // 2
+    near[8 * RATE :] += voice
+    said = listen(near.clip(-32768, 32767).astype(np.int16), far)
+    assert sum(said[:800]) <= 5
+    assert sum(said[900:1_000]) >= 80, "in the second second"
+
+
+def test_after_a_disturbance_the_filter_proves_itself_again() -> None:
+    far = talker(1, 12)
+    near = echo_of(far, 62, -6)
+    onset, gone = OnsetDetector(), np.zeros(FRAME, np.int16)
+    for count, (heard, played) in enumerate(zip(frames(near), frames(far), strict=True)):
+        onset.voiced(heard, played, gone)
+        if count == 1_000:
+            assert onset.reliable
+            onset.doubt()
+        assert count not in range(1_000, 1_039) or not onset.reliable
+    assert onset.reliable

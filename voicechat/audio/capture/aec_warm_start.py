@@ -12,12 +12,14 @@ from its first frame. The uncertainty of its coefficients predicts the residual 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.echo_delay import EchoDelay
 from voicechat.audio.capture.linear_aec import (
     MIN_VOICE_DB,
     SUPPRESSED_DB,
@@ -31,10 +33,12 @@ from voicechat.speech.webrtc_vad import voice_detector
 FramePair = tuple[Samples, Samples]
 """10 ms of the microphone and of the speaker, int16 of shape (160,) each."""
 
-LATEST: Final = 19 * FRAME
-"""Longest usable delay in samples: beyond it too little of the echo lies within the filter."""
-PAST: Final = 24
-"""Frame pairs before the held ones whose echo may reach into them."""
+PAST: Final = 84
+"""Frame pairs before the held ones whose echo may reach into them, at the longest delay."""
+_REACHING: Final = 24
+"""Frames before the held ones whose echo may reach into them, after the delay line."""
+_FLUSHED: Final = 26
+"""Frames of silence after which the filter has no sound of the speaker left."""
 _DECAY_FRAMES: Final = 4.0
 """Frames of 10 ms in which the power of an echo decays to 1/e; holds for any room."""
 _PRE_PEAK_SHARE: Final = 0.3
@@ -94,38 +98,38 @@ class WarmOnsetDetector(OnsetDetector):
     """An `OnsetDetector` that is reliable from its first frame."""
 
     def __init__(self, delay: int, past: Sequence[FramePair], waited: Sequence[FramePair]) -> None:
-        """Train on held frames of an echo with a delay of `delay` samples, less than LATEST.
+        """Train on held frames of an echo with a delay of `delay` samples.
 
         `waited`: the frame pairs judged next; `past`: up to PAST pairs right before them.
         """
-        frames = [*past, *waited]
-        self._warm_filter = _WarmFilter(delay, _gain(delay, frames))
-        super().__init__(self._warm_filter)
+        line = EchoDelay(delay)
+        before = [(near, line.take(far)) for near, far in past][-_REACHING:]
+        rehearsal = copy(line)
+        frames = [*before, *((near, rehearsal.take(far)) for near, far in waited)]
+        ahead = delay - line.samples
+        self._warm_filter = _WarmFilter(ahead, _gain(ahead, frames))
+        super().__init__(self._warm_filter, line)
         self._is_voiced = voice_detector(3)
+        self.warm = True
         self._waiting = len(waited)
         self._age = 0
         self._excess_db = 0.0
         """Residual echo above the prediction, in dB."""
         self._run(frames)
-        self._run([(np.zeros(FRAME, np.int16),) * 2] * (PAST + 2))
+        self._run([(np.zeros(FRAME, np.int16),) * 2] * _FLUSHED)
         self._initial_uncertainty = self._warm_filter.copy_uncertainty()
-        self._run(past)
+        self._run(before)
 
     def _run(self, pairs: Sequence[FramePair]) -> None:
         for near, far in pairs:
             self._warm_filter.residue(near, far)
-
-    @property
-    def warm(self) -> bool:
-        """True while `voiced` is reliable because the residual echo is predicted."""
-        return self._age <= _WARM_FRAMES
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         if self._age == self._waiting:
             # Training twice on the held frames makes the filter overconfident.
             self._warm_filter.set_uncertainty(_UNCERTAINTY_FACTOR * self._initial_uncertainty)
         self._age += 1
-        self._warm_filter.predicts = self.warm
+        self.warm = self._warm_filter.predicts = self._age <= _WARM_FRAMES
         seems = super().voiced(near, far, cleaned)
         if not self.warm:
             return seems

@@ -43,7 +43,7 @@ _SILENCE_FRAMES: Final = 40
 _PAUSE_S: Final = 1.0
 """Seconds without suspicion after a false alarm."""
 _DISTRUST_S: Final = 20.0
-_MAX_DISTRUST_S: Final = 600.0
+_MAX_DISTRUST_S: Final = 320.0
 """Seconds after a false alarm in which only confirmed speech counts; grows each time."""
 _DECISION_S: Final = 5.0
 """Seconds after which held playback resumes without a decision."""
@@ -147,7 +147,7 @@ class BargeIn:
             self._state = _State.IDLE
             if votes is not GUARDED:
                 self._distrust_until = now + self._distrust_s
-                self._distrust_s = min(_MAX_DISTRUST_S, 15 * self._distrust_s)
+                self._distrust_s = min(_MAX_DISTRUST_S, 4 * self._distrust_s)
             return BargeInStep.RESTORE
         return None
 

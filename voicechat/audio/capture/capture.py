@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from voicechat.audio.capture.aec_warm_start import LATEST, PAST, WarmOnsetDetector
+from voicechat.audio.capture.aec_warm_start import PAST
 from voicechat.audio.capture.double_talk import DoubleTalkSwitch, extend_back, uncancelled
 from voicechat.audio.capture.echo_canceller import FRAME, HALF_DUPLEX, canceller
 from voicechat.audio.capture.echo_detector import SILENT, BypassableCanceller, Convergence
@@ -20,7 +20,7 @@ from voicechat.audio.capture.echo_guard import EchoGuard
 from voicechat.audio.capture.enhancement import UNAVAILABLE, Enhancer, enhancers
 from voicechat.audio.capture.far_end import FarEnd, SampleQueue
 from voicechat.audio.capture.frame_pair import FramePair, LinearResult, VoiceActivity
-from voicechat.audio.capture.linear_aec import OnsetDetector
+from voicechat.audio.capture.linear_echo import LinearEcho
 from voicechat.audio.capture.voice_activity import RATE, EndOfSpeech, VoiceGate
 from voicechat.audio.devices.card import SoundCard
 from voicechat.audio.devices.streams import SampleRing
@@ -49,16 +49,14 @@ _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
 _QUIET_BLOCKS: Final = 10
 """Blocks delivered together while it is quiet."""
-_MISMATCHED_FRAMES: Final = 5
-"""Frames without the estimated echo that mean a jump of the delay."""
-_MAX_SHIFT: Final = 80
-"""Change of the echo's delay in samples that is not a jump."""
 _HANDED_FRAMES: Final = 40
 """Frames handed to the speaker most recently; its buffers and a wrong alignment are shorter."""
+_BEFORE: Final = 24
+"""Frames before the held ones that show if they are an echo."""
 _NO_ECHO_FRAMES: Final = 100
 """Silent far-end frames after which no echo is left.
 
-The linear filter with its hold, and the memory of the echo detector, are shorter.
+The linear filter and the memory of the echo detector are shorter.
 """
 
 _TAIL_FRAMES: Final = 25
@@ -107,11 +105,10 @@ class Capture:
         best = canceller(self._enabled)
         self._bypassable = BypassableCanceller(best) if self._enabled and best.full_duplex else None
         self.canceller = self._bypassable or best
-        self._onset_detector = OnsetDetector()
+        self._linear = LinearEcho()
         self._double_talk, self._after_echo = DoubleTalkSwitch(), DoubleTalkSwitch()
         self.convergence = Convergence()
         self.guard = EchoGuard()
-        self._mismatched_frames = 0
         self._near_resampler = Resampler(microphone_rate, RATE)
         self._far_resampler = Resampler(speaker_rate, RATE)
         self._near_step = microphone_rate // 100
@@ -123,8 +120,6 @@ class Capture:
         self._handed_db: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
         self._held: list[FramePair] = []
         self._past: deque[FramePair] = deque(maxlen=PAST)
-        self._had_echo = False
-        self._last_delay = 0
         self._far_silent_frames = 0
         self._is_direct = False
         """True while the sound of the microphone passes without the delay of the canceller."""
@@ -150,7 +145,6 @@ class Capture:
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
         self._far.realign()
-        self._onset_detector = OnsetDetector()
         self.disturb()
 
     def unavailable(self) -> Iterator[tuple[str, str]]:
@@ -266,10 +260,14 @@ class Capture:
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
+            # Frames are held only until an echo is known.
+            if self._far.shifted and self._bypassable is not None and not self._held:
+                self._linear.far_end_shifted(self._far.shifted, self._far.played)
+                self._bypassable.replace_far(self._far.played)
         if self._passes_through or self._is_silent_without_echo:
             yield from self._pass_through()
         while (near := self._near.take(FRAME)) is not None:
-            far = self._far.next(self._onset_detector.drift.rate)
+            far = self._far.next(self._linear.detector.drift.rate)
             self._far_silent_frames = 0 if far.any() else self._far_silent_frames + 1
             self._held.append(FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
@@ -278,17 +276,15 @@ class Capture:
     @property
     def _passes_through(self) -> bool:
         """True if sound is delivered unchanged: the speaker is silent and left no echo."""
-        guard, bypassable, linear = self.guard, self._bypassable, self._onset_detector
+        guard, bypassable = self.guard, self._bypassable
         if not self.speaker_silent or self.muted or self._held or self._enhancers:
             return False
         if guard.active or guard.gated or guard.held or not self._far.is_silent:
             return False
         if bypassable is None:
             return True
-        delay = bypassable.delay
-        is_known = (self._had_echo, self._last_delay) == (delay is not None, delay or 0)
-        is_warm = isinstance(linear, WarmOnsetDetector) and linear.warm
-        is_settled = is_known and not bypassable.undecided and not is_warm
+        is_known = self._linear.delay == bypassable.delay
+        is_settled = is_known and not bypassable.undecided and not self._linear.detector.warm
         return is_settled and (self._is_direct or bypassable.bypassed)
 
     @property
@@ -307,7 +303,7 @@ class Capture:
         sound = self._near.take(count * FRAME) if count else None
         if sound is None:
             return
-        frames, rate = sound.reshape(count, FRAME), self._onset_detector.drift.rate
+        frames, rate = sound.reshape(count, FRAME), self._linear.detector.drift.rate
         pairs = [FramePair(near, self._far.next(rate), near, False) for near in frames]
         self._past.extend(pairs)
         self._note_far_end(sound, [pair.far for pair in pairs])
@@ -376,7 +372,7 @@ class Capture:
 
     def _process_held(self) -> Iterator[VoiceActivity]:
         """Process the held frames, with the canceller's output or without it."""
-        self._warm_start()
+        self._follow_echo()
         if len(self._held) > 1:
             self._undo_cancellation()
         heard = [self._without_echo(pair) for pair in self._held]
@@ -404,21 +400,19 @@ class Capture:
         self._past.extend(self._held)
         self._held.clear()
 
-    def _warm_start(self) -> None:
-        """Warm-start the linear filter when an echo has just been found."""
+    def _follow_echo(self) -> None:
+        """Let the linear filter start with an echo that was just found, or move with it."""
         delay = self._bypassable.delay if self._bypassable is not None else None
-        if delay is not None and delay < LATEST and not self._had_echo:
-            past, waited = ([each[:2] for each in pairs] for pairs in (self._past, self._held))
-            self._onset_detector = WarmOnsetDetector(delay, past, waited)
-        if self._had_echo and delay is not None and abs(delay - self._last_delay) > _MAX_SHIFT:
+        if delay == self._linear.delay:
+            return
+        if self._linear.follow(delay, self._past, self._held):
             self.disturb()
-        self._had_echo, self._last_delay = delay is not None, delay or 0
 
     def _undo_cancellation(self) -> None:
         """Take the held frames as they were if no echo was found and they are unlike an echo."""
         if self._bypassable is None or self._no_echo or self._bypassable.delay is not None:
             return
-        self._held[:] = uncancelled(self._past, self._held)
+        self._held[:] = uncancelled(list(self._past)[-_BEFORE:], self._held)
 
     def _without_echo(self, pair: FramePair) -> Samples:
         heard = pair.near if self._no_echo else pair.cleaned
@@ -432,21 +426,21 @@ class Capture:
         """Run the linear filter; None if there is no echo to cancel."""
         if self._bypassable is None or self._no_echo:
             return None
-        linear = self._onset_detector
-        warm = isinstance(linear, WarmOnsetDetector) and linear.warm
-        if self._far_silent_frames > _NO_ECHO_FRAMES + len(self._held) and not warm:
+        if (
+            self._far_silent_frames > _NO_ECHO_FRAMES + len(self._held)
+            and not self._linear.detector.warm
+        ):
             return None
-        seems = linear.voiced(pair.near, pair.far, heard)
-        sure = seems and isinstance(linear, WarmOnsetDetector) and linear.warm
-        self._mismatched_frames = self._mismatched_frames + 1 if linear.path_changed else 0
-        if self._mismatched_frames == _MISMATCHED_FRAMES:
+        result = self._linear.run(pair, heard)
+        if self._linear.detector.jumped:
             self.disturb()
-        return LinearResult(linear.residue, linear.clean, linear.has_voice, seems, sure)
+        return result
 
     def disturb(self) -> None:
         """Distrust the canceller if there is an echo: after a loss, a jump, or a false alarm."""
         if self.may_echo:
             self.guard.disturb()
+            self._linear.detector.doubt()
 
     def _detect_voice(
         self, pair: FramePair, heard: Samples, linear: LinearResult | None
@@ -456,13 +450,18 @@ class Capture:
         self._note_level(self._gate.level, seems)
         detects = not self.muted and not self.closed
         if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
-            gate, handed_db = self._gate, max(self._handed_db)
-            voiced = self.guard.observe(pair.near, pair.far, gate.level, gate.floor_db, handed_db)
+            levels = self._gate.level, self._gate.floor_db, max(self._handed_db)
+            hears = False
+            if self.guard.active and linear is not None:
+                hears = self._linear.judge(pair.near, linear, self._bypassable)
+                if self._linear.jumped:
+                    self.disturb()
+            voiced = self.guard.observe(pair.near, pair.far, *levels, hears=hears)
             if self.guard.active:
                 return VoiceActivity(voiced and detects, False, guarded=True)
             voiced = sure if linear is None else linear.may_be_voice(pair.near, sure)
             self.guard.gate(voiced, has_echo=self._bypassable.delay is not None)
-            if self.guard.suspects and self._bypassable.has_moved(self._onset_detector.echo_path):
+            if self.guard.suspects and self._linear.has_jumped(self._bypassable):
                 self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
 
@@ -491,7 +490,7 @@ class Capture:
                 return near
             return bypassable.inner.process(near, far)
         if bypassable is not None and self._skipped_frames:
-            skipped = list(self._past)[-self._skipped_frames :]
+            skipped = list(self._past)[-min(self._skipped_frames, _BEFORE) :]
             bypassable.catch_up([pair.near for pair in skipped])
             self._skipped_frames = 0
         cleaned = self.canceller.process(near, far)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME, Canceller
+from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.speech.pcm import FULL_SCALE, Samples, decibels, rms
 
 _LOUD: Final = 0.003 * FULL_SCALE
@@ -55,8 +56,13 @@ _RECENT: Final = 960
 """Samples in which an echo that moved is searched: as soon as it looks like a voice."""
 _EARLIER: Final = 1_600
 """Samples by which an echo may come earlier than before."""
+_IN_PLACE: Final = 2
+"""Samples within which an echo counts as in its place."""
 _SAME_DELAY: Final = 80
-"""Change of the delay in samples that is no move."""
+"""Samples within which a voiced sound resembles itself."""
+_NEAR_MATCH: Final = 0.95
+_NEAR_LESS: Final = 0.1
+"""As below, for an echo in its place or within `_SAME_DELAY` of it."""
 _MOVED_MATCH: Final = 0.85
 """Correlation of the microphone with the expected echo at another delay that proves a moved echo.
 A voice over an echo reaches 0.77, an echo that moved 0.99.
@@ -176,13 +182,21 @@ class EchoDetector:
             return _DRY_AGAIN_FRAMES
         return _SPEECH_FRAMES if self._microphone_active else _CUE_FRAMES
 
-    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
-        """Return True if the newest sound of the microphone is an echo, but at another delay.
+    def replace_far(self, played: Samples) -> None:
+        """Take another far end up to now, because it was moved; at least 12800 samples."""
+        self._far = played[-len(self._far) :].copy()
+        self._correlations.clear()
 
-        echo_path: impulse response of the echo at the known delay, as a filter has learned it.
+    def shift_of(self, echo_path: NDArray[np.float32], lag: int = 0) -> int | None:
+        """Return by how many samples the echo in the newest sound of the microphone is late.
+
+        It is negative for an echo that is early, and 0 for one in its place. Returns None if that
+        sound is no echo, or if several delays are possible.
+        echo_path: impulse response of the echo at the known delay, as a filter has learned it,
+        but for the first `lag` samples.
         """
         if self.verdict is not EchoState.ECHO:
-            return False
+            return None
         near = self._near[-_RECENT:].astype(np.float32)
         end = len(self._far) + _EARLIER
         echo = _convolved(self._far, echo_path)[:end]
@@ -190,12 +204,21 @@ class EchoDetector:
         power = np.cumsum(np.concatenate(([0.0], echo.astype(np.float64) ** 2)))
         power = power[_RECENT:] - power[:-_RECENT]
         matches /= np.sqrt(np.maximum(power, power.max() / 1_000) * (near @ near) + 1.0)
-        known = len(self._far) - _RECENT
-        matches = matches[known - _MAX_DELAY :]
-        same = slice(_MAX_DELAY - _SAME_DELAY, _MAX_DELAY + _SAME_DELAY + 1)
-        at_known = float(matches[same].max())
-        matches[same] = 0.0
-        return float(matches.max()) >= max(_MOVED_MATCH, at_known + _KNOWN_LESS)
+        known = len(self._far) - _RECENT - lag
+        matches[: max(0, known - _MAX_DELAY)] = 0.0
+        best = int(np.argmax(matches))
+        shift, match = known - best, float(matches[best])
+        in_place, near_by = (
+            float(matches[max(0, known - width) : known + width + 1].max())
+            for width in (_IN_PLACE, _SAME_DELAY)
+        )
+        if abs(shift) <= _IN_PLACE:
+            least = _NEAR_MATCH
+        elif abs(shift) <= _SAME_DELAY:
+            least = max(_NEAR_MATCH, in_place + _NEAR_LESS)
+        else:
+            least = max(_MOVED_MATCH, near_by + _KNOWN_LESS)
+        return shift if match >= least else None
 
     def _correlate(self, count: int) -> NDArray[np.float32]:
         """Return the log correlation of the newest `count` samples for every delay in samples."""
@@ -244,12 +267,16 @@ class BypassableCanceller:
         cleaned = self.inner.process(near, far)
         return near if self.bypassed else cleaned
 
-    def has_moved(self, echo_path: NDArray[np.float32]) -> bool:
-        """Return True if the newest sound of the microphone is an echo, but at another delay.
+    def replace_far(self, played: Samples) -> None:
+        """Take another far end up to now, because it was moved; at least 12800 samples."""
+        self._detector.replace_far(played)
 
-        echo_path: impulse response of the echo at the known delay.
+    def shift_of_echo(self, linear: OnsetDetector) -> int | None:
+        """Return by how many samples the echo that `linear` has learned is late.
+
+        None if the newest sound of the microphone is no such echo.
         """
-        return self._detector.has_moved(echo_path)
+        return self._detector.shift_of(linear.echo_path, linear.delay.samples)
 
     def pass_by(self, near: Samples, far: Samples) -> None:
         """Process any number of frames that are not canceled: bypassed, with a silent near end."""

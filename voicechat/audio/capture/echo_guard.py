@@ -7,7 +7,8 @@ next reply too. So the reply is played through, softer, and the microphone is si
     proved ──disturbance──► unproved ──a second of playback without a voice──► proved
 
 The user still gets through by a stricter rule: speech well above any echo, whose level is predicted
-from the playback of the last half second, at any delay. What the user says until then is kept.
+from the playback of the last half second, at any delay; or speech in what a linear filter leaves
+that has canceled the echo since the disturbance. What the user says until then is kept.
 
 Over playback with an echo, a proved canceller is gated too: the microphone is silent until the
 voice detectors suspect a voice. Otherwise a provider could take what little is left for a user.
@@ -174,11 +175,14 @@ class EchoGuard:
         cleaned_db: float,
         floor_db: float,
         handed_db: float = SILENCE_DB,
+        *,
+        hears: bool = False,
     ) -> bool:
         """Process 10 ms; return True for a voice that is no echo, if the guard is active.
 
         cleaned_db: level in dBFS of the canceller's output. floor_db: level of the noise in it.
         handed_db: the loudest sound that was handed to the device in the last 400 ms.
+        hears: the linear filter, which works, hears a voice.
         """
         near_db = dbfs(near)
         coupling = self._coupling
@@ -201,7 +205,7 @@ class EchoGuard:
         margin = _MARGIN_DB + (_RAISED_DB if self.raised else 0.0)
         over = near_db > max(coupling.expected_db + margin, MIN_VOICE_DB)
         over = over and cleaned_db > near_db - _SUPPRESSED_DB
-        voiced = over and bool(self._is_voiced(RATE, near.tobytes(), len(near)))
+        voiced = hears or (over and bool(self._is_voiced(RATE, near.tobytes(), len(near))))
         self._votes.add(voiced)
         if self.talking:
             self.talking = not self._votes.silent_for(_QUIET_FRAMES)

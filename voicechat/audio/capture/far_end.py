@@ -21,7 +21,9 @@ from voicechat.audio.devices.streams import SampleRing
 from voicechat.speech.pcm import Samples
 
 _RATE: Final = 16_000
-_MAX_WAITING: Final = 40 * FRAME
+PLAYED: Final = 90 * FRAME
+"""Samples of the past that are kept: the longest delay of an echo, and what is compared with it."""
+_MAX_WAITING: Final = 100 * FRAME
 """Most far-end samples that wait."""
 _TARGET_WAITING: Final = FRAME * 3 // 2
 """Far-end samples that wait at first, so that the canceller's delay stays constant."""
@@ -41,8 +43,12 @@ a loss, or if they persist.
 """
 _PERSISTENT_CHECKS: Final = 10
 """Checks after which a misalignment counts as persistent."""
-_MAX_MISALIGNMENT_S: Final = 0.3
-"""A larger misalignment in s is a reset clock or device, not a loss."""
+_MAX_MISALIGNMENT_S: Final = 0.9
+"""A larger misalignment in s is a reset clock or device, not a loss. Each stop of a reply on a
+device with a large buffer discards up to 0.3 s.
+"""
+_MAX_ERROR: Final = 32
+"""Most samples by which the measured loss of whole blocks of 10 ms is wrong: 2 ms."""
 _MAX_RETRIES: Final = 5
 """Checks during which to wait for sound that should be played earlier."""
 
@@ -73,9 +79,9 @@ class SampleQueue:
     def __init__(self) -> None:
         self._samples: Samples = np.empty(0, np.int16)
 
-    def prepend_silence(self, frames: int) -> None:
-        """Insert silence in front of the waiting samples."""
-        self._samples = np.concatenate((np.zeros(frames, np.int16), self._samples))
+    def prepend(self, samples: Samples) -> None:
+        """Insert samples in front of those that wait."""
+        self._samples = np.concatenate((samples, self._samples))
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -140,14 +146,15 @@ class FractionalReader:
 
     def __init__(self, queue: SampleQueue) -> None:
         self._queue: Final = queue
-        self._past: Samples = np.zeros(2 * _REACH + 1, np.int16)
+        self.past: Samples = np.zeros(2 * _REACH + 1, np.int16)
+        """The newest samples that were taken; half of them were not returned yet."""
         self._fraction = 0.0
         """Position of the end of the last frame after a whole sample, 0.0 to 1.0."""
 
     @property
     def is_silent(self) -> bool:
         """True if the next frames are silent."""
-        return self._queue.is_silent and not self._past.any()
+        return self._queue.is_silent and not self.past.any()
 
     def take(self, rate: float) -> Samples | None:
         """Return the next 160 samples, consuming `rate` samples more; None if there are too few."""
@@ -157,8 +164,8 @@ class FractionalReader:
         if samples is None:
             return None
         self._fraction = fraction - extra
-        context = np.concatenate((self._past, samples))
-        self._past = context[-2 * _REACH - 1 :]
+        context = np.concatenate((self.past, samples))
+        self.past = context[-2 * _REACH - 1 :]
         context = context[-FRAME - 2 * _REACH + 1 :]
         middle = self._fraction - rate / 2
         if not middle:
@@ -170,6 +177,13 @@ class FractionalReader:
         return interpolated
 
 
+def _whole_blocks(late: float) -> int:
+    """Return the samples of a loss of about `late` seconds: devices lose whole blocks."""
+    samples = round(late * _RATE)
+    blocks = round(samples / FRAME) * FRAME
+    return blocks if blocks and abs(samples - blocks) <= _MAX_ERROR else samples
+
+
 class FarEnd:
     """Far-end samples in step with the microphone's frames."""
 
@@ -178,6 +192,10 @@ class FarEnd:
         self._reader = FractionalReader(self._queue)
         self._rates: Final = microphone_rate, speaker_rate
         self._silence: Samples = np.zeros(FRAME, np.int16)
+        self.played: Samples = np.zeros(PLAYED, np.int16)
+        """What `next` returned most recently, int16 of shape (14400,)."""
+        self.shifted = 0
+        """Samples by which the last `track` moved the far end: later, or earlier if negative."""
         self.realign()
 
     def realign(self) -> None:
@@ -211,7 +229,9 @@ class FarEnd:
         """
         frame = self._reader.take(rate)
         self._min_waiting = min(self._min_waiting, len(self._queue)) if frame is not None else 0
-        return self._silence if frame is None else frame
+        frame = self._silence if frame is None else frame
+        self.played = np.concatenate((self.played[FRAME:], frame))
+        return frame
 
     def align(self, near: int) -> None:
         """Align both sides when the microphone starts with `near` samples.
@@ -223,7 +243,7 @@ class FarEnd:
         self._aligned = True
         surplus = len(self._queue) - near - _TARGET_WAITING
         if surplus < 0:
-            self._queue.prepend_silence(-surplus)
+            self._queue.prepend(np.zeros(-surplus, np.int16))
         self._queue.take(max(0, surplus))
 
     def track(self, microphone: SampleRing, near: int, speaker: SampleRing | None) -> bool:
@@ -231,6 +251,7 @@ class FarEnd:
 
         `near`: microphone samples read but not yet taken.
         """
+        self.shifted = 0
         if speaker is None or not self._aligned:
             return False
         drops = microphone.drops + speaker.drops
@@ -266,17 +287,30 @@ class FarEnd:
         if abs(late) > _MAX_MISALIGNMENT_S:
             self._offset_s = None
         elif self._misaligned_checks >= (1 if reported else 2 if lost else _PERSISTENT_CHECKS):
-            self._shift(round(late * _RATE), min_waiting)
+            self._shift(_whole_blocks(late), min_waiting)
             lost = True
         return lost
 
     def _shift(self, samples: int, min_waiting: int) -> None:
-        """Shift the far end later by `samples`, or earlier if there are enough samples."""
+        """Shift the far end later by `samples`, or earlier if there are enough samples.
+
+        `played` is shifted too, as if nothing had been lost.
+        """
+        if samples < 0 and -samples > min_waiting:
+            self._wait()
+            return
+        self.shifted = samples
+        sound = np.concatenate((self.played, self._reader.past[-_REACH:]))
         if samples > 0:
-            self._queue.prepend_silence(samples)
-        elif min_waiting >= -samples:
-            self._queue.take(-samples)
-        elif self._retries:
+            self._queue.prepend(sound[-samples:])
+            sound = np.concatenate((np.zeros(samples, np.int16), sound[:-samples]))
+        elif (skipped := self._queue.take(-samples)) is not None:
+            sound = np.concatenate((sound[-samples:], skipped))
+        self._reader.past = sound[-len(self._reader.past) :]
+        self.played = sound[:-_REACH]
+
+    def _wait(self) -> None:
+        if self._retries:
             self._retries -= 1
         else:
             self._offset_s = None

@@ -38,12 +38,23 @@ class LinearResult(NamedTuple):
     has_voice: bool
     seems: bool
     sure: bool
+    reliable: bool
+    """True if `seems` can be believed although the canceller is not trusted."""
+
+    def hears_voice(self, near: Samples) -> bool:
+        """Return True if the filter itself is certain enough of a voice."""
+        return self.reliable and self._is_heard(near)
 
     def may_be_voice(self, near: Samples, sure: bool) -> bool:
         """Return True if one of the detectors heard a voice and the filter does not rule it out.
 
         `sure`: decision on the output of the canceller, which leaves an echo until it has adapted.
+        """
+        return self._is_heard(near) or (sure and (self.has_voice or not self.clean))
+
+    def _is_heard(self, near: Samples) -> bool:
+        """Return True if the fast detector heard a voice that the microphone has, too.
+
         What only the residue has is the estimate of an echo that did not arrive.
         """
-        is_near = dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB
-        return (self.seems and is_near) or (sure and (self.has_voice or not self.clean))
+        return self.seems and dbfs(self.residue) <= dbfs(near) + _RESIDUE_DB

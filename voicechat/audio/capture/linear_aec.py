@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from voicechat.audio.capture.clock_drift import ClockDrift
 from voicechat.audio.capture.echo_canceller import FRAME
+from voicechat.audio.capture.echo_delay import EchoDelay
 from voicechat.audio.capture.voice_activity import RATE
 from voicechat.speech.pcm import FULL_SCALE, Samples, dbfs, decibels, rms
 from voicechat.speech.webrtc_vad import voice_detector
 
 _PARTITIONS: Final = 24
-"""Partitions of 10 ms: the longest delay plus the tail of the echo."""
+"""Partitions of 10 ms: what comes before the echo of a sound, and its tail."""
 _BINS: Final = FRAME + 1
 _KEEP: Final = 0.9998
 """Persistence of the echo path from frame to frame."""
@@ -49,7 +50,8 @@ class LinearFilter:
     def __init__(self) -> None:
         self.drift: Final = ClockDrift()
         self._far: _Spectra = np.zeros((_PARTITIONS, _BINS), np.complex64)
-        self._echo_path: _Spectra = np.zeros((_PARTITIONS, _BINS), np.complex64)
+        self.echo_path: _Spectra = np.zeros((_PARTITIONS, _BINS), np.complex64)
+        """The spectra of its partitions."""
         self._uncertainty: _Powers = np.ones((_PARTITIONS, _BINS), np.float32)
         self._noise: _Powers = np.full(_BINS, 1e-4, np.float32)
         self._previous: NDArray[np.float32] = np.zeros(FRAME, np.float32)
@@ -78,7 +80,7 @@ class LinearFilter:
         self._far[1:] = self._far[:-1]
         self._far[0] = np.fft.rfft(np.concatenate((self._previous, block)))
         self._previous = block
-        echo = (self._far * self._echo_path).sum(axis=0)
+        echo = (self._far * self.echo_path).sum(axis=0)
         estimate = np.fft.irfft(echo)[FRAME:].astype(np.float32)
         residue = near.astype(np.float32) / FULL_SCALE - estimate
         padded = np.concatenate((np.zeros(FRAME, np.float32), residue))
@@ -101,15 +103,26 @@ class LinearFilter:
         total = float(self._echo.sum())
         self.residual_db = 10 * float(np.log10(coherent / total + 1e-6)) if total > 1e-7 else 0.0
 
-    @property
-    def impulse_response(self) -> NDArray[np.float32]:
-        """The echo path as it was learned, at 16 kHz, float32 of shape (3840,)."""
-        taps = np.fft.irfft(self._echo_path)[:, :FRAME]
-        return taps.astype(np.float32).reshape(-1)
+    def learned(self) -> tuple[_Spectra, _Powers]:
+        """Return a copy of what was learned."""
+        return self.echo_path.copy(), self._uncertainty.copy()
+
+    def return_to(self, learned: tuple[_Spectra, _Powers]) -> None:
+        """Forget what was learned later."""
+        self.echo_path[:], self._uncertainty[:] = learned
+
+    def replace_far(self, samples: Samples) -> None:
+        """Take other far-end samples up to now, because they were moved.
+
+        int16, one frame more than there are partitions: shape (4000,).
+        """
+        blocks = samples.astype(np.float32).reshape(_PARTITIONS + 1, FRAME)[::-1] / FULL_SCALE
+        self._previous = blocks[0]
+        self._far[:] = np.fft.rfft(np.concatenate((blocks[1:], blocks[:-1]), axis=1))
 
     def adapt_quickly(self) -> None:
         """Adapt quickly again after the echo path has changed."""
-        self._echo_path[:] = 0.0
+        self.echo_path[:] = 0.0
         self._uncertainty[:] = 1.0
 
     def _learn(self, error: _Spectra) -> None:
@@ -117,15 +130,28 @@ class LinearFilter:
         self._noise += (1 - _NOISE_KEEP) * (power - self._noise)
         loud = np.abs(self._far) ** 2
         gain = self._uncertainty / ((loud * self._uncertainty).sum(axis=0) + 2 * self._noise + 1e-7)
-        self._echo_path += gain * np.conj(self._far) * error
+        self.echo_path += gain * np.conj(self._far) * error
         self._uncertainty *= 1 - 0.5 * gain * loud
         self._uncertainty *= _KEEP**2
-        self._uncertainty += (1 - _KEEP**2) * np.abs(self._echo_path) ** 2
+        self._uncertainty += (1 - _KEEP**2) * np.abs(self.echo_path) ** 2
         partitions = slice(self._constrained, self._constrained + _CONSTRAINED)
-        taps = np.fft.irfft(self._echo_path[partitions])
+        taps = np.fft.irfft(self.echo_path[partitions])
         taps[:, FRAME:] = 0.0
-        self._echo_path[partitions] = np.fft.rfft(taps)
+        self.echo_path[partitions] = np.fft.rfft(taps)
         self._constrained = (self._constrained + _CONSTRAINED) % _PARTITIONS
+
+
+def _shifted(learned: tuple[_Spectra, _Powers], later: int) -> tuple[_Spectra, _Powers]:
+    """Return what was learned of an echo as if it came `later` samples later, or earlier."""
+    path, uncertainty = learned
+    taps = np.fft.irfft(path)[:, :FRAME].reshape(-1)
+    moved = np.zeros_like(taps)
+    count = max(0, len(taps) - abs(later))
+    moved[max(0, later) :][:count] = taps[max(0, -later) :][:count]
+    padded = np.zeros((_PARTITIONS, 2 * FRAME), np.float32)
+    padded[:, :FRAME] = moved.reshape(_PARTITIONS, FRAME)
+    at = np.clip(np.arange(_PARTITIONS) - round(later / FRAME), 0, _PARTITIONS - 1)
+    return np.fft.rfft(padded).astype(np.complex64), uncertainty[at]
 
 
 _TRUSTED_DB: Final = -10.0
@@ -152,6 +178,12 @@ _HYSTERESIS_DB: Final = 3.0
 """Hysteresis of that threshold in dB."""
 _DIVERGED_DB: Final = -8.0
 """A filter above this residual echo that cancels almost nothing must adapt again."""
+_RELIABLE_FRAMES: Final = 40
+"""Frames in a row with a canceled echo that make the filter reliable."""
+_MISMATCHED_FRAMES: Final = 5
+"""Frames without the estimated echo that mean a jump of its delay."""
+_KEPT_EVERY: Final = 20
+"""Frames of an echo between two copies of what was learned."""
 _MIN_MATCH: Final = 0.5
 _MATCH_KEEP: Final = 0.8
 _CHANCE_SHARE: Final = 0.1
@@ -169,6 +201,8 @@ class _Match:
 
     def __init__(self) -> None:
         self._correlation = self._estimate_energy = self._residue_energy = 0.0
+        self.is_louder = False
+        """True if the echo is louder than estimated: by at least half."""
 
     def observe(self, residue: NDArray[np.float32], estimate: NDArray[np.float32]) -> bool:
         """Process 10 ms; a loud voice makes the check more tolerant."""
@@ -178,14 +212,20 @@ class _Match:
         )
         self._residue_energy = _MATCH_KEEP * self._residue_energy + float(np.dot(residue, residue))
         chance = _CHANCE_SHARE * math.sqrt(self._residue_energy * self._estimate_energy)
-        return -self._correlation <= _MIN_MATCH * self._estimate_energy + chance + 1e-5
+        most = _MIN_MATCH * self._estimate_energy + chance + 1e-5
+        self.is_louder = self._correlation > most
+        return -self._correlation <= most
 
 
 class OnsetDetector:
     """Detects speech over the echo, per 10 ms frame: fast, with occasional false alarms."""
 
-    def __init__(self, linear_filter: LinearFilter | None = None) -> None:
+    def __init__(
+        self, linear_filter: LinearFilter | None = None, delay: EchoDelay | None = None
+    ) -> None:
         self._filter = linear_filter or LinearFilter()
+        self.delay: Final = delay or EchoDelay()
+        """What delays the far end before the filter."""
         self.drift: Final = self._filter.drift
         """Estimate of the difference between the two clocks."""
         self._is_voiced = voice_detector(3)
@@ -199,32 +239,88 @@ class OnsetDetector:
         """True if `residue` has hardly any echo."""
         self.has_voice = False
         """True if `residue` certainly has a voice."""
-        self.path_changed = False
-        """True if the microphone does not contain the echo that a trained filter estimates."""
+        self.jumped = False
+        """True once when the microphone no longer contains the echo that a trained filter
+        estimates."""
+        self._mismatched_frames = 0
+        self.warm = False
+        """True while `voiced` is reliable because the residual echo is predicted."""
+        self.reliable = False
+        """True from when the filter canceled the echo for a while until a disturbance."""
+        self._canceled_frames = 0
+        self._known: tuple[_Spectra, _Powers] | None = None
+        """What the filter had learned 0.2 to 0.4 s before it was last reliable."""
+        self._next_known: tuple[_Spectra, _Powers] | None = None
+        self._kept_frames = 0
         self._match = _Match()
 
     @property
     def echo_path(self) -> NDArray[np.float32]:
-        """The impulse response of the echo, at 16 kHz, float32 of shape (3840,)."""
-        return self._filter.impulse_response
+        """The impulse response of the echo after `delay`, at 16 kHz, float32 of shape (3840,).
+
+        It is the one from when the filter was last reliable.
+        """
+        path = self._filter.echo_path if self._known is None else self._known[0]
+        taps = np.fft.irfft(path)[:, :FRAME]
+        return taps.astype(np.float32).reshape(-1)
+
+    @property
+    def knows_echo(self) -> bool:
+        """True once the filter was reliable for a while."""
+        return self._known is not None
+
+    @property
+    def lost(self) -> bool:
+        """True if it is uncertain whether a known echo is where the filter expects it."""
+        return self._known is not None and not self.reliable
+
+    def doubt(self) -> None:
+        """Note a disturbance: the filter has to prove again that it cancels the echo."""
+        self._canceled_frames, self.reliable = 0, False
+        # What was learned just before it is wrong: a disturbance is noticed late.
+        self._next_known = None
+
+    def trust(self) -> None:
+        """Note that the known echo is where the filter expects it."""
+        if self._known is not None:
+            self._filter.return_to(self._known)
+            self._canceled_frames, self.reliable = _RELIABLE_FRAMES, True
+
+    def move(self) -> None:
+        """Note that `delay` was moved: what was learned while the filter was reliable is valid."""
+        self._filter.replace_far(self.delay.newest(_PARTITIONS + 1))
+        known = self._known or self._filter.learned()
+        if self.delay.rest:
+            known = _shifted(known, self.delay.rest)
+        if self._known is not None:
+            self._known = known
+        self._filter.return_to(known)
 
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         """Process a frame; return True on speech. `cleaned` is the output of AEC3."""
-        parts = self._filter.residue(near, far)
+        parts = self._filter.residue(near, self.delay.take(far))
         self.has_voice = False
         if parts is None:
-            self.residue, self.clean, self.path_changed = near, True, False
+            self.residue, self.clean = near, True
+            self.jumped, self._mismatched_frames = False, 0
             return False
         residue, estimate = parts
         level = decibels(rms(residue))
-        self._echo_db = max(decibels(rms(estimate)), self._echo_db - _ECHO_DECAY_DB, _MIN_ECHO_DB)
-        expected = self._echo_db + self.leak_db
+        estimate_db = decibels(rms(estimate))
+        leak_db = self.leak_db
+        if self.reliable:
+            # AEC3 suppresses some voices over a loud echo, and then they are learned as a leak.
+            most_db = max(self._filter.residual_db + _INCOHERENT_DB, _CERTAIN_LEAK_DB)
+            leak_db = min(leak_db, most_db)
+        self._echo_db = max(estimate_db, self._echo_db - _ECHO_DECAY_DB, _MIN_ECHO_DB)
         pcm = (residue * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
         seems = bool(self._is_voiced(RATE, pcm.tobytes(), len(pcm)))
-        loud = level > max(expected + _MARGIN_DB, MIN_VOICE_DB)
-        trusted = self.leak_db <= _TRUSTED_DB
+        loud = level > max(self._echo_db + leak_db + _MARGIN_DB, MIN_VOICE_DB)
+        trusted = leak_db <= _TRUSTED_DB
         matches = self._match.observe(residue, estimate)
-        self.path_changed = trusted and not matches
+        self._mismatched_frames = self._mismatched_frames + 1 if trusted and not matches else 0
+        self.jumped = self._mismatched_frames == _MISMATCHED_FRAMES
+        self._rate(matches, level, estimate_db)
         self.residue = pcm
         limit = _CLEAN_DB + (_HYSTERESIS_DB if self.clean else 0.0)
         self.clean = matches and self._filter.residual_db <= limit
@@ -234,10 +330,26 @@ class OnsetDetector:
         if dbfs(cleaned) < level - SUPPRESSED_DB or level < _NO_VOICE_DB:
             self._learn_leak(
                 level - self._echo_db,
-                decibels(rms(estimate)),
+                estimate_db,
                 _VOICE_SHARE if self.has_voice else 1,
             )
         return seems and loud and trusted
+
+    def _rate(self, matches: bool, level: float, estimate_db: float) -> None:
+        """Count the frames in a row in which the filter canceled a loud echo."""
+        if not matches or self._match.is_louder:
+            self.doubt()
+        elif estimate_db > MIN_VOICE_DB and not self.reliable:
+            cancels = level < self._echo_db + _TRUSTED_DB
+            self._canceled_frames = self._canceled_frames + 1 if cancels else 0
+            self.reliable = self._canceled_frames >= _RELIABLE_FRAMES
+        if not self.reliable:
+            self._kept_frames = 0
+        elif estimate_db > MIN_VOICE_DB:
+            self._kept_frames += 1
+            if self._kept_frames % _KEPT_EVERY == 1:
+                self._known = self._next_known or self._known
+                self._next_known = self._filter.learned()
 
     def _learn_leak(self, leak_db: float, estimate_db: float, share: float) -> None:
         if estimate_db < _MIN_ECHO_DB + 15:
@@ -249,4 +361,5 @@ class OnsetDetector:
         self._diverged = self._diverged + 1 if diverged else max(0, self._diverged - 2)
         if self._diverged >= _DIVERGED_FRAMES:
             self._diverged = 0
+            self.doubt()
             self._filter.adapt_quickly()
