@@ -126,8 +126,9 @@ class BargeIn:
         if not sounding or now < self._pause_until:
             return None
         trusts_fast = votes is GUARDED or now >= self._distrust_until
-        sure = self._reliable_votes.at_least(votes.suspect if trusts_fast else votes.confirm)
-        suspected = trusts_fast and converged and self._fast_votes.at_least(votes.suspect)
+        needed = votes.suspect if trusts_fast else votes.confirm
+        sure = self._reliable_votes.at_least(needed)
+        suspected = converged and self._fast_votes.at_least(needed)
         if not sure and not suspected:
             return None
         self._state = _State.DUCKED

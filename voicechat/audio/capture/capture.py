@@ -59,6 +59,9 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter and the memory of the echo detector are shorter.
 """
 
+_LEAST_DELAY: Final = 3 * FRAME
+"""Samples by which the far end comes at least before its echo."""
+_MAX_LATER: Final = 10 * FRAME
 _TAIL_FRAMES: Final = 25
 """Silent far-end frames, beyond the delay of the echo, after which the sound of the microphone is
 delivered as it is: the canceller fades in the first 70 ms of a voice after an echo.
@@ -266,12 +269,25 @@ class Capture:
                 self._bypassable.replace_far(self._far.played)
         if self._passes_through or self._is_silent_without_echo:
             yield from self._pass_through()
-        while (near := self._near.take(FRAME)) is not None:
-            far = self._far.next(self._linear.detector.drift.rate)
+        while not self._waits_for_far_end and (near := self._near.take(FRAME)) is not None:
+            far = self._next_far_end()
             self._far_silent_frames = 0 if far.any() else self._far_silent_frames + 1
             self._held.append(FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._process_held()
+
+    def _next_far_end(self) -> Samples:
+        delay = self._linear.delay
+        spare = _MAX_LATER if delay is None else delay - _LEAST_DELAY
+        far = self._far.next(self._linear.detector.drift.rate, spare)
+        if self._far.later:
+            self._linear.far_end_later(self._far.later)
+            self._far.later = 0
+        return far
+
+    @property
+    def _waits_for_far_end(self) -> bool:
+        return self.speaker_busy and self._far.is_late(len(self._near))
 
     @property
     def _passes_through(self) -> bool:
@@ -303,8 +319,8 @@ class Capture:
         sound = self._near.take(count * FRAME) if count else None
         if sound is None:
             return
-        frames, rate = sound.reshape(count, FRAME), self._linear.detector.drift.rate
-        pairs = [FramePair(near, self._far.next(rate), near, False) for near in frames]
+        frames = sound.reshape(count, FRAME)
+        pairs = [FramePair(near, self._next_far_end(), near, False) for near in frames]
         self._past.extend(pairs)
         self._note_far_end(sound, [pair.far for pair in pairs])
         self._processed.append(sound)
@@ -445,7 +461,9 @@ class Capture:
     def _detect_voice(
         self, pair: FramePair, heard: Samples, linear: LinearResult | None
     ) -> VoiceActivity:
-        sure = self._gate.voiced(heard) or (linear is not None and linear.sure)
+        sure = self._gate.voiced(heard)
+        if linear is not None:
+            sure = linear.sure or (sure and linear.allows(heard))
         seems = sure if linear is None else linear.seems
         self._note_level(self._gate.level, seems)
         detects = not self.muted and not self.closed

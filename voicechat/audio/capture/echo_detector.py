@@ -56,7 +56,7 @@ _RECENT: Final = 960
 """Samples in which an echo that moved is searched: as soon as it looks like a voice."""
 _EARLIER: Final = 1_600
 """Samples by which an echo may come earlier than before."""
-_IN_PLACE: Final = 2
+IN_PLACE: Final = 2
 """Samples within which an echo counts as in its place."""
 _SAME_DELAY: Final = 80
 """Samples within which a voiced sound resembles itself."""
@@ -210,14 +210,13 @@ class EchoDetector:
         shift, match = known - best, float(matches[best])
         in_place, near_by = (
             float(matches[max(0, known - width) : known + width + 1].max())
-            for width in (_IN_PLACE, _SAME_DELAY)
+            for width in (IN_PLACE, _SAME_DELAY)
         )
-        if abs(shift) <= _IN_PLACE:
+        least = max(_NEAR_MATCH, in_place + _NEAR_LESS)
+        if abs(shift) <= IN_PLACE:
             least = _NEAR_MATCH
-        elif abs(shift) <= _SAME_DELAY:
-            least = max(_NEAR_MATCH, in_place + _NEAR_LESS)
-        else:
-            least = max(_MOVED_MATCH, near_by + _KNOWN_LESS)
+        elif abs(shift) > _SAME_DELAY:
+            least = min(least, max(_MOVED_MATCH, near_by + _KNOWN_LESS))
         return shift if match >= least else None
 
     def _correlate(self, count: int) -> NDArray[np.float32]:

@@ -51,6 +51,8 @@ _MAX_ERROR: Final = 32
 """Most samples by which the measured loss of whole blocks of 10 ms is wrong: 2 ms."""
 _MAX_RETRIES: Final = 5
 """Checks during which to wait for sound that should be played earlier."""
+_PATIENCE: Final = 5 * FRAME
+"""Samples of the microphone from which on they do not wait for a late callback of the speaker."""
 
 
 _REACH: Final = 8
@@ -196,6 +198,8 @@ class FarEnd:
         """What `next` returned most recently, int16 of shape (14400,)."""
         self.shifted = 0
         """Samples by which the last `track` moved the far end: later, or earlier if negative."""
+        self.later = 0
+        """Samples by which the far end is later for good; the reader sets it back."""
         self.realign()
 
     def realign(self) -> None:
@@ -210,10 +214,16 @@ class FarEnd:
         self._min_waiting = _MAX_WAITING
         self._drops: int | None = None
         self._count = 0
+        self._owed = 0
+        """Samples that were replaced with silence because they came too late."""
+        self._lacking = 0
+        """Samples by which the far end should be later, so that the microphone need not wait."""
 
     def put(self, samples: Samples) -> None:
         """Append far-end samples at 16 kHz."""
-        self._queue.put(samples)
+        late = min(self._owed, len(samples))
+        self._owed -= late
+        self._queue.put(samples[late:])
         if len(self._queue) > _MAX_WAITING:
             self._queue.take(len(self._queue) - _MAX_WAITING)
 
@@ -222,14 +232,30 @@ class FarEnd:
         """True if nothing sounds in what `next` returns until the next `put`."""
         return self._reader.is_silent
 
-    def next(self, rate: float) -> Samples:
+    def is_late(self, near: int) -> bool:
+        """True if the microphone, with `near` samples, should wait for the speaker's callback."""
+        if not self._aligned or near >= _PATIENCE or len(self._queue) > FRAME:
+            return False
+        self._lacking = max(self._lacking, near // FRAME * FRAME)
+        return True
+
+    def next(self, rate: float, spare: int = _MAX_WAITING) -> Samples:
         """Return the far-end frame of the microphone's next 10 ms, or silence.
 
-        `rate`: drift of the speaker's clock in samples per 10 ms.
+        `rate`: drift of the speaker's clock in samples per 10 ms. `spare`: samples by which the far
+        end may be later and still be before its echo.
         """
-        frame = self._reader.take(rate)
+        can_be_later = spare >= FRAME and not self.played.any()
+        frame = None if self._lacking and can_be_later else self._reader.take(rate)
         self._min_waiting = min(self._min_waiting, len(self._queue)) if frame is not None else 0
-        frame = self._silence if frame is None else frame
+        if frame is None:
+            frame = self._silence
+            if can_be_later:
+                self._lacking = max(0, self._lacking - FRAME)
+                self._settle_for(FRAME)
+            elif self._aligned:
+                self._lacking = FRAME
+                self._owed += FRAME
         self.played = np.concatenate((self.played[FRAME:], frame))
         return frame
 
@@ -261,7 +287,7 @@ class FarEnd:
             self._far_start.clear()
             self._count = _CHECK_INTERVAL
             self._drop_reported = True
-            self._min_waiting = len(self._queue) - near
+            self._min_waiting = len(self._queue) - self._owed - near
         self._near_start.observe(microphone.mark)
         self._far_start.observe(speaker.mark)
         self._count += 1
@@ -271,7 +297,7 @@ class FarEnd:
         self._count = 0
         min_waiting, self._min_waiting = self._min_waiting, _MAX_WAITING
         near_at += microphone.taken / self._rates[0] - near / _RATE
-        far_at += speaker.taken / self._rates[1] - len(self._queue) / _RATE
+        far_at += speaker.taken / self._rates[1] - (len(self._queue) - self._owed) / _RATE
         offset_s = far_at - near_at
         if self._offset_s is None:
             self._offset_s = offset_s
@@ -291,14 +317,24 @@ class FarEnd:
             lost = True
         return lost
 
+    def _settle_for(self, later: int) -> None:
+        """Let the far end be later by so many samples from now on."""
+        self.later += later
+        if self._offset_s is not None:
+            self._offset_s -= later / _RATE
+
     def _shift(self, samples: int, min_waiting: int) -> None:
         """Shift the far end later by `samples`, or earlier if there are enough samples.
 
         `played` is shifted too, as if nothing had been lost.
         """
         if samples < 0 and -samples > min_waiting:
-            self._wait()
-            return
+            if self._retries:
+                self._retries -= 1
+                return
+            earlier = min_waiting // FRAME * FRAME
+            self._settle_for(-samples - earlier)
+            samples = -earlier
         self.shifted = samples
         sound = np.concatenate((self.played, self._reader.past[-_REACH:]))
         if samples > 0:
@@ -308,9 +344,3 @@ class FarEnd:
             sound = np.concatenate((sound[-samples:], skipped))
         self._reader.past = sound[-len(self._reader.past) :]
         self.played = sound[:-_REACH]
-
-    def _wait(self) -> None:
-        if self._retries:
-            self._retries -= 1
-        else:
-            self._offset_s = None

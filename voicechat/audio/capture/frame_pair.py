@@ -8,6 +8,8 @@ from voicechat.speech.pcm import Samples, dbfs
 
 _RESIDUE_DB: Final = 1.0
 """Most that a residue with a voice exceeds the microphone's sound, in dB."""
+_LEFT_DB: Final = 10.0
+"""Most that the filter removes of a voice in the output of the canceller, in dB."""
 
 
 class VoiceActivity(NamedTuple):
@@ -51,6 +53,12 @@ class LinearResult(NamedTuple):
         `sure`: decision on the output of the canceller, which leaves an echo until it has adapted.
         """
         return self._is_heard(near) or (sure and (self.has_voice or not self.clean))
+
+    def allows(self, heard: Samples) -> bool:
+        """Return False if what the canceller leaves is an echo, because the filter removes it."""
+        if self.has_voice or not self.clean:
+            return True
+        return dbfs(self.residue) > dbfs(heard) - _LEFT_DB
 
     def _is_heard(self, near: Samples) -> bool:
         """Return True if the fast detector heard a voice that the microphone has, too.

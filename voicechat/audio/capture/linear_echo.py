@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from voicechat.audio.capture.aec_warm_start import WarmOnsetDetector
-from voicechat.audio.capture.echo_detector import BypassableCanceller
+from voicechat.audio.capture.echo_detector import IN_PLACE, BypassableCanceller
 from voicechat.audio.capture.frame_pair import FramePair, LinearResult
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.speech.pcm import Samples, dbfs
@@ -73,9 +73,15 @@ class LinearEcho:
         self.detector.delay.shifted(later, played)
         self.detector.move()
 
+    def far_end_later(self, later: int) -> None:
+        """Note that the far end is `later` samples later for good, without sound in it."""
+        if self.delay is not None and self.detector.delay.searched(-later):
+            self.delay -= later
+            self.detector.move()
+
     def has_jumped(self, canceller: BypassableCanceller) -> bool:
         """Return True if the newest sound of the microphone is the echo at another delay."""
-        return abs(canceller.shift_of_echo(self.detector) or 0) > _MAX_SHIFT
+        return abs(canceller.shift_of_echo(self.detector) or 0) > IN_PLACE
 
     def judge(self, near: Samples, result: LinearResult, canceller: BypassableCanceller) -> bool:
         """Return True if the filter hears a voice, and that is not the echo at any delay.
