@@ -44,7 +44,9 @@ _PAUSE_S: Final = 1.0
 """Seconds without suspicion after a false alarm."""
 _DISTRUST_S: Final = 20.0
 _MAX_DISTRUST_S: Final = 320.0
-"""Seconds after a false alarm in which only confirmed speech counts; grows each time."""
+"""Seconds after a false alarm in which more votes are needed; grows each time."""
+_DISTRUSTED: Final = (7, 9)
+"""Frames with a voice by the fast detector, of how many, that suspect speech meanwhile."""
 _DECISION_S: Final = 5.0
 """Seconds after which held playback resumes without a decision."""
 
@@ -126,9 +128,9 @@ class BargeIn:
         if not sounding or now < self._pause_until:
             return None
         trusts_fast = votes is GUARDED or now >= self._distrust_until
-        needed = votes.suspect if trusts_fast else votes.confirm
-        sure = self._reliable_votes.at_least(needed)
-        suspected = converged and self._fast_votes.at_least(needed)
+        sure = self._reliable_votes.at_least(votes.suspect if trusts_fast else votes.confirm)
+        fast = votes.suspect if trusts_fast else _DISTRUSTED
+        suspected = converged and self._fast_votes.at_least(fast)
         if not sure and not suspected:
             return None
         self._state = _State.DUCKED
