@@ -76,6 +76,21 @@ def test_no_barge_in_on_a_machine_that_drops_sound(
     assert left(card) >= 15
 
 
+@pytest.mark.parametrize("gain_db", [-20, -6])
+def test_late_callbacks_of_the_speaker_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, gain_db: float
+) -> None:
+    monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", BUFFER_SIZES[2:3])
+    chance = np.random.default_rng(2)
+    late = [Stall(at / 10, chance.uniform(0.02, 0.07), "speaker") for at in range(5, 300, 7)]
+    card = SimulatedCard(monkeypatch, Room(delay_ms=120, gain_db=gain_db), late)
+    card.open()
+    heard = speak(card, 30)
+    assert not any(underrun.lost_ms for underrun in card.of(Underrun)), "the sound did not stop"
+    assert not heard
+    assert left(card) >= 30
+
+
 @pytest.mark.parametrize("gain_db", [-12, -6])
 def test_no_barge_in_on_the_first_response_after_a_cue(
     monkeypatch: pytest.MonkeyPatch, gain_db: float

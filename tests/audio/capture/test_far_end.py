@@ -23,7 +23,7 @@ class Streams:
         self.near = SampleQueue()
         self.step = 0
         self.apart: list[int] = []
-        self.noticed = 0
+        self.noticed = self.waits = self.silent = 0
 
     def run(
         self, steps: int, *, hears: bool = True, plays: bool = True, reported: bool = True
@@ -38,16 +38,43 @@ class Streams:
                     ring.write(np.full(FRAME, self.step, np.int16), called_at)
                 elif reported:
                     ring.drops += 1
-            while (played := self.speaker.read(FRAME)) is not None:
-                self.far.put(played)
-            while (heard := self.microphone.read(FRAME)) is not None:
-                self.near.put(heard)
-            self.far.align(len(self.near))
-            self.noticed += self.far.track(self.microphone, len(self.near), self.speaker)
-            while (near := self.near.take(FRAME)) is not None:
-                far = self.far.next(0.0)
-                if far[80]:
-                    self.apart.append(int(near[80]) - int(far[80]))
+            self.hand_over()
+            self.take()
+
+    def run_in_bursts(self, bursts: int, *, late: int = 0, sounds: bool = True) -> None:
+        """Advance time by 60 ms for each burst, as PulseAudio asks for sound; each comes late."""
+        for _ in range(bursts):
+            first = self.step + 1
+            for _ in range(6):
+                self.step += 1
+                now = self.step * STEP_S
+                self.microphone.write(np.full(FRAME, self.step, np.int16), now)
+                if self.step == first + late:
+                    for number in range(first, first + 6):
+                        block = np.full(FRAME, number if sounds else 0, np.int16)
+                        self.speaker.write(block, now - 0.06 + (number - first + 1) * STEP_S)
+                self.hand_over()
+                self.take()
+
+    def hand_over(self) -> None:
+        while (played := self.speaker.read(FRAME)) is not None:
+            self.far.put(played)
+        while (heard := self.microphone.read(FRAME)) is not None:
+            self.near.put(heard)
+        self.far.align(len(self.near))
+        self.noticed += self.far.track(self.microphone, len(self.near), self.speaker)
+
+    def take(self) -> None:
+        while True:
+            if len(self.near) >= FRAME and self.far.is_late(len(self.near)):
+                self.waits += 1
+                return
+            if (near := self.near.take(FRAME)) is None:
+                return
+            far = self.far.next(0.0)
+            self.silent += not far.any()
+            if far[80]:
+                self.apart.append(int(near[80]) - int(far[80]))
 
 
 def test_aligned_streams_stay_aligned() -> None:
@@ -125,3 +152,66 @@ def test_a_far_end_that_is_early_is_moved_although_nothing_waits() -> None:
     far._shift(FRAME, -2 * FRAME)
     assert far.shifted == FRAME
     assert far.next(0.0).any(), "it plays again what came before"
+
+
+def test_the_microphone_waits_for_a_callback_of_the_speaker_that_is_late() -> None:
+    streams = Streams()
+    streams.run(300)
+    before = streams.apart[-1]
+    streams.apart.clear()
+    streams.silent = 0
+    for late in (0, 1, 3, 0, 2, 3) * 4:
+        streams.run_in_bursts(1, late=late)
+    streams.run_in_bursts(30)
+    assert set(streams.apart) == {before}
+    assert not streams.silent
+    assert streams.waits
+
+
+def test_sound_that_comes_too_late_is_left_out_and_nothing_is_moved() -> None:
+    streams = Streams()
+    streams.run(300)
+    before = streams.apart[-1]
+    streams.silent = 0
+    for _ in range(14):
+        streams.step += 1
+        now = streams.step * STEP_S
+        streams.microphone.write(np.full(FRAME, streams.step, np.int16), now)
+        streams.hand_over()
+        streams.take()
+    for number in range(streams.step - 13, streams.step + 1):
+        streams.speaker.write(np.full(FRAME, number, np.int16), number * STEP_S)
+    assert streams.silent
+    streams.apart.clear()
+    streams.run(300)
+    assert set(streams.apart) == {before}
+
+
+def test_the_far_end_comes_later_in_silence_so_that_nothing_has_to_wait() -> None:
+    streams = Streams()
+    streams.run_in_bursts(40, sounds=False)
+    assert streams.far.later > 0
+    streams.waits = streams.silent = 0
+    streams.run_in_bursts(40)
+    assert not streams.waits
+    assert len(set(streams.apart)) == 1
+    later = streams.far.later
+    assert later + len(streams.far._queue) < 10 * FRAME, "no later than needed"
+
+
+def test_a_far_end_comes_no_later_than_its_echo() -> None:
+    far = FarEnd(RATE, RATE)
+    far.put(np.zeros(FRAME, np.int16))
+    far.align(FRAME)
+    for _ in range(20):
+        far.next(0.0, spare=FRAME - 1)
+    assert not far.later
+
+
+def test_what_cannot_be_moved_is_told() -> None:
+    far = FarEnd(RATE, RATE)
+    far.put(np.ones(30 * FRAME, np.int16))
+    while not far.shifted:
+        far._shift(-23 * FRAME, 19 * FRAME + 80)
+    assert far.shifted == -19 * FRAME
+    assert far.later == 4 * FRAME

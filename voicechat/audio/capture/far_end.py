@@ -51,7 +51,7 @@ _MAX_ERROR: Final = 32
 """Most samples by which the measured loss of whole blocks of 10 ms is wrong: 2 ms."""
 _MAX_RETRIES: Final = 5
 """Checks during which to wait for sound that should be played earlier."""
-_PATIENCE: Final = 5 * FRAME
+_PATIENCE: Final = 10 * FRAME
 """Samples of the microphone from which on they do not wait for a late callback of the speaker."""
 
 
@@ -255,7 +255,8 @@ class FarEnd:
                 self._settle_for(FRAME)
             elif self._aligned:
                 self._lacking = FRAME
-                self._owed += FRAME
+                self._owed += FRAME - len(self._queue)
+                self._queue.take(len(self._queue))
         self.played = np.concatenate((self.played[FRAME:], frame))
         return frame
 
