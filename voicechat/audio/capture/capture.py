@@ -279,7 +279,9 @@ class Capture:
     def _next_far_end(self) -> Samples:
         delay = self._linear.delay
         spare = _MAX_LATER if delay is None else delay - _LEAST_DELAY
-        far = self._far.next(self._linear.detector.drift.rate, spare)
+        drift = self._linear.detector.drift
+        is_heard = self._far_silent_frames <= _BEFORE
+        far = self._far.next(drift.rate if is_heard else drift.certain_rate, spare)
         if self._far.later:
             self._linear.far_end_later(self._far.later)
             self._far.later = 0
