@@ -61,8 +61,10 @@ IN_PLACE: Final = 2
 _SAME_DELAY: Final = 80
 """Samples within which a voiced sound resembles itself."""
 _NEAR_MATCH: Final = 0.95
-_NEAR_LESS: Final = 0.1
-"""As below, for an echo in its place or within `_SAME_DELAY` of it."""
+_LEFT_SHARE: Final = 0.4
+"""A sound that matches the expected echo as well as this is an echo, at another delay only if the
+share of its energy that is left is so much smaller there.
+"""
 _MOVED_MATCH: Final = 0.85
 """Correlation of the microphone with the expected echo at another delay that proves a moved echo.
 A voice over an echo reaches 0.77, an echo that moved 0.99.
@@ -212,12 +214,12 @@ class EchoDetector:
             float(matches[max(0, known - width) : known + width + 1].max())
             for width in (IN_PLACE, _SAME_DELAY)
         )
-        least = max(_NEAR_MATCH, in_place + _NEAR_LESS)
-        if abs(shift) <= IN_PLACE:
-            least = _NEAR_MATCH
-        elif abs(shift) > _SAME_DELAY:
-            least = min(least, max(_MOVED_MATCH, near_by + _KNOWN_LESS))
-        return shift if match >= least else None
+        found = match >= _NEAR_MATCH
+        if abs(shift) > IN_PLACE:
+            found = found and 1 - match**2 <= _LEFT_SHARE * (1 - in_place**2)
+        if abs(shift) > _SAME_DELAY:
+            found = found or match >= max(_MOVED_MATCH, near_by + _KNOWN_LESS)
+        return shift if found else None
 
     def _correlate(self, count: int) -> NDArray[np.float32]:
         """Return the log correlation of the newest `count` samples for every delay in samples."""
