@@ -49,8 +49,10 @@ _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
 _QUIET_BLOCKS: Final = 10
 """Blocks delivered together while it is quiet."""
-_HANDED_FRAMES: Final = 40
-"""Frames handed to the speaker most recently; its buffers and a wrong alignment are shorter."""
+_HANDED_FRAMES: Final = 90
+"""Frames handed to the speaker most recently whose echo may come as long as some of them wait."""
+_RECENTLY_HANDED: Final = 40
+"""The same if none waits: a wrong alignment is shorter."""
 _BEFORE: Final = 24
 """Frames before the held ones that show if they are an echo."""
 _NO_ECHO_FRAMES: Final = 100
@@ -271,7 +273,9 @@ class Capture:
             yield from self._pass_through()
         while not self._waits_for_far_end and (near := self._near.take(FRAME)) is not None:
             far = self._next_far_end()
-            self._far_silent_frames = 0 if far.any() else self._far_silent_frames + 1
+            # After a loss, the echo of sound that waits may come before it.
+            sounds = far.any() or not self._far.is_silent
+            self._far_silent_frames = 0 if sounds else self._far_silent_frames + 1
             self._held.append(FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._process_held()
@@ -470,7 +474,7 @@ class Capture:
         self._note_level(self._gate.level, seems)
         detects = not self.muted and not self.closed
         if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
-            levels = self._gate.level, self._gate.floor_db, max(self._handed_db)
+            levels = self._gate.level, self._gate.floor_db, self._loudest_handed_db
             hears = False
             if self.guard.active and linear is not None:
                 hears = self._linear.judge(pair.near, linear, self._bypassable)
@@ -484,6 +488,12 @@ class Capture:
             if self.guard.suspects and self._linear.has_jumped(self._bypassable):
                 self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
+
+    @property
+    def _loudest_handed_db(self) -> float:
+        """The loudest sound handed to the speaker whose echo may still come, in dBFS."""
+        frames = _RECENTLY_HANDED if self._far.is_silent else _HANDED_FRAMES
+        return max(list(self._handed_db)[-frames:])
 
     def _clean(self, near: Samples, far: Samples) -> Samples:
         """Return the near-end frame without an echo, and unchanged where there can be none."""
@@ -499,7 +509,7 @@ class Capture:
         tail = (self._bypassable.delay or 0) // FRAME + _TAIL_FRAMES
         is_over = self._far_silent_frames > tail and not self.guard.unproved
         # After a loss, the aligned far end may end before its echo.
-        is_over = is_over and max(self._handed_db) <= _SILENT_DB
+        is_over = is_over and self._loudest_handed_db <= _SILENT_DB
         return self._after_echo.choose(cleaned, near, clean=is_over, has_voice=True)
 
     def _cancel(self, near: Samples, far: Samples) -> Samples:

@@ -8,7 +8,7 @@ from voicechat.speech.pcm import Samples, dbfs
 
 _RESIDUE_DB: Final = 1.0
 """Most that a residue with a voice exceeds the microphone's sound, in dB."""
-_LEFT_DB: Final = 10.0
+_LEFT_DB: Final = 3.0
 """Most that the filter removes of a voice in the output of the canceller, in dB."""
 
 
