@@ -40,6 +40,11 @@ _CONSTRAINED: Final = 4
 _DRIFT_DB: Final = -8.0
 """Residual echo below which the filter can estimate the clock drift."""
 
+_HISS_BIN: Final = 60
+"""First bin of a hiss: 3 kHz."""
+_HISS_SHARE: Final = 0.7
+"""Share of the energy of a hiss that lies above."""
+
 _Spectra = NDArray[np.complex64]
 _Powers = NDArray[np.float32]
 
@@ -64,6 +69,11 @@ class LinearFilter:
 
         A voice is not coherent with the echo, so this stays valid during double talk.
         """
+        self.hisses = False
+        """True if both the echo and the residue are a hiss, like the sound of s.
+
+        A filter that is a sample off does not cancel it, and there is little of it to learn from.
+        """
 
     def residue(
         self, near: Samples, far: Samples
@@ -86,6 +96,7 @@ class LinearFilter:
         padded = np.concatenate((np.zeros(FRAME, np.float32), residue))
         error = np.fft.rfft(padded).astype(np.complex64)
         self._compare(error, echo)
+        self.hisses = _is_hiss(error) and _is_hiss(echo)
         if self.residual_db < _DRIFT_DB:
             self.drift.observe(error, echo)
         self._learn(error)
@@ -139,6 +150,11 @@ class LinearFilter:
         taps[:, FRAME:] = 0.0
         self.echo_path[partitions] = np.fft.rfft(taps)
         self._constrained = (self._constrained + _CONSTRAINED) % _PARTITIONS
+
+
+def _is_hiss(spectrum: _Spectra) -> bool:
+    high = spectrum[_HISS_BIN:]
+    return bool(np.vdot(high, high).real > _HISS_SHARE * np.vdot(spectrum, spectrum).real)
 
 
 def _shifted(learned: tuple[_Spectra, _Powers], later: int) -> tuple[_Spectra, _Powers]:
@@ -316,7 +332,7 @@ class OnsetDetector:
         pcm = (residue * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
         seems = bool(self._is_voiced(RATE, pcm.tobytes(), len(pcm)))
         loud = level > max(self._echo_db + leak_db + _MARGIN_DB, MIN_VOICE_DB)
-        trusted = leak_db <= _TRUSTED_DB
+        trusted = leak_db <= _TRUSTED_DB and not self._filter.hisses
         matches = self._match.observe(residue, estimate)
         self._mismatched_frames = self._mismatched_frames + 1 if trusted and not matches else 0
         self.jumped = self._mismatched_frames == _MISMATCHED_FRAMES
@@ -326,6 +342,7 @@ class OnsetDetector:
         self.clean = matches and self._filter.residual_db <= limit
         leak = max(min(self.leak_db, self._filter.residual_db + _INCOHERENT_DB), _CERTAIN_LEAK_DB)
         certain = level > max(self._echo_db + leak + _MARGIN_DB, MIN_VOICE_DB)
+        certain = certain and not self._filter.hisses
         self.has_voice = self.clean and leak <= _TRUSTED_DB and certain
         if dbfs(cleaned) < level - SUPPRESSED_DB or level < _NO_VOICE_DB:
             self._learn_leak(
