@@ -475,7 +475,7 @@ class Capture:
         detects = not self.muted and not self.closed
         if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
             levels = self._gate.level, self._gate.floor_db, self._loudest_handed_db
-            hears = False
+            hears = None
             if self.guard.active and linear is not None:
                 hears = self._linear.judge(pair.near, linear, self._bypassable)
                 if self._linear.jumped:

@@ -176,13 +176,13 @@ class EchoGuard:
         floor_db: float,
         handed_db: float = SILENCE_DB,
         *,
-        hears: bool = False,
+        hears: bool | None = None,
     ) -> bool:
         """Process 10 ms; return True for a voice that is no echo, if the guard is active.
 
         cleaned_db: level in dBFS of the canceller's output. floor_db: level of the noise in it.
         handed_db: the loudest sound that was handed to the device in the last 900 ms.
-        hears: the linear filter, which works, hears a voice.
+        hears: whether the linear filter hears a voice; None if it cannot tell.
         """
         near_db = dbfs(near)
         coupling = self._coupling
@@ -205,7 +205,9 @@ class EchoGuard:
         margin = _MARGIN_DB + (_RAISED_DB if self.raised else 0.0)
         over = near_db > max(coupling.expected_db + margin, MIN_VOICE_DB)
         over = over and cleaned_db > near_db - _SUPPRESSED_DB
-        voiced = hears or (over and bool(self._is_voiced(RATE, near.tobytes(), len(near))))
+        voiced = bool(self._is_voiced(RATE, near.tobytes(), len(near))) and over
+        if hears is not None:
+            voiced = hears
         self._votes.add(voiced)
         if self.talking:
             self.talking = not self._votes.silent_for(_QUIET_FRAMES)

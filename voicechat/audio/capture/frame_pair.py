@@ -47,6 +47,11 @@ class LinearResult(NamedTuple):
         """Return True if the filter itself is certain enough of a voice."""
         return self.reliable and self._is_heard(near)
 
+    @property
+    def rules_out(self) -> bool:
+        """True if the filter is certain that there is no voice."""
+        return self.reliable and self.clean and not self.has_voice
+
     def may_be_voice(self, near: Samples, sure: bool) -> bool:
         """Return True if one of the detectors heard a voice and the filter does not rule it out.
 

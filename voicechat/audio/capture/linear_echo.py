@@ -83,8 +83,12 @@ class LinearEcho:
         """Return True if the newest sound of the microphone is the echo at another delay."""
         return abs(canceller.shift_of_echo(self.detector) or 0) > IN_PLACE
 
-    def judge(self, near: Samples, result: LinearResult, canceller: BypassableCanceller) -> bool:
-        """Return True if the filter hears a voice, and that is not the echo at any delay.
+    def judge(
+        self, near: Samples, result: LinearResult, canceller: BypassableCanceller
+    ) -> bool | None:
+        """Return whether the filter hears a voice that is not the echo at any delay.
+
+        Returns None if the filter cannot tell.
 
         After a disturbance, the echo is searched, and found in its place or elsewhere.
         """
@@ -99,7 +103,9 @@ class LinearEcho:
             self._is_echo = shift is not None
             self.jumped = seems and abs(shift or 0) > _MAX_SHIFT
             self._found(shift)
-        return seems and not self._is_echo
+        if seems:
+            return not self._is_echo
+        return False if result.rules_out else None
 
     def _found(self, shift: int | None) -> None:
         self._times_in_place = self._times_in_place + 1 if shift == 0 else 0
