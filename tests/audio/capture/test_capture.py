@@ -240,5 +240,5 @@ def test_frames_that_pass_through_together_are_heard_as_each_by_itself(
     assert np.allclose(found, expected, atol=0.01)
     assert any(each[0] for each in found[500:700]), "the user was heard"
     assert np.array_equal(sound, expected_sound)
-    assert together._far_silent_frames == one_by_one._far_silent_frames
+    assert together._far.silent_frames == one_by_one._far.silent_frames
     assert len(together._far._queue) == len(one_by_one._far._queue)

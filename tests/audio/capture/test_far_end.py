@@ -204,7 +204,7 @@ def test_a_far_end_comes_no_later_than_its_echo() -> None:
     far.put(np.zeros(FRAME, np.int16))
     far.align(FRAME)
     for _ in range(20):
-        far.next(0.0, spare=FRAME - 1)
+        far.next(0.0, 3 * FRAME)
     assert not far.later
 
 

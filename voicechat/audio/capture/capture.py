@@ -29,7 +29,6 @@ from voicechat.core.effects import CloseMic
 from voicechat.core.inputs import MicBlock, VoiceEnded
 from voicechat.speech.pcm import (
     FULL_SCALE,
-    SILENCE_DB,
     Resampler,
     Samples,
     amplitude,
@@ -49,10 +48,6 @@ _ACTIVE_FRAMES: Final = 200
 """Frames after the last possible voice during which each block is delivered at once."""
 _QUIET_BLOCKS: Final = 10
 """Blocks delivered together while it is quiet."""
-_HANDED_FRAMES: Final = 90
-"""Frames handed to the speaker most recently whose echo may come as long as some of them wait."""
-_RECENTLY_HANDED: Final = 40
-"""The same if none waits: a wrong alignment is shorter."""
 _BEFORE: Final = 24
 """Frames before the held ones that show if they are an echo."""
 _NO_ECHO_FRAMES: Final = 100
@@ -61,9 +56,6 @@ _NO_ECHO_FRAMES: Final = 100
 The linear filter and the memory of the echo detector are shorter.
 """
 
-_LEAST_DELAY: Final = 3 * FRAME
-"""Samples by which the far end comes at least before its echo."""
-_MAX_LATER: Final = 10 * FRAME
 _TAIL_FRAMES: Final = 25
 """Silent far-end frames, beyond the delay of the echo, after which the sound of the microphone is
 delivered as it is: the canceller fades in the first 70 ms of a voice after an echo.
@@ -122,10 +114,8 @@ class Capture:
         self._processed: list[Samples] = []
         self._far = FarEnd(microphone_rate, speaker_rate)
         self._reference: SampleRing | None = None
-        self._handed_db: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
         self._held: list[FramePair] = []
         self._past: deque[FramePair] = deque(maxlen=PAST)
-        self._far_silent_frames = 0
         self._is_direct = False
         """True while the sound of the microphone passes without the delay of the canceller."""
         self._skipped_frames = 0
@@ -191,7 +181,7 @@ class Capture:
     @property
     def speaker_silent(self) -> bool:
         """True if the speaker plays nothing, and no echo is left of what it played."""
-        return not self.speaker_busy and self._far_silent_frames > _NO_ECHO_FRAMES
+        return not self.speaker_busy and self._far.silent_frames > _NO_ECHO_FRAMES
 
     @property
     def activity_rms(self) -> float:
@@ -251,7 +241,6 @@ class Capture:
                 self.disturb()
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
-            self._handed_db.extend([loudest(played, count)] * min(count, _HANDED_FRAMES))
             self._far.put(self._far_resampler.convert(played))
 
     def frames(self, microphone: SampleRing) -> Iterator[VoiceActivity]:
@@ -273,19 +262,14 @@ class Capture:
             yield from self._pass_through()
         while not self._waits_for_far_end and (near := self._near.take(FRAME)) is not None:
             far = self._next_far_end()
-            # After a loss, the echo of sound that waits may come before it.
-            sounds = far.any() or not self._far.is_silent
-            self._far_silent_frames = 0 if sounds else self._far_silent_frames + 1
             self._held.append(FramePair(near, far, self._clean(near, far), self.muted))
             if not self._must_wait(near):
                 yield from self._process_held()
 
     def _next_far_end(self) -> Samples:
-        delay = self._linear.delay
-        spare = _MAX_LATER if delay is None else delay - _LEAST_DELAY
         drift = self._linear.detector.drift
-        is_heard = self._far_silent_frames <= _BEFORE
-        far = self._far.next(drift.rate if is_heard else drift.certain_rate, spare)
+        rate = drift.rate if self._far.silent_frames <= _BEFORE else drift.certain_rate
+        far = self._far.next(rate, self._linear.delay)
         if self._far.later:
             self._linear.far_end_later(self._far.later)
             self._far.later = 0
@@ -328,27 +312,16 @@ class Capture:
         frames = sound.reshape(count, FRAME)
         pairs = [FramePair(near, self._next_far_end(), near, False) for near in frames]
         self._past.extend(pairs)
-        self._note_far_end(sound, [pair.far for pair in pairs])
+        if self._bypassable is None or self._far.silent_frames > _NO_ECHO_FRAMES:
+            self._skipped_frames += count
+        else:
+            self._bypassable.pass_by(sound, np.concatenate([pair.far for pair in pairs]))
         self._processed.append(sound)
         detects = not self.closed
         for peak, sure in zip(peaks_dbfs(frames), self._gate.judge(frames), strict=True):
             self.peak = max(peak, self.peak - 1)
             self._note_level(self._gate.level, sure)
             yield VoiceActivity(sure and detects, sure and detects)
-
-    def _note_far_end(self, near: Samples, frames: list[Samples]) -> None:
-        """Count the silent frames of the far end; if it sounds, search for an echo of it."""
-        sounding = [index for index, far in enumerate(frames, 1) if far.any()]
-        if sounding:
-            self._far_silent_frames = len(frames) - sounding[-1]
-        else:
-            self._far_silent_frames += len(frames)
-        if self._bypassable is None:
-            return
-        if self._far_silent_frames > _NO_ECHO_FRAMES:
-            self._skipped_frames += len(frames)
-        else:
-            self._bypassable.pass_by(near, np.concatenate(frames))
 
     def _note_level(self, level: float, seems: bool) -> None:
         """Note the level in dBFS of a frame, and if it seems to have a voice."""
@@ -449,7 +422,7 @@ class Capture:
         if self._bypassable is None or self._no_echo:
             return None
         if (
-            self._far_silent_frames > _NO_ECHO_FRAMES + len(self._held)
+            self._far.silent_frames > _NO_ECHO_FRAMES + len(self._held)
             and not self._linear.detector.warm
         ):
             return None
@@ -473,8 +446,8 @@ class Capture:
         seems = sure if linear is None else linear.seems
         self._note_level(self._gate.level, seems)
         detects = not self.muted and not self.closed
-        if self._bypassable is not None and self._far_silent_frames <= _NO_ECHO_FRAMES:
-            levels = self._gate.level, self._gate.floor_db, self._loudest_handed_db
+        if self._bypassable is not None and self._far.silent_frames <= _NO_ECHO_FRAMES:
+            levels = self._gate.level, self._gate.floor_db, self._far.loudest_handed_db
             hears = None
             if self.guard.active and linear is not None:
                 hears = self._linear.judge(pair.near, linear, self._bypassable)
@@ -489,32 +462,26 @@ class Capture:
                 self.disturb()
         return VoiceActivity(sure and detects, seems and detects)
 
-    @property
-    def _loudest_handed_db(self) -> float:
-        """The loudest sound handed to the speaker whose echo may still come, in dBFS."""
-        frames = _RECENTLY_HANDED if self._far.is_silent else _HANDED_FRAMES
-        return max(list(self._handed_db)[-frames:])
-
     def _clean(self, near: Samples, far: Samples) -> Samples:
         """Return the near-end frame without an echo, and unchanged where there can be none."""
         cleaned = self._cancel(near, far)
         if self._bypassable is None or self._bypassable.bypassed:
             return cleaned
-        if self._far_silent_frames <= _NO_ECHO_FRAMES:
+        if self._far.silent_frames <= _NO_ECHO_FRAMES:
             self._is_direct = False
         elif self._is_direct or rms(near) < SILENT:
             # In a pause, 8 ms less are not heard.
             self._is_direct = True
             return near
         tail = (self._bypassable.delay or 0) // FRAME + _TAIL_FRAMES
-        is_over = self._far_silent_frames > tail and not self.guard.unproved
+        is_over = self._far.silent_frames > tail and not self.guard.unproved
         # After a loss, the aligned far end may end before its echo.
-        is_over = is_over and self._loudest_handed_db <= _SILENT_DB
+        is_over = is_over and self._far.loudest_handed_db <= _SILENT_DB
         return self._after_echo.choose(cleaned, near, clean=is_over, has_voice=True)
 
     def _cancel(self, near: Samples, far: Samples) -> Samples:
         bypassable = self._bypassable
-        if bypassable is not None and self._far_silent_frames > _NO_ECHO_FRAMES:
+        if bypassable is not None and self._far.silent_frames > _NO_ECHO_FRAMES:
             self._skipped_frames += 1
             if self._is_direct or bypassable.bypassed:
                 return near
@@ -524,6 +491,6 @@ class Capture:
             bypassable.catch_up([pair.near for pair in skipped])
             self._skipped_frames = 0
         cleaned = self.canceller.process(near, far)
-        if not self._far_silent_frames:
+        if not self._far.silent_frames:
             self.convergence.observe(near, far, cleaned)
         return cleaned

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.devices.streams import SampleRing
-from voicechat.speech.pcm import Samples
+from voicechat.speech.pcm import SILENCE_DB, Samples, loudest
 
 _RATE: Final = 16_000
 PLAYED: Final = 90 * FRAME
@@ -51,6 +51,14 @@ _MAX_ERROR: Final = 32
 """Most samples by which the measured loss of whole blocks of 10 ms is wrong: 2 ms."""
 _MAX_RETRIES: Final = 5
 """Checks during which to wait for sound that should be played earlier."""
+_LEAST_DELAY: Final = 3 * FRAME
+"""Samples by which the far end comes at least before its echo."""
+_MAX_LATER: Final = 10 * FRAME
+"""Samples by which the far end comes later at most while the delay of the echo is unknown."""
+_HANDED_FRAMES: Final = 90
+"""Frames handed to the speaker most recently whose echo may come as long as some of them wait."""
+_RECENTLY_HANDED: Final = 40
+"""The same if none waits: a wrong alignment is shorter."""
 _PATIENCE: Final = 10 * FRAME
 """Samples of the microphone from which on they do not wait for a late callback of the speaker."""
 
@@ -200,6 +208,9 @@ class FarEnd:
         """Samples by which the last `track` moved the far end: later, or earlier if negative."""
         self.later = 0
         """Samples by which the far end is later for good; the reader sets it back."""
+        self.silent_frames = 0
+        """Frames since `next` returned sound, or sound waited."""
+        self._handed_db: deque[float] = deque([SILENCE_DB], maxlen=_HANDED_FRAMES)
         self.realign()
 
     def realign(self) -> None:
@@ -218,9 +229,13 @@ class FarEnd:
         """Samples that were replaced with silence because they came too late."""
         self._lacking = 0
         """Samples by which the far end should be later, so that the microphone need not wait."""
+        self._settled = 0
 
     def put(self, samples: Samples) -> None:
         """Append far-end samples at 16 kHz."""
+        if frames := len(samples) // FRAME:
+            level = loudest(samples[: frames * FRAME], frames)
+            self._handed_db.extend([level] * min(frames, _HANDED_FRAMES))
         late = min(self._owed, len(samples))
         self._owed -= late
         self._queue.put(samples[late:])
@@ -232,6 +247,12 @@ class FarEnd:
         """True if nothing sounds in what `next` returns until the next `put`."""
         return self._reader.is_silent
 
+    @property
+    def loudest_handed_db(self) -> float:
+        """The loudest sound handed to the speaker whose echo may still come, in dBFS."""
+        frames = _RECENTLY_HANDED if self.is_silent else _HANDED_FRAMES
+        return max(list(self._handed_db)[-frames:])
+
     def is_late(self, near: int) -> bool:
         """True if the microphone, with `near` samples, should wait for the speaker's callback."""
         if not self._aligned or near >= _PATIENCE or len(self._queue) > FRAME:
@@ -239,18 +260,19 @@ class FarEnd:
         self._lacking = max(self._lacking, near // FRAME * FRAME)
         return True
 
-    def next(self, rate: float, spare: int = _MAX_WAITING) -> Samples:
+    def next(self, rate: float, echo_delay: int | None = None) -> Samples:
         """Return the far-end frame of the microphone's next 10 ms, or silence.
 
-        `rate`: drift of the speaker's clock in samples per 10 ms. `spare`: samples by which the far
-        end may be later and still be before its echo.
+        `rate`: drift of the speaker's clock in samples per 10 ms. `echo_delay`: delay of the echo
+        in samples, if there is one.
         """
-        can_be_later = spare >= FRAME and not self.played.any()
-        frame = None if self._lacking and can_be_later else self._reader.take(rate)
+        spare = _MAX_LATER - self._settled if echo_delay is None else echo_delay - _LEAST_DELAY
+        can_settle = spare >= FRAME and not self.played.any()
+        frame = None if self._lacking and can_settle else self._reader.take(rate)
         self._min_waiting = min(self._min_waiting, len(self._queue)) if frame is not None else 0
         if frame is None:
             frame = self._silence
-            if can_be_later:
+            if can_settle:
                 self._lacking = max(0, self._lacking - FRAME)
                 self._settle_for(FRAME)
             elif self._aligned:
@@ -258,6 +280,9 @@ class FarEnd:
                 self._owed += FRAME - len(self._queue)
                 self._queue.take(len(self._queue))
         self.played = np.concatenate((self.played[FRAME:], frame))
+        # After a loss, the echo of sound that waits may come before it.
+        sounds = frame.any() or not self.is_silent
+        self.silent_frames = 0 if sounds else self.silent_frames + 1
         return frame
 
     def align(self, near: int) -> None:
@@ -321,6 +346,7 @@ class FarEnd:
     def _settle_for(self, later: int) -> None:
         """Let the far end be later by so many samples from now on."""
         self.later += later
+        self._settled += later
         if self._offset_s is not None:
             self._offset_s -= later / _RATE
 
@@ -333,9 +359,11 @@ class FarEnd:
             if self._retries:
                 self._retries -= 1
                 return
-            earlier = min_waiting // FRAME * FRAME
+            earlier = max(0, min_waiting // FRAME * FRAME)
             self._settle_for(-samples - earlier)
             samples = -earlier
+            if not samples:
+                return
         self.shifted = samples
         sound = np.concatenate((self.played, self._reader.past[-_REACH:]))
         if samples > 0:
