@@ -84,8 +84,12 @@ def test_the_fast_detector_alone_never_holds_and_is_then_distrusted() -> None:
     barge = BargeIn("normal")
     steps = hint(barge, "v" * 60 + "." * 30, "." * 90, at=0.0)
     assert [step for _, step in steps] == [BargeInStep.DUCK, BargeInStep.RESTORE]
-    assert hint(barge, "v" * 30, "." * 30, at=5.0) == []
-    assert hint(barge, "." * 20, "v" * 20, at=6.0) == [
+    assert hint(barge, "v" * 6 + "." * 24, "." * 30, at=5.0) == []
+    steps = hint(barge, "v" * 30 + "." * 30, "." * 60, at=6.0)
+    assert steps[0] == (6, BargeInStep.DUCK)
+    assert steps[1][1] is BargeInStep.RESTORE
+    assert hint(barge, "v" * 30, "." * 30, at=8.0) == []
+    assert hint(barge, "." * 20, "v" * 20, at=9.0) == [
         (8, BargeInStep.DUCK),
         (17, BargeInStep.HOLD),
     ]

@@ -44,9 +44,11 @@ _PAUSE_S: Final = 1.0
 """Seconds without suspicion after a false alarm."""
 _DISTRUST_S: Final = 20.0
 _MAX_DISTRUST_S: Final = 320.0
-"""Seconds after a false alarm in which more votes are needed; grows each time."""
+"""Seconds after a false alarm in which more is needed; grows each time."""
 _DISTRUSTED: Final = (7, 9)
-"""Frames with a voice by the fast detector, of how many, that suspect speech meanwhile."""
+"""Frames with a voice by the fast detector, of how many, that suspect speech after one false
+alarm; after more in a row, only confirmed speech counts.
+"""
 _DECISION_S: Final = 5.0
 """Seconds after which held playback resumes without a decision."""
 
@@ -130,7 +132,8 @@ class BargeIn:
         trusts_fast = votes is GUARDED or now >= self._distrust_until
         sure = self._reliable_votes.at_least(votes.suspect if trusts_fast else votes.confirm)
         fast = votes.suspect if trusts_fast else _DISTRUSTED
-        suspected = converged and self._fast_votes.at_least(fast)
+        hints = trusts_fast or self._distrust_s <= 4 * _DISTRUST_S
+        suspected = converged and hints and self._fast_votes.at_least(fast)
         if not sure and not suspected:
             return None
         self._state = _State.DUCKED

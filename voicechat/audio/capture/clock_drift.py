@@ -24,8 +24,10 @@ _BOOST: Final = 8.0
 """Additional share at first, relative to `_STEP`; converges within three seconds."""
 _BOOST_FRAMES: Final = 80.0
 """Frames in which the additional share halves."""
-_AVERAGED: Final = 1 / 300
-"""Weight of a frame in the average of the rate: three seconds."""
+_AVERAGED: Final = 1 / 100
+"""Weight of a frame in the average of the rate: one second."""
+_SETTLED_FRAMES: Final = 1_000
+"""Frames after which the rate counts as settled even if the echo is not canceled well."""
 _MIN_ENERGY: Final = 1e-3
 """Energy of an echo estimate that is too soft to show drift; full scale is 1.0."""
 _SLOPE: Final[NDArray[np.complex64]] = (np.linspace(0.0, np.pi, FRAME + 1) * 1j).astype(
@@ -39,22 +41,18 @@ class ClockDrift:
     def __init__(self) -> None:
         self.rate = 0.0
         self._frames = 0
-        self._mean = self._square = 0.0
-        """Averages of the rate and of its square."""
-
-    @property
-    def certain_rate(self) -> float:
-        """The average of `rate`, reduced by as much as it varies: for time without an echo.
+        self.certain_rate = 0.0
+        """The average of `rate` since it is settled: for time without an echo.
 
         There an error adds up unseen; an echo that is a sample off is not canceled above 2 kHz.
         """
-        power = self._mean**2
-        variance = max(0.0, self._square - power)
-        return self._mean * power / (power + 2 * variance + 1e-12)
 
-    def observe(self, error: NDArray[np.complex64], echo: NDArray[np.complex64]) -> None:
+    def observe(
+        self, error: NDArray[np.complex64], echo: NDArray[np.complex64], *, exact: bool = True
+    ) -> None:
         """Process the spectra of the residue and of the echo estimate, complex64 of shape (161,).
 
+        exact: the filter cancels the echo so well that the rate is hardly chance.
         A voice in `error` does not correlate with the estimate; it only lowers the weight.
         """
         slope = _SLOPE * echo
@@ -64,6 +62,5 @@ class ClockDrift:
         self._frames += 1
         step = _STEP * (1 + _BOOST * 2 ** (-self._frames / _BOOST_FRAMES))
         self.rate = min(max(self.rate + step * lag, -_MAX_DRIFT), _MAX_DRIFT)
-        weight = max(_AVERAGED, 1 / self._frames)
-        self._mean += weight * (self.rate - self._mean)
-        self._square += weight * (self.rate**2 - self._square)
+        if exact or self._frames > _SETTLED_FRAMES:
+            self.certain_rate += _AVERAGED * (self.rate - self.certain_rate)

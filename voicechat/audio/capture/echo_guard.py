@@ -205,7 +205,7 @@ class EchoGuard:
         margin = _MARGIN_DB + (_RAISED_DB if self.raised else 0.0)
         over = near_db > max(coupling.expected_db + margin, MIN_VOICE_DB)
         over = over and cleaned_db > near_db - _SUPPRESSED_DB
-        voiced = bool(self._is_voiced(RATE, near.tobytes(), len(near))) and over
+        voiced = over and bool(self._is_voiced(RATE, near.tobytes(), len(near)))
         if hears is not None:
             voiced = hears
         self._votes.add(voiced)

@@ -56,9 +56,9 @@ _LEAST_DELAY: Final = 3 * FRAME
 _MAX_LATER: Final = 10 * FRAME
 """Samples by which the far end comes later at most while the delay of the echo is unknown."""
 _HANDED_FRAMES: Final = 90
-"""Frames handed to the speaker most recently whose echo may come as long as some of them wait."""
+"""Frames handed to the speaker most recently whose echo may come before they are returned."""
 _RECENTLY_HANDED: Final = 40
-"""The same if none waits: a wrong alignment is shorter."""
+"""The same if the far end sounds, or none of them waits: a wrong alignment is shorter."""
 _PATIENCE: Final = 10 * FRAME
 """Samples of the microphone from which on they do not wait for a late callback of the speaker."""
 
@@ -250,7 +250,8 @@ class FarEnd:
     @property
     def loudest_handed_db(self) -> float:
         """The loudest sound handed to the speaker whose echo may still come, in dBFS."""
-        frames = _RECENTLY_HANDED if self.is_silent else _HANDED_FRAMES
+        waits = not self.played[-FRAME:].any() and not self.is_silent
+        frames = _HANDED_FRAMES if waits else _RECENTLY_HANDED
         return max(list(self._handed_db)[-frames:])
 
     def is_late(self, near: int) -> bool:

@@ -40,6 +40,8 @@ _CONSTRAINED: Final = 4
 _DRIFT_DB: Final = -8.0
 """Residual echo below which the filter can estimate the clock drift."""
 
+_EXACT_DB: Final = -33.0
+"""Residual echo below which that estimate is exact."""
 _HISS_BIN: Final = 60
 """First bin of a hiss: 3 kHz."""
 _HISS_SHARE: Final = 0.7
@@ -98,7 +100,7 @@ class LinearFilter:
         self._compare(error, echo)
         self.hisses = _is_hiss(error) and _is_hiss(echo)
         if self.residual_db < _DRIFT_DB:
-            self.drift.observe(error, echo)
+            self.drift.observe(error, echo, exact=self.residual_db < _EXACT_DB)
         self._learn(error)
         return residue, estimate
 
