@@ -56,7 +56,7 @@ _RECENT: Final = 960
 """Samples in which an echo that moved is searched: as soon as it looks like a voice."""
 _EARLIER: Final = 1_600
 """Samples by which an echo may come earlier than before."""
-IN_PLACE: Final = 2
+_IN_PLACE: Final = 2
 """Samples within which an echo counts as in its place."""
 _SAME_DELAY: Final = 80
 """Samples within which a voiced sound resembles itself."""
@@ -210,16 +210,14 @@ class EchoDetector:
         matches[: max(0, known - _MAX_DELAY)] = 0.0
         best = int(np.argmax(matches))
         shift, match = known - best, float(matches[best])
-        in_place, near_by = (
-            float(matches[max(0, known - width) : known + width + 1].max())
-            for width in (IN_PLACE, _SAME_DELAY)
-        )
-        found = match >= _NEAR_MATCH
-        if abs(shift) > IN_PLACE:
-            found = found and 1 - match**2 <= _LEFT_SHARE * (1 - in_place**2)
-        if abs(shift) > _SAME_DELAY:
-            found = found or match >= max(_MOVED_MATCH, near_by + _KNOWN_LESS)
-        return shift if found else None
+        near_by = float(matches[max(0, known - _SAME_DELAY) : known + _SAME_DELAY + 1].max())
+        left, left_in_place = 1 - match**2, 1 - max(0.0, float(matches[known])) ** 2
+        if match >= _NEAR_MATCH and left <= _LEFT_SHARE * left_in_place:
+            return shift
+        if match >= _NEAR_MATCH and abs(shift) <= _IN_PLACE:
+            return 0
+        least = max(_MOVED_MATCH, near_by + _KNOWN_LESS)
+        return shift if abs(shift) > _SAME_DELAY and match >= least else None
 
     def _correlate(self, count: int) -> NDArray[np.float32]:
         """Return the log correlation of the newest `count` samples for every delay in samples."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from voicechat.audio.capture.aec_warm_start import WarmOnsetDetector
-from voicechat.audio.capture.echo_detector import IN_PLACE, BypassableCanceller
+from voicechat.audio.capture.echo_detector import BypassableCanceller
 from voicechat.audio.capture.frame_pair import FramePair, LinearResult
 from voicechat.audio.capture.linear_aec import OnsetDetector
 from voicechat.speech.pcm import Samples, dbfs
@@ -80,8 +80,16 @@ class LinearEcho:
             self.detector.move()
 
     def has_jumped(self, canceller: BypassableCanceller) -> bool:
-        """Return True if the newest sound of the microphone is the echo at another delay."""
-        return abs(canceller.shift_of_echo(self.detector) or 0) > IN_PLACE
+        """Return True if the newest sound of the microphone is the echo at another delay.
+
+        An echo that moved by little is followed at once.
+        """
+        shift = canceller.shift_of_echo(self.detector) or 0
+        if abs(shift) > _MAX_SHIFT:
+            return True
+        if shift and self.detector.delay.searched(shift):
+            self.detector.move()
+        return False
 
     def judge(
         self, near: Samples, result: LinearResult, canceller: BypassableCanceller
