@@ -186,6 +186,11 @@ _FALL_SHARE: Final = 0.008
 """Steps of the learned leak in dB: it settles where one frame in ten is above."""
 _CERTAIN_LEAK_DB: Final = -19.0
 """Residual echo in dB that a certain voice exceeds, even if less was learned."""
+_FIRST_LEAK_DB: Final = -24.0
+_FIRST_FRAMES: Final = 30
+"""Residual echo in dB that is expected in the first frames of a sound, even if less was learned: in
+silence an echo moves by a part of a sample.
+"""
 _MAX_LEAK_DB: Final = -3.0
 _INCOHERENT_DB: Final = 10.0
 """Most that the incoherent residual echo exceeds the coherent one, in dB; more is a voice."""
@@ -250,7 +255,7 @@ class OnsetDetector:
         self._echo_db = _MIN_ECHO_DB
         self.leak_db = 0.0
         """Learned level of the residual echo relative to the echo, in dB."""
-        self._diverged = 0
+        self._diverged = self._loud_frames = 0
         self.residue: Samples = np.zeros(FRAME, np.int16)
         """The newest residue, int16 of shape (160,)."""
         self.clean = False
@@ -319,13 +324,16 @@ class OnsetDetector:
         parts = self._filter.residue(near, self.delay.take(far))
         self.has_voice = False
         if parts is None:
-            self.residue, self.clean = near, True
+            self.residue, self.clean, self._loud_frames = near, True, 0
             self.jumped, self._mismatched_frames = False, 0
             return False
         residue, estimate = parts
         level = decibels(rms(residue))
         estimate_db = decibels(rms(estimate))
+        self._loud_frames += estimate_db > MIN_VOICE_DB
         leak_db = self.leak_db
+        if self._loud_frames <= _FIRST_FRAMES:
+            leak_db = max(leak_db, _FIRST_LEAK_DB)
         if self.reliable:
             # AEC3 suppresses some voices over a loud echo, and then they are learned as a leak.
             most_db = max(self._filter.residual_db + _INCOHERENT_DB, _CERTAIN_LEAK_DB)
