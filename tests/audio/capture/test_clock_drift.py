@@ -79,3 +79,21 @@ def test_a_voice_over_the_echo_is_no_drift() -> None:
     for heard, played in zip(frames(near), frames(far), strict=True):
         linear.residue(heard, played)
     assert abs(linear.drift.rate) / FRAME * 1e6 < 15
+
+
+@pytest.mark.parametrize("ppm", [0.0, 100.0])
+def test_in_silence_only_a_settled_drift_counts(ppm: float) -> None:
+    far = talker(1, 8)
+    near = echo_of(stretched(far, ppm), 62, -6)
+    linear, line = LinearFilter(), SampleQueue()
+    reader = FractionalReader(line)
+    line.put(far)
+    rates = []
+    for heard in frames(near):
+        played = reader.take(linear.drift.rate)
+        if played is None:
+            break
+        linear.residue(heard, played)
+        rates.append(linear.drift.certain_rate / FRAME * 1e6)
+    assert np.abs(rates[:60]).max() < 5, "what the filter has not learned yet is no drift"
+    assert rates[-1] == pytest.approx(ppm, abs=15)

@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from user_speech import spoken
 
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.echo_detector import BypassableCanceller, EchoDetector, EchoState
 from voicechat.speech.pcm import Samples
+
+RATE = 16_000
 
 
 def talker(seed: int, seconds: float, level: float = 4_000.0) -> Samples:
@@ -129,3 +132,23 @@ def test_an_echo_at_another_delay_is_found_and_a_voice_over_it_is_none(
         for start in range(0, 34_000, FRAME):
             detector.observe(near[start : start + FRAME], far[start : start + FRAME])
         assert detector.shift_of(path) in shifts
+
+
+@pytest.mark.parametrize("moved", [-160, -5, -2, 2, 5, 160])
+def test_an_echo_of_speech_that_moved_by_little_is_found(moved: int) -> None:
+    far = spoken("There was once a little old lady who lived in a wooden house.", rate=16_000)
+    path = np.zeros(3_840, np.float32)
+    path[960] = 0.3
+    known, delayed = (
+        (np.r_[np.zeros(delay), far[:-delay]] * 0.3).astype(np.int16)
+        for delay in (960, 960 + moved)
+    )
+    found = []
+    for cut in range(RATE, len(far) - RATE // 4, 1_600):
+        near = np.concatenate((known[:cut], delayed[cut:]))
+        detector = EchoDetector()
+        for start in range(0, cut + 1_280, FRAME):
+            detector.observe(near[start : start + FRAME], far[start : start + FRAME])
+        found.append(detector.shift_of(path))
+    assert found.count(moved) >= 0.7 * len(found)
+    assert set(found) <= {moved, 0, None}

@@ -124,3 +124,28 @@ def test_after_a_disturbance_the_filter_proves_itself_again() -> None:
             onset.doubt()
         assert count not in range(1_000, 1_039) or not onset.reliable
     assert onset.reliable
+
+
+def test_an_echo_that_moved_by_a_part_of_a_sample_in_silence_is_no_voice() -> None:
+    far = talker(1, 14)
+    far[8 * RATE : 9 * RATE] = 0
+    late = (far.astype(np.float32) * 0.6 + np.roll(far, 1) * 0.4).astype(np.int16)
+    near = np.concatenate((echo_of(far, 62, -6)[: 9 * RATE], echo_of(late, 62, -6)[9 * RATE :]))
+    assert sum(listen(near, far)[900:930]) < 4, "too few to duck the playback"
+
+
+def test_a_voice_hissing_over_a_hissing_echo_is_not_certain() -> None:
+    chance = np.random.default_rng(4)
+    hiss = np.diff(np.diff(chance.normal(0, 300, 4 * RATE))).astype(np.int16)
+    low = np.convolve(chance.normal(0, 900, 4 * RATE), np.ones(16) / 16, "same").astype(np.int16)
+    onset = OnsetDetector()
+    gone = np.zeros(FRAME, np.int16)
+    for sound, expected in ((hiss, False), (low, True)):
+        certain = []
+        for heard, played in zip(frames(echo_of(talker(1, 4), 62, -6)), frames(talker(1, 4))):
+            onset.voiced(heard, played, gone)
+        near = echo_of(sound, 62, -6) + np.roll(sound, 7)
+        for heard, played in zip(frames(near), frames(sound), strict=True):
+            onset.voiced(heard, played, gone)
+            certain.append(onset.has_voice)
+        assert any(certain[10:40]) == expected
