@@ -138,11 +138,12 @@ def test_a_voice_hissing_over_a_hissing_echo_is_not_certain() -> None:
     chance = np.random.default_rng(4)
     hiss = np.diff(np.diff(chance.normal(0, 300, 4 * RATE))).astype(np.int16)
     low = np.convolve(chance.normal(0, 900, 4 * RATE), np.ones(16) / 16, "same").astype(np.int16)
+    far = talker(1, 4)
     onset = OnsetDetector()
     gone = np.zeros(FRAME, np.int16)
     for sound, expected in ((hiss, False), (low, True)):
         certain = []
-        for heard, played in zip(frames(echo_of(talker(1, 4), 62, -6)), frames(talker(1, 4))):
+        for heard, played in zip(frames(echo_of(far, 62, -6)), frames(far), strict=True):
             onset.voiced(heard, played, gone)
         near = echo_of(sound, 62, -6) + np.roll(sound, 7)
         for heard, played in zip(frames(near), frames(sound), strict=True):

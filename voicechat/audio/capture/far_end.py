@@ -267,13 +267,12 @@ class FarEnd:
         `rate`: drift of the speaker's clock in samples per 10 ms. `echo_delay`: delay of the echo
         in samples, if there is one.
         """
-        spare = _MAX_LATER - self._settled if echo_delay is None else echo_delay - _LEAST_DELAY
-        can_settle = spare >= FRAME and not self.played.any()
-        frame = None if self._lacking and can_settle else self._reader.take(rate)
+        settles = self._lacking > 0 and self._can_settle(echo_delay)
+        frame = None if settles else self._reader.take(rate)
         self._min_waiting = min(self._min_waiting, len(self._queue)) if frame is not None else 0
         if frame is None:
             frame = self._silence
-            if can_settle:
+            if settles or self._can_settle(echo_delay):
                 self._lacking = max(0, self._lacking - FRAME)
                 self._settle_for(FRAME)
             elif self._aligned:
@@ -343,6 +342,11 @@ class FarEnd:
             self._shift(_whole_blocks(late), min_waiting)
             lost = True
         return lost
+
+    def _can_settle(self, echo_delay: int | None) -> bool:
+        """True if the far end can be 10 ms later for good: in silence, and before its echo."""
+        spare = _MAX_LATER - self._settled if echo_delay is None else echo_delay - _LEAST_DELAY
+        return spare >= FRAME and not self.played.any()
 
     def _settle_for(self, later: int) -> None:
         """Let the far end be later by so many samples from now on."""
