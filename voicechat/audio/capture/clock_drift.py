@@ -24,8 +24,8 @@ _BOOST: Final = 8.0
 """Additional share at first, relative to `_STEP`; converges within three seconds."""
 _BOOST_FRAMES: Final = 80.0
 """Frames in which the additional share halves."""
-_AVERAGED: Final = 1 / 100
-"""Weight of a frame in the average of the rate: one second."""
+_AVERAGED_FRAMES: Final = 3_000
+"""Most frames in the average of the rate: half a minute of an echo."""
 _SETTLED_FRAMES: Final = 1_000
 """Frames after which the rate counts as settled even if the echo is not canceled well."""
 _MIN_ENERGY: Final = 1e-3
@@ -41,6 +41,7 @@ class ClockDrift:
     def __init__(self) -> None:
         self.rate = 0.0
         self._frames = 0
+        self._settled_frames = 0
         self.certain_rate = 0.0
         """The average of `rate` since it is settled: for time without an echo.
 
@@ -63,4 +64,5 @@ class ClockDrift:
         step = _STEP * (1 + _BOOST * 2 ** (-self._frames / _BOOST_FRAMES))
         self.rate = min(max(self.rate + step * lag, -_MAX_DRIFT), _MAX_DRIFT)
         if exact or self._frames > _SETTLED_FRAMES:
-            self.certain_rate += _AVERAGED * (self.rate - self.certain_rate)
+            self._settled_frames = min(self._settled_frames + 1, _AVERAGED_FRAMES)
+            self.certain_rate += (self.rate - self.certain_rate) / self._settled_frames

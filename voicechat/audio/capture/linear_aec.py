@@ -205,6 +205,8 @@ _RELIABLE_FRAMES: Final = 40
 """Frames in a row with a canceled echo that make the filter reliable."""
 _MISMATCHED_FRAMES: Final = 5
 """Frames without the estimated echo that mean a jump of its delay."""
+_DOUBTFUL_FRAMES: Final = 8
+"""The same while the filter is reliable: a loud voice may hide the echo for so long."""
 _KEPT_EVERY: Final = 20
 """Frames of an echo between two copies of what was learned."""
 _MIN_MATCH: Final = 0.5
@@ -270,7 +272,7 @@ class OnsetDetector:
         """True while `voiced` is reliable because the residual echo is predicted."""
         self.reliable = False
         """True from when the filter canceled the echo for a while until a disturbance."""
-        self._canceled_frames = 0
+        self._canceled_frames = self._doubtful_frames = 0
         self._known: tuple[_Spectra, _Powers] | None = None
         """What the filter had learned 0.2 to 0.4 s before it was last reliable."""
         self._next_known: tuple[_Spectra, _Powers] | None = None
@@ -364,8 +366,11 @@ class OnsetDetector:
 
     def _rate(self, matches: bool, level: float, estimate_db: float) -> None:
         """Count the frames in a row in which the filter canceled a loud echo."""
-        if not matches or self._match.is_louder:
-            self.doubt()
+        fits = matches and not self._match.is_louder
+        self._doubtful_frames = 0 if fits else self._doubtful_frames + 1
+        if not fits:
+            if self._doubtful_frames >= _DOUBTFUL_FRAMES or not self.reliable:
+                self.doubt()
         elif estimate_db > MIN_VOICE_DB and not self.reliable:
             cancels = level < self._echo_db + _TRUSTED_DB
             self._canceled_frames = self._canceled_frames + 1 if cancels else 0
