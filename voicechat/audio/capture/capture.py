@@ -140,6 +140,7 @@ class Capture:
     def realign(self) -> None:
         """Realign both sides after the streams were reopened."""
         self._far.realign()
+        self._linear.reopened()
         self.disturb()
 
     def unavailable(self) -> Iterator[tuple[str, str]]:
@@ -237,8 +238,7 @@ class Capture:
         if count and (played := reference.read(count * self._far_step)) is not None:
             if reference is not self._reference:
                 self._reference = reference
-                self._far.realign()
-                self.disturb()
+                self.realign()
             self.far_level = max(dbfs(played), self.far_level - 3 * count)
             self.far_peak = max(peak_dbfs(played), self.far_peak - count)
             self._far.put(self._far_resampler.convert(played))

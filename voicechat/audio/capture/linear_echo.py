@@ -22,6 +22,8 @@ _CHECK_FRAMES: Final = 2
 """The same while a voice is heard that may be the echo."""
 _PROOFS: Final = 2
 """Searches in a row that prove that the echo is in its place."""
+_OLD_FRAMES: Final = 50
+"""Frames after a stream was opened in which the echo of the old one may still be found."""
 _SEARCHED_DB: Final = -50.0
 """Level in dBFS of the softest echo that is searched."""
 
@@ -36,6 +38,7 @@ class LinearEcho:
         self._unsearched_frames = 0
         self._times_in_place = 0
         """Searches in a row that found the echo in its place."""
+        self._old_frames = 0
         self._is_echo = False
         """True if the newest search found the echo."""
         self.jumped = False
@@ -64,6 +67,10 @@ class LinearEcho:
         if has_jumped:
             self.detector.move()
         return has_jumped
+
+    def reopened(self) -> None:
+        """Note that a stream was opened again: the echo may be anywhere."""
+        self._old_frames = _OLD_FRAMES
 
     def far_end_shifted(self, later: int, played: Samples) -> None:
         """Note that the far end was moved by `later` samples, to compensate a loss.
@@ -104,6 +111,7 @@ class LinearEcho:
         seems = result.hears_voice(near)
         self._is_echo = self._is_echo and seems
         self._unsearched_frames += 1
+        self._old_frames = max(0, self._old_frames - 1)
         due = self._unsearched_frames >= (_CHECK_FRAMES if seems else _SEARCH_FRAMES)
         if due and (seems or self.detector.lost) and dbfs(near) > _SEARCHED_DB:
             self._unsearched_frames = 0
@@ -116,7 +124,8 @@ class LinearEcho:
         return False if result.rules_out else None
 
     def _found(self, shift: int | None) -> None:
-        self._times_in_place = self._times_in_place + 1 if shift == 0 else 0
+        is_in_place = shift == 0 and not self._old_frames
+        self._times_in_place = self._times_in_place + 1 if is_in_place else 0
         if shift and self.detector.delay.searched(shift):
             self.detector.move()
         elif self._times_in_place >= _PROOFS:
