@@ -215,3 +215,19 @@ def test_what_cannot_be_moved_is_told() -> None:
         far._shift(-23 * FRAME, 19 * FRAME + 80)
     assert far.shifted == -19 * FRAME
     assert far.later == 4 * FRAME
+
+
+def test_sound_that_waits_is_no_silence() -> None:
+    far = FarEnd(RATE, RATE)
+    far.put(np.zeros(20 * FRAME, np.int16))
+    far.align(FRAME)
+    for _ in range(2):
+        far.next(0.0)
+    assert far.silent_frames == 2
+    quiet_db = far.loudest_handed_db
+    far.put(np.zeros(2 * FRAME, np.int16))
+    far.put(np.full(40 * FRAME, 2_000, np.int16))
+    far.put(np.zeros(50 * FRAME, np.int16))
+    assert not far.next(0.0).any()
+    assert not far.silent_frames
+    assert far.loudest_handed_db > quiet_db + 40, "its echo may come before it"

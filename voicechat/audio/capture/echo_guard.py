@@ -99,7 +99,7 @@ class EchoCoupling:
     def observe(self, near_db: float, far_db: float, handed_db: float = SILENCE_DB) -> None:
         """Process the levels of 10 ms of both sides in dBFS.
 
-        handed_db: the loudest sound that was handed to the device in the last 900 ms.
+        handed_db: the loudest sound handed to the device whose echo may still come.
         """
         self._far.append(far_db)
         self.loudest_db = max(handed_db, *self._far)
@@ -181,7 +181,7 @@ class EchoGuard:
         """Process 10 ms; return True for a voice that is no echo, if the guard is active.
 
         cleaned_db: level in dBFS of the canceller's output. floor_db: level of the noise in it.
-        handed_db: the loudest sound that was handed to the device in the last 900 ms.
+        handed_db: the loudest sound handed to the device whose echo may still come.
         hears: whether the linear filter hears a voice; None if it cannot tell.
         """
         near_db = dbfs(near)
