@@ -277,7 +277,7 @@ class Capture:
 
     @property
     def _waits_for_far_end(self) -> bool:
-        return self.speaker_busy and self._far.is_late(len(self._near))
+        return self.speaker_busy and not self._no_echo and self._far.is_late(len(self._near))
 
     @property
     def _passes_through(self) -> bool:
