@@ -62,6 +62,10 @@ class Room:
     jump_at: float = 0.0
     noise: float = 8.0
     reverberates: bool = True
+    rt60_s: float = 0.0
+    """Time in which the reflections fade by 60 dB; 0 for those of a small room."""
+    clips_at: float = 0.0
+    """Level to which the speaker saturates; 0 for none."""
 
 
 class SimulatedCard:
@@ -97,7 +101,11 @@ class SimulatedCard:
             count = int(0.08 * RATE)
             fading = np.exp(-np.arange(count) / (0.012 * RATE)) * 0.12
             self._tail = (chance.standard_normal(count) * fading).astype(np.float32)
-            self._tail[0] = 1.0
+        if room.rt60_s:
+            count = int(0.35 * RATE)
+            fading = np.exp(-6.9 * np.arange(count) / (room.rt60_s * RATE)) * 0.05
+            self._tail = (chance.standard_normal(count) * fading).astype(np.float32)
+        self._tail[0] = 1.0
         self._rest: NDArray[np.float32] = np.zeros(len(self._tail) - 1, np.float32)
         self._to_room = Resampler(SPEAKER_RATE, RATE)
         self._hiss = np.random.default_rng(1)
@@ -199,6 +207,8 @@ class SimulatedCard:
 
     def _hear(self, block: Sound) -> None:
         self.spoken.append(block)
+        if limit := self.room.clips_at:
+            block = (np.tanh(block / limit) * limit).astype(np.int16)
         dry = self._to_room.convert(block).astype(np.float32)
         if not len(dry):
             return
