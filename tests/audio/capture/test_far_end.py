@@ -231,3 +231,15 @@ def test_sound_that_waits_is_no_silence() -> None:
     assert not far.next(0.0).any()
     assert not far.silent_frames
     assert far.loudest_handed_db > quiet_db + 40, "its echo may come before it"
+
+
+def test_sound_that_is_discarded_before_the_alignment_is_known_does_not_stay_in_the_way() -> None:
+    streams = Streams()
+    streams.run(20)
+    for _ in range(2):
+        now = streams.step * STEP_S
+        streams.speaker.write(np.full(40 * FRAME, 1, np.int16), now)
+        streams.speaker.drops += 1
+        streams.run(5)
+    streams.run(40)
+    assert len(streams.far._queue) < 25 * FRAME

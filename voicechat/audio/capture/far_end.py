@@ -318,6 +318,8 @@ class FarEnd:
         self._far_start.observe(speaker.mark)
         self._count += 1
         near_at, far_at = self._near_start.at, self._far_start.at
+        if self._offset_s is None and self._count >= _CHECK_INTERVAL and self._drops:
+            dropped = self._cut_surplus() or dropped
         if self._count < _CHECK_INTERVAL or near_at is None or far_at is None:
             return dropped
         self._count = 0
@@ -328,6 +330,14 @@ class FarEnd:
         if self._offset_s is None:
             self._offset_s = offset_s
         return self._correct(offset_s - self._offset_s, min_waiting) or dropped
+
+    def _cut_surplus(self) -> bool:
+        """Drop what waits needlessly after a stop in a stream whose alignment is not known yet."""
+        if self._min_waiting <= 2 * _MAX_LATER or self._min_waiting == _MAX_WAITING:
+            return False
+        self._shift(_MAX_LATER - self._min_waiting, self._min_waiting)
+        self._min_waiting, self._count = _MAX_WAITING, 0
+        return True
 
     def _correct(self, late: float, min_waiting: int) -> bool:
         """Compensate a far end that is `late` seconds late, once that is certain."""
