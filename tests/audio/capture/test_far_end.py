@@ -243,3 +243,13 @@ def test_sound_that_is_discarded_before_the_alignment_is_known_does_not_stay_in_
         streams.run(5)
     streams.run(40)
     assert len(streams.far._queue) < 25 * FRAME
+
+
+def test_after_a_long_stall_most_of_the_sound_is_returned() -> None:
+    far = FarEnd(RATE, RATE)
+    far.put(np.full(10 * FRAME, 1, np.int16))
+    far.align(FRAME)
+    for _ in range(600):
+        far.next(0.0, 3 * FRAME)
+    far.put(np.full(200 * FRAME, 2, np.int16))
+    assert far.next(0.0, 3 * FRAME).any()

@@ -277,7 +277,7 @@ class FarEnd:
                 self._settle_for(FRAME)
             elif self._aligned:
                 self._lacking = FRAME
-                self._owed += FRAME - len(self._queue)
+                self._owed = min(self._owed + FRAME - len(self._queue), _MAX_WAITING)
                 self._queue.take(len(self._queue))
         self.played = np.concatenate((self.played[FRAME:], frame))
         # After a loss, the echo of sound that waits may come before it.
