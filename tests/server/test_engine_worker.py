@@ -8,9 +8,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from scripted import Loud, ScriptedAssistant, ScriptedTts
 
 from voicechat.errors import ServerError
+from voicechat.server.detector_pool import DetectorPool
+from voicechat.server.engine_startup import EngineSet
 from voicechat.server.engine_worker import JobFailed, Worker, WorkerStopped
+from voicechat.server.stt.moonshine_stt import MoonshineStt
 
 HERE = Path(__file__).parents[1] / "support"
 ENGINE = "faulty_engine:Faulty"
@@ -171,6 +175,17 @@ async def test_stop_ends_the_process_and_is_idempotent(worker):
     child = psutil.Process(worker.pid)
     await worker.stop()
     await worker.stop()
+    assert not child.is_running()
+
+
+async def test_a_hanging_worker_is_killed_when_the_engines_close(worker):
+    child = psutil.Process(worker.pid)
+    child.suspend()
+    engines = EngineSet(
+        MoonshineStt(worker), ScriptedAssistant(), ScriptedTts(), DetectorPool(Loud)
+    )
+    await engines.close()
+    await asyncio.to_thread(psutil.wait_procs, [child], 10)
     assert not child.is_running()
 
 

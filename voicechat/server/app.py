@@ -346,8 +346,7 @@ async def _serve(options: ServeOptions) -> int:
             with suppress(asyncio.CancelledError):
                 await running
         finally:
-            with suppress(TimeoutError):
-                await engines.close()
+            await engines.close()
     return 0
 
 
