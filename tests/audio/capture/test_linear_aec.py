@@ -9,7 +9,7 @@ from talkers import RATE, echo_of, frames, talker
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.echo_delay import EchoDelay
 from voicechat.audio.capture.linear_aec import LinearFilter, OnsetDetector
-from voicechat.speech.pcm import Samples, dbfs
+from voicechat.speech.pcm import Samples, dbfs, decibels, rms
 
 
 @pytest.mark.parametrize(("delay_ms", "gain_db"), [(25, -12), (62, -6), (130, -6)])
@@ -76,6 +76,32 @@ def test_what_was_learned_stays_valid_when_the_echo_moves(delays_ms: tuple[int, 
     assert np.median(left[200:400]) > 15
     for at in (400, 800):
         assert np.median(left[at + 5 : at + 30]) > 12, "it cancels at once"
+
+
+@pytest.mark.parametrize("rt60_s", [0.4, 0.7, 1.0])
+def test_the_reverberation_after_its_last_partition_is_predicted(rt60_s: float) -> None:
+    chance, quiet_at = np.random.default_rng(3), 6 * RATE
+    far = chance.normal(0, 3_000, 8 * RATE)
+    far[quiet_at:] = 0
+    path = chance.normal(0, 1, RATE) * np.exp(-6.9 * np.arange(RATE) / (rt60_s * RATE))
+    near = np.convolve(far, 0.01 * path)[: len(far)]
+    linear, left, told = LinearFilter(), [], []
+    for heard, played in zip(frames(near), frames(far.astype(np.int16)), strict=True):
+        parts = linear.residue(heard, played)
+        if parts is not None:
+            left.append(decibels(rms(parts[0])))
+            told.append(linear.tail_db)
+    after = slice(quiet_at // FRAME, quiet_at // FRAME + 20)
+    assert np.mean(told[after]) == pytest.approx(np.mean(left[after]), abs=4)
+
+
+def test_without_reverberation_there_is_nothing_after_the_last_partition() -> None:
+    far = talker(1, 6)
+    linear = LinearFilter()
+    for heard, played in zip(frames(echo_of(far, 62, -6)), frames(far), strict=True):
+        parts = linear.residue(heard, played)
+    assert parts is not None
+    assert linear.tail_db < dbfs(heard) - 25
 
 
 def test_of_two_echo_paths_only_the_newest_is_known() -> None:

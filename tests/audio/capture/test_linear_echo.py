@@ -10,7 +10,7 @@ from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.echo_detector import BypassableCanceller
 from voicechat.audio.capture.frame_pair import FramePair, LinearResult
 from voicechat.audio.capture.linear_echo import LinearEcho
-from voicechat.speech.pcm import Samples
+from voicechat.speech.pcm import Samples, dbfs
 
 
 class Gone:
@@ -85,8 +85,10 @@ def test_a_filter_that_works_rules_out_a_voice_in_an_echo() -> None:
     assert judged.count(True) <= 3
 
 
-def result(residue: Samples, *, has_voice: bool = False, clean: bool = True) -> LinearResult:
-    return LinearResult(residue, clean, has_voice, False, False, True)
+def result(
+    residue: Samples, *, has_voice: bool = False, clean: bool = True, tail_db: float = -100.0
+) -> LinearResult:
+    return LinearResult(residue, clean, has_voice, False, False, True, tail_db)
 
 
 def test_what_only_the_other_canceller_leaves_is_no_voice() -> None:
@@ -94,6 +96,7 @@ def test_what_only_the_other_canceller_leaves_is_no_voice() -> None:
     assert not result(soft).allows(loud)
     assert result(soft, clean=False).allows(loud)
     assert result(loud).allows(loud)
+    assert not result(loud, tail_db=dbfs(loud)).allows(loud)
     assert result(soft, has_voice=True).allows(loud)
     assert result(soft).rules_out
     assert not result(loud, has_voice=True).rules_out

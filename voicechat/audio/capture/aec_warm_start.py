@@ -124,6 +124,12 @@ class WarmOnsetDetector(OnsetDetector):
         for near, far in pairs:
             self._warm_filter.residue(near, far)
 
+    def disturb(self) -> None:
+        """Note a disturbance: what was learned from the held frames may be of another delay."""
+        super().disturb()
+        self._age = max(self._age, _WARM_FRAMES)
+        self.warm = False
+
     def voiced(self, near: Samples, far: Samples, cleaned: Samples) -> bool:
         if self._age == self._waiting:
             # Training twice on the held frames makes the filter overconfident.

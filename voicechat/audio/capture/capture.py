@@ -400,6 +400,8 @@ class Capture:
         delay = self._bypassable.delay if self._bypassable is not None else None
         if delay == self._linear.delay:
             return
+        if self._linear.delay is None:
+            self.guard.found()
         if self._linear.follow(delay, self._past, self._held):
             self.disturb()
 
@@ -433,16 +435,18 @@ class Capture:
 
     def disturb(self) -> None:
         """Distrust the canceller if there is an echo: after a loss, a jump, or a false alarm."""
+        self._linear.disturbed |= self.speaker_busy
         if self.may_echo:
             self.guard.disturb()
-            self._linear.detector.doubt()
+            self._linear.detector.disturb()
 
     def _detect_voice(
         self, pair: FramePair, heard: Samples, linear: LinearResult | None
     ) -> VoiceActivity:
         sure = self._gate.voiced(heard)
         if linear is not None:
-            sure = linear.sure or (sure and linear.allows(heard))
+            sure = sure and self.guard.allows(self._gate.level) and linear.allows(heard)
+            sure = sure or linear.sure
         seems = sure if linear is None else linear.seems
         self._note_level(self._gate.level, seems)
         detects = not self.muted and not self.closed

@@ -36,6 +36,8 @@ _PROOF_FRAMES: Final = 100
 """Frames of playback without a voice that prove the canceller."""
 _MIN_ERLE_DB: Final = 25.0
 """Echo reduction in dB of a canceller that works."""
+_FIRST_ERLE_DB: Final = 15.0
+"""The same of one that has just started."""
 _ABOVE_FLOOR_DB: Final = 6.0
 _INAUDIBLE_DB: Final = -58.0
 """Level in dBFS of an echo that is far from a voice."""
@@ -121,6 +123,8 @@ class EchoGuard:
     def __init__(self) -> None:
         self.unproved = False
         """True from a disturbance until the canceller has proved itself."""
+        self._is_new = False
+        """The same from when an echo was found."""
         self.active = False
         """True while the microphone is silent, or the user talks, because an echo may arrive."""
         self.gated = False
@@ -141,6 +145,15 @@ class EchoGuard:
         self._whole_replies = 0
         self.held: deque[tuple[Samples, Samples]] = deque()
         """Frames that wait in `pass_on`, each as it is with a voice and without one."""
+
+    def found(self) -> None:
+        """Note that there is an echo."""
+        self._is_new = True
+        self._proof = 0
+
+    def allows(self, cleaned_db: float) -> bool:
+        """Return False if the canceller's output, in dBFS, may be what it leaves of a new echo."""
+        return not self._is_new or cleaned_db > self._coupling.expected_db - _FIRST_ERLE_DB
 
     def disturb(self) -> None:
         """Distrust the canceller until it has proved itself."""
@@ -191,7 +204,7 @@ class EchoGuard:
         if self._starts_next and not audible:
             self._starts_next = False
             self.disturb()
-        if self.unproved and audible:
+        if (self.unproved or self._is_new) and audible:
             self._prove(cleaned_db, floor_db)
         was_active, self.active = self.active, self.unproved and audible
         if self.active and self.gated:
@@ -251,7 +264,7 @@ class EchoGuard:
         proves = self._coupling.known and cleaned_db <= limit
         self._proof = self._proof + 1 if proves else 0
         if self._proof >= _PROOF_FRAMES:
-            self.unproved = False
+            self.unproved = self._is_new = False
 
     def pass_on(self, frame: Samples, without_voice: Samples) -> Iterator[Samples]:
         """Yield what is delivered after `frame` came: sound, or silence in place of an echo.

@@ -11,6 +11,9 @@ _RESIDUE_DB: Final = 1.0
 _LEFT_DB: Final = 3.0
 """Most that the filter removes of a voice in the output of the canceller, in dB."""
 
+_TAIL_DB: Final = 6.0
+"""Margin in dB of a voice over the reverberation that is expected."""
+
 
 class VoiceActivity(NamedTuple):
     """Voice activity of 10 ms: reliable (`sure`), or fast (`seems`).
@@ -42,6 +45,8 @@ class LinearResult(NamedTuple):
     sure: bool
     reliable: bool
     """True if `seems` can be believed although the canceller is not trusted."""
+    tail_db: float
+    """Level in dBFS of the reverberation that the filter does not reach."""
 
     def hears_voice(self, near: Samples) -> bool:
         """Return True if the filter itself is certain enough of a voice."""
@@ -63,7 +68,8 @@ class LinearResult(NamedTuple):
         """Return False if what the canceller leaves is an echo, because the filter removes it."""
         if self.has_voice or not self.clean:
             return True
-        return dbfs(self.residue) > dbfs(heard) - _LEFT_DB
+        heard_db = dbfs(heard)
+        return heard_db > self.tail_db + _TAIL_DB and dbfs(self.residue) > heard_db - _LEFT_DB
 
     def _is_heard(self, near: Samples) -> bool:
         """Return True if the fast detector heard a voice that the microphone has, too.

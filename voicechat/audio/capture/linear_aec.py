@@ -22,7 +22,7 @@ from voicechat.audio.capture.clock_drift import ClockDrift
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.echo_delay import EchoDelay
 from voicechat.audio.capture.voice_activity import RATE
-from voicechat.speech.pcm import FULL_SCALE, Samples, dbfs, decibels, rms
+from voicechat.speech.pcm import FULL_SCALE, SILENCE_DB, Samples, dbfs, decibels, rms
 from voicechat.speech.webrtc_vad import voice_detector
 
 _PARTITIONS: Final = 24
@@ -42,6 +42,10 @@ _DRIFT_DB: Final = -8.0
 
 _EXACT_DB: Final = -33.0
 """Residual echo below which that estimate is exact."""
+_FADING: Final = 8
+"""Partitions at the end that tell with as many before them how fast the reverberation fades."""
+_MAX_FADED: Final = 0.4
+"""Most power of them relative to those before: a reverberation of 1.2 s."""
 _HISS_BIN: Final = 60
 """First bin of a hiss: 3 kHz."""
 _HISS_SHARE: Final = 0.7
@@ -71,6 +75,18 @@ class LinearFilter:
 
         A voice is not coherent with the echo, so this stays valid during double talk.
         """
+        self._slope = 0.0
+        """Power of the reverberation relative to 10 ms earlier."""
+        self._next_power: _Powers = np.zeros(_BINS, np.float32)
+        """Power that the partition after the last one would have."""
+        self._tail = 0.0
+        """Power of the echo that comes after the last partition, summed over the bins."""
+        self.tail_db = SILENCE_DB
+        """Level in dBFS of that echo.
+
+        Source: Habets, Gannot, Cohen, Sommen, "Joint dereverberation and residual echo suppression
+        of speech signals in noisy environments", IEEE TASLP 16(8), 2008 (exponential decay).
+        """
         self.hisses = False
         """True if both the echo and the residue are a hiss, like the sound of s.
 
@@ -89,6 +105,7 @@ class LinearFilter:
         self._silent_frames = 0 if far.any() else self._silent_frames + 1
         if self._silent_frames > _PARTITIONS:
             return None
+        self._extend_tail(self._far[-1])
         self._far[1:] = self._far[:-1]
         self._far[0] = np.fft.rfft(np.concatenate((self._previous, block)))
         self._previous = block
@@ -103,6 +120,17 @@ class LinearFilter:
             self.drift.observe(error, echo, exact=self.residual_db < _EXACT_DB)
         self._learn(error)
         return residue, estimate
+
+    def _extend_tail(self, leaving: _Spectra) -> None:
+        """Take the far end that leaves the last partition: its echo goes on and fades."""
+        if not self._constrained:
+            power = np.abs(self.echo_path[-2 * _FADING :]) ** 2
+            earlier, last = float(power[:_FADING].sum()), float(power[_FADING:].sum())
+            self._slope = min(_MAX_FADED, last / (earlier + 1e-12)) ** (1 / _FADING)
+            self._next_power = self._slope ** (_FADING / 2) * power[_FADING:].mean(axis=0)
+        added = float((self._next_power * np.abs(leaving) ** 2).sum())
+        self._tail = self._slope * self._tail + added
+        self.tail_db = 10 * math.log10(2 * self._tail / (2 * FRAME) ** 2 + 1e-12)
 
     def _compare(self, error: _Spectra, echo: _Spectra) -> None:
         loud, residue = np.abs(echo) ** 2, float(np.vdot(error, error).real)
@@ -264,6 +292,8 @@ class OnsetDetector:
         """True if `residue` has hardly any echo."""
         self.has_voice = False
         """True if `residue` certainly has a voice."""
+        self.tail_db = SILENCE_DB
+        """Level in dBFS of the reverberation that the filter does not reach."""
         self.jumped = False
         """True once when the microphone no longer contains the echo that a trained filter
         estimates."""
@@ -299,8 +329,12 @@ class OnsetDetector:
         """True if it is uncertain whether a known echo is where the filter expects it."""
         return self._known is not None and not self.reliable
 
+    def disturb(self) -> None:
+        """Note a disturbance of the echo path."""
+        self.doubt()
+
     def doubt(self) -> None:
-        """Note a disturbance: the filter has to prove again that it cancels the echo."""
+        """Let the filter prove again that it cancels the echo."""
         self._canceled_frames, self.reliable = 0, False
         # What was learned just before it is wrong: a disturbance is noticed late.
         self._next_known = None
@@ -327,6 +361,7 @@ class OnsetDetector:
         self.has_voice = False
         if parts is None:
             self.residue, self.clean, self._loud_frames = near, True, 0
+            self.tail_db = SILENCE_DB
             self.jumped, self._mismatched_frames = False, 0
             return False
         residue, estimate = parts
@@ -343,7 +378,8 @@ class OnsetDetector:
         self._echo_db = max(estimate_db, self._echo_db - _ECHO_DECAY_DB, _MIN_ECHO_DB)
         pcm = (residue * FULL_SCALE).clip(-32768, 32767).astype(np.int16)
         seems = bool(self._is_voiced(RATE, pcm.tobytes(), len(pcm)))
-        loud = level > max(self._echo_db + leak_db + _MARGIN_DB, MIN_VOICE_DB)
+        tail_db = self.tail_db = self._filter.tail_db
+        loud = level > max(max(self._echo_db + leak_db, tail_db) + _MARGIN_DB, MIN_VOICE_DB)
         trusted = leak_db <= _TRUSTED_DB and not self._filter.hisses
         matches = self._match.observe(residue, estimate)
         self._mismatched_frames = self._mismatched_frames + 1 if trusted and not matches else 0
@@ -353,7 +389,7 @@ class OnsetDetector:
         limit = _CLEAN_DB + (_HYSTERESIS_DB if self.clean else 0.0)
         self.clean = matches and self._filter.residual_db <= limit
         leak = max(min(self.leak_db, self._filter.residual_db + _INCOHERENT_DB), _CERTAIN_LEAK_DB)
-        certain = level > max(self._echo_db + leak + _MARGIN_DB, MIN_VOICE_DB)
+        certain = level > max(max(self._echo_db + leak, tail_db) + _MARGIN_DB, MIN_VOICE_DB)
         certain = certain and not self._filter.hisses
         self.has_voice = self.clean and leak <= _TRUSTED_DB and certain
         if dbfs(cleaned) < level - SUPPRESSED_DB or level < _NO_VOICE_DB:

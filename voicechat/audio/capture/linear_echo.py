@@ -35,6 +35,8 @@ class LinearEcho:
         self.detector = OnsetDetector()
         self.delay: int | None = None
         """Delay of the echo in samples as it was last detected; None without an echo."""
+        self.disturbed = False
+        """True if a reply was disturbed, perhaps before its echo was found."""
         self._unsearched_frames = 0
         self._times_in_place = 0
         """Searches in a row that found the echo in its place."""
@@ -49,7 +51,8 @@ class LinearEcho:
     ) -> bool:
         """Take the detected delay of the echo in samples; return True if it has jumped.
 
-        For an echo that has just been found, `past` and `held` train the filter.
+        For an echo that has just been found, `past` and `held` train the filter. After a
+        disturbance they may have two delays: then it counts as a jump, too.
         """
         before, self.delay = self.delay, delay
         if delay is None:
@@ -57,7 +60,8 @@ class LinearEcho:
         if before is None:
             pairs = ([each[:2] for each in some] for some in (past, held))
             self.detector = WarmOnsetDetector(delay, *pairs)
-            return False
+            disturbed, self.disturbed = self.disturbed, False
+            return disturbed
         if abs(delay - before) <= _MAX_SHIFT:
             self.detector.delay.drifted(delay)
             return False
@@ -137,4 +141,4 @@ class LinearEcho:
         linear = self.detector
         seems = linear.voiced(pair.near, pair.far, heard)
         found = linear.residue, linear.clean, linear.has_voice, seems, seems and linear.warm
-        return LinearResult(*found, linear.reliable)
+        return LinearResult(*found, linear.reliable, linear.tail_db)
