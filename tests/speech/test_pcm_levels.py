@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicechat.speech.pcm import amplitude, dbfs, fade_in, peak_dbfs, rms
+from voicechat.speech.pcm import amplitude, dbfs, fade_in, peak_dbfs, percentile, rms
 
 
 def test_levels() -> None:
@@ -23,3 +23,10 @@ def test_the_fade_rises_from_nothing_to_all() -> None:
     assert curve[0] < 0.001
     assert curve[-1] > 0.999
     assert (np.diff(curve) > 0).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 50])
+def test_a_percentile_is_that_of_numpy(count: int) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    for percent in (0, 25, 75, 100):
+        assert percentile(values, percent) == pytest.approx(np.percentile(values, percent))

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from on_terminal import new_terminal_settings
 
-from voicechat.system import terminal_guard
+from voicechat.system import terminal_guardian
 
 APP = """
 import os, sys, termios, tty
@@ -30,11 +30,13 @@ if mode == "blocked":
     terminal_guard.END_S = 0.2
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+if mode == "frozen":
+    sys.executable = "/no/python"
 print("guardian", os.getpid(), flush=True)
 terminal_guard.guard()
 tty.setraw(0, termios.TCSANOW)
 os.write(1, b"\\x1b[?1049h\\x1b[?1003h\\x1b[?25lapp %d.\\r\\n" % os.getpid())
-if mode in {"wait", "blocked"}:
+if mode in {"wait", "blocked", "frozen"}:
     import time
     time.sleep(600)
 elif mode == "raise":
@@ -126,6 +128,19 @@ def test_a_terminated_guardian_ends_the_app(spawn, name: str) -> None:
     assert not psutil.pid_exists(run.app)
 
 
+def test_the_guardian_is_a_program_without_packages(spawn) -> None:
+    guardian = psutil.Process(spawn("wait").guardian)
+    assert wait_for(lambda: terminal_guardian.__file__ in guardian.cmdline())
+    assert "-S" in guardian.cmdline()
+
+
+def test_a_terminal_is_guarded_where_that_program_is_missing(spawn) -> None:
+    run = spawn("frozen")
+    os.kill(run.app, signal.SIGTERM)
+    assert run.end() == 128 + signal.SIGTERM
+    assert run.is_restored()
+
+
 def test_an_app_that_ignores_the_signal_is_killed(spawn) -> None:
     run = spawn("blocked")
     os.kill(run.guardian, signal.SIGTERM)
@@ -193,18 +208,18 @@ def test_nothing_is_written_to_an_unchanged_terminal() -> None:
     controller, terminal = pty.openpty()
     try:
         original_settings = termios.tcgetattr(terminal)
-        terminal_guard.restore(terminal, original_settings)
+        terminal_guardian.restore(terminal, original_settings)
         os.set_blocking(controller, False)
         with pytest.raises(BlockingIOError):
             os.read(controller, 100)
     finally:
         os.close(controller)
         os.close(terminal)
-    terminal_guard.restore(terminal, original_settings)  # a closed terminal is not an error
+    terminal_guardian.restore(terminal, original_settings)  # a closed terminal is not an error
 
 
 def test_a_terminal_that_takes_no_output_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal_guard, "_WRITE_S", 0.01)
+    monkeypatch.setattr(terminal_guardian, "_WRITE_S", 0.01)
     controller, terminal = pty.openpty()
     original_settings = termios.tcgetattr(terminal)
     try:
@@ -215,7 +230,7 @@ def test_a_terminal_that_takes_no_output_is_not_waited_for(monkeypatch: pytest.M
                 os.write(terminal, b"unread" * 1000)
         os.set_blocking(terminal, True)
         call = threading.Thread(
-            target=terminal_guard.restore, args=(terminal, original_settings), daemon=True
+            target=terminal_guardian.restore, args=(terminal, original_settings), daemon=True
         )
         call.start()
         call.join(10)

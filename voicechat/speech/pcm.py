@@ -7,6 +7,7 @@ rate under a Kaiser window. Source: J. O. Smith, "Digital Audio Resampling", CCR
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -82,6 +83,12 @@ def decibels(ratio: float) -> float:
 def amplitude(db: float) -> float:
     """Return the amplitude ratio of a level in dB."""
     return float(10 ** (db / 20))
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """Return the value below which so many percent lie; that of numpy imports masked arrays."""
+    ordered = np.sort(np.fromiter(values, np.float64))
+    return float(np.interp(percent / 100 * (len(ordered) - 1), np.arange(len(ordered)), ordered))
 
 
 def fade_in(frames: int) -> NDArray[np.float32]:
