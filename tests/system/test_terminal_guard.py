@@ -128,10 +128,15 @@ def test_a_terminated_guardian_ends_the_app(spawn, name: str) -> None:
     assert not psutil.pid_exists(run.app)
 
 
-def test_the_guardian_is_a_program_without_packages(spawn) -> None:
+def test_the_guardian_is_a_program_without_packages_and_keys(
+    spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    monkeypatch.setenv("LD_PLANTED", "1")
     guardian = psutil.Process(spawn("wait").guardian)
     assert wait_for(lambda: terminal_guardian.__file__ in guardian.cmdline())
     assert "-S" in guardian.cmdline()
+    assert guardian.environ() == {"LD_PLANTED": "1"}
 
 
 def test_a_terminal_is_guarded_where_that_program_is_missing(spawn) -> None:

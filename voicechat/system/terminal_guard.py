@@ -14,12 +14,16 @@ import marshal
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from voicechat.system import terminal_guardian
 from voicechat.system.child_main import when_closed
 
 if sys.platform != "win32":
     import termios
+
+_LOADER = ("LD_", "DYLD_")
+"""Beginnings of the environment variables by which the system finds the libraries of Python."""
 
 END_S = 5.0
 """Seconds for the app to end after a signal that should end it, whatever its threads do."""
@@ -70,15 +74,21 @@ if sys.platform != "win32":
     def _become_guardian(
         lifeline: int, child: int, terminal: int, original_settings: list[object]
     ) -> None:
-        """Go on as the program of the guardian, which needs a third of the memory."""
-        settings = marshal.dumps(original_settings).hex()
-        for descriptor in (lifeline, terminal):
-            os.set_inheritable(descriptor, True)
-        try:
-            program = [sys.executable, "-I", "-S", terminal_guardian.__file__]
-            os.execv(program[0], [*program, str(child), str(terminal), str(END_S), settings])
-        except OSError:  # there is no such program, or no such file in a frozen one
-            terminal_guardian.guard(child, terminal, END_S, original_settings)
+        """Go on as the program of the guardian, which needs a third of the memory.
+
+        It gets no secrets: the environment with which a program began can be read.
+        """
+        program, settings = terminal_guardian.__file__, marshal.dumps(original_settings).hex()
+        if sys.executable and os.path.isfile(program):  # both are missing in a frozen program
+            environment = {
+                name: value for name, value in os.environ.items() if name.startswith(_LOADER)
+            }
+            words = [sys.executable, "-I", "-S", program, str(child), str(terminal), str(END_S)]
+            for descriptor in (lifeline, terminal):
+                os.set_inheritable(descriptor, True)
+            with suppress(OSError):
+                os.execve(words[0], [*words, settings], environment)
+        terminal_guardian.guard(child, terminal, END_S, original_settings)
 
     def _restore_and_exit(terminal: int, original_settings: list[object]) -> None:
         """Restore the terminal and end, after the guardian was killed."""
