@@ -60,6 +60,8 @@ if sys.platform != "win32":
         try:
             # With the default disposition the signal may be discarded even during `sigwait`.
             signal.signal(signal.SIGCHLD, lambda number, frame: None)
+            # The child may have ended before, and its signal may be lost.
+            os.kill(os.getpid(), signal.SIGCHLD)
             # Restoring from the background must not stop the guardian.
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)
             _thread.start_new_thread(_watch_terminal, (terminal,))

@@ -93,6 +93,8 @@ def test_the_reverberation_after_its_last_partition_is_predicted(rt60_s: float) 
             told.append(linear.tail_db)
     after = slice(quiet_at // FRAME, quiet_at // FRAME + 20)
     assert np.mean(told[after]) == pytest.approx(np.mean(left[after]), abs=4)
+    linear.residue(*frames(far[: 2 * FRAME].astype(np.int16)))
+    assert linear.tail_db < told[after][0] - 30, "nothing is left of it after a silence"
 
 
 def test_without_reverberation_there_is_nothing_after_the_last_partition() -> None:

@@ -104,6 +104,7 @@ class LinearFilter:
         block = far.astype(np.float32) / FULL_SCALE
         self._silent_frames = 0 if far.any() else self._silent_frames + 1
         if self._silent_frames > _PARTITIONS:
+            self._tail = 0.0
             return None
         self._extend_tail(self._far[-1])
         self._far[1:] = self._far[:-1]
