@@ -67,7 +67,7 @@ class LinearFilter:
         self._noise: _Powers = np.full(_BINS, 1e-4, np.float32)
         self._previous: NDArray[np.float32] = np.zeros(FRAME, np.float32)
         self._constrained = 0
-        self._silent_frames = _PARTITIONS
+        self._silent_frames = _PARTITIONS + 1
         self._cross_spectrum: _Spectra = np.zeros(_BINS, np.complex64)
         self._echo: _Powers = np.zeros(_BINS, np.float32)
         self.residual_db = 0.0
@@ -103,7 +103,7 @@ class LinearFilter:
         """
         block = far.astype(np.float32) / FULL_SCALE
         self._silent_frames = 0 if far.any() else self._silent_frames + 1
-        if self._silent_frames > _PARTITIONS:
+        if self._silent_frames > _PARTITIONS + 1:
             self._tail = 0.0
             return None
         self._extend_tail(self._far[-1])
