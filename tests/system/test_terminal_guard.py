@@ -19,7 +19,7 @@ import psutil
 import pytest
 from on_terminal import new_terminal_settings
 
-from voicechat.system import terminal_guardian
+from voicechat.system import terminal_guard, terminal_guardian
 
 APP = """
 import os, sys, termios, tty
@@ -32,11 +32,15 @@ if mode == "blocked":
         signal.signal(number, signal.SIG_IGN)
 if mode == "frozen":
     sys.executable = "/no/python"
+if mode == "silent":
+    os.close(2)
 print("guardian", os.getpid(), flush=True)
 terminal_guard.guard()
+if mode == "killed":
+    os.kill(os.getpid(), 9)
 tty.setraw(0, termios.TCSANOW)
 os.write(1, b"\\x1b[?1049h\\x1b[?1003h\\x1b[?25lapp %d.\\r\\n" % os.getpid())
-if mode in {"wait", "blocked", "frozen"}:
+if mode in {"wait", "blocked", "frozen", "silent"}:
     import time
     time.sleep(600)
 elif mode == "raise":
@@ -131,12 +135,46 @@ def test_a_terminated_guardian_ends_the_app(spawn, name: str) -> None:
 def test_the_guardian_is_a_program_without_packages_and_keys(
     spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
-    monkeypatch.setenv("LD_PLANTED", "1")
+    monkeypatch.setenv("LD_SDK_KEY", "sk-planted")
+    monkeypatch.setenv("PLANTED", "1")
     guardian = psutil.Process(spawn("wait").guardian)
     assert wait_for(lambda: terminal_guardian.__file__ in guardian.cmdline())
     assert "-S" in guardian.cmdline()
-    assert guardian.environ() == {"LD_PLANTED": "1"}
+    environment = guardian.environ()
+    assert environment["PLANTED"] == "1"
+    assert "LD_SDK_KEY" not in environment
+
+
+def test_it_finds_the_python_that_the_program_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PYTHONHOME", "PYTHONPATH", "NIX_LD", "OPENAI_API_KEY", "PROXY"):
+        monkeypatch.setenv(name, "http://me:pass@host" if name == "PROXY" else "/planted")
+    environment = terminal_guard._environment()
+    assert environment["PYTHONHOME"] == environment["NIX_LD"] == "/planted"
+    assert not {"PYTHONPATH", "OPENAI_API_KEY", "PROXY"} & set(environment)
+
+
+def test_an_app_that_is_killed_at_once_is_reported_whatever_its_parent_ignores(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "app.py"
+    script.write_text(APP, encoding="utf-8")
+    child = pexpect.spawn(
+        sys.executable,
+        [str(script), "killed"],
+        timeout=20,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    child.expect(rb"was killed by SIGKILL")
+    child.expect(pexpect.EOF)
+    child.wait()
+    assert child.exitstatus == 137
+
+
+def test_a_killed_app_has_its_exit_code_without_standard_error(spawn) -> None:
+    run = spawn("silent")
+    os.kill(run.app, signal.SIGKILL)
+    assert run.end() == 137
+    assert run.is_restored()
 
 
 def test_a_terminal_is_guarded_where_that_program_is_missing(spawn) -> None:

@@ -18,12 +18,10 @@ from contextlib import suppress
 
 from voicechat.system import terminal_guardian
 from voicechat.system.child_main import when_closed
+from voicechat.system.secret_variables import holds_secret
 
 if sys.platform != "win32":
     import termios
-
-_LOADER = ("LD_", "DYLD_")
-"""Beginnings of the environment variables by which the system finds the libraries of Python."""
 
 END_S = 5.0
 """Seconds for the app to end after a signal that should end it, whatever its threads do."""
@@ -55,6 +53,8 @@ def guard() -> None:
     lifeline, lifeline_write = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    # An ignored SIGCHLD would stay ignored in the program of the guardian, and take the exit code.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     previous_mask = terminal_guardian.block_signals()
     child = os.fork()
     if child == 0:
@@ -80,15 +80,21 @@ if sys.platform != "win32":
         """
         program, settings = terminal_guardian.__file__, marshal.dumps(original_settings).hex()
         if sys.executable and os.path.isfile(program):  # both are missing in a frozen program
-            environment = {
-                name: value for name, value in os.environ.items() if name.startswith(_LOADER)
-            }
-            words = [sys.executable, "-I", "-S", program, str(child), str(terminal), str(END_S)]
+            words = [sys.executable, "-P", "-s", "-S", program, str(child), str(terminal)]
             for descriptor in (lifeline, terminal):
                 os.set_inheritable(descriptor, True)
             with suppress(OSError):
-                os.execve(words[0], [*words, settings], environment)
+                os.execve(words[0], [*words, str(END_S), settings], _environment())
         terminal_guardian.guard(child, terminal, END_S, original_settings)
+
+    def _environment() -> dict[str, str]:
+        """Return what the system and Python need to start a program."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if not holds_secret(name, value)
+            and (name == "PYTHONHOME" or not name.startswith("PYTHON"))
+        }
 
     def _restore_and_exit(terminal: int, original_settings: list[object]) -> None:
         """Restore the terminal and end, after the guardian was killed."""

@@ -10,7 +10,7 @@
 
 It runs without packages and imports only a few modules, because it lives as long as the app.
 
-    python -I -S terminal_guardian.py CHILD TERMINAL END_S SETTINGS
+    python -P -s -S terminal_guardian.py CHILD TERMINAL END_S SETTINGS
 
 TERMINAL is a descriptor, SETTINGS its settings before the app: `marshal`, in hexadecimal.
 """
@@ -56,7 +56,7 @@ if sys.platform != "win32":
 
         end_s: seconds for the child to end after a signal that should end it.
         """
-        code = 1
+        code, status = 1, 0
         try:
             # With the default disposition the signal may be discarded even during `sigwait`.
             signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -66,9 +66,11 @@ if sys.platform != "win32":
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)
             _thread.start_new_thread(_watch_terminal, (terminal,))
             status = _wait_for_child(child, terminal, end_s, original_settings)
-            restore(terminal, original_settings)
-            code = _report_exit(status)
+            is_killed = os.WIFSIGNALED(status)
+            code = 128 + os.WTERMSIG(status) if is_killed else os.WEXITSTATUS(status)
         finally:
+            restore(terminal, original_settings)
+            _report(status)
             os._exit(code)
 
     def _forward_signal(child: int, number: int, terminal: int) -> None:
@@ -122,15 +124,15 @@ if sys.platform != "win32":
                 is_killed = ending and status == signal.SIGKILL
                 return ending if is_killed else status
 
-    def _report_exit(status: int) -> int:
-        """Return the exit code for the shell, and report an unusual end."""
-        if os.WIFEXITED(status):
-            return os.WEXITSTATUS(status)
+    def _report(status: int) -> None:
+        """Report an unusual end, if standard error takes it."""
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        if name not in _ORDINARY_SIGNALS:
-            os.write(2, f"voicechat: The program was killed by {name}.\n".encode())
-        return 128 + number
+        if os.WIFSIGNALED(status) and name not in _ORDINARY_SIGNALS:
+            try:
+                os.write(2, f"voicechat: The program was killed by {name}.\n".encode())
+            except OSError:
+                return
 
     def restore(terminal: int, original_settings: list[object]) -> None:
         """Restore the terminal's settings, if they changed."""
