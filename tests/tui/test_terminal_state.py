@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -19,13 +21,16 @@ from voicechat.tui.app import VoicechatApp
 from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.notice_line import NoticeLine
 
+if TYPE_CHECKING:
+    import pexpect
+
 DEMO = Path(__file__).parents[1] / "support" / "demo.py"
 
 pty_only = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
 
 
-@pty_only
-def test_ctrl_z_suspends_and_fg_draws_the_whole_screen() -> None:
+def job_shell() -> pexpect.spawn:
+    """Return a shell with job control, at its prompt."""
     import pexpect
 
     shell = pexpect.spawn(
@@ -37,6 +42,12 @@ def test_ctrl_z_suspends_and_fg_draws_the_whole_screen() -> None:
         env={**os.environ, "TERM": "xterm-256color", "PS1": "prompt> "},
     )
     shell.expect_exact("prompt> ")
+    return shell
+
+
+@pty_only
+def test_ctrl_z_suspends_and_fg_draws_the_whole_screen() -> None:
+    shell = job_shell()
     shell.sendline(f"{sys.executable} {DEMO} talk")
     for stop_as_the_user in (True, False):
         shell.expect_exact("lighthouse")
@@ -53,6 +64,23 @@ def test_ctrl_z_suspends_and_fg_draws_the_whole_screen() -> None:
     shell.expect_exact("lighthouse")
     shell.send(b"\x0c")
     shell.expect_exact("\x1b[2J")
+    shell.expect_exact("lighthouse")
+    shell.send(b"\x11")
+    shell.expect_exact("prompt> ")
+    shell.close(force=True)
+
+
+@pty_only
+def test_a_program_that_was_started_in_the_background_comes_to_the_front() -> None:
+    shell = job_shell()
+    shell.sendline(f"{sys.executable} {DEMO} talk &")
+    shell.expect_exact("prompt> ")
+    [app] = psutil.Process(shell.pid).children()
+    deadline = time.monotonic() + 20
+    while app.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    shell.sendline("fg")
     shell.expect_exact("lighthouse")
     shell.send(b"\x11")
     shell.expect_exact("prompt> ")
@@ -84,9 +112,9 @@ async def test_typing_is_undone_and_redone() -> None:
 
 async def press_at(pilot: Pilot[None], key: str, *times: float) -> None:
     """Press the key at these times in seconds."""
-    for time in times:
+    for at in times:
         event = events.Key(key, None)
-        event.time = time
+        event.time = at
         pilot.app.post_message(event)
     await pilot.pause()
 

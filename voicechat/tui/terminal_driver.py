@@ -89,8 +89,12 @@ class TerminalDriver(linux_driver.LinuxDriver):
         return not isinstance(writer, TerminalWriter) or writer.is_idle
 
     def _sigcont_application(self, *_: object) -> None:
-        """Take the terminal back after a stop, also after one that could not be announced."""
-        if not self._must_signal_resume and self._auto_restart:
+        """Take the terminal back after a stop, also after one that could not be announced.
+
+        A program that was started in the background stops before it has the terminal.
+        """
+        is_running = self._writer_thread is not None
+        if is_running and not self._must_signal_resume and self._auto_restart:
             self.suspend_application_mode()
             self._must_signal_resume = True
         super()._sigcont_application()
