@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicechat.speech.pcm import amplitude, dbfs, fade_in, peak_dbfs, percentile, rms
+from voicechat.speech.pcm import amplitude, dbfs, fade_in, interpolated_percentile, peak_dbfs, rms
 
 
 def test_levels() -> None:
@@ -29,4 +29,5 @@ def test_the_fade_rises_from_nothing_to_all() -> None:
 def test_a_percentile_is_that_of_numpy(count: int) -> None:
     values = np.random.default_rng(count).normal(size=count)
     for percent in (0, 25, 75, 100):
-        assert percentile(values, percent) == pytest.approx(np.percentile(values, percent))
+        expected = np.percentile(values, percent)
+        assert interpolated_percentile(values, percent) == pytest.approx(expected)

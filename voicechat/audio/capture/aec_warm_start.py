@@ -27,7 +27,7 @@ from voicechat.audio.capture.linear_aec import (
     OnsetDetector,
 )
 from voicechat.audio.capture.voice_activity import RATE
-from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, decibels, percentile
+from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, decibels, interpolated_percentile
 from voicechat.speech.webrtc_vad import voice_detector
 
 FramePair = tuple[Samples, Samples]
@@ -164,7 +164,7 @@ def _gain(delay: int, frames: Sequence[FramePair]) -> float:
     loud = far > _LOUD**2
     if not loud.any():
         return 1.0
-    share = percentile(near[loud] / far[loud], _PERCENTILE)
+    share = interpolated_percentile(near[loud] / far[loud], _PERCENTILE)
     return min(max(share, _GAINS[0]), _GAINS[1])
 
 

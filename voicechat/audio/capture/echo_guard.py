@@ -25,7 +25,7 @@ import numpy as np
 from voicechat.audio.capture.echo_canceller import FRAME
 from voicechat.audio.capture.linear_aec import MIN_VOICE_DB
 from voicechat.audio.capture.voice_activity import GUARDED, RATE, SpeechVotes
-from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, percentile
+from voicechat.speech.pcm import SILENCE_DB, Samples, dbfs, interpolated_percentile
 from voicechat.speech.webrtc_vad import voice_detector
 
 _LOUD_DB: Final = -50.0
@@ -113,7 +113,7 @@ class EchoCoupling:
         self._far_db = max(self._far_db, self.loudest_db)
         if self._frames >= _BLOCK:
             self._measured.append(self._near_db - self._far_db)
-            self.db = percentile(self._measured, _PERCENTILE)
+            self.db = interpolated_percentile(self._measured, _PERCENTILE)
             self._frames, self._near_db, self._far_db = 0, SILENCE_DB, SILENCE_DB
 
 
