@@ -50,6 +50,17 @@ class Stall(NamedTuple):
     side: str = "both"
 
 
+class Runaway(NamedTuple):
+    """From `at` on the speaker takes `blocks` in a ms each and drops them.
+
+    Seen when PulseAudio started a stream on a remapped sink of a busy machine: 430 callbacks in
+    480 ms, each with the flag of an underflow.
+    """
+
+    at: float
+    blocks: int = 430
+
+
 @dataclass(frozen=True)
 class Room:
     """The echo path from the speaker to the microphone."""
@@ -89,6 +100,8 @@ class SimulatedCard:
         """True if the speaker takes one stream at a time."""
         self.opened = {"RawInputStream": 0, "RawOutputStream": 0}
         """Streams that a test counted."""
+        self.runaways: list[Runaway] = []
+        """What happens to the speaker, in this order."""
         self.refusals: list[type[Exception]] = []
         """What the next openings of the speaker raise, in this order; see `Hang`."""
         self._in: _In | None = None
@@ -247,6 +260,7 @@ class SimulatedCard:
             RawOutputStream=self._output,
             RawInputStream=lambda **how: _In(self, **how),
             PortAudioError=OSError,
+            CallbackStop=_CallbackStop,
             _terminate=lambda: None,
             _initialize=lambda: None,
         )
@@ -280,6 +294,10 @@ def _mixed(blocks: list[Sound]) -> Sound:
 
 class Hang(Exception):
     """The device call never returns, as PortAudio's when its thread fails to start a stream."""
+
+
+class _CallbackStop(Exception):
+    """The callback ends its stream."""
 
 
 class _AtOnce:
@@ -339,17 +357,37 @@ class _Out(_Stream):
     def fill(self) -> None:
         """Call the program for as much as the buffer takes, at the time there was space for it."""
         most, now = self.latency * self._rate, self._card.now
+        if self._card.runaways and self._card.elapsed >= self._card.runaways[0].at:
+            self._run_away(now)
+            return
         while (room := most - self._block - len(self._fifo)) >= 0:
-            out = np.zeros(self._block, np.int16)
-            ahead = len(self._fifo) / self._rate
             self._card.now = now - min(room, self._latest) / self._rate
-            clock = SimpleNamespace(outputBufferDacTime=self._card.now + ahead)
-            clock.currentTime = self._card.now
-            flags = SimpleNamespace(output_underflow=self._flag)
-            self._flag = False
-            self._callback(out, self._block, clock, flags)
-            self._fifo = np.concatenate((self._fifo, out))
+            self._fifo = np.concatenate((self._fifo, self._call()))
         self._card.now = now
+
+    def _run_away(self, now: float) -> None:
+        """Take a block in a ms each, and drop them."""
+        at, left = self._card.runaways.pop(0)
+        for before_ms in reversed(range(min(left, STEP_MS))):
+            self._card.now = now - before_ms / 1000
+            self._flag = True
+            self._call()
+        if left > STEP_MS:
+            self._card.runaways.insert(0, Runaway(at, left - STEP_MS))
+
+    def _call(self) -> Sound:
+        """Call the program for a block."""
+        out = np.zeros(self._block, np.int16)
+        ahead = len(self._fifo) / self._rate
+        clock = SimpleNamespace(outputBufferDacTime=self._card.now + ahead)
+        clock.currentTime = self._card.now
+        flags = SimpleNamespace(output_underflow=self._flag)
+        self._flag = False
+        try:
+            self._callback(out, self._block, clock, flags)
+        except _CallbackStop:
+            self.abort()
+        return out
 
 
 class _In(_Stream):

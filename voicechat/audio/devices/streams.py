@@ -37,9 +37,16 @@ BUFFER_SIZES: Final = tuple(BufferSize(10, buffer_ms) for buffer_ms in (0, 40, 2
 Longer blocks do not help: after an underrun PulseAudio then waits for up to two seconds.
 """
 _SETTLING_CALLS: Final = 20
+_MIN_LEAD_S: Final = 0.5
+_LATENCIES: Final = 3
+"""A device takes no more sound ahead of time than so many times its latency, or `_MIN_LEAD_S`."""
+_FASTEST: Final = 1.05
+"""Speed of the fastest device clock."""
 _WATCHED_S: Final = 3.0
-_MAX_SOUND_S: Final = 4.5
-"""No device takes or gives this much sound within `_WATCHED_S`, its buffer included."""
+_DUMMY_S: Final = 6.0
+"""A device that takes or gives this much sound ahead of time within `_WATCHED_S` is a dummy."""
+_CALM_S: Final = 0.1
+"""A device that took too much is given silence for this long."""
 _ALIVE_S: Final = 0.1
 FIRST_CALLBACK_S: Final = 4.0
 """A cold device may take this long until its first callback."""
@@ -155,26 +162,54 @@ class SampleRing:
 
 
 class StreamClock:
-    """Detects dummy devices, which run faster than real time because they have no clock."""
+    """Detects devices that run faster than real time.
+
+    A dummy has no clock and never stops doing so. A sound server may do it for a while: PulseAudio
+    does now and then when it starts a stream on a remapped sink of a busy machine, and drops what
+    it is given.
+    """
 
     def __init__(self, rate: int) -> None:
-        self._max_frames: Final = int(_MAX_SOUND_S * rate)
-        self._since = time.monotonic()
-        self._frames = 0
+        self._rate: Final = rate
+        self.max_lead_s = _MIN_LEAD_S
         self.too_fast = False
+        self.restart_count()
 
     def restart_count(self) -> None:
         """Restart the count while the device refills its buffer. Call between callbacks."""
-        self._since, self._frames = time.monotonic(), 0
+        self._since = self._at = time.monotonic()
+        self._lead_s = self._surplus_s = self._calm_at = 0.0
+        self._rushed = 0
 
-    def tick(self, frames: int, now: float) -> None:
-        """Count a callback of `frames`; raises CallbackStop to end the stream of a dummy."""
+    def tick(self, frames: int, now: float) -> int:
+        """Count a callback of `frames`; raises CallbackStop to end the stream of a dummy.
+
+        Return how many frames, these included, the device cannot have played; 0 if it keeps time.
+        """
+        passed, self._at = now - self._at, now
+        self._rushed = self._rushed + frames if passed * self._rate < frames / 2 else 0
+        self._lead_s = max(0.0, self._lead_s - _FASTEST * passed) + frames / self._rate
+        return 0 if self._lead_s <= self.max_lead_s else self._lose(now)
+
+    def _lose(self, now: float) -> int:
         if now - self._since > _WATCHED_S:
-            self._since, self._frames = now, 0
-        self._frames += frames
-        if self._frames > self._max_frames:
+            self._since, self._surplus_s = now, 0.0
+        self._surplus_s += self._lead_s
+        if self._surplus_s > _DUMMY_S:
             self.too_fast = True
             raise device_list.library().CallbackStop
+        lost = max(int(self._lead_s * self._rate), self._rushed) if self.is_calm(now) else 0
+        self._lead_s, self._rushed, self._calm_at = 0.0, 0, now + _CALM_S
+        return lost
+
+    @property
+    def is_rushed(self) -> bool:
+        """True if the latest callback followed at once on the one before."""
+        return self._rushed > 0
+
+    def is_calm(self, now: float) -> bool:
+        """Return False if the device has just taken too much."""
+        return now >= self._calm_at
 
 
 class CallbackClock:
@@ -261,6 +296,8 @@ class OutputStream(CallbackClock):
         self.parked = False
         """True while the stream is stopped because nothing plays."""
         self._calls = 0
+        self._dry_calls = 0
+        """Dry callbacks not yet in `underflows`, because the device may just take too much."""
         self._monitored: Final = settings.monitor
         self._stream, self.rate = device_list.open_stream(
             "output",
@@ -271,6 +308,7 @@ class OutputStream(CallbackClock):
             self._prepare,
         )
         self.latency = max(self.latency, float(self._stream.latency))
+        self.clock.max_lead_s = max(_MIN_LEAD_S, _LATENCIES * self.latency)
         self.opened_at = time.monotonic()
 
     @property
@@ -287,13 +325,19 @@ class OutputStream(CallbackClock):
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
-            stream_clock.tick(frames, now)
+            if lost := stream_clock.tick(frames, now):
+                queue.take_back(lost // frames - 1, now)
+                reference.drops += 1
             ahead = clock.outputBufferDacTime - clock.currentTime
             if 0.0 < ahead < 5.0:
                 self.latency = ahead
             view = np.frombuffer(out, np.int16)
             mono = view if channels == 1 else view[:frames]
-            queue.render(mono, now + self.latency)
+            is_calm = stream_clock.is_calm(now)
+            if is_calm:
+                queue.render(mono, now + self.latency)
+            else:
+                mono[:] = 0
             reference.write(mono, now)
             if monitor is not None:
                 monitor.write(mono, now + self.latency + frames / rate)
@@ -301,9 +345,14 @@ class OutputStream(CallbackClock):
                 view.reshape(frames, channels)[:] = mono.copy()[:, None]
             self.called(now)
             self._calls += 1
-            if self._calls > _SETTLING_CALLS:
+            if not stream_clock.is_rushed:
+                self.underflows += self._dry_calls
+                self._dry_calls = 0
+            if not is_calm:
+                self._dry_calls = 0
+            elif self._calls > _SETTLING_CALLS:
                 is_dry = bool(status.output_underflow) or ahead < block_s
-                self.underflows += is_dry
+                self._dry_calls += is_dry
                 reference.drops += is_dry
                 self.close_calls += ahead < 1.4 * block_s
 

@@ -164,12 +164,7 @@ class PlaybackQueue:
 
         Sound that was not heard by then plays again unless it was flushed. Call between callbacks.
         """
-        position = self.heard(at)
-        self._log_block(at, position, 0)
-        kept = max(position, self._flush_to, self._written - self._size)
-        self._read = min(self._read, kept)
-        self._dry = True
-        self._tail.end()
+        self._go_back(self.heard(at), at)
         left = self._cue[self._cue_at :][: self._fade]
         left *= self._rise[: len(left)]
 
@@ -237,6 +232,23 @@ class PlaybackQueue:
         self._silent_frames = self._silent_frames + len(out) if is_silent else 0
         if self.cue_playing:
             self._add_cue(out)
+
+    def take_back(self, blocks: int, now: float) -> None:
+        """Note at monotonic time `now` that the device dropped the latest `blocks` of sound.
+
+        They play again unless they were flushed.
+        """
+        first = self._logged - min(blocks, self._logged, self._log_size)
+        if first < self._logged:
+            self._go_back(int(self._log_from[first % self._log_size]), now)
+
+    def _go_back(self, position: int, at: float) -> None:
+        """Continue from a position that was reached at time `at`, with a fade-in."""
+        self._log_block(at, position, 0)
+        kept = max(position, self._flush_to, self._written - self._size)
+        self._read = min(self._read, kept)
+        self._dry = True
+        self._tail.end()
 
     @property
     def _rests(self) -> bool:
