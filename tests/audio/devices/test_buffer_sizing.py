@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +10,14 @@ from simulated_card import Stall
 from simulated_speaker import SimulatedSpeaker
 
 from voicechat.audio.devices import buffer_sizing
-from voicechat.audio.devices.buffer_sizing import BufferSizing
+from voicechat.audio.devices.buffer_sizing import BufferSizing, is_overloaded
 from voicechat.audio.devices.streams import BUFFER_SIZES
 from voicechat.audio.messages import Cue, Opened
+
+
+@pytest.fixture(autouse=True)
+def idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer_sizing, "is_overloaded", lambda: False)
 
 
 def speaker(underflows: int = 0, close_calls: int = 0) -> SimpleNamespace:
@@ -66,6 +72,28 @@ def test_shorter_blocks_are_tried_after_ever_longer_calm_times() -> None:
         waits.append(back - now)
         now = back + 5
     assert waits == [pytest.approx(wait, abs=2) for wait in (120, 480, 1920)]
+
+
+@pytest.mark.parametrize(
+    ("load", "shrinks"), [((9.0, 0.0, 0.0), False), ((0.5, 9.0, 9.0), True), (OSError(), True)]
+)
+def test_an_overloaded_machine_keeps_its_buffers(
+    monkeypatch: pytest.MonkeyPatch, load: tuple[float, ...] | OSError, shrinks: bool
+) -> None:
+    def measure() -> tuple[float, ...]:
+        if isinstance(load, OSError):
+            raise load
+        return load
+
+    monkeypatch.setattr(buffer_sizing, "is_overloaded", is_overloaded)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "getloadavg", measure, raising=False)
+    sizing = BufferSizing()
+    assert sizing.changes(speaker(1), False, True, 1.0)
+    assert sizing.size == BUFFER_SIZES[1 if shrinks else 2]
+    assert bool(changed(sizing, 2.0, 200.0)) is shrinks
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 9.0, 9.0), raising=False)
+    assert bool(changed(sizing, 200.0, 202.0)) is not shrinks
 
 
 def test_buffers_do_not_shrink_while_busy_or_in_trouble() -> None:

@@ -56,7 +56,7 @@ def answer(card: SimulatedCard) -> None:
     card.engine.command(EndItem("a"))
 
 
-@pytest.mark.parametrize("blocks", [60, 100, 200, 430, 600])
+@pytest.mark.parametrize("blocks", [35, 47, 100, 200, 430, 600])
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.5, 3.0])
 def test_no_sound_is_lost(card: SimulatedCard, after: float, blocks: int) -> None:
     card.runaways = [Runaway(card.elapsed + after, blocks)]

@@ -1,11 +1,13 @@
 """Buffer sizes of the streams: as short as this machine keeps up with.
 
-A machine that falls behind gets larger buffers. After a calm time shorter ones are tried again;
-each failed trial multiplies the next calm time by four.
+A machine that falls behind gets larger buffers, an overloaded one by two steps at once. After
+a calm time shorter ones are tried again, unless the machine is overloaded; each failed trial
+multiplies the next calm time by four.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Final, Protocol
 
 from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
@@ -21,6 +23,17 @@ _MAX_UNDERFLOWS_BEFORE_GAP: Final = 5
 """The same where the change leaves a gap."""
 _CALM_S: Final = 120.0
 _LONGEST_CALM_S: Final = 4 * 3600.0
+
+
+def is_overloaded() -> bool:
+    """Return True if more programs want to run than there are cores; False where that is unknown.
+
+    The average is that of the last minute.
+    """
+    try:
+        return os.getloadavg()[0] > (os.cpu_count() or 1)
+    except (AttributeError, OSError):  # Windows has none, and a sandbox may hide it
+        return False
 
 
 class StreamCounters(Protocol):
@@ -70,10 +83,9 @@ class BufferSizing:
         if larger and self._behind(speaker, heard, gapless):
             if self._on_trial:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
-            return self._change(min(larger, 2) if heard else 1)
-        if self._index and quiet and not busy and now - self._calm_since >= self._calm_s:
-            return self._change(-1)
-        return False
+            return self._change(min(larger, 2) if heard or is_overloaded() else 1)
+        is_calm = quiet and not busy and now - self._calm_since >= self._calm_s
+        return self._index > 0 and is_calm and not is_overloaded() and self._change(-1)
 
     def _behind(self, speaker: StreamCounters, heard: bool, gapless: bool) -> bool:
         if heard:

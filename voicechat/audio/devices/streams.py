@@ -37,9 +37,11 @@ BUFFER_SIZES: Final = tuple(BufferSize(10, buffer_ms) for buffer_ms in (0, 40, 2
 Longer blocks do not help: after an underrun PulseAudio then waits for up to two seconds.
 """
 _SETTLING_CALLS: Final = 20
-_MIN_LEAD_S: Final = 0.5
+_MIN_LEAD_S: Final = 0.25
 _LATENCIES: Final = 3
 """A device takes no more sound ahead of time than so many times its latency, or `_MIN_LEAD_S`."""
+_CALM_SHARE: Final = 0.4
+"""Share of that which one takes that keeps time again."""
 _FASTEST: Final = 1.05
 """Speed of the fastest device clock."""
 _WATCHED_S: Final = 3.0
@@ -165,8 +167,8 @@ class StreamClock:
     """Detects devices that run faster than real time.
 
     A dummy has no clock and never stops doing so. A sound server may do it for a while: PulseAudio
-    does now and then when it starts a stream on a remapped sink of a busy machine, and drops what
-    it is given.
+    does after an underrun, and when it starts a stream on a busy machine. It drops what it is given
+    then.
     """
 
     def __init__(self, rate: int) -> None:
@@ -189,7 +191,8 @@ class StreamClock:
         passed, self._at = now - self._at, now
         self._rushed = self._rushed + frames if passed * self._rate < frames / 2 else 0
         self._lead_s = max(0.0, self._lead_s - _FASTEST * passed) + frames / self._rate
-        return 0 if self._lead_s <= self.max_lead_s else self._lose(now)
+        share = 1.0 if now >= self._calm_at else _CALM_SHARE
+        return 0 if self._lead_s <= share * self.max_lead_s else self._lose(now)
 
     def _lose(self, now: float) -> int:
         if now - self._since > _WATCHED_S:
@@ -328,6 +331,7 @@ class OutputStream(CallbackClock):
             if lost := stream_clock.tick(frames, now):
                 queue.take_back(lost // frames - 1, now)
                 reference.drops += 1
+                self._dry_calls = min(self._dry_calls, 1)
             ahead = clock.outputBufferDacTime - clock.currentTime
             if 0.0 < ahead < 5.0:
                 self.latency = ahead
@@ -348,9 +352,7 @@ class OutputStream(CallbackClock):
             if not stream_clock.is_rushed:
                 self.underflows += self._dry_calls
                 self._dry_calls = 0
-            if not is_calm:
-                self._dry_calls = 0
-            elif self._calls > _SETTLING_CALLS:
+            if is_calm and self._calls > _SETTLING_CALLS:
                 is_dry = bool(status.output_underflow) or ahead < block_s
                 self._dry_calls += is_dry
                 reference.drops += is_dry
