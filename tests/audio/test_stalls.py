@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from simulated_card import RATE, Room, SimulatedCard, Stall
+from simulated_card import RATE, Room, SimulatedCard, Stall, speak
 from virtual_audio import tone
 
 from voicechat.audio.devices import default_device_watch, device_list
@@ -298,3 +298,15 @@ def test_levels_that_stay_the_same_are_sent_once_a_second(monkeypatch: pytest.Mo
     before = len(card.of(Levels))
     card.run(0.5)
     assert len(card.of(Levels)) > before
+
+
+@pytest.mark.parametrize("seconds", [1.2, 1.6, 2.5, 2.9, 3.5])
+def test_a_late_loop_hears_again_and_hears_no_echo(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(), [Stall(10.0, seconds, "engine")])
+    card.open()
+    heard = speak(card, 30)
+    blocks = [at for at, event in card.events if isinstance(event, MicBlock)]
+    assert card.now - blocks[-1] < NOTICED_S
+    assert not any(heard)

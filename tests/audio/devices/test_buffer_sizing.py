@@ -77,7 +77,7 @@ def test_shorter_blocks_are_tried_after_ever_longer_calm_times() -> None:
 @pytest.mark.parametrize(
     ("load", "shrinks"), [((9.0, 0.0, 0.0), False), ((0.5, 9.0, 9.0), True), (OSError(), True)]
 )
-def test_an_overloaded_machine_keeps_its_buffers(
+def test_an_overloaded_machine_does_not_try_the_shortest_buffers(
     monkeypatch: pytest.MonkeyPatch, load: tuple[float, ...] | OSError, shrinks: bool
 ) -> None:
     def measure() -> tuple[float, ...]:
@@ -89,11 +89,13 @@ def test_an_overloaded_machine_keeps_its_buffers(
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setattr(os, "getloadavg", measure, raising=False)
     sizing = BufferSizing()
-    assert sizing.changes(speaker(1), False, True, 1.0)
-    assert sizing.size == BUFFER_SIZES[1 if shrinks else 2]
-    assert bool(changed(sizing, 2.0, 200.0)) is shrinks
+    assert sizing.changes(speaker(5), True, True, 1.0)
+    assert sizing.size == BUFFER_SIZES[2]
+    assert changed(sizing, 2.0, 200.0)
+    assert sizing.size == BUFFER_SIZES[1]
+    assert bool(changed(sizing, 200.0, 500.0)) is shrinks
     monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 9.0, 9.0), raising=False)
-    assert bool(changed(sizing, 200.0, 202.0)) is not shrinks
+    assert bool(changed(sizing, 500.0, 502.0)) is not shrinks
 
 
 def test_buffers_do_not_shrink_while_busy_or_in_trouble() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import simulated_card
 from simulated_card import SPEAKER_RATE, Room, Runaway, SimulatedCard, Sound
 
-from voicechat.audio.engine import PARK_S
+from voicechat.audio.devices.speaker_parking import UNUSED_S
 from voicechat.audio.messages import Problem
 from voicechat.core.effects import EndItem, Play, StopPlayback
 from voicechat.core.inputs import Heard, PlaybackFinished
@@ -51,12 +52,12 @@ def card(monkeypatch: pytest.MonkeyPatch) -> SimulatedCard:
     return card
 
 
-def answer(card: SimulatedCard) -> None:
-    card.engine.command(Play("a", ladder()))
-    card.engine.command(EndItem("a"))
+def answer(card: SimulatedCard, item: str = "a") -> None:
+    card.engine.command(Play(item, ladder()))
+    card.engine.command(EndItem(item))
 
 
-@pytest.mark.parametrize("blocks", [35, 47, 100, 200, 430, 600])
+@pytest.mark.parametrize("blocks", [20, 47, 100, 200, 430, 600])
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.5, 3.0])
 def test_no_sound_is_lost(card: SimulatedCard, after: float, blocks: int) -> None:
     card.runaways = [Runaway(card.elapsed + after, blocks)]
@@ -74,13 +75,69 @@ def test_a_short_one_reopens_nothing(card: SimulatedCard) -> None:
     assert not card.of(Problem)
 
 
-def test_a_parked_speaker_that_starts_so_loses_nothing(card: SimulatedCard) -> None:
-    card.run(PARK_S + 30)
-    card.runaways = [Runaway(card.elapsed + 0.02)]
+@pytest.mark.parametrize("after", [0.02, 0.3])
+def test_a_parked_speaker_that_starts_so_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, card: SimulatedCard, after: float
+) -> None:
+    speaker = card.engine._streams.speaker
+    assert speaker is not None
+    monkeypatch.setattr(speaker, "is_direct", False)  # only those of a sound server are parked
     answer(card)
     assert card.run(20, lambda: bool(card.of(PlaybackFinished)))
+    card.run(UNUSED_S + 2)
+    assert speaker.parked
+    began = len(card.spoken)
+    card.runaways = [Runaway(card.elapsed + after)]
+    answer(card, "b")
+    assert card.run(20, lambda: len(card.of(PlaybackFinished)) == 2)
     card.run(0.5)
-    assert missing(played(card)) == []
+    sound = np.concatenate(card.spoken[began:])
+    assert missing(sound) == []
+    assert repeated_ms(sound) < 150
+
+
+def test_nothing_is_heard_again_in_a_pause(card: SimulatedCard) -> None:
+    answer(card)
+    assert card.run(20, lambda: bool(card.of(PlaybackFinished)))
+    card.run(2)
+    began = len(card.spoken)
+    card.runaways = [Runaway(card.elapsed)]
+    card.run(3)
+    assert np.abs(np.concatenate(card.spoken[began:])).max() < 20
+
+
+class Batches(simulated_card._Out):
+    """A device that takes many blocks at once, though it reports a short latency."""
+
+    blocks = 30
+
+    def fill(self) -> None:
+        if len(self._fifo) < self._block:
+            for _ in range(self.blocks):
+                self._fifo = np.concatenate((self._fifo, self._call()))
+
+
+class Fast(simulated_card._Out):
+    """A device whose clock runs at 2.5 times the speed."""
+
+    def due(self, steps: int) -> int:
+        return int(super().due(steps) * 2.5)
+
+
+@pytest.mark.parametrize("device", [Batches, Fast])
+def test_a_strange_device_plays_everything_once(
+    monkeypatch: pytest.MonkeyPatch, device: type[simulated_card._Out]
+) -> None:
+    monkeypatch.setattr(simulated_card, "_Out", device)
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open(barge_in="off")
+    card.run(1)
+    answer(card)
+    assert card.run(8, lambda: bool(card.of(PlaybackFinished)))
+    card.run(0.5)
+    if device is Batches:
+        assert missing(played(card)) == []
+    assert repeated_ms(played(card)) < 150
 
 
 def test_the_heard_position_waits_for_it(card: SimulatedCard) -> None:

@@ -24,3 +24,12 @@ def test_the_capture_ring_keeps_the_newest() -> None:
     assert np.array_equal(newest, ramp(1_000, 2_400 - 1_024))
     assert ring.lost == 2_400 - 400 - 1_024
     assert ring.last_at == 3.0
+
+
+def test_a_ring_that_overflowed_can_be_read() -> None:
+    ring = SampleRing(1_000)
+    for start in range(0, 2_000, 500):
+        ring.write(ramp(500, start), 1.0)
+    newest = ring.read(ring.available // 160 * 160)
+    assert newest is not None
+    assert np.array_equal(newest, ramp(960, 2_000 - 1_024))

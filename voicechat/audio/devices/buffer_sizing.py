@@ -1,8 +1,8 @@
 """Buffer sizes of the streams: as short as this machine keeps up with.
 
-A machine that falls behind gets larger buffers, an overloaded one by two steps at once. After
-a calm time shorter ones are tried again, unless the machine is overloaded; each failed trial
-multiplies the next calm time by four.
+A machine that falls behind gets larger buffers. After a calm time shorter ones are tried again, but
+the shortest ones not while the machine is overloaded; each failed trial multiplies the next calm
+time by four.
 """
 
 from __future__ import annotations
@@ -83,15 +83,18 @@ class BufferSizing:
         if larger and self._behind(speaker, heard, gapless):
             if self._on_trial:
                 self._calm_s = min(_LONGEST_CALM_S, 4 * self._calm_s)
-            return self._change(min(larger, 2) if heard or is_overloaded() else 1)
+            return self._change(min(larger, 2) if heard else 1)
         is_calm = quiet and not busy and now - self._calm_since >= self._calm_s
-        return self._index > 0 and is_calm and not is_overloaded() and self._change(-1)
+        return self._index > 0 and is_calm and self._may_shrink() and self._change(-1)
 
     def _behind(self, speaker: StreamCounters, heard: bool, gapless: bool) -> bool:
         if heard:
             most = _MAX_UNDERFLOWS if gapless else _MAX_UNDERFLOWS_BEFORE_GAP
             return speaker.underflows >= most
         return speaker.underflows > 0 or speaker.close_calls >= _MAX_CLOSE_CALLS
+
+    def _may_shrink(self) -> bool:
+        return self._index > 1 or not is_overloaded()
 
     def _change(self, step: int) -> bool:
         self._index += step

@@ -37,18 +37,12 @@ BUFFER_SIZES: Final = tuple(BufferSize(10, buffer_ms) for buffer_ms in (0, 40, 2
 Longer blocks do not help: after an underrun PulseAudio then waits for up to two seconds.
 """
 _SETTLING_CALLS: Final = 20
-_MIN_LEAD_S: Final = 0.25
-_LATENCIES: Final = 3
-"""A device takes no more sound ahead of time than so many times its latency, or `_MIN_LEAD_S`."""
-_CALM_SHARE: Final = 0.4
-"""Share of that which one takes that keeps time again."""
-_FASTEST: Final = 1.05
-"""Speed of the fastest device clock."""
+_DROPPED_CALLS: Final = 4
+"""So many hurried calls in a row, each after an underflow, come from a device that drops sound."""
+_ENDLESS_CALLS: Final = 1_000
 _WATCHED_S: Final = 3.0
-_DUMMY_S: Final = 6.0
-"""A device that takes or gives this much sound ahead of time within `_WATCHED_S` is a dummy."""
-_CALM_S: Final = 0.1
-"""A device that took too much is given silence for this long."""
+_MAX_SOUND_S: Final = 4.5
+"""No device takes or gives this much sound within `_WATCHED_S`, its buffer included."""
 _ALIVE_S: Final = 0.1
 FIRST_CALLBACK_S: Final = 4.0
 """A cold device may take this long until its first callback."""
@@ -109,8 +103,8 @@ class SampleRing:
 
     @property
     def available(self) -> int:
-        """Frames waiting for the reader."""
-        return self._written - self._read
+        """Frames that the reader can take."""
+        return min(self._written - self._read, self._size)
 
     @property
     def taken(self) -> int:
@@ -164,55 +158,56 @@ class SampleRing:
 
 
 class StreamClock:
-    """Detects devices that run faster than real time.
-
-    A dummy has no clock and never stops doing so. A sound server may do it for a while: PulseAudio
-    does after an underrun, and when it starts a stream on a busy machine. It drops what it is given
-    then.
-    """
+    """Detects dummy devices, which run faster than real time because they have no clock."""
 
     def __init__(self, rate: int) -> None:
-        self._rate: Final = rate
-        self.max_lead_s = _MIN_LEAD_S
+        self._max_frames: Final = int(_MAX_SOUND_S * rate)
+        self._since = time.monotonic()
+        self._frames = 0
         self.too_fast = False
-        self.restart_count()
 
     def restart_count(self) -> None:
         """Restart the count while the device refills its buffer. Call between callbacks."""
-        self._since = self._at = time.monotonic()
-        self._lead_s = self._surplus_s = self._calm_at = 0.0
-        self._rushed = 0
+        self._since, self._frames = time.monotonic(), 0
 
-    def tick(self, frames: int, now: float) -> int:
-        """Count a callback of `frames`; raises CallbackStop to end the stream of a dummy.
-
-        Return how many frames, these included, the device cannot have played; 0 if it keeps time.
-        """
-        passed, self._at = now - self._at, now
-        self._rushed = self._rushed + frames if passed * self._rate < frames / 2 else 0
-        self._lead_s = max(0.0, self._lead_s - _FASTEST * passed) + frames / self._rate
-        share = 1.0 if now >= self._calm_at else _CALM_SHARE
-        return 0 if self._lead_s <= share * self.max_lead_s else self._lose(now)
-
-    def _lose(self, now: float) -> int:
+    def tick(self, frames: int, now: float) -> None:
+        """Count a callback of `frames`; raises CallbackStop to end the stream of a dummy."""
         if now - self._since > _WATCHED_S:
-            self._since, self._surplus_s = now, 0.0
-        self._surplus_s += self._lead_s
-        if self._surplus_s > _DUMMY_S:
+            self._since, self._frames = now, 0
+        self._frames += frames
+        if self._frames > self._max_frames:
             self.too_fast = True
             raise device_list.library().CallbackStop
-        lost = max(int(self._lead_s * self._rate), self._rushed) if self.is_calm(now) else 0
-        self._lead_s, self._rushed, self._calm_at = 0.0, 0, now + _CALM_S
-        return lost
+
+
+class DropDetector:
+    """Detects a device that takes blocks faster than it can play them and drops them.
+
+    PulseAudio does so for half a second or more after an underrun of a remapped sink, and when it
+    starts a stream on one while the machine is busy: a callback each millisecond, each of which
+    reports an underflow.
+    """
+
+    def __init__(self, block_s: float) -> None:
+        self._hurry_s: Final = block_s / 2
+        self._at = -math.inf
+        self._calls = 0
+
+    def observe(self, now: float, *, underflow: bool) -> bool:
+        """Process a callback; return True if the device drops what it takes."""
+        hurried, self._at = now - self._at < self._hurry_s, now
+        self._calls = self._calls + 1 if hurried and underflow else 0
+        return self._calls >= _DROPPED_CALLS
 
     @property
-    def is_rushed(self) -> bool:
-        """True if the latest callback followed at once on the one before."""
-        return self._rushed > 0
+    def is_suspected(self) -> bool:
+        """True if the latest blocks may have been dropped."""
+        return self._calls > 0
 
-    def is_calm(self, now: float) -> bool:
-        """Return False if the device has just taken too much."""
-        return now >= self._calm_at
+    @property
+    def is_endless(self) -> bool:
+        """True if the device does not recover."""
+        return self._calls > _ENDLESS_CALLS
 
 
 class CallbackClock:
@@ -300,7 +295,11 @@ class OutputStream(CallbackClock):
         """True while the stream is stopped because nothing plays."""
         self._calls = 0
         self._dry_calls = 0
-        """Dry callbacks not yet in `underflows`, because the device may just take too much."""
+        """Dry callbacks not yet in `underflows`, because the device may be dropping sound."""
+        self._drop_detector: Final = DropDetector(size.block_ms / 1000)
+        self._was_dropping = False
+        self._certain = 0
+        """Position in the queue before which nothing was dropped."""
         self._monitored: Final = settings.monitor
         self._stream, self.rate = device_list.open_stream(
             "output",
@@ -311,7 +310,6 @@ class OutputStream(CallbackClock):
             self._prepare,
         )
         self.latency = max(self.latency, float(self._stream.latency))
-        self.clock.max_lead_s = max(_MIN_LEAD_S, _LATENCIES * self.latency)
         self.opened_at = time.monotonic()
 
     @property
@@ -321,27 +319,22 @@ class OutputStream(CallbackClock):
 
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
         stream_clock = self.clock = StreamClock(rate)
-        queue = self.queue = PlaybackQueue(rate)
+        self.queue = PlaybackQueue(rate)
         reference = self.reference = SampleRing(rate)
         monitor = self.monitor = SampleRing(rate) if self._monitored else None
         block_s = self.block_ms / 1000
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
-            if lost := stream_clock.tick(frames, now):
-                queue.take_back(lost // frames - 1, now)
-                reference.drops += 1
-                self._dry_calls = min(self._dry_calls, 1)
+            drops = self._drop_detector.observe(now, underflow=bool(status.output_underflow))
+            if not drops or self._drop_detector.is_endless:
+                stream_clock.tick(frames, now)
             ahead = clock.outputBufferDacTime - clock.currentTime
             if 0.0 < ahead < 5.0:
                 self.latency = ahead
             view = np.frombuffer(out, np.int16)
             mono = view if channels == 1 else view[:frames]
-            is_calm = stream_clock.is_calm(now)
-            if is_calm:
-                queue.render(mono, now + self.latency)
-            else:
-                mono[:] = 0
+            self._fill(mono, now, drops=drops)
             reference.write(mono, now)
             if monitor is not None:
                 monitor.write(mono, now + self.latency + frames / rate)
@@ -349,16 +342,29 @@ class OutputStream(CallbackClock):
                 view.reshape(frames, channels)[:] = mono.copy()[:, None]
             self.called(now)
             self._calls += 1
-            if not stream_clock.is_rushed:
-                self.underflows += self._dry_calls
-                self._dry_calls = 0
-            if is_calm and self._calls > _SETTLING_CALLS:
+            if self._calls > _SETTLING_CALLS and not drops:
                 is_dry = bool(status.output_underflow) or ahead < block_s
                 self._dry_calls += is_dry
                 reference.drops += is_dry
                 self.close_calls += ahead < 1.4 * block_s
 
         return speak
+
+    def _fill(self, out: Samples, now: float, *, drops: bool) -> None:
+        """Render a block; give silence to a device that drops it, and take back what it dropped."""
+        if not self._drop_detector.is_suspected:
+            self._certain = self.queue.position
+            self.underflows += self._dry_calls
+            self._dry_calls = 0
+        if not drops:
+            self.queue.render(out, now + self.latency)
+        elif not self._was_dropping:
+            self.queue.go_back(self._certain, now)
+            self.reference.drops += 1
+            self._dry_calls = 1
+        if drops:
+            out[:] = 0
+        self._was_dropping = drops
 
     @property
     def settled(self) -> bool:

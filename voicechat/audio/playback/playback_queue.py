@@ -164,7 +164,7 @@ class PlaybackQueue:
 
         Sound that was not heard by then plays again unless it was flushed. Call between callbacks.
         """
-        self._go_back(self.heard(at), at)
+        self.go_back(self.heard(at), at)
         left = self._cue[self._cue_at :][: self._fade]
         left *= self._rise[: len(left)]
 
@@ -233,17 +233,16 @@ class PlaybackQueue:
         if self.cue_playing:
             self._add_cue(out)
 
-    def take_back(self, blocks: int, now: float) -> None:
-        """Note at monotonic time `now` that the device dropped the latest `blocks` of sound.
+    @property
+    def position(self) -> int:
+        """Absolute position of the next frame to hand over."""
+        return self._read
 
-        They play again unless they were flushed.
+    def go_back(self, position: int, at: float) -> None:
+        """Continue from a position that was reached at monotonic time `at`.
+
+        What was handed over since was not heard. It plays again unless it was flushed.
         """
-        first = self._logged - min(blocks, self._logged, self._log_size)
-        if first < self._logged:
-            self._go_back(int(self._log_from[first % self._log_size]), now)
-
-    def _go_back(self, position: int, at: float) -> None:
-        """Continue from a position that was reached at time `at`, with a fade-in."""
         self._log_block(at, position, 0)
         kept = max(position, self._flush_to, self._written - self._size)
         self._read = min(self._read, kept)
