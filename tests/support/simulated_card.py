@@ -55,11 +55,13 @@ class Runaway(NamedTuple):
     """From `at` on the speaker takes `blocks` in a ms each and drops them.
 
     Seen when PulseAudio started a stream on a remapped sink of a busy machine: 430 callbacks in
-    480 ms, each with the flag of an underflow.
+    480 ms, each with a latency of 0.
     """
 
     at: float
     blocks: int = 430
+    flags: bool = False
+    """True if each callback also has the flag of an underflow."""
 
 
 @dataclass(frozen=True)
@@ -369,13 +371,14 @@ class _Out(_Stream):
 
     def _run_away(self, now: float) -> None:
         """Take a block in a ms each, and drop them."""
-        at, left = self._card.runaways.pop(0)
+        at, left, flags = self._card.runaways.pop(0)
+        self._fifo = self._fifo[:0]
         for before_ms in reversed(range(min(left, STEP_MS))):
             self._card.now = now - before_ms / 1000
-            self._flag = True
+            self._flag = flags
             self._call()
         if left > STEP_MS:
-            self._card.runaways.insert(0, Runaway(at, left - STEP_MS))
+            self._card.runaways.insert(0, Runaway(at, left - STEP_MS, flags))
 
     def _call(self) -> Sound:
         """Call the program for a block."""

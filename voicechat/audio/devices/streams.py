@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -38,7 +39,9 @@ Longer blocks do not help: after an underrun PulseAudio then waits for up to two
 """
 _SETTLING_CALLS: Final = 20
 _DROPPED_CALLS: Final = 4
-"""So many hurried calls in a row, each after an underflow, come from a device that drops sound."""
+"""So many hurried calls in a row, each with an empty buffer, are those of a device that drops."""
+_MOST_DROPS: Final = 5
+_EMPTY_S: Final = 0.001
 _ENDLESS_CALLS: Final = 1_000
 _WATCHED_S: Final = 3.0
 _MAX_SOUND_S: Final = 4.5
@@ -185,18 +188,25 @@ class DropDetector:
 
     PulseAudio does so for half a second or more after an underrun of a remapped sink, and when it
     starts a stream on one while the machine is busy: a callback each millisecond, each of which
-    reports an underflow.
+    finds the buffer empty.
     """
 
     def __init__(self, block_s: float) -> None:
         self._hurry_s: Final = block_s / 2
         self._at = -math.inf
         self._calls = 0
+        self._found: Final[deque[float]] = deque(maxlen=_MOST_DROPS)
+        self._is_odd = False
+        """True if the device takes many blocks at once and always says that it is empty."""
 
-    def observe(self, now: float, *, underflow: bool) -> bool:
+    def observe(self, now: float, *, is_empty: bool) -> bool:
         """Process a callback; return True if the device drops what it takes."""
         hurried, self._at = now - self._at < self._hurry_s, now
-        self._calls = self._calls + 1 if hurried and underflow else 0
+        self._calls = self._calls + 1 if hurried and is_empty and not self._is_odd else 0
+        if self._calls == _DROPPED_CALLS:
+            recent = len(self._found) == _MOST_DROPS and now - self._found[0] < _WATCHED_S
+            self._is_odd = recent
+            self._found.append(now)
         return self._calls >= _DROPPED_CALLS
 
     @property
@@ -326,10 +336,11 @@ class OutputStream(CallbackClock):
 
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
-            drops = self._drop_detector.observe(now, underflow=bool(status.output_underflow))
+            ahead = clock.outputBufferDacTime - clock.currentTime
+            is_empty = bool(status.output_underflow) or abs(ahead) < _EMPTY_S
+            drops = self._drop_detector.observe(now, is_empty=is_empty)
             if not drops or self._drop_detector.is_endless:
                 stream_clock.tick(frames, now)
-            ahead = clock.outputBufferDacTime - clock.currentTime
             if 0.0 < ahead < 5.0:
                 self.latency = ahead
             view = np.frombuffer(out, np.int16)
