@@ -18,13 +18,19 @@ from pathlib import Path
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp_types import ImageContent, ToolAnnotations
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp_types import ImageContent, SubscriptionsListenRequestParams, Tool, ToolAnnotations
 
 FOLDER = Path(sys.argv[1])
 HOW = set(sys.argv[2:])
 WIRE = os.dup(1)
 
-server = MCPServer("rude")
+BUS = InMemorySubscriptionBus()
+LISTEN = ListenHandler(BUS)
+server = MCPServer("rude", subscriptions=BUS)
+server._lowlevel_server.add_request_handler(
+    "subscriptions/listen", SubscriptionsListenRequestParams, LISTEN
+)
 
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True))
@@ -120,6 +126,27 @@ async def change(context: Context) -> str:
     return "changed"
 
 
+@server.tool()
+def forget() -> str:
+    """End every subscription, and offer one tool more while nobody is subscribed."""
+    LISTEN.close()
+    server.add_tool(lambda: "more", name="more")
+    return "forgot"
+
+
+def change_after_list() -> None:
+    """Offer one tool more as soon as the list was read, before anybody has subscribed."""
+    listed = server.list_tools
+
+    async def list_tools() -> list[Tool]:
+        found = await listed()
+        if all(tool.name != "more" for tool in found):
+            server.add_tool(lambda: "more", name="more")
+        return found
+
+    server.list_tools = list_tools  # type: ignore[method-assign]
+
+
 def main() -> None:
     """Run the server."""
     with (FOLDER / "starts").open("a") as file:
@@ -132,6 +159,8 @@ def main() -> None:
         os.write(1, b"Welcome to the rude server!\n")
     if "mute" in HOW:
         time.sleep(600)
+    if "hasty" in HOW:
+        change_after_list()
     if "changed" in HOW:
         server.remove_tool("fail")
         server.add_tool(lambda: "", name="fail", description="Fail quietly.")

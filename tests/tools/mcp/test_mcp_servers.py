@@ -158,6 +158,19 @@ async def test_a_changed_definition_revokes_approvals_and_is_reported(tmp_path: 
         assert "'Fail quietly.'" in rig.servers.difference("rude__fail")
 
 
+async def test_a_change_before_the_subscription_is_noticed(tmp_path: Path) -> None:
+    async with running_servers(tmp_path, misbehaving_server(tmp_path, "hasty")) as rig:
+        await rig.until(lambda: "rude__more" in rig.names())
+
+
+async def test_a_subscription_that_ended_begins_again(tmp_path: Path) -> None:
+    async with running_servers(tmp_path, misbehaving_server(tmp_path)) as rig:
+        await rig.call("rude__forget")
+        await rig.until(lambda: "rude__more" in rig.names())
+        await rig.call("rude__change")  # its "more" exists already; greet changes
+        await rig.until(lambda: "password" in rig.servers.difference("rude__greet"))
+
+
 async def test_a_failed_server_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     configs = (
         misbehaving_server(tmp_path),

@@ -45,6 +45,9 @@ UNDECLARED_LIST_S = 2.0
 LIST_INTERVAL_S = 1.0
 """Seconds between two readings of the list, however often the server says it changed."""
 
+LISTEN_INTERVAL_S = 60.0
+"""Seconds between two subscriptions at most, when a server keeps ending them."""
+
 UNUSED = ("prompts", "resources")
 """Capabilities of servers that voicechat does not use."""
 
@@ -244,19 +247,34 @@ class McpConnection:
             subscription.cancel()
 
     async def _subscribe(self, client: Client) -> None:
-        """Subscribe to changes, as newer servers require."""
+        """Subscribe to changes, as newer servers require, and again whenever that ends.
+
+        No event tells of a change from before the server's acknowledgment: the list is read again.
+        """
         from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
         from mcp.shared.exceptions import MCPError
 
         capability = client.server_capabilities.tools
         if capability is None or not capability.list_changed:
             return
-        try:
-            async with client.listen(tools_list_changed=True) as changes:
-                async for _ in changes:
+        was_accepted, pause_s = False, LIST_INTERVAL_S
+        while True:
+            try:
+                async with client.listen(tools_list_changed=True) as changes:
+                    if not changes.honored.tools_list_changed:
+                        return
+                    was_accepted = True
                     self._list_changed.set()
-        except (ListenNotSupportedError, SubscriptionLost, MCPError, TimeoutError):
-            return  # older servers notify without a subscription
+                    async for _ in changes:
+                        self._list_changed.set()
+                        pause_s = LIST_INTERVAL_S
+            except ListenNotSupportedError:
+                return  # older servers notify without a subscription
+            except (SubscriptionLost, MCPError, TimeoutError):
+                if not was_accepted:
+                    return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LISTEN_INTERVAL_S)
 
     # ------------------------------------------------------------------------------ calls
 
