@@ -9,7 +9,7 @@ from sound_measures import LONG_TEXT
 from user_speech import spoken
 
 from voicechat.audio.devices import buffer_sizing
-from voicechat.audio.devices.streams import BUFFER_SIZES
+from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 from voicechat.audio.messages import Cue, Underrun
 from voicechat.core.effects import Play, StopPlayback
 from voicechat.core.inputs import LocalSpeech, LocalSpeechEnded, MicBlock, VoiceEnded
@@ -89,6 +89,33 @@ def test_late_callbacks_of_the_speaker_change_nothing(
     assert not any(underrun.lost_ms for underrun in card.of(Underrun)), "the sound did not stop"
     assert not heard
     assert left(card) >= 30
+
+
+@pytest.mark.parametrize("size", BUFFER_SIZES[2:])
+@pytest.mark.parametrize("gain_db", [-100, -20, -10, -6])
+def test_speech_over_a_reply_is_ducked_at_once_with_a_large_buffer(
+    monkeypatch: pytest.MonkeyPatch, gain_db: float, size: BufferSize
+) -> None:
+    monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", (size,))
+    card = SimulatedCard(monkeypatch, Room(gain_db=gain_db))
+    card.open()
+    for _ in range(4):
+        before = len(card.events)
+        card.engine.command(Play("story", spoken(LONG_TEXT).tobytes()))
+        card.run(4)
+        assert not [e for _, e in card.events[before:] if isinstance(e, LocalSpeech)]
+        began, began_at = len(card.spoken), card.now
+        card.say(card.elapsed, question())
+        card.run(0.7)
+        sound = [dbfs(block) for block in card.spoken[began - 100 :]]
+        noted = [(at, e) for at, e in card.events[before:] if isinstance(e, LocalSpeech)]
+        suspected_at = noted[0][0]
+        assert [event.confirmed for _, event in noted] == [False, True]
+        soft_db = np.mean(sound[:100]) - 9
+        soft = (at for at in range(100, len(sound)) if max(sound[at : at + 6]) < soft_db)
+        assert began_at + (next(soft) - 100) / 100 <= suspected_at + 0.03
+        card.engine.command(StopPlayback())
+        card.run(1.5)
 
 
 @pytest.mark.parametrize("gain_db", [-12, -6])

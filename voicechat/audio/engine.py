@@ -102,6 +102,7 @@ class Engine:
         self._streams = StreamSupervisor(settings, self._buffer_sizing.size, self, emit)
         self._parking = SpeakerParking()
         self._aborting: BackgroundCall[float] | None = None
+        self._discards_again = False
         self._deferred: list[AudioCommand] = []
         self._drop_at = 0.0
         self._devices = (("", 16_000), ("", 16_000))
@@ -243,8 +244,9 @@ class Engine:
         speaker = self._streams.speaker
         if speaker is None or speaker.parked or self._parking.active:
             return
-        if speaker.latency > _LARGE_BUFFER_S and self._aborting is None:
-            self._aborting = BackgroundCall(speaker.abort)
+        if speaker.latency > _LARGE_BUFFER_S:
+            self._discards_again = self._aborting is not None
+            self._aborting = self._aborting or BackgroundCall(speaker.abort)
 
     def _finish_stop(self, now: float) -> None:
         silent_since: float | None = None
@@ -256,6 +258,9 @@ class Engine:
             if silent_since is not None:
                 self._playout_tap.cut(silent_since)
         self._end_stop(self._playback.stopped(now, silent_since))
+        if self._discards_again and self._aborting is None:
+            self._discards_again = False
+            self._discard_large_buffer()
 
     def _end_stop(self, stopped: PlaybackStopped | None) -> None:
         if stopped is not None:
@@ -322,6 +327,7 @@ class Engine:
         match step:
             case BargeInStep.DUCK:
                 self._playback.duck(True)
+                self._discard_large_buffer()
                 self._emit(LocalSpeech(confirmed=False))
             case BargeInStep.HOLD:
                 self._playback.hold()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from voicechat.audio.capture.echo_canceller import FRAME
-from voicechat.audio.capture.far_end import FarEnd, SampleQueue
+from voicechat.audio.capture.far_end import PLAYED, FarEnd, SampleQueue
 from voicechat.audio.devices.streams import SampleRing
 
 RATE = 16_000
@@ -132,16 +132,45 @@ def test_the_loss_of_whole_blocks_is_compensated_to_the_sample(lost: int) -> Non
     assert streams.noticed
 
 
-def test_sound_that_is_discarded_at_two_stops_in_a_row_is_compensated() -> None:
+@pytest.mark.parametrize("buffer", [12, 25, 40])
+@pytest.mark.parametrize("stops", [1, 2])
+def test_sound_that_is_discarded_on_purpose_is_no_loss(buffer: int, stops: int) -> None:
     streams = Streams()
     streams.run(300)
-    before = streams.apart[-1]
-    now = streams.step * STEP_S
-    for _ in range(2):
-        streams.speaker.write(np.full(25 * FRAME, 1, np.int16), now)
-        streams.speaker.drops += 1
+    before, now = streams.apart[-1], streams.step * STEP_S
+    for _ in range(stops):
+        ring = streams.speaker
+        ring.discarded = ring.mark[0], ring.discarded[1] + buffer * FRAME
+        ring.write(np.full(buffer * FRAME, 999, np.int16), now)
+    streams.hand_over()
+    assert not streams.far._queue.peek(stops * buffer * FRAME)[: -buffer * FRAME].any()
+    assert int(streams.far.played[streams.far.played > 0][-1]) == streams.step - buffer
     streams.run(150)
     assert streams.apart[-1] == pytest.approx(before, abs=1)
+    assert not streams.noticed
+
+
+def test_what_was_heard_before_a_discard_stays_in_its_place() -> None:
+    streams = Streams()
+    streams.run(301)
+    heard = streams.step - 25
+    streams.speaker.discarded = streams.speaker.mark[0], 25 * FRAME
+    streams.speaker.write(np.full(25 * FRAME, 999, np.int16), streams.step * STEP_S)
+    streams.run(10)
+    played = streams.far.played
+    refill = int(np.flatnonzero(played == 999)[0])
+    assert PLAYED - refill == pytest.approx(33 * FRAME, abs=2 * FRAME)
+    assert played[refill - 1] == heard
+    assert not np.isin(played, range(heard + 1, heard + 26)).any(), "it was never heard"
+
+
+def test_a_loss_beside_a_discard_is_noticed() -> None:
+    streams = Streams()
+    streams.run(300)
+    streams.speaker.discarded = streams.speaker.mark[0], 25 * FRAME
+    streams.run(8, plays=False)
+    streams.run(150)
+    assert streams.noticed
 
 
 def test_a_far_end_that_is_early_is_moved_although_nothing_waits() -> None:

@@ -217,6 +217,24 @@ def test_a_device_with_a_large_buffer_is_silent_at_once(monkeypatch: pytest.Monk
     listener.finish()
 
 
+def test_speech_confirmed_while_the_buffer_is_discarded_is_followed_by_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(card_module, "_MIXED_S", 0.0)
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200, lags=[(0, 5)])
+    listener = Listener(card)
+    card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
+    listener.advance(80)
+    card.engine._discard_large_buffer()  # as on suspected speech
+    listener.advance(3)
+    assert card.spoken[-1].any(), "the buffer is full again"
+    card.interrupt()
+    listener.advance(5)
+    assert not card.spoken[-1].any()
+    card.engine.command(StopPlayback())
+    listener.finish()
+
+
 def test_sound_left_in_a_stuck_device_is_played_by_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -254,10 +254,10 @@ class Capture:
         self._far.align(len(self._near))
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
-            # Frames are held only until an echo is known.
-            if self._far.shifted and self._bypassable is not None and not self._held:
-                self._linear.far_end_shifted(self._far.shifted, self._far.played)
-                self._bypassable.replace_far(self._far.played)
+        # Frames are held only until an echo is known.
+        if self._far.rewritten and self._bypassable is not None and not self._held:
+            self._linear.far_end_shifted(self._far.shifted, self._far.played)
+            self._bypassable.replace_far(self._far.played)
         if self._passes_through or self._is_silent_without_echo:
             yield from self._pass_through()
         while not self._waits_for_far_end and (near := self._near.take(FRAME)) is not None:

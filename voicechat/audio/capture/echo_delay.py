@@ -88,7 +88,7 @@ class EchoDelay:
         return True
 
     def shifted(self, later: int, played: Samples) -> None:
-        """Note that the far end was moved by `later` samples.
+        """Note that the far end was moved by `later` samples, or 0 if it only sounds otherwise.
 
         If a jump by as much was noticed before, the echo is back at the delay before it. played:
         the far end up to now as it is after the move, int16 of at least `_LONGEST` + `_KEPT`.

@@ -44,8 +44,8 @@ a loss, or if they persist.
 _PERSISTENT_CHECKS: Final = 10
 """Checks after which a misalignment counts as persistent."""
 _MAX_MISALIGNMENT_S: Final = 0.9
-"""A larger misalignment in s is a reset clock or device, not a loss. Each stop of a reply on a
-device with a large buffer discards up to 0.3 s.
+"""A larger misalignment in s is a reset clock or device, not a loss. A device with a large buffer
+discards up to 0.5 s at once, and twice in a row.
 """
 _MAX_ERROR: Final = 32
 """Most samples by which the measured loss of whole blocks of 10 ms is wrong: 2 ms."""
@@ -92,6 +92,10 @@ class SampleQueue:
     def prepend(self, samples: Samples) -> None:
         """Insert samples in front of those that wait."""
         self._samples = np.concatenate((samples, self._samples))
+
+    def replace(self, samples: Samples) -> None:
+        """Let these wait instead of the others."""
+        self._samples = samples
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -206,6 +210,8 @@ class FarEnd:
         """What `next` returned most recently, int16 of shape (14400,)."""
         self.shifted = 0
         """Samples by which the last `track` moved the far end: later, or earlier if negative."""
+        self.rewritten = False
+        """True if the last `track` changed `played`: moved it, or silenced discarded sound."""
         self.later = 0
         """Samples by which the far end is later for good; the reader sets it back."""
         self.silent_frames = 0
@@ -224,6 +230,11 @@ class FarEnd:
         self._retries = _MAX_RETRIES
         self._min_waiting = _MAX_WAITING
         self._drops: int | None = None
+        self._discarded: int | None = None
+        self._unheard_s = 0.0
+        """Seconds of sound discarded on purpose that the alignment does not account for yet."""
+        self._unheard_to = 0
+        """Its end after what `next` returned, in samples; negative once that is returned, too."""
         self._count = 0
         self._owed = 0
         """Samples that were replaced with silence because they came too late."""
@@ -280,6 +291,7 @@ class FarEnd:
                 self._owed = min(self._owed + FRAME - len(self._queue), _MAX_WAITING)
                 self._queue.take(len(self._queue))
         self.played = np.concatenate((self.played[FRAME:], frame))
+        self._unheard_to -= FRAME
         # After a loss, the echo of sound that waits may come before it.
         sounds = frame.any() or not self.is_silent
         self.silent_frames = 0 if sounds else self.silent_frames + 1
@@ -301,14 +313,16 @@ class FarEnd:
     def track(self, microphone: SampleRing, near: int, speaker: SampleRing | None) -> bool:
         """Keep both sides aligned; return True if frames were lost since the last call.
 
+        Sound that was discarded on purpose is known, and no loss.
         `near`: microphone samples read but not yet taken.
         """
-        self.shifted = 0
+        self.shifted, self.rewritten = 0, False
         if speaker is None or not self._aligned:
             return False
         drops = microphone.drops + speaker.drops
         dropped, self._drops = self._drops not in (None, drops), drops
-        if dropped:
+        self.rewritten = self._silence_discarded(speaker)
+        if self.rewritten or dropped:
             self._near_start.clear()
             self._far_start.clear()
             self._count = _CHECK_INTERVAL
@@ -318,7 +332,8 @@ class FarEnd:
         self._far_start.observe(speaker.mark)
         self._count += 1
         near_at, far_at = self._near_start.at, self._far_start.at
-        if self._offset_s is None and self._count >= _CHECK_INTERVAL and self._drops:
+        has_lost = self._drops or speaker.discarded[1]
+        if self._offset_s is None and self._count >= _CHECK_INTERVAL and has_lost:
             dropped = self._cut_surplus() or dropped
         if self._count < _CHECK_INTERVAL or near_at is None or far_at is None:
             return dropped
@@ -331,6 +346,31 @@ class FarEnd:
             self._offset_s = offset_s
         return self._correct(offset_s - self._offset_s, min_waiting) or dropped
 
+    def _silence_discarded(self, speaker: SampleRing) -> bool:
+        """Silence what the speaker discarded since the last call; return True if there was any."""
+        before, (until, self._discarded) = self._discarded, speaker.discarded
+        if before in (None, self._discarded):
+            return False
+        self._unheard_s = (self._discarded - before) / self._rates[1]
+        since = max(0, speaker.taken - until) * _RATE // self._rates[1]
+        self._unheard_to = len(self._queue) - since
+        sound = self._known()
+        end = len(sound) - since
+        sound[max(0, end - round(self._unheard_s * _RATE)) : end] = 0
+        self._replace(sound)
+        return True
+
+    def _known(self) -> Samples:
+        """Return what `next` returned most recently, and after it what waits."""
+        waiting = self._queue.peek(len(self._queue))
+        return np.concatenate((self.played, self._reader.past[-_REACH:], waiting))
+
+    def _replace(self, sound: Samples) -> None:
+        """Replace what `_known` returns: as much of the past, and then what waits."""
+        past, waiting = np.split(sound, (PLAYED + _REACH,))
+        self.played, self._reader.past = past[:PLAYED], past[-len(self._reader.past) :]
+        self._queue.replace(waiting)
+
     def _cut_surplus(self) -> bool:
         """Drop what waits needlessly after a stop in a stream whose alignment is not known yet."""
         if self._min_waiting <= 2 * _MAX_LATER or self._min_waiting == _MAX_WAITING:
@@ -342,16 +382,19 @@ class FarEnd:
     def _correct(self, late: float, min_waiting: int) -> bool:
         """Compensate a far end that is `late` seconds late, once that is certain."""
         reported, self._drop_reported = self._drop_reported, False
-        lost = abs(late) >= _LOST_S
+        moved = abs(late) >= _LOST_S
+        known = self._unheard_s > 0.0 and 0.0 < -late < self._unheard_s + _LOST_S
         self._misaligned_checks = self._misaligned_checks + 1 if abs(late) >= _JITTER_S else 0
         if not self._misaligned_checks:
             self._retries = _MAX_RETRIES
+            self._unheard_s = 0.0
         if abs(late) > _MAX_MISALIGNMENT_S:
             self._offset_s = None
-        elif self._misaligned_checks >= (1 if reported else 2 if lost else _PERSISTENT_CHECKS):
+        elif self._misaligned_checks >= (1 if reported else 2 if moved else _PERSISTENT_CHECKS):
             self._shift(_whole_blocks(late), min_waiting)
-            lost = True
-        return lost
+            self._unheard_s = max(0.0, self._unheard_s + late)
+            moved = True
+        return moved and not known
 
     def _can_settle(self, echo_delay: int | None) -> bool:
         """True if the far end can be 10 ms later for good: in silence, and before its echo."""
@@ -379,12 +422,14 @@ class FarEnd:
             samples = -earlier
             if not samples:
                 return
-        self.shifted = samples
-        sound = np.concatenate((self.played, self._reader.past[-_REACH:]))
+        self.shifted, self.rewritten = samples, True
+        sound = self._known()
         if samples > 0:
-            self._queue.prepend(sound[-samples:])
-            sound = np.concatenate((np.zeros(samples, np.int16), sound[:-samples]))
-        elif (skipped := self._queue.take(-samples)) is not None:
-            sound = np.concatenate((sound[-samples:], skipped))
-        self._reader.past = sound[-len(self._reader.past) :]
-        self.played = sound[:-_REACH]
+            sound = np.concatenate((np.zeros(samples, np.int16), sound))
+        else:
+            # Discarded sound is left out; what was heard before it stays in its place.
+            end = PLAYED + _REACH + self._unheard_to if self._unheard_s else 0
+            end = max(end, -samples)
+            sound = np.concatenate((sound[: end + samples], sound[end:]))
+            self._unheard_to += samples
+        self._replace(sound)

@@ -77,9 +77,9 @@ class LinearEcho:
         self._old_frames = _OLD_FRAMES
 
     def far_end_shifted(self, later: int, played: Samples) -> None:
-        """Note that the far end was moved by `later` samples, to compensate a loss.
+        """Note that the far end was moved by `later` samples, or that a part of it was discarded.
 
-        played: the far end up to now as it is after the move, at least 13600 samples.
+        played: the far end up to now as it is then, at least 13600 samples.
         """
         self.detector.delay.shifted(later, played)
         self.detector.move()

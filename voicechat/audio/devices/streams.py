@@ -103,6 +103,10 @@ class SampleRing:
         """Frames written so far, and the time of the callback that wrote the newest."""
         self.drops = 0
         """Number of times the device lost frames; counted by its callback."""
+        self.discarded = (0, 0)
+        """Frames written until the last discard on purpose, and frames never heard because of all
+        discards; the newest of each.
+        """
 
     @property
     def available(self) -> int:
@@ -403,8 +407,9 @@ class OutputStream(CallbackClock):
         """Discard the device's buffer and continue; return when it fell silent. May hang."""
         self._calls = 0
         self._stream.abort()
-        self.reference.drops += 1
         at = time.monotonic() + _MIXED_S
+        unheard = max(0, int((self.queue.next_at - at) * self.rate))
+        self.reference.discarded = self.reference.mark[0], self.reference.discarded[1] + unheard
         self.queue.restart(at)
         self.clock.restart_count()
         self._stream.start()
