@@ -62,6 +62,8 @@ class Runaway(NamedTuple):
     blocks: int = 430
     flags: bool = False
     """True if each callback also has the flag of an underflow."""
+    pause_steps: int = 0
+    """Steps of 10 ms after which it takes nothing for 6 ms; 0 for never."""
 
 
 @dataclass(frozen=True)
@@ -371,14 +373,17 @@ class _Out(_Stream):
 
     def _run_away(self, now: float) -> None:
         """Take a block in a ms each, and drop them."""
-        at, left, flags = self._card.runaways.pop(0)
+        this = self._card.runaways.pop(0)
         self._fifo = self._fifo[:0]
-        for before_ms in reversed(range(min(left, STEP_MS))):
+        step = this.blocks // STEP_MS
+        pauses = this.pause_steps > 0 and step % this.pause_steps == 0
+        for before_ms in reversed(range(min(this.blocks, STEP_MS - 6 * pauses))):
             self._card.now = now - before_ms / 1000
-            self._flag = flags
+            self._flag = this.flags
             self._call()
-        if left > STEP_MS:
-            self._card.runaways.insert(0, Runaway(at, left - STEP_MS, flags))
+        self._card.now = now
+        if this.blocks > STEP_MS:
+            self._card.runaways.insert(0, this._replace(blocks=this.blocks - STEP_MS))
 
     def _call(self) -> Sound:
         """Call the program for a block."""

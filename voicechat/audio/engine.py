@@ -17,12 +17,13 @@ from voicechat.audio.capture.barge_in import BargeIn, BargeInStep
 from voicechat.audio.capture.capture import Capture
 from voicechat.audio.capture.frame_pair import VoiceActivity
 from voicechat.audio.devices import device_list
+from voicechat.audio.devices.background_call import BackgroundCall
 from voicechat.audio.devices.buffer_sizing import BufferSizing
 from voicechat.audio.devices.card import SoundCard
 from voicechat.audio.devices.device_list import Kind
 from voicechat.audio.devices.speaker_parking import SpeakerParking
 from voicechat.audio.devices.stream_supervisor import HANG_S, StreamSupervisor
-from voicechat.audio.devices.streams import BackgroundCall, OutputStream
+from voicechat.audio.devices.streams import OutputStream
 from voicechat.audio.messages import (
     AudioCommand,
     AudioEvent,
@@ -59,8 +60,6 @@ _IDLE_S: Final = 0.200
 _EARLY_S: Final = 0.005
 """A report may be this early, so that it is made when sound is processed."""
 _QUIET_DB: Final = -45.0
-_LARGE_BUFFER_S: Final = 0.1
-"""A device with a larger buffer is silenced by discarding the buffer."""
 PARK_S: Final = 5.0
 """Seconds after which the stream of an unused microphone is closed.
 
@@ -244,7 +243,7 @@ class Engine:
         speaker = self._streams.speaker
         if speaker is None or speaker.parked or self._parking.active:
             return
-        if speaker.latency > _LARGE_BUFFER_S:
+        if speaker.has_large_buffer:
             self._discards_again = self._aborting is not None
             self._aborting = self._aborting or BackgroundCall(speaker.abort)
 
@@ -255,8 +254,6 @@ class Engine:
                 return
             silent_since = self._aborting.result
             self._aborting = None
-            if silent_since is not None:
-                self._playout_tap.cut(silent_since)
         self._end_stop(self._playback.stopped(now, silent_since))
         if self._discards_again and self._aborting is None:
             self._discards_again = False
@@ -437,6 +434,8 @@ class Engine:
         speaker, microphone = streams.speaker, streams.card.microphone
         if speaker is None or self._playback.stopping or streams.is_changing:
             return
+        if not speaker.has_reliable_times(now):
+            return  # where another one would continue is unknown
         cue, busy = speaker.queue.cue_playing, not self._playback.idle
         quiet, gapless = not self.is_hearing(), streams.gapless and not cue
         if self._buffer_sizing.changes(speaker, busy or cue, quiet, now, gapless=gapless):

@@ -16,7 +16,8 @@ STEP_S = 0.01
 class Streams:
     """Both sides carry their time in milliseconds as samples, so each frame shows its time."""
 
-    def __init__(self, jitter_s: float = 0.0) -> None:
+    def __init__(self, jitter_s: float = 0.0, early: int = 0) -> None:
+        self._early_s = early * STEP_S
         self._late = np.random.default_rng(3).uniform(0, jitter_s, 2_000)
         self.microphone, self.speaker = SampleRing(RATE), SampleRing(RATE)
         self.far = FarEnd(RATE, RATE)
@@ -61,7 +62,7 @@ class Streams:
             self.far.put(played)
         while (heard := self.microphone.read(FRAME)) is not None:
             self.near.put(heard)
-        self.far.align(len(self.near))
+        self.far.align(len(self.near), self._early_s)
         self.noticed += self.far.track(self.microphone, len(self.near), self.speaker)
 
     def take(self) -> None:
@@ -132,22 +133,55 @@ def test_the_loss_of_whole_blocks_is_compensated_to_the_sample(lost: int) -> Non
     assert streams.noticed
 
 
-@pytest.mark.parametrize("buffer", [12, 25, 40])
+@pytest.mark.parametrize(("buffer", "early"), [(12, 0), (25, 0), (25, 15), (40, 0), (50, 30)])
 @pytest.mark.parametrize("stops", [1, 2])
-def test_sound_that_is_discarded_on_purpose_is_no_loss(buffer: int, stops: int) -> None:
-    streams = Streams()
+@pytest.mark.parametrize("is_late", [False, True])
+def test_sound_that_is_discarded_on_purpose_is_no_loss(
+    buffer: int, early: int, stops: int, *, is_late: bool
+) -> None:
+    streams = Streams(early=early)
     streams.run(300)
     before, now = streams.apart[-1], streams.step * STEP_S
     for _ in range(stops):
         ring = streams.speaker
         ring.discarded = ring.mark[0], ring.discarded[1] + buffer * FRAME
         ring.write(np.full(buffer * FRAME, 999, np.int16), now)
+        if not is_late:
+            streams.hand_over()
     streams.hand_over()
-    assert not streams.far._queue.peek(stops * buffer * FRAME)[: -buffer * FRAME].any()
-    assert int(streams.far.played[streams.far.played > 0][-1]) == streams.step - buffer
+    played = streams.far.played
+    assert int(played[(played > 0) & (played < 999)][-1]) == streams.step - buffer
     streams.run(150)
     assert streams.apart[-1] == pytest.approx(before, abs=1)
     assert not streams.noticed
+
+
+@pytest.mark.parametrize("steps", [18, 20, 40])
+def test_a_discard_before_the_alignment_is_known_moves_the_far_end(steps: int) -> None:
+    streams = Streams(early=15)
+    streams.run(steps)
+    before = streams.apart[-1]
+    for _ in range(2):
+        ring = streams.speaker
+        ring.discarded = ring.mark[0], ring.discarded[1] + 25 * FRAME
+        ring.write(np.full(25 * FRAME, 999, np.int16), streams.step * STEP_S)
+        streams.run(150)
+        assert streams.apart[-1] == pytest.approx(before, abs=1)
+    assert not streams.noticed
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_past_stays_as_long_as_it_is_whatever_is_lost(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    streams = Streams()
+    streams.run(300)
+    for _ in range(12):
+        streams.run(int(chance.integers(1, 30)), hears=chance.random() < 0.7, reported=False)
+        for _ in range(chance.integers(0, 60)):  # the loop waits for a late callback
+            streams.step += 1
+            streams.hand_over()
+        streams.run(int(chance.integers(1, 40)), plays=chance.random() < 0.7, reported=False)
+        assert len(streams.far.played) == PLAYED
 
 
 def test_what_was_heard_before_a_discard_stays_in_its_place() -> None:

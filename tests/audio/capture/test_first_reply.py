@@ -7,6 +7,8 @@ from simulated_card import Room, SimulatedCard, Stall
 from sound_measures import LONG_TEXT
 from user_speech import spoken
 
+from voicechat.audio.devices import buffer_sizing
+from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 from voicechat.core.effects import Play
 from voicechat.core.inputs import LocalSpeech
 
@@ -14,7 +16,7 @@ from voicechat.core.inputs import LocalSpeech
 def stops(patch: pytest.MonkeyPatch, room: Room, *stalls: Stall) -> list[float]:
     """Return the seconds after the start of a reply at which an echo stopped it."""
     card = SimulatedCard(patch, room, [stall._replace(at=2 + stall.at) for stall in stalls], 10)
-    card.open()
+    card.open(latency_ms=buffer_sizing.BUFFER_SIZES[0].buffer_ms)
     card.run(2.0)
     card.engine.command(Play("1", spoken(LONG_TEXT).tobytes()))
     began = card.now
@@ -49,3 +51,13 @@ def test_sound_lost_before_the_echo_is_known_is_no_voice(
     monkeypatch: pytest.MonkeyPatch, stall: Stall, gain_db: float
 ) -> None:
     assert not stops(monkeypatch, Room(150.0, gain_db), stall)
+
+
+@pytest.mark.parametrize("gain_db", [-20, -10, -4])
+@pytest.mark.parametrize("size", BUFFER_SIZES[2:])
+@pytest.mark.parametrize("delay_ms", [0, 60, 250, 400])
+def test_the_latency_of_a_large_buffer_is_no_delay_of_the_echo(
+    monkeypatch: pytest.MonkeyPatch, delay_ms: float, size: BufferSize, gain_db: float
+) -> None:
+    monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", (size,))
+    assert not stops(monkeypatch, Room(delay_ms, gain_db))

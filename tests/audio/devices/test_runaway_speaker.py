@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import simulated_card
-from simulated_card import SPEAKER_RATE, Room, Runaway, SimulatedCard, Sound
+from simulated_card import SPEAKER_RATE, Room, Runaway, SimulatedCard, Sound, Stall
 
+from voicechat.audio.devices import buffer_sizing
 from voicechat.audio.devices.speaker_parking import UNUSED_S
-from voicechat.audio.messages import Problem
+from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
+from voicechat.audio.messages import Problem, Underrun
 from voicechat.core.effects import EndItem, Play, StopPlayback
-from voicechat.core.inputs import Heard, PlaybackFinished
+from voicechat.core.inputs import Heard, PlaybackFinished, PlaybackStopped
 
 SECONDS = 6
 PITCHES = 300 + 50 * np.arange(60)
@@ -67,6 +69,37 @@ def test_no_sound_is_lost(card: SimulatedCard, after: float, blocks: int, flags:
     card.run(0.5)
     assert missing(played(card)) == []
     assert repeated_ms(played(card)) < 150
+
+
+@pytest.mark.parametrize("steps", [3, 5, 8])
+def test_pauses_in_between_lose_nothing(card: SimulatedCard, steps: int) -> None:
+    card.runaways = [Runaway(card.elapsed + 1, 500, pause_steps=steps)]
+    answer(card)
+    assert card.run(20, lambda: bool(card.of(PlaybackFinished)))
+    card.run(0.5)
+    assert missing(played(card)) == []
+    assert not card.of(Problem)
+
+
+@pytest.mark.parametrize("size", BUFFER_SIZES[2:])
+def test_a_discard_just_before_it_is_counted(
+    monkeypatch: pytest.MonkeyPatch, size: BufferSize
+) -> None:
+    monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", (size,))
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open(barge_in="off")
+    card.run(1)
+    began = len(card.spoken)
+    answer(card)
+    card.run(2)
+    card.runaways = [Runaway(card.elapsed)]
+    card.engine._discard_large_buffer()
+    card.run(0.1)
+    card.engine.command(StopPlayback())
+    card.run(2)
+    loud = sum(np.abs(block).max() > 60 for block in card.spoken[began:])
+    (stopped,) = card.of(PlaybackStopped)
+    assert stopped.heard["a"] == pytest.approx(10 * loud, abs=30)
 
 
 def test_a_short_one_reopens_nothing(card: SimulatedCard) -> None:
@@ -130,6 +163,24 @@ class AlwaysEmpty(Batches):
             self._fifo = np.concatenate((held, *taken))
 
 
+class Flagged(simulated_card._Out):
+    """A device that takes 70 ms at once, all with the flag of their first block.
+
+    PortAudio hands one `statusFlags` to every callback of a host buffer (pa_process.c).
+    """
+
+    def fill(self) -> None:
+        if (self.latency * self._rate - len(self._fifo)) * 1000 < 70 * self._rate:
+            return
+        self._whole = self._flag
+        super().fill()
+        self._whole = False
+
+    def _call(self) -> Sound:
+        self._flag = getattr(self, "_whole", False)
+        return super()._call()
+
+
 class Fast(simulated_card._Out):
     """A device whose clock runs at 2.5 times the speed."""
 
@@ -153,6 +204,22 @@ def test_a_strange_device_plays_everything(
     if device is not Fast:
         assert missing(played(card)) == []
     assert repeated_ms(played(card)) < again_ms
+
+
+def test_an_underrun_whose_flag_comes_with_many_blocks_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(simulated_card, "_Out", Flagged)
+    monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", BUFFER_SIZES[2:3])
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100), [Stall(3.0, 0.3, "speaker")])
+    card.open(barge_in="off")
+    card.run(1)
+    answer(card)
+    assert card.run(20, lambda: bool(card.of(PlaybackFinished)))
+    loud = np.flatnonzero([np.abs(block).max() > 60 for block in card.spoken])
+    assert 10 * (np.ptp(loud) + 1 - len(loud)) <= 200, "the sound pauses only while it is late"
+    assert repeated_ms(played(card)) < 60
+    assert card.of(Underrun)[-1].gaps <= 3
 
 
 def test_the_heard_position_waits_for_it(card: SimulatedCard) -> None:

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import pytest
 
-from voicechat.audio.devices.streams import BackgroundCall, CallbackClock
+from voicechat.audio.devices.background_call import BackgroundCall
+from voicechat.audio.devices.streams import CallbackClock
 from voicechat.audio.devices.thread_priority import use_ordinary, use_real_time
 
 T = TypeVar("T")

@@ -235,6 +235,25 @@ def test_speech_confirmed_while_the_buffer_is_discarded_is_followed_by_silence(
     listener.finish()
 
 
+def test_a_device_that_reports_less_latency_after_a_discard_is_silent_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(card_module, "_MIXED_S", 0.0)
+    card = SimulatedSpeaker(monkeypatch, 24_000, 24_000, 200)
+    listener = Listener(card)
+    card.engine.command(Play("0", listener.reader.slope(0, 2_000, 24_000)))
+    listener.advance(80)
+    card.engine._discard_large_buffer()
+    listener.advance(10)
+    assert card.spoken[-1].any()
+    card.engine._streams.speaker.latency = 0.02  # as PulseAudio after a restart
+    card.interrupt()
+    listener.advance(3)
+    assert not card.spoken[-1].any()
+    card.engine.command(StopPlayback())
+    listener.finish()
+
+
 def test_sound_left_in_a_stuck_device_is_played_by_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -251,7 +251,7 @@ class Capture:
             self.zero_gaps += sounds and self.zeros_s >= _ZERO_GAP_S
             self.zeros_s = 0.0 if sounds else self.zeros_s + count / 100
             self._near.put(self._near_resampler.convert(taken))
-        self._far.align(len(self._near))
+        self._far.align(len(self._near), self._reference.early_s if self._reference else 0.0)
         if self._far.track(microphone, len(self._near), self._reference):
             self.disturb()
         # Frames are held only until an echo is known.
@@ -357,11 +357,8 @@ class Capture:
 
         Until then it is unknown whether the canceller removes an echo or the user's voice.
         """
-        if (
-            self._bypassable is None
-            or not self._bypassable.undecided
-            or len(self._held) >= _MAX_HELD
-        ):
+        undecided = self._bypassable is not None and self._bypassable.undecided
+        if not undecided or len(self._held) >= _MAX_HELD:
             return False
         return len(self._held) > 1 or dbfs(near) > _SILENT_DB
 

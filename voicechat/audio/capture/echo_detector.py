@@ -168,7 +168,8 @@ class EchoDetector:
             self._microphone_active = False
             self._correlations.clear()
             return
-        if self._loud >= self._dry_frames and self._since_loud * FRAME >= _MAX_DELAY + _WINDOW:
+        is_proved = self._loud >= self._dry_frames and not self._may_be_echo
+        if is_proved and self._since_loud * FRAME >= _MAX_DELAY + _WINDOW:
             self.verdict = EchoState.DRY
             self._loud = 0
         if not self._far.any():
@@ -176,6 +177,12 @@ class EchoDetector:
             self._microphone_active = False
             if self.verdict is EchoState.UNKNOWN:
                 self._loud = 0
+
+    @property
+    def _may_be_echo(self) -> bool:
+        """True if the newest piece has the peak of an echo, which the next one may confirm."""
+        newest = self._correlations[-1] if self._correlations else None
+        return newest is not None and float(np.exp(newest.max())) >= _PEAK_HEIGHTS[2]
 
     @property
     def _dry_frames(self) -> int:

@@ -23,8 +23,12 @@ from voicechat.speech.pcm import SILENCE_DB, Samples, loudest
 _RATE: Final = 16_000
 PLAYED: Final = 90 * FRAME
 """Samples of the past that are kept: the longest delay of an echo, and what is compared with it."""
+_REFILLED: Final = 0.9
+"""Share of a discarded buffer that fills it again; a block may be missing."""
 _MAX_WAITING: Final = 100 * FRAME
-"""Most far-end samples that wait."""
+"""Most far-end samples that wait for a usual buffer."""
+_UNKNOWN: Final = 1_000 * FRAME
+"""More samples than ever wait."""
 _TARGET_WAITING: Final = FRAME * 3 // 2
 """Far-end samples that wait at first, so that the canceller's delay stays constant."""
 _WINDOW: Final = 50
@@ -44,8 +48,8 @@ a loss, or if they persist.
 _PERSISTENT_CHECKS: Final = 10
 """Checks after which a misalignment counts as persistent."""
 _MAX_MISALIGNMENT_S: Final = 0.9
-"""A larger misalignment in s is a reset clock or device, not a loss. A device with a large buffer
-discards up to 0.5 s at once, and twice in a row.
+"""A larger misalignment in s is a reset clock or device, not a loss. What is discarded on purpose
+comes on top.
 """
 _MAX_ERROR: Final = 32
 """Most samples by which the measured loss of whole blocks of 10 ms is wrong: 2 ms."""
@@ -140,19 +144,25 @@ class StreamStart:
             self._frames = frames
             self._starts.append(moment - frames / self._rate)
 
-    def clear(self) -> None:
-        """Restart the estimate after a loss of frames."""
+    def clear(self, required: int = _LOSS_WINDOW) -> None:
+        """Restart the estimate after a loss of frames; `required` callbacks are enough at first."""
         self._starts.clear()
         if self._required < _WINDOW:
-            self._required = _LOSS_WINDOW
+            self._required = required
+
+    def settle(self) -> None:
+        """Note that the estimate was used; after another loss, it may be made sooner."""
+        self._required = _MIN_WINDOW
+
+    @property
+    def earliest(self) -> float | None:
+        """The estimate in s so far, from as few callbacks as there are; None without any."""
+        return min(self._starts, default=None)
 
     @property
     def at(self) -> float | None:
         """Monotonic start time in s; None while there are too few callbacks."""
-        if len(self._starts) < self._required:
-            return None
-        self._required = _MIN_WINDOW
-        return min(self._starts)
+        return min(self._starts) if len(self._starts) >= self._required else None
 
 
 class FractionalReader:
@@ -228,11 +238,17 @@ class FarEnd:
         self._drop_reported = False
         self._misaligned_checks = 0
         self._retries = _MAX_RETRIES
-        self._min_waiting = _MAX_WAITING
+        self._min_waiting = _UNKNOWN
         self._drops: int | None = None
+        self._early = 0
+        """Samples that wait because they are heard so much later."""
         self._discarded: int | None = None
         self._unheard_s = 0.0
         """Seconds of sound discarded on purpose that the alignment does not account for yet."""
+        self._before_discard: float | None = None
+        """Start of the speaker's stream by its callbacks before a discard, in s."""
+        self._refilled_at: float | None = None
+        """Frames of the speaker's stream from which on the buffer is full again after a discard."""
         self._unheard_to = 0
         """Its end after what `next` returned, in samples; negative once that is returned, too."""
         self._count = 0
@@ -250,8 +266,9 @@ class FarEnd:
         late = min(self._owed, len(samples))
         self._owed -= late
         self._queue.put(samples[late:])
-        if len(self._queue) > _MAX_WAITING:
-            self._queue.take(len(self._queue) - _MAX_WAITING)
+        most = _MAX_WAITING + 2 * self._early  # a large buffer is discarded and filled again
+        if len(self._queue) > most:
+            self._queue.take(len(self._queue) - most)
 
     @property
     def is_silent(self) -> bool:
@@ -297,15 +314,17 @@ class FarEnd:
         self.silent_frames = 0 if sounds else self.silent_frames + 1
         return frame
 
-    def align(self, near: int) -> None:
+    def align(self, near: int, early_s: float = 0.0) -> None:
         """Align both sides when the microphone starts with `near` samples.
 
         Older far-end sound is dropped: a canceller cannot use a far end that comes after its echo.
+        early_s: seconds by which sound is handed to the speaker too early for the canceller.
         """
         if self._aligned or not near:
             return
         self._aligned = True
-        surplus = len(self._queue) - near - _TARGET_WAITING
+        self._early = round(early_s * _RATE)
+        surplus = len(self._queue) - near - _TARGET_WAITING - self._early
         if surplus < 0:
             self._queue.prepend(np.zeros(-surplus, np.int16))
         self._queue.take(max(0, surplus))
@@ -323,22 +342,27 @@ class FarEnd:
         dropped, self._drops = self._drops not in (None, drops), drops
         self.rewritten = self._silence_discarded(speaker)
         if self.rewritten or dropped:
-            self._near_start.clear()
             self._far_start.clear()
             self._count = _CHECK_INTERVAL
             self._drop_reported = True
             self._min_waiting = len(self._queue) - self._owed - near
+        if dropped:
+            self._near_start.clear()
+        if self._refilled_at is not None and speaker.mark[0] >= self._refilled_at:
+            self._follow_discard(speaker.mark)
         self._near_start.observe(microphone.mark)
         self._far_start.observe(speaker.mark)
         self._count += 1
         near_at, far_at = self._near_start.at, self._far_start.at
-        has_lost = self._drops or speaker.discarded[1]
-        if self._offset_s is None and self._count >= _CHECK_INTERVAL and has_lost:
+        if self._offset_s is None and self._count >= _CHECK_INTERVAL and self._drops:
             dropped = self._cut_surplus() or dropped
         if self._count < _CHECK_INTERVAL or near_at is None or far_at is None:
             return dropped
         self._count = 0
-        min_waiting, self._min_waiting = self._min_waiting, _MAX_WAITING
+        self._near_start.settle()
+        self._far_start.settle()
+        min_waiting = min(self._min_waiting, len(self._queue))
+        self._min_waiting = _UNKNOWN
         near_at += microphone.taken / self._rates[0] - near / _RATE
         far_at += speaker.taken / self._rates[1] - (len(self._queue) - self._owed) / _RATE
         offset_s = far_at - near_at
@@ -351,14 +375,30 @@ class FarEnd:
         before, (until, self._discarded) = self._discarded, speaker.discarded
         if before in (None, self._discarded):
             return False
-        self._unheard_s = (self._discarded - before) / self._rates[1]
+        self._before_discard = self._far_start.earliest
+        unheard = (self._discarded - before) * _RATE // self._rates[1]
+        self._unheard_s += unheard / _RATE
+        self._refilled_at = until + _REFILLED * (self._discarded - before)
         since = max(0, speaker.taken - until) * _RATE // self._rates[1]
         self._unheard_to = len(self._queue) - since
         sound = self._known()
         end = len(sound) - since
-        sound[max(0, end - round(self._unheard_s * _RATE)) : end] = 0
+        sound[max(0, end - unheard) : end] = 0
         self._replace(sound)
         return True
+
+    def _follow_discard(self, mark: tuple[int, float]) -> None:
+        """Measure by how much a discard moved the far end, once the buffer is full again."""
+        self._refilled_at = None
+        self._far_start.clear(required=1)
+        if self._offset_s is not None:
+            return
+        frames, moment = mark
+        late, before = -self._unheard_s, self._before_discard
+        if before is not None:
+            late = min(0.0, max(moment - frames / self._rates[1] - before, late - _LOST_S))
+        self._shift(round(late * _RATE), len(self._queue))
+        self._unheard_s = 0.0
 
     def _known(self) -> Samples:
         """Return what `next` returned most recently, and after it what waits."""
@@ -373,10 +413,11 @@ class FarEnd:
 
     def _cut_surplus(self) -> bool:
         """Drop what waits needlessly after a stop in a stream whose alignment is not known yet."""
-        if self._min_waiting <= 2 * _MAX_LATER or self._min_waiting == _MAX_WAITING:
+        surplus = self._min_waiting - self._early
+        if surplus <= 2 * _MAX_LATER or self._min_waiting == _UNKNOWN:
             return False
-        self._shift(_MAX_LATER - self._min_waiting, self._min_waiting)
-        self._min_waiting, self._count = _MAX_WAITING, 0
+        self._shift(_MAX_LATER - surplus, self._min_waiting)
+        self._min_waiting, self._count = _UNKNOWN, 0
         return True
 
     def _correct(self, late: float, min_waiting: int) -> bool:
@@ -388,11 +429,11 @@ class FarEnd:
         if not self._misaligned_checks:
             self._retries = _MAX_RETRIES
             self._unheard_s = 0.0
-        if abs(late) > _MAX_MISALIGNMENT_S:
+        if abs(late) > _MAX_MISALIGNMENT_S + self._unheard_s:
             self._offset_s = None
         elif self._misaligned_checks >= (1 if reported else 2 if moved else _PERSISTENT_CHECKS):
-            self._shift(_whole_blocks(late), min_waiting)
-            self._unheard_s = max(0.0, self._unheard_s + late)
+            self._shift(_whole_blocks(late), len(self._queue) if known else min_waiting)
+            self._unheard_s = max(0.0, self._unheard_s + min(0, self.shifted) / _RATE)
             moved = True
         return moved and not known
 

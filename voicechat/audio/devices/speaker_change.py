@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from voicechat.audio.devices.streams import BackgroundCall, OutputStream
+from voicechat.audio.devices.background_call import BackgroundCall
+from voicechat.audio.devices.streams import OutputStream
 
 _SETTLING_S: Final = 1.0
 """Longest time to wait for the new stream to run steadily."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from voicechat.audio.devices.streams import BackgroundCall, OutputStream
+from voicechat.audio.devices.background_call import BackgroundCall
+from voicechat.audio.devices.streams import OutputStream
 
 UNUSED_S: Final = 5.0
 """Seconds without a use after which the stream is stopped."""

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from voicechat.audio.devices import device_list
+from voicechat.audio.devices.background_call import BackgroundCall
 from voicechat.audio.devices.card import ALL_SIDES, SoundCard, open_sides
 from voicechat.audio.devices.default_device_watch import DefaultDeviceWatch, DeviceSwitch
 from voicechat.audio.devices.device_list import Kind
 from voicechat.audio.devices.speaker_change import SpeakerChange
 from voicechat.audio.devices.stream_watchdog import NO_SIDES, StreamWatchdog
-from voicechat.audio.devices.streams import GAP_S, BackgroundCall, BufferSize, OutputStream
+from voicechat.audio.devices.streams import GAP_S, BufferSize, OutputStream
 from voicechat.audio.messages import AudioEvent, AudioSettings, Opened, Problem, Switched
 
 HANG_S: Final = 1.5

@@ -1,28 +1,21 @@
-"""The input and output streams, their sample rings, and background calls that may hang.
-
-Opening, closing and aborting go through the sound server, which may never answer. They run as a
-`BackgroundCall` on a daemon thread that the loop polls and, if necessary, abandons.
-"""
+"""The input and output streams and their sample rings."""
 
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from voicechat.audio.devices import device_list
 from voicechat.audio.devices.loudest_channel import LoudestChannel
-from voicechat.audio.devices.thread_priority import use_ordinary, use_real_time
+from voicechat.audio.devices.thread_priority import use_real_time
 from voicechat.audio.messages import AudioSettings
 from voicechat.audio.playback.playback_queue import PlaybackQueue
 from voicechat.speech.pcm import Samples
-
-T = TypeVar("T")
 
 
 class BufferSize(NamedTuple):
@@ -41,8 +34,12 @@ _SETTLING_CALLS: Final = 20
 _DROPPED_CALLS: Final = 4
 """So many hurried calls in a row, each with an empty buffer, are those of a device that drops."""
 _MOST_DROPS: Final = 5
-_EMPTY_S: Final = 0.001
+_MOST_TAKEN: Final = 2.0
+"""Times as much as it plays that a device takes if it drops the rest."""
 _ENDLESS_CALLS: Final = 1_000
+_DROPPED_S: Final = 0.2
+"""Seconds after a device dropped sound in which it may drop more."""
+_EMPTY_S: Final = 0.001
 _WATCHED_S: Final = 3.0
 _MAX_SOUND_S: Final = 4.5
 """No device takes or gives this much sound within `_WATCHED_S`, its buffer included."""
@@ -57,28 +54,10 @@ _PREFILL_S: Final = 0.1
 """A speaker that is opened fills its buffer for this long, whether its device runs or not."""
 _MAX_FADE_S: Final = 0.3
 """A fade is heard after the buffered sound; longest wait for it."""
+_USUAL_LATENCY_S: Final = 0.1
+"""Latency of a device whose buffer is not large."""
 _MIXED_S: Final = 0.008
 """Sound that a server has already mixed is still heard for this long after an abort."""
-
-
-class BackgroundCall(Generic[T]):
-    """A call on a daemon thread of its own. Poll `done`, then read `result` or `error`."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self._work = work
-        self.began = time.monotonic()
-        self.done = False
-        self.result: T | None = None
-        self.error: BaseException | None = None
-        threading.Thread(target=self._run, name="device call", daemon=True).start()
-
-    def _run(self) -> None:
-        use_ordinary()
-        try:
-            self.result = self._work()
-        except BaseException as error:
-            self.error = error
-        self.done = True
 
 
 class SampleRing:
@@ -103,6 +82,8 @@ class SampleRing:
         """Frames written so far, and the time of the callback that wrote the newest."""
         self.drops = 0
         """Number of times the device lost frames; counted by its callback."""
+        self.early_s = 0.0
+        """Seconds from a frame's callback until it is heard, beyond `_USUAL_LATENCY_S`."""
         self.discarded = (0, 0)
         """Frames written until the last discard on purpose, and frames never heard because of all
         discards; the newest of each.
@@ -159,6 +140,10 @@ class SampleRing:
             self._read += frames
         return block
 
+    def note_discarded(self, frames: int) -> None:
+        """Note that the newest frames were never heard. Between callbacks."""
+        self.discarded = self._written, self.discarded[1] + frames
+
     def discard(self) -> None:
         """Drop everything that waits. Loop side."""
         self._read = self._written
@@ -197,21 +182,36 @@ class DropDetector:
 
     def __init__(self, block_s: float) -> None:
         self._hurry_s: Final = block_s / 2
+        self._block_s: Final = block_s
         self._at = -math.inf
         self._calls = 0
-        self._found: Final[deque[float]] = deque(maxlen=_MOST_DROPS)
-        self._is_odd = False
+        self._all_calls = 0
+        self._found: Final[deque[tuple[float, int]]] = deque(maxlen=_MOST_DROPS)
+        """When drops were found, and all calls until then."""
+        self.is_odd = False
         """True if the device takes many blocks at once and always says that it is empty."""
 
     def observe(self, now: float, *, is_empty: bool) -> bool:
         """Process a callback; return True if the device drops what it takes."""
+        self._all_calls += 1
         hurried, self._at = now - self._at < self._hurry_s, now
-        self._calls = self._calls + 1 if hurried and is_empty and not self._is_odd else 0
+        self._calls = self._calls + 1 if hurried and is_empty and not self.is_odd else 0
         if self._calls == _DROPPED_CALLS:
-            recent = len(self._found) == _MOST_DROPS and now - self._found[0] < _WATCHED_S
-            self._is_odd = recent
-            self._found.append(now)
+            self.is_odd = self._keeps_time(now)
+            self._found.append((now, self._all_calls))
         return self._calls >= _DROPPED_CALLS
+
+    def _keeps_time(self, now: float) -> bool:
+        """Return True if drops were found often lately while no more was taken than is played."""
+        if len(self._found) < _MOST_DROPS:
+            return False
+        at, calls = self._found[0]
+        taken_s = (self._all_calls - calls) * self._block_s
+        return now - at < _WATCHED_S and taken_s < _MOST_TAKEN * (now - at)
+
+    def restart(self) -> None:
+        """Forget the latest calls, because the device discarded its buffer."""
+        self._at, self._calls = -math.inf, 0
 
     @property
     def is_suspected(self) -> bool:
@@ -312,18 +312,17 @@ class OutputStream(CallbackClock):
         """Dry callbacks not yet in `underflows`, because the device may be dropping sound."""
         self._drop_detector: Final = DropDetector(size.block_ms / 1000)
         self._was_dropping = False
+        self._dropped_at = -math.inf
         self._certain = 0
         """Position in the queue before which nothing was dropped."""
         self._monitored: Final = settings.monitor
+        buffer_ms = max(settings.latency_ms, size.buffer_ms)
         self._stream, self.rate = device_list.open_stream(
-            "output",
-            device,
-            (settings.output_rate,),
-            size.block_ms,
-            max(settings.latency_ms, size.buffer_ms),
-            self._prepare,
+            "output", device, (settings.output_rate,), size.block_ms, buffer_ms, self._prepare
         )
-        self.latency = max(self.latency, float(self._stream.latency))
+        self.latency = max(self.latency, self._stream.latency)
+        self._buffer_s: float = min(self._stream.latency, buffer_ms / 1000)
+        self.reference.early_s = max(0.0, self._buffer_s - _USUAL_LATENCY_S)
         self.opened_at = time.monotonic()
 
     @property
@@ -341,11 +340,14 @@ class OutputStream(CallbackClock):
         def speak(out: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
             ahead = clock.outputBufferDacTime - clock.currentTime
-            is_empty = bool(status.output_underflow) or abs(ahead) < _EMPTY_S
+            is_known = 0.0 < ahead < 5.0
+            # Several blocks that are taken at once have the flag of the first one.
+            is_flagged = bool(status.output_underflow)
+            is_empty = abs(ahead) < _EMPTY_S or (is_flagged and not is_known)
             drops = self._drop_detector.observe(now, is_empty=is_empty)
             if not drops or self._drop_detector.is_endless:
                 stream_clock.tick(frames, now)
-            if 0.0 < ahead < 5.0:
+            if is_known:
                 self.latency = ahead
             view = np.frombuffer(out, np.int16)
             mono = view if channels == 1 else view[:frames]
@@ -358,7 +360,7 @@ class OutputStream(CallbackClock):
             self.called(now)
             self._calls += 1
             if self._calls > _SETTLING_CALLS and not drops:
-                is_dry = bool(status.output_underflow) or ahead < block_s
+                is_dry = ahead < block_s or (is_flagged and not is_known)
                 self._dry_calls += is_dry
                 reference.drops += is_dry
                 self.close_calls += ahead < 1.4 * block_s
@@ -379,7 +381,12 @@ class OutputStream(CallbackClock):
             self._dry_calls = 1
         if drops:
             out[:] = 0
+            self._dropped_at = now
         self._was_dropping = drops
+
+    def has_reliable_times(self, now: float) -> bool:
+        """Return False if what the device reports does not tell what was heard, or not yet."""
+        return not self._drop_detector.is_odd and now - self._dropped_at >= _DROPPED_S
 
     @property
     def settled(self) -> bool:
@@ -403,14 +410,24 @@ class OutputStream(CallbackClock):
         self.parked = False
         self._stream.start()
 
+    @property
+    def has_large_buffer(self) -> bool:
+        """True if a fade is heard too late; just after a start, the device may report less."""
+        return max(self.latency, self._buffer_s) > _USUAL_LATENCY_S
+
     def abort(self) -> float:
         """Discard the device's buffer and continue; return when it fell silent. May hang."""
         self._calls = 0
         self._stream.abort()
         at = time.monotonic() + _MIXED_S
         unheard = max(0, int((self.queue.next_at - at) * self.rate))
-        self.reference.discarded = self.reference.mark[0], self.reference.discarded[1] + unheard
+        for ring in (self.reference, self.monitor):
+            if ring is not None:
+                ring.note_discarded(unheard)
         self.queue.restart(at)
+        self.queue.next_at = at
+        self._certain = self.queue.position
+        self._drop_detector.restart()
         self.clock.restart_count()
         self._stream.start()
         return at
