@@ -8,6 +8,7 @@ from simulated_card import RATE, Room, SimulatedCard, Sound, Stall, formant_voic
 from sound_measures import LONG_TEXT
 from user_speech import spoken
 
+from voicechat.audio.capture.barge_in import BargeInStep
 from voicechat.audio.devices import buffer_sizing
 from voicechat.audio.devices.streams import BUFFER_SIZES, BufferSize
 from voicechat.audio.messages import Cue, Underrun
@@ -116,6 +117,27 @@ def test_speech_over_a_reply_is_ducked_at_once_with_a_large_buffer(
         assert began_at + (next(soft) - 100) / 100 <= suspected_at + 0.03
         card.engine.command(StopPlayback())
         card.run(1.5)
+
+
+def test_a_speaker_that_another_one_continues_is_not_discarded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open()
+    card.run(0.5)
+    card.engine.command(Play("story", spoken(LONG_TEXT).tobytes()))
+    card.run(2)
+    card.engine._streams.resize_speaker(BUFFER_SIZES[3])
+    playback = card.engine._playback
+    assert card.run(1, lambda: playback.is_handing_over)
+    suspected = iter([BargeInStep.DUCK])
+    monkeypatch.setattr(card.engine._barge_in, "frame", lambda *_: next(suspected, None))
+    monkeypatch.setattr(card.engine._barge_in, "can_skip", False)
+    assert card.run(0.1, lambda: bool(card.of(LocalSpeech)))
+    speaker = card.engine._streams.speaker
+    assert speaker is not None
+    assert speaker.has_large_buffer
+    assert speaker.reference.discarded == (0, 0)
 
 
 @pytest.mark.parametrize("gain_db", [-12, -6])

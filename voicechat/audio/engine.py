@@ -324,7 +324,8 @@ class Engine:
         match step:
             case BargeInStep.DUCK:
                 self._playback.duck(True)
-                self._discard_large_buffer()
+                if not self._playback.is_handing_over:
+                    self._discard_large_buffer()
                 self._emit(LocalSpeech(confirmed=False))
             case BargeInStep.HOLD:
                 self._playback.hold()

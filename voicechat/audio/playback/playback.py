@@ -287,6 +287,11 @@ class Playback:
         return position
 
     @property
+    def is_handing_over(self) -> bool:
+        """True while the sound up to the joint plays on another device."""
+        return self._previous is not None
+
+    @property
     def prebuffer_ms(self) -> float:
         """Longest time in ms that the first sound of an item waits."""
         return self._jitter.max_wait_ms
