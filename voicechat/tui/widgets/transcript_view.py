@@ -271,9 +271,20 @@ class TranscriptView(VerticalScroll, can_focus=False):
         """
         if self._is_held and self.scroll_y != self.max_scroll_y:
             self.scroll_end(animate=False, immediate=True)
+        if self._may_fill:
+            self.call_later(self._fill)
+
+    @property
+    def _may_fill(self) -> bool:
+        """True if the view is at the end and has room for earlier entries."""
         is_filled = self.max_scroll_y or len(self._lines) >= self._window
-        if self.follows and not is_filled and self._unmounted()[0]:
-            self.call_later(self.reload)
+        return self.follows and not is_filled and bool(self._unmounted()[0])
+
+    async def _fill(self) -> None:
+        """Mount earlier entries, unless the view went elsewhere meanwhile."""
+        async with self._changing:
+            if self._may_fill:
+                await self._reload()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Take back the hint about new text at the end of the conversation."""
