@@ -100,7 +100,7 @@ def test_speech_over_a_reply_is_ducked_at_once_with_a_large_buffer(
     monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", (size,))
     card = SimulatedCard(monkeypatch, Room(gain_db=gain_db))
     card.open()
-    for _ in range(4):
+    for _ in range(2):
         before = len(card.events)
         card.engine.command(Play("story", spoken(LONG_TEXT).tobytes()))
         card.run(4)
