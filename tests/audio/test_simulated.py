@@ -119,6 +119,29 @@ def test_speech_over_a_reply_is_ducked_at_once_with_a_large_buffer(
         card.run(1.5)
 
 
+def test_a_latency_of_the_device_itself_is_not_discarded_on_suspicion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open()
+    speaker = card.engine._streams.speaker
+    assert speaker is not None
+    card.engine.command(Play("story", spoken(LONG_TEXT).tobytes()))
+    card.run(2)
+    drops = speaker.reference.drops
+    speaker.latency = 0.25  # as a Bluetooth speaker's, which plays on after an abort
+    assert speaker.has_large_buffer
+    suspected = iter([BargeInStep.DUCK])
+    monkeypatch.setattr(card.engine._barge_in, "frame", lambda *_: next(suspected, None))
+    monkeypatch.setattr(card.engine._barge_in, "can_skip", False)
+    assert card.run(0.1, lambda: bool(card.of(LocalSpeech)))
+    assert speaker.reference.drops == drops
+    speaker.latency = 0.25
+    card.engine.command(StopPlayback())
+    assert speaker.reference.drops == drops + 1, "how much was lost is unknown"
+    assert speaker.reference.discarded == (0, 0)
+
+
 def test_a_speaker_that_another_one_continues_is_not_discarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -324,7 +324,9 @@ class Engine:
         match step:
             case BargeInStep.DUCK:
                 self._playback.duck(True)
-                if not self._playback.is_handing_over:
+                speaker = self._streams.speaker
+                is_grown = speaker is not None and speaker.has_grown_buffer
+                if is_grown and not self._playback.is_handing_over:
                     self._discard_large_buffer()
                 self._emit(LocalSpeech(confirmed=False))
             case BargeInStep.HOLD:

@@ -85,9 +85,7 @@ class SampleRing:
         self.early_s = 0.0
         """Seconds from a frame's callback until it is heard, beyond `_USUAL_LATENCY_S`."""
         self.discarded = (0, 0)
-        """Frames written until the last discard on purpose, and frames never heard because of all
-        discards; the newest of each.
-        """
+        """Frames until the last discard on purpose, and the unheard ones of all discards."""
 
     @property
     def available(self) -> int:
@@ -100,8 +98,7 @@ class SampleRing:
         return self._read
 
     def write(self, block: Samples, at: float, callback_at: float | None = None) -> None:
-        """Append a block no longer than the ring; `at` is the time of its last sample. Callback
-        side.
+        """Append a block that fits; `at` is the time of its last sample. Callback side.
 
         `callback_at`: the time of the callback, if that is steadier than `at`.
         """
@@ -115,9 +112,7 @@ class SampleRing:
         self.mark = (self._written, at if callback_at is None else callback_at)
 
     def peek(self, frames: int) -> Samples | None:
-        """Return a copy of the next `frames` without taking them; None if there are fewer. Loop
-        side.
-        """
+        """Return a copy of the next `frames` in place; None if there are fewer. Loop side."""
         waiting = self._written - self._read
         if waiting > self._size:
             self.lost += waiting - self._size
@@ -270,10 +265,7 @@ class CallbackClock:
 
     @property
     def patience_s(self) -> float:
-        """Seconds without a callback after which the stream is silent.
-
-        It grows with the gaps that this device has had before.
-        """
+        """Seconds without a callback after which the stream is silent; grows with its gaps."""
         if not self.runs:
             return FIRST_CALLBACK_S
         return min(_MAX_GAP_S, max(GAP_S, _GAP_FACTOR * self._longest_gap))
@@ -411,9 +403,14 @@ class OutputStream(CallbackClock):
         self._stream.start()
 
     @property
+    def has_grown_buffer(self) -> bool:
+        """True if most of the latency is our buffer, which `abort` discards, not the device's."""
+        return self._buffer_s > _USUAL_LATENCY_S
+
+    @property
     def has_large_buffer(self) -> bool:
         """True if a fade is heard too late; just after a start, the device may report less."""
-        return max(self.latency, self._buffer_s) > _USUAL_LATENCY_S
+        return self.latency > _USUAL_LATENCY_S or self.has_grown_buffer
 
     def abort(self) -> float:
         """Discard the device's buffer and continue; return when it fell silent. May hang."""
@@ -421,9 +418,12 @@ class OutputStream(CallbackClock):
         self._stream.abort()
         at = time.monotonic() + _MIXED_S
         unheard = max(0, int((self.queue.next_at - at) * self.rate))
-        for ring in (self.reference, self.monitor):
-            if ring is not None:
-                ring.note_discarded(unheard)
+        if self.monitor is not None:
+            self.monitor.note_discarded(unheard)
+        if self.has_grown_buffer:
+            self.reference.note_discarded(unheard)
+        else:
+            self.reference.drops += 1  # how much of it the device still plays is unknown
         self.queue.restart(at)
         self.queue.next_at = at
         self._certain = self.queue.position
