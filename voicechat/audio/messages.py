@@ -44,7 +44,7 @@ class AudioSettings:
     input_rate: int = 24_000
     output_rate: int = 24_000
     block_ms: int = 20
-    """Length of the blocks of `MicBlock`; while it is quiet ten go together."""
+    """Length of the blocks of the microphone and of `MicBlock`; in a quiet room ten go together."""
     echo_cancel: bool = True
     noise_suppression: bool = False
     """Apply noise suppression to the microphone."""

@@ -44,7 +44,7 @@ def test_when_buffers_grow(
     assert sizing.size == BUFFER_SIZES[steps]
 
 
-def test_blocks_stay_short() -> None:
+def test_blocks_of_the_speaker_stay_short() -> None:
     assert {size.block_ms for size in BUFFER_SIZES} == {10}
 
 

@@ -113,7 +113,7 @@ def open_sides(
             if kind == "output":
                 streams.append(OutputStream(settings, size))
             else:
-                streams.append(InputStream(settings, size.block_ms))
+                streams.append(InputStream(settings))
         except NoSound as problem:
             problems[kind] = problem
     return SoundCard(streams, problems)

@@ -445,10 +445,10 @@ class OutputStream(CallbackClock):
 class InputStream(CallbackClock):
     """An open input stream with its ring."""
 
-    def __init__(self, settings: AudioSettings, block_ms: int) -> None:
+    def __init__(self, settings: AudioSettings) -> None:
         """Open the device; raises NoSound."""
         super().__init__()
-        self.block_ms: Final = block_ms
+        self.block_ms: Final = settings.block_ms
         self._wake: Callable[[], object] | None = None
         self._wake_energy = 0.0
         device, self.is_chosen = device_list.find_preferred(
@@ -457,7 +457,7 @@ class InputStream(CallbackClock):
         self.name = device_list.title(device, "input")
         self.is_direct: Final = device_list.is_direct(device)
         self._stream, self.rate = device_list.open_stream(
-            "input", device, (16_000,), block_ms, settings.latency_ms, self._prepare
+            "input", device, (16_000,), self.block_ms, settings.latency_ms, self._prepare
         )
         self.opened_at = time.monotonic()
 
