@@ -157,7 +157,10 @@ def test_sound_that_is_discarded_on_purpose_is_no_loss(
 
 
 @pytest.mark.parametrize("steps", [18, 20, 40])
-def test_a_discard_before_the_alignment_is_known_moves_the_far_end(steps: int) -> None:
+@pytest.mark.parametrize("is_unread", [False, True])
+def test_a_discard_before_the_alignment_is_known_moves_the_far_end(
+    steps: int, *, is_unread: bool
+) -> None:
     streams = Streams(early=15)
     streams.run(steps)
     before = streams.apart[-1]
@@ -165,6 +168,8 @@ def test_a_discard_before_the_alignment_is_known_moves_the_far_end(steps: int) -
         ring = streams.speaker
         ring.discarded = ring.mark[0], ring.discarded[1] + 25 * FRAME
         ring.write(np.full(25 * FRAME, 999, np.int16), streams.step * STEP_S)
+        if is_unread:  # the callback came after the ring was read
+            streams.far.track(streams.microphone, len(streams.near), ring)
         streams.run(150)
         assert streams.apart[-1] == pytest.approx(before, abs=1)
     assert not streams.noticed

@@ -389,16 +389,16 @@ class FarEnd:
 
     def _follow_discard(self, mark: tuple[int, float]) -> None:
         """Measure by how much a discard moved the far end, once the buffer is full again."""
+        if self._offset_s is None:
+            frames, moment = mark
+            late, before = -self._unheard_s, self._before_discard
+            if before is not None:
+                late = min(0.0, max(moment - frames / self._rates[1] - before, late - _LOST_S))
+            if not self._shift(round(late * _RATE), len(self._queue)):
+                return
+            self._unheard_s = 0.0
         self._refilled_at = None
         self._far_start.clear(required=1)
-        if self._offset_s is not None:
-            return
-        frames, moment = mark
-        late, before = -self._unheard_s, self._before_discard
-        if before is not None:
-            late = min(0.0, max(moment - frames / self._rates[1] - before, late - _LOST_S))
-        self._shift(round(late * _RATE), len(self._queue))
-        self._unheard_s = 0.0
 
     def _known(self) -> Samples:
         """Return what `next` returned most recently, and after it what waits."""
@@ -449,20 +449,20 @@ class FarEnd:
         if self._offset_s is not None:
             self._offset_s -= later / _RATE
 
-    def _shift(self, samples: int, min_waiting: int) -> None:
-        """Shift the far end later by `samples`, or earlier if there are enough samples.
+    def _shift(self, samples: int, min_waiting: int) -> bool:
+        """Shift the far end later by `samples`, or earlier; return False if too little waits yet.
 
         `played` is shifted too, as if nothing had been lost.
         """
         if samples < 0 and -samples > min_waiting:
             if self._retries:
                 self._retries -= 1
-                return
+                return False
             earlier = max(0, min_waiting // FRAME * FRAME)
             self._settle_for(-samples - earlier)
             samples = -earlier
             if not samples:
-                return
+                return True
         self.shifted, self.rewritten = samples, True
         sound = self._known()
         if samples > 0:
@@ -474,3 +474,4 @@ class FarEnd:
             sound = np.concatenate((sound[: end + samples], sound[end:]))
             self._unheard_to += samples
         self._replace(sound)
+        return True
