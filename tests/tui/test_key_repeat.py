@@ -13,9 +13,10 @@ def test_a_held_key_is_one_press(first_delay: float, interval: float) -> None:
     key = HeldKey()
     assert key.press(5.0) is Press.NEW
     assert key.press(5.0 + first_delay) is Press.UNSURE
+    assert not key.held
     for number in range(1, 20):
         assert key.press(5.0 + first_delay + number * interval) is Press.REPEAT
-    assert key.held
+        assert key.held
 
 
 def test_a_press_after_a_hold_is_new() -> None:

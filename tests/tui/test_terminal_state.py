@@ -17,8 +17,10 @@ from textual import events
 from textual.geometry import Offset
 from textual.pilot import Pilot
 
+from voicechat.core.items import ToolState
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.widgets.composer import Composer
+from voicechat.tui.widgets.entry_widgets import ToolPanel
 from voicechat.tui.widgets.notice_line import NoticeLine
 
 if TYPE_CHECKING:
@@ -142,6 +144,18 @@ async def test_a_held_new_conversation_key_starts_one(monkeypatch: pytest.Monkey
     async with VoicechatApp(session).run_test() as pilot:
         await press_at(pilot, "f5", *HELD)
         assert session.asked == [("new_conversation",)]
+
+
+async def test_a_held_key_that_expands_results_expands_them_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("voicechat.tui.terminal_app.NEXT_REPEAT_S", 60.0)
+    session = ScriptedSession()
+    session.call("look", "{}", ToolState.DONE, output="word " * 200)
+    async with VoicechatApp(session).run_test() as pilot:
+        await press_at(pilot, "ctrl+o", *HELD)
+        panel = pilot.app.screen.query_one(ToolPanel)
+        assert "more characters" not in panel.entry_text.body.plain
 
 
 async def test_a_second_press_soon_after_the_first_acts_too(

@@ -39,10 +39,11 @@ class HeldKey:
         if gap < (RELEASE_S if self.held else NEXT_REPEAT_S):
             self._repeats += 1
             return Press.REPEAT
-        was_held, self._repeats = self.held, 0
-        return Press.NEW if was_held or gap >= FIRST_REPEAT_S else Press.UNSURE
+        is_new = self.held or gap >= FIRST_REPEAT_S
+        self._repeats = 0 if is_new else 1
+        return Press.NEW if is_new else Press.UNSURE
 
     @property
     def held(self) -> bool:
         """True if the key repeats quickly, as only a held key does."""
-        return self._repeats >= 2
+        return self._repeats >= 2  # one may be a double tap

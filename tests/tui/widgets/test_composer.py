@@ -174,12 +174,13 @@ def recorded_timers(driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch) -> 
     return timers
 
 
+@pytest.mark.parametrize("repeats", range(1, 5))
 async def test_a_held_space_posts_a_press_and_a_release(
-    driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch
+    driver: ComposerDriver, monkeypatch: pytest.MonkeyPatch, repeats: int
 ) -> None:
     timers = recorded_timers(driver, monkeypatch)
     driver.composer.space_talks = True
-    for time in (10.0, 11.0, 11.03, 11.06, 11.09):
+    for time in (10.0, 11.0, *(11.0 + 0.03 * number for number in range(1, repeats + 1))):
         await driver.press_space(time)
     assert driver.posted() == [Composer.TalkKey()]
     [timer] = [timer for timer in timers if not timer.is_stopped]
