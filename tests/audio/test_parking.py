@@ -8,7 +8,7 @@ from simulated_card import RATE, Room, SimulatedCard, Stall
 from virtual_audio import tone
 
 from voicechat.audio.engine import PARK_S
-from voicechat.audio.messages import Mute, Opened, Problem
+from voicechat.audio.messages import Levels, Mute, Opened, Problem
 from voicechat.core.effects import CloseMic, EndItem, Play
 from voicechat.core.inputs import MicBlock, PlaybackFinished
 
@@ -49,6 +49,31 @@ def test_an_unused_microphone_is_closed_after_a_while(card: SimulatedCard, how: 
     assert card.run(READY_S, lambda: any(map(loud, card.of(MicBlock)[before:])))
     assert not card.of(Problem)
     assert {(each.input_name, each.output_name) for each in card.of(Opened)} == {("Room", "Room")}
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+@pytest.mark.parametrize("cold_s", [0.0, 0.5, 1.5])
+def test_a_microphone_that_opens_slowly_is_reported(
+    monkeypatch: pytest.MonkeyPatch, how: str, cold_s: float
+) -> None:
+    again_s = 1 + PARK_S + 1
+    stalls = [Stall(again_s, cold_s, "microphone")] if cold_s else []
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=20), stalls)
+    card.say(0, np.frombuffer(tone(60, 700, RATE), np.int16))
+    card.open(barge_in="off")
+    off, on = COMMANDS[how]
+    card.run(1)
+    card.engine.command(off)
+    card.run(again_s - card.elapsed)
+    assert not is_open(card)
+    before = len(card.of(Levels))
+    card.engine.command(on)
+    card.run(0.4)
+    assert card.of(Levels)[-1].hears == (cold_s < 0.2)
+    card.run(cold_s + 0.2)
+    assert card.of(Levels)[-1].hears
+    assert len({each.hears for each in card.of(Levels)[before:]}) == 1 + (cold_s > 0.2)
+    assert not card.of(Problem)
 
 
 def test_a_short_break_does_not_close_it(card: SimulatedCard) -> None:

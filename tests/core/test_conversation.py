@@ -301,19 +301,31 @@ def test_push_to_talk_commits_and_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent_ms", "held_s"),
+    ("sent_ms", "held_s", "reason"),
     [
-        pytest.param(20, 1.0, id="nothing was heard"),
-        pytest.param(300, 0.1, id="only what was heard before the key"),
+        pytest.param(20, 1.0, "not ready", id="nothing was heard"),
+        pytest.param(300, 0.1, "too short", id="only what was heard before the key"),
     ],
 )
-def test_a_short_press_of_push_to_talk_requests_nothing(sent_ms: int, held_s: float) -> None:
+def test_a_short_press_of_push_to_talk_requests_nothing(
+    sent_ms: int, held_s: float, reason: str
+) -> None:
     driver = online(hands_free=False)
     driver.feed(inputs.Talk(True), inputs.MicBlock(bytes(48 * sent_ms)))
     driver.now += held_s
     effects = driver.feed(inputs.Talk(False))
     assert driver.sent(effects) == [ClearAudio()]
-    assert any(isinstance(e, Notice) for e in effects)
+    assert [reason in e.text for e in effects if isinstance(e, Notice)] == [True]
+
+
+def test_the_talk_key_without_a_connection_says_so() -> None:
+    driver = online(hands_free=False)
+    driver.feed(inputs.Disconnected())
+    effects = driver.feed(inputs.Talk(True))
+    assert [e.text for e in effects if isinstance(e, Notice)] == [
+        "You cannot talk yet: there is no connection."
+    ]
+    assert not driver.feed(inputs.Talk(False)), "there was no turn"
 
 
 def test_no_response_is_requested_if_a_commit_starts_it() -> None:

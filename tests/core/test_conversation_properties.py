@@ -217,6 +217,8 @@ class Promises(RuleBasedStateMachine):
         self.known.add(getattr(event, "response_id", ""))
         if isinstance(event, inputs.Disconnected):
             self.dead |= self.seen
+            if event.unacceptable and self.conversation.online:
+                self.cancelled_calls |= self.ran  # the next session knows only the end
         if isinstance(event, events.SessionCreated):
             self.answers.clear()
             self.repeated_calls.clear()

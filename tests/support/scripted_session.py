@@ -236,8 +236,10 @@ class ScriptedSession(Publisher):
         self.link = link
         self.tell(LinkChanged(link, text))
 
-    def levels(self, mic: float, speaker: float, *peaks: float) -> None:
-        self.tell(LevelsChanged(mic, speaker, *peaks))
+    def levels(
+        self, mic: float, speaker: float, mic_peak: float = -100.0, speaker_peak: float = -100.0
+    ) -> None:
+        self.tell(LevelsChanged(mic, speaker, mic_peak, speaker_peak))
 
     def sound(self, problem: str, hint: str = "") -> None:
         self.microphone = self.speaker = None

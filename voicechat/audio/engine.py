@@ -60,6 +60,8 @@ _IDLE_S: Final = 0.200
 _EARLY_S: Final = 0.005
 """A report may be this early, so that it is made when sound is processed."""
 _QUIET_DB: Final = -45.0
+_OPENS_S: Final = 0.2
+"""Seconds without a microphone, or before its first block, after which it is reported."""
 PARK_S: Final = 5.0
 """Seconds after which the stream of an unused microphone is closed.
 
@@ -112,7 +114,7 @@ class Engine:
         self._silent = False
         self.unheard = False
         """Set while nothing reads the events, because the program is suspended."""
-        self._unused_since = self._silence_at = time.monotonic()
+        self._unused_since = self._silence_at = self._heard_at = time.monotonic()
         self._underruns = (0, 0.0)
         self._earlier_drops = (0, 0.0)
         self.finished = False
@@ -303,6 +305,10 @@ class Engine:
         used = not self._capture.muted and not self._capture.closed and not self.unheard
         if used:
             self._unused_since = now
+        microphone = self._streams.card.microphone
+        runs = microphone is not None and microphone.runs
+        if runs or not used:
+            self._heard_at = now
         in_grace = not self.unheard and now - self._unused_since < PARK_S
         self._streams.use_microphone(used or in_grace)
         if not self._streams.microphone_closed or self._capture.closed or self.unheard:
@@ -428,25 +434,17 @@ class Engine:
         return self._capture.canceller.name
 
     def _size_buffers(self, now: float) -> None:
-        """Reopen the speaker if it needs another buffer size.
-
-        So is a microphone that loses sound during playback, whose echo would not be cancelled. At
-        any other time it goes on: reopening could cost a word.
-        """
-        streams = self._streams
-        speaker, microphone = streams.speaker, streams.card.microphone
-        if speaker is None or self._playback.stopping or streams.is_changing:
+        """Reopen the speaker if it needs another buffer size."""
+        streams, speaker = self._streams, self._streams.speaker
+        changes = streams.is_changing or self._aborting is not None
+        if speaker is None or self._playback.stopping or changes:
             return
         if not speaker.has_reliable_times(now):
             return  # where another one would continue is unknown
         cue, busy = speaker.queue.cue_playing, not self._playback.idle
         quiet, gapless = not self.is_hearing(), streams.gapless and not cue
         if self._buffer_sizing.changes(speaker, busy or cue, quiet, now, gapless=gapless):
-            if (busy or cue) and microphone is not None and microphone.ring.drops > 0:
-                streams.size = self._buffer_sizing.size
-                streams.reopen(frozenset(("output", "input")))
-            else:
-                streams.resize_speaker(self._buffer_sizing.size)
+            streams.resize_speaker(self._buffer_sizing.size)
 
     def _drop_lost_speaker(self, now: float) -> None:
         """Without a speaker for three seconds, drop queued sound and finish ended items."""
@@ -460,7 +458,8 @@ class Engine:
     def _report(self, now: float) -> None:
         elapsed, self._reported_at = now - self._reported_at, now
         capture = self._capture
-        levels = Levels(capture.level, capture.far_level, capture.peak, capture.far_peak)
+        hears = now - self._heard_at < _OPENS_S
+        levels = Levels(capture.level, capture.far_level, capture.peak, capture.far_peak, hears)
         if now - self._levels_at >= _LEVELS_S or levels.differ(self._levels):
             self._levels, self._levels_at = levels, now
             self._emit(levels)

@@ -146,9 +146,11 @@ class Levels:
     speaker: float
     mic_peak: float = -100.0
     speaker_peak: float = -100.0
+    hears: bool = True
+    """False while a microphone that is in use delivers nothing yet."""
 
     def differ(self, other: Levels) -> bool:
-        """Return True if a level differs by 1 dB or more."""
+        """Return True if a level differs by 1 dB or more, or `hears` differs."""
         pairs = zip(astuple(self), astuple(other), strict=True)
         return any(abs(ours - theirs) >= 1 for ours, theirs in pairs)
 

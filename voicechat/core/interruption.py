@@ -124,7 +124,12 @@ class Interruption:
 
     def talk(self, talk: inputs.Talk, now: float, *, is_closed: bool) -> None:
         """Handle the push-to-talk key. is_closed: the budget allows no response."""
-        if self._mic.hands_free or not self._buffer.online or talk.on is self._mic.talking:
+        if self._mic.hands_free or talk.on is self._mic.talking:
+            return
+        if not self._buffer.online:
+            if talk.on:
+                text = "You cannot talk yet: there is no connection."
+                self._buffer.do(effects.Notice(text, hint="Press the key again when it is ready."))
             return
         if is_closed:
             self._mic.drop()

@@ -126,9 +126,9 @@ class MicrophoneInput:
             self._buffer.send(commands.CommitAudio())
             return True
         self._buffer.send(commands.ClearAudio())
-        self._buffer.do(
-            effects.Notice("That was too short to hear.", hint="Talk, then press the key again.")
-        )
+        is_short = (now - self._pressed_at) * 1000 < MIN_TALK_MS
+        text = "That was too short to hear." if is_short else "The microphone was not ready yet."
+        self._buffer.do(effects.Notice(text, hint="Talk, then press the key again."))
         return False
 
     def drop(self) -> None:

@@ -437,8 +437,8 @@ class Session(CallControls):
 
     def _on_audio_event(self, event: sound.AudioEvent) -> None:
         match event:
-            case sound.Levels(mic, speaker, mic_peak, speaker_peak):
-                self.loudness = LevelsChanged(mic, speaker, mic_peak, speaker_peak)
+            case sound.Levels(mic, speaker, mic_peak, speaker_peak, hears):
+                self.loudness = LevelsChanged(mic, speaker, mic_peak, speaker_peak, hears)
                 self._publish_update(self.loudness)
             case sound.Opened():
                 self._sound_opened(event)

@@ -34,6 +34,8 @@ class LevelsChanged:
     speaker: float
     mic_peak: float = -100.0
     speaker_peak: float = -100.0
+    hears: bool = True
+    """False while a microphone that is in use delivers nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from voicechat.core.items import Item, ItemStatus, Role, ToolState, Usage
 from voicechat.errors import UsageError
 from voicechat.line_mode.slash_commands import app_commands
 from voicechat.session.session import Session
-from voicechat.session.updates import Link
+from voicechat.session.updates import LevelsChanged, Link
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import CONFIRM_S, ConversationScreen
 from voicechat.tui.screens.help_screen import HelpScreen
@@ -657,6 +657,19 @@ def test_the_floor_line_shows_a_silent_microphone() -> None:
     assert floor_line(session).plain == "● listening  no sound from the microphone"
     session.muted = True
     assert "no sound" not in floor_line(session).plain
+
+
+@pytest.mark.parametrize("hands_free", [True, False])
+def test_the_floor_line_shows_a_microphone_that_delivers_nothing_yet(hands_free: bool) -> None:
+    session = ScriptedSession(hands_free=hands_free)
+    if not hands_free:
+        session.talking, session.floor = True, Floor.HEARING
+    session.loudness = LevelsChanged(-100.0, -100.0, hears=False)
+    assert floor_line(session).plain.startswith("◌ opening the microphone")
+    session.muted = True
+    assert "opening" not in floor_line(session).plain or not hands_free
+    session.muted, session.loudness = False, LevelsChanged(-100.0, -100.0)
+    assert "opening" not in floor_line(session).plain
 
 
 def test_the_floor_line_shows_the_talk_key_only_if_it_works() -> None:

@@ -106,7 +106,9 @@ def state_of(session: Session) -> tuple[str, str, str]:
         return _ASKING
     if session.floor is Floor.WORKING and session.questions:
         return _QUESTION
-    if session.floor is Floor.LISTENING and session.with_sound and session.microphone is None:
+    opens = session.microphone is None or not session.loudness.hears
+    listens = session.floor is Floor.LISTENING or session.talking
+    if opens and listens and session.with_sound:
         return _OPENING
     return glyph, word, style
 
