@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated_card import RATE, Room, SimulatedCard, Sound, Stall, formant_voice, speak
+from simulated_card import RATE, Hang, Room, SimulatedCard, Sound, Stall, formant_voice, speak
 from sound_measures import LONG_TEXT
 from user_speech import spoken
 
@@ -119,24 +119,25 @@ def test_speech_over_a_reply_is_ducked_at_once_with_a_large_buffer(
         card.run(1.5)
 
 
+@pytest.mark.parametrize("size", [BUFFER_SIZES[0], *BUFFER_SIZES[2:]])
 def test_a_latency_of_the_device_itself_is_not_discarded_on_suspicion(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, size: BufferSize
 ) -> None:
-    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    monkeypatch.setattr(buffer_sizing, "BUFFER_SIZES", (size,))
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, delay_ms=310))
+    card.latency_s = 0.25  # as a Bluetooth speaker's, which plays on after an abort
     card.open()
     speaker = card.engine._streams.speaker
     assert speaker is not None
     card.engine.command(Play("story", spoken(LONG_TEXT).tobytes()))
     card.run(2)
     drops = speaker.reference.drops
-    speaker.latency = 0.25  # as a Bluetooth speaker's, which plays on after an abort
     assert speaker.has_large_buffer
     suspected = iter([BargeInStep.DUCK])
     monkeypatch.setattr(card.engine._barge_in, "frame", lambda *_: next(suspected, None))
     monkeypatch.setattr(card.engine._barge_in, "can_skip", False)
     assert card.run(0.1, lambda: bool(card.of(LocalSpeech)))
-    assert speaker.reference.drops == drops
-    speaker.latency = 0.25
+    assert (speaker.reference.drops, speaker.reference.discarded) == (drops, (0, 0))
     card.engine.command(StopPlayback())
     assert speaker.reference.drops == drops + 1, "how much was lost is unknown"
     assert speaker.reference.discarded == (0, 0)
@@ -161,6 +162,30 @@ def test_a_speaker_that_another_one_continues_is_not_discarded(
     assert speaker is not None
     assert speaker.has_large_buffer
     assert speaker.reference.discarded == (0, 0)
+
+
+def test_a_speaker_is_not_replaced_while_its_buffer_is_discarded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100))
+    card.open()
+    card.run(0.5)
+    engine = card.engine
+    speaker = engine._streams.speaker
+    assert speaker is not None
+    monkeypatch.setattr(engine._buffer_sizing, "changes", lambda *_, **__: True)
+
+    def hang() -> float:
+        raise Hang
+
+    monkeypatch.setattr(speaker, "abort", hang)
+    monkeypatch.setattr(speaker, "latency", 0.4)
+    engine._discard_large_buffer()
+    card.run(0.2)
+    assert engine._streams.speaker is speaker
+    assert not engine._streams.is_changing
+    card.run(5)
+    assert engine._streams.is_changing or engine._streams.speaker is not speaker
 
 
 @pytest.mark.parametrize("gain_db", [-12, -6])

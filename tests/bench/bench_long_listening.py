@@ -146,7 +146,7 @@ def _live(
             time.sleep(1.0)
         elif share * (MUTES + 1) > mutes + 1:
             mutes += 1
-            _mute(terminal)
+            _mute(card, terminal)
         said.append(_ask(card, terminal, chance, until))
     return moves, mutes, said
 
@@ -178,13 +178,15 @@ def _move(card: VirtualCard, number: int) -> None:
         card.make_default(source=microphone if number % 4 == 2 else "mic")
 
 
-def _mute(terminal: OnTerminal) -> None:
-    """Mute until the microphone is closed, and take it back."""
+def _mute(card: VirtualCard, terminal: OnTerminal) -> None:
+    """Mute until the microphone is closed and cold, and take it back."""
     terminal.type("\x1bOR")
     terminal.see("muted", 10)
+    while "protocol-native" in card.pactl("list", "short", "source-outputs").stdout:
+        time.sleep(0.5)
     time.sleep(3.0)
     terminal.type("\x1bOR")
-    terminal.see(LISTENING, 10)
+    terminal.until(lambda: LISTENING in terminal.reading, 20)
 
 
 def _is_in(one: Said, at: float) -> bool:

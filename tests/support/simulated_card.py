@@ -107,6 +107,8 @@ class SimulatedCard:
         """Streams that a test counted."""
         self.runaways: list[Runaway] = []
         """What happens to the speaker, in this order."""
+        self.latency_s = 0.0
+        """What the speaker reports beyond the buffer; `Room.delay_ms` should include it."""
         self.refusals: list[type[Exception]] = []
         """What the next openings of the speaker raise, in this order; see `Hang`."""
         self._in: _In | None = None
@@ -388,7 +390,7 @@ class _Out(_Stream):
     def _call(self) -> Sound:
         """Call the program for a block."""
         out = np.zeros(self._block, np.int16)
-        ahead = len(self._fifo) / self._rate
+        ahead = len(self._fifo) / self._rate + self._card.latency_s
         clock = SimpleNamespace(outputBufferDacTime=self._card.now + ahead)
         clock.currentTime = self._card.now
         flags = SimpleNamespace(output_underflow=self._flag)

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
+from simulated_card import Room, SimulatedCard
 
 from voicechat.audio.devices.streams import SampleRing
 from voicechat.speech.pcm import Samples
@@ -33,3 +37,24 @@ def test_a_ring_that_overflowed_can_be_read() -> None:
     newest = ring.read(ring.available // 160 * 160)
     assert newest is not None
     assert np.array_equal(newest, ramp(960, 2_000 - 1_024))
+
+
+@pytest.mark.parametrize("began", [0.0, 0.5])
+@pytest.mark.parametrize(("loudness", "wakes"), [(0.9, False), (1.2, True)])
+def test_ten_loud_milliseconds_of_a_block_wake_the_loop(
+    monkeypatch: pytest.MonkeyPatch, began: float, loudness: float, *, wakes: bool
+) -> None:
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=0))
+    card.open()
+    card.run(0.5)
+    microphone = card.engine._streams.card.microphone
+    assert microphone is not None
+    woken: list[bool] = []
+    microphone.wake_above(1_000, lambda: woken.append(True))
+    frames = microphone.rate * microphone.block_ms // 1_000
+    block = np.zeros(frames, np.int16)
+    block[int(began * frames) : int((began + 0.5) * frames)] = 1_000 * loudness
+    stream: Any = microphone._stream
+    stream._fifo = block
+    stream.give()
+    assert bool(woken) == wakes

@@ -248,7 +248,7 @@ class FarEnd:
         self._before_discard: float | None = None
         """Start of the speaker's stream by its callbacks before a discard, in s."""
         self._refilled_at: float | None = None
-        """Frames of the speaker's stream from which on the buffer is full again after a discard."""
+        """Frames of the speaker's stream after which the buffer was full again after a discard."""
         self._unheard_to = 0
         """Its end after what `next` returned, in samples; negative once that is returned, too."""
         self._count = 0
@@ -348,7 +348,7 @@ class FarEnd:
             self._min_waiting = len(self._queue) - self._owed - near
         if dropped:
             self._near_start.clear()
-        if self._refilled_at is not None and speaker.mark[0] >= self._refilled_at:
+        if self._refilled_at is not None and speaker.taken >= self._refilled_at:
             self._follow_discard(speaker.mark)
         self._near_start.observe(microphone.mark)
         self._far_start.observe(speaker.mark)
@@ -375,7 +375,8 @@ class FarEnd:
         before, (until, self._discarded) = self._discarded, speaker.discarded
         if before in (None, self._discarded):
             return False
-        self._before_discard = self._far_start.earliest
+        if self._refilled_at is None:
+            self._before_discard = self._far_start.earliest
         unheard = (self._discarded - before) * _RATE // self._rates[1]
         self._unheard_s += unheard / _RATE
         self._refilled_at = until + _REFILLED * (self._discarded - before)
@@ -394,9 +395,9 @@ class FarEnd:
             late, before = -self._unheard_s, self._before_discard
             if before is not None:
                 late = min(0.0, max(moment - frames / self._rates[1] - before, late - _LOST_S))
-            if not self._shift(round(late * _RATE), len(self._queue)):
-                return
+            self._shift(max(round(late * _RATE), -len(self._queue)), len(self._queue))
             self._unheard_s = 0.0
+            self._min_waiting = _UNKNOWN
         self._refilled_at = None
         self._far_start.clear(required=1)
 
@@ -414,7 +415,8 @@ class FarEnd:
     def _cut_surplus(self) -> bool:
         """Drop what waits needlessly after a stop in a stream whose alignment is not known yet."""
         surplus = self._min_waiting - self._early
-        if surplus <= 2 * _MAX_LATER or self._min_waiting == _UNKNOWN:
+        is_known = self._refilled_at is None and self._min_waiting != _UNKNOWN
+        if surplus <= 2 * _MAX_LATER or not is_known:
             return False
         self._shift(_MAX_LATER - surplus, self._min_waiting)
         self._min_waiting, self._count = _UNKNOWN, 0
@@ -449,20 +451,20 @@ class FarEnd:
         if self._offset_s is not None:
             self._offset_s -= later / _RATE
 
-    def _shift(self, samples: int, min_waiting: int) -> bool:
-        """Shift the far end later by `samples`, or earlier; return False if too little waits yet.
+    def _shift(self, samples: int, min_waiting: int) -> None:
+        """Shift the far end later by `samples`, or earlier, as far as enough waits for that.
 
         `played` is shifted too, as if nothing had been lost.
         """
         if samples < 0 and -samples > min_waiting:
             if self._retries:
                 self._retries -= 1
-                return False
+                return
             earlier = max(0, min_waiting // FRAME * FRAME)
             self._settle_for(-samples - earlier)
             samples = -earlier
             if not samples:
-                return True
+                return
         self.shifted, self.rewritten = samples, True
         sound = self._known()
         if samples > 0:
@@ -474,4 +476,3 @@ class FarEnd:
             sound = np.concatenate((sound[: end + samples], sound[end:]))
             self._unheard_to += samples
         self._replace(sound)
-        return True

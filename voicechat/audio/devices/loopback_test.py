@@ -49,7 +49,7 @@ class _Recorder:
         recording = self.recording = np.zeros(int(rate * self._seconds), np.int16)
         callback_times = self.callback_times = CallbackTimes(rate)
         self.frames = self.received = 0
-        loudest = LoudestChannel(channels)
+        loudest = LoudestChannel(channels, rate)
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             block = loudest.take(np.frombuffer(taken, np.int16))

@@ -81,7 +81,7 @@ class SampleRing:
         self.mark = (0, 0.0)
         """Frames written so far, and the time of the callback that wrote the newest."""
         self.drops = 0
-        """Number of times the device lost frames; counted by its callback."""
+        """Number of times the device lost frames. Callback side."""
         self.early_s = 0.0
         """Seconds from a frame's callback until it is heard, beyond `_USUAL_LATENCY_S`."""
         self.discarded = (0, 0)
@@ -98,7 +98,7 @@ class SampleRing:
         return self._read
 
     def write(self, block: Samples, at: float, callback_at: float | None = None) -> None:
-        """Append a block that fits; `at` is the time of its last sample. Callback side.
+        """Append a block of at most the ring's size; `at` is the time of its end. Callback side.
 
         `callback_at`: the time of the callback, if that is steadier than `at`.
         """
@@ -112,7 +112,7 @@ class SampleRing:
         self.mark = (self._written, at if callback_at is None else callback_at)
 
     def peek(self, frames: int) -> Samples | None:
-        """Return a copy of the next `frames` in place; None if there are fewer. Loop side."""
+        """Return a copy of the next `frames` without taking them; None if there are fewer."""
         waiting = self._written - self._read
         if waiting > self._size:
             self.lost += waiting - self._size
@@ -404,8 +404,8 @@ class OutputStream(CallbackClock):
 
     @property
     def has_grown_buffer(self) -> bool:
-        """True if most of the latency is our buffer, which `abort` discards, not the device's."""
-        return self._buffer_s > _USUAL_LATENCY_S
+        """True if our buffer, which `abort` discards, makes the latency large, not the device."""
+        return self._buffer_s > _USUAL_LATENCY_S > self.latency - self._buffer_s
 
     @property
     def has_large_buffer(self) -> bool:
@@ -464,7 +464,7 @@ class InputStream(CallbackClock):
     def _prepare(self, rate: int, channels: int) -> device_list.StreamCallback:
         stream_clock = self.clock = StreamClock(rate)
         ring = self.ring = SampleRing(rate * 2)
-        loudest = LoudestChannel(channels) if channels > 1 else None
+        loudest = LoudestChannel(channels, rate) if channels > 1 else None
 
         def listen(taken: Any, frames: int, clock: Any, status: Any) -> None:
             now = time.monotonic()
@@ -477,21 +477,21 @@ class InputStream(CallbackClock):
             if status.input_overflow:
                 ring.drops += 1
             self.called(now)
-            wake = self._wake
-            if wake is not None:
+            if (wake := self._wake) is not None:
                 wide = mono.astype(np.float32)
-                if wide.dot(wide) > self._wake_energy:
+                halves = wide[: frames // 2], wide[frames // 2 :]
+                if max(half.dot(half) for half in halves) > self._wake_energy:
                     self._wake = None
                     wake()
 
         return listen
 
     def wake_above(self, level: float, wake: Callable[[], object]) -> None:
-        """Call `wake` once from the callback of a block with an RMS above `level` at int16 scale.
+        """Call `wake` once from the callback of a block with sound, which must not block.
 
-        It must not block.
+        level: the RMS at int16 scale that half a block exceeds then; a level is judged over 10 ms.
         """
-        self._wake_energy = level * level * self.rate * self.block_ms / 1000
+        self._wake_energy = level * level * self.rate * self.block_ms / 2_000
         self._wake = wake
 
     def close(self) -> None:
