@@ -106,6 +106,22 @@ async def test_a_silent_microphone_is_reported_once() -> None:
     assert notices[1].ends == notices[0].text
 
 
+async def test_a_guarded_reply_and_a_raised_threshold_are_told() -> None:
+    link = SilentLink()
+    session = Session(Options(with_sound=True), open_audio=link.open)
+    driver = SessionDriver(session)
+    await session._open_sound()
+    states = []
+    for guarded, raised in ((True, False), (True, True), (False, True), (True, True)):
+        link.report(sound.EchoGuarded(guarded, raised))
+        states.append(session.half_duplex)
+    assert states == [True, True, False, True]
+    notices = [each for each in driver.updates if isinstance(each, effects.Notice)]
+    assert [each.text for each in notices] == [
+        "Two replies stopped right after they began, maybe by their own echo."
+    ]
+
+
 async def test_a_line_typed_before_the_connection_is_open_is_answered() -> None:
     async with scripted_server() as backend:
         driver = SessionDriver(Session(options(backend.app.url)))

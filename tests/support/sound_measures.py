@@ -22,9 +22,9 @@ LONG_TEXT = (
 
 
 @contextmanager
-def a_card(rate: int = RATE) -> Iterator[VirtualCard]:
+def a_card(rate: int = RATE, *, cold: bool = False) -> Iterator[VirtualCard]:
     """A virtual card that is the default of every program started from now on."""
-    with VirtualCard(rate) as card:
+    with VirtualCard(rate, cold=cold) as card:
         os.environ.update(card.environment)
         yield card
 

@@ -19,8 +19,7 @@ from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.widgets.composer import Composer
 
-SIZES = [Size(width, height) for width in range(30, 12, -3) for height in range(12, 0, -3)]
-SIZES += [Size(width, height) for width in range(12, 0, -1) for height in range(12, 0, -1)]
+SIZES = [Size(width, height) for width in range(30, 0, -1) for height in range(12, 0, -1)]
 TINY_SIZES = [Size(width, height) for width in range(1, 7) for height in range(1, 4)]
 
 

@@ -17,6 +17,8 @@ from textual.worker import WorkerFailed
 from voicechat.errors import ConnectError, SessionLost
 from voicechat.tui.app import VoicechatApp
 from voicechat.tui.screens.conversation_screen import ConversationScreen
+from voicechat.tui.screens.history_screen import HistoryScreen
+from voicechat.tui.widgets.notice_line import NoticeLine
 
 SUPPORT = Path(__file__).parents[1] / "support"
 SECRET = "sk-planted-1234567890"
@@ -42,6 +44,23 @@ async def test_the_second_ctrl_c_quits() -> None:
         await pilot.pause()
     assert ("close",) in session.asked
     assert app.return_code == 0
+
+
+@pytest.mark.parametrize("copies", [False, True])
+async def test_a_reply_to_a_key_is_seen_on_the_history_too(copies: bool) -> None:
+    app = VoicechatApp(ScriptedSession())
+    async with app.run_test() as pilot:
+        await pilot.press("f7")
+        if copies:
+            app.copy_to_clipboard("text")
+        else:
+            await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert isinstance(app.screen, HistoryScreen)
+        (line,) = app.screen.query(NoticeLine)
+        text = "Copied 4 characters." if copies else "Press Ctrl+C again to quit."
+        assert [each.text for each in line.notices] == [text]
+        assert app.screen.get_widget_at(*line.region.offset)[0] is line
 
 
 async def test_a_session_that_fails_to_start_exits_with_the_code_of_its_error() -> None:

@@ -31,7 +31,7 @@ from voicechat.system.loop_watch import stalls_logged
 from voicechat.tui.keys import KEYS, key_of, use_keymap
 from voicechat.tui.palette import Palette, palette_commands
 from voicechat.tui.safe_text import ControlCharacterFilter
-from voicechat.tui.screens.conversation_screen import NOTICE_S, ConversationScreen
+from voicechat.tui.screens.conversation_screen import ConversationScreen
 from voicechat.tui.terminal_answers import BackgroundReported
 from voicechat.tui.terminal_app import TerminalApp
 from voicechat.tui.themes import (
@@ -48,6 +48,7 @@ from voicechat.tui.themes import (
 )
 from voicechat.tui.user_caller import StateDrawn, UserCaller
 from voicechat.tui.widgets.entry_text import use_speaker_label
+from voicechat.tui.widgets.notice_line import NOTICE_S
 
 if TYPE_CHECKING:
     from voicechat.session.session import Session
@@ -269,7 +270,7 @@ class VoicechatApp(TerminalApp):
             await self.action_quit()
             return
         self._last_ctrl_c = now
-        self.notify("Press Ctrl+C again to quit.", timeout=QUIT_WINDOW_S, markup=False)
+        self.show_here("Press Ctrl+C again to quit.", QUIT_WINDOW_S)
 
     def notify(
         self,

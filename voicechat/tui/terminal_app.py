@@ -23,6 +23,7 @@ from voicechat.system import desktop_clipboard
 from voicechat.system.terminal_guard import has_job_control
 from voicechat.tui.key_repeat import NEXT_REPEAT_S, HeldKey, Press
 from voicechat.tui.keys import KEYS, names_of
+from voicechat.tui.widgets.notice_line import NOTICE_S, NoticeLine
 from voicechat.tui.word_selection import word_at
 
 MAX_EARLY_KEYS = 1_000
@@ -244,4 +245,14 @@ class TerminalApp(App[None]):
         super().copy_to_clipboard(text)
         self.run_worker(desktop_clipboard.copy(text), group="clipboard", exclusive=True)
         count = len(text)
-        self.notify(f"Copied {count:,} character{'s' * (count != 1)}.", markup=False)
+        self.show_here(f"Copied {count:,} character{'s' * (count != 1)}.")
+
+    # ---------------------------------------------------------------- notices
+
+    def show_here(self, text: str, seconds: float = NOTICE_S) -> None:
+        """Show the reply to a key on the screen that is on top, whichever it is."""
+        line = next(iter(self.screen.query(NoticeLine)), None)
+        if line is None:
+            line = NoticeLine(classes="-over")
+            self.screen.mount(line)
+        line.show(text, seconds=seconds, is_reply=True)

@@ -207,6 +207,37 @@ def test_a_reply_with_a_drop_out_plays_through(monkeypatch: pytest.MonkeyPatch, 
     assert dbfs(sound[3 * RATE : 5 * RATE]) < -50, "no echo is delivered"
 
 
+def test_a_reply_is_softer_until_the_canceller_has_proved_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lost, usual = (
+        guarded_reply(monkeypatch, Room(gain_db=-6), Stall(3, seconds, "microphone"), None, 4)
+        for seconds in (0.1, 0.0)
+    )
+    changes = [
+        (at - 1_000, event.on) for at, event in lost.events if isinstance(event, EchoGuarded)
+    ]
+    *_, (guarded_at, guarded), (proved_at, still) = changes
+    assert guarded_at > 3
+    assert (guarded, still) == (True, False)
+    softer = [
+        dbfs(louder) - dbfs(block)
+        for block, louder in zip(lost.spoken, usual.spoken, strict=True)
+        if dbfs(louder) > -40
+    ]
+    loud_at = [at / 100 for at, block in enumerate(usual.spoken) if dbfs(block) > -40]
+    settled = 0.1  # the fade, and what the buffer holds
+    inside = [
+        db
+        for at, db in zip(loud_at, softer, strict=True)
+        if guarded_at + settled < at < proved_at - settled
+    ]
+    before = [db for at, db in zip(loud_at, softer, strict=True) if at < guarded_at - settled]
+    assert inside
+    assert inside == pytest.approx([5.0] * len(inside), abs=1)
+    assert before == pytest.approx([0.0] * len(before), abs=0.5)
+
+
 def test_a_user_who_talks_over_a_guarded_reply_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
     said = spoken("No, wait a moment, I have a question.", "user", RATE)
     said = said[np.flatnonzero(np.abs(said) > 400)[0] :]

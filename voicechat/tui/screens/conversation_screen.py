@@ -38,7 +38,7 @@ from voicechat.tui.widgets.composer import Composer
 from voicechat.tui.widgets.entry_text import QUIET
 from voicechat.tui.widgets.entry_widgets import EntryLine
 from voicechat.tui.widgets.key_line import KeyLine
-from voicechat.tui.widgets.notice_line import NoticeLine
+from voicechat.tui.widgets.notice_line import NOTICE_S, NoticeLine
 from voicechat.tui.widgets.status_lines import FloorLine, TopLine, can_talk
 from voicechat.tui.widgets.transcript_view import NewBelowHint, TranscriptView
 
@@ -54,8 +54,6 @@ _PRIORITY_ACTIONS = {"previous_page", "next_page", "newest", "history", "console
 """Actions whose keys work even if the focused widget binds them."""
 CONFIRM_S = 4.0
 """Time in seconds within which a second press confirms a new conversation."""
-NOTICE_S = 5.0
-"""Time in seconds that a notice is shown; twice as long if it has a hint."""
 
 
 class ConversationScreen(ComposerHost, FindHost, ConsoleHost):

@@ -14,6 +14,8 @@ from voicechat.core.effects import Level
 from voicechat.tui.safe_text import plain
 from voicechat.tui.widgets.entry_text import QUIET
 
+NOTICE_S = 5.0
+"""Seconds for which a notice is shown."""
 MAX_SHOWN = 8
 """Most notices that wait below the shown one; the oldest are dropped."""
 _HIDDEN_S = 1.0
@@ -49,8 +51,8 @@ class NoticeLine(Static):
     notice ends, if their time is not over. The time pauses while a screen covers the line.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        super().__init__("", markup=False, id="notice")
+    def __init__(self, clock: Callable[[], float] = monotonic, classes: str = "") -> None:
+        super().__init__("", markup=False, id="notice", classes=classes)
         self.display = False
         self._clock = clock
         self._notices: list[ShownNotice] = []
@@ -65,7 +67,7 @@ class NoticeLine(Static):
         self,
         text: str,
         level: Level = Level.INFO,
-        seconds: float = 5.0,
+        seconds: float = NOTICE_S,
         *,
         is_reply: bool = False,
         ends: str = "",
