@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+from contextlib import suppress
 
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 from on_terminal import OnTerminal, ended
@@ -119,3 +122,17 @@ async def test_speech_in_the_line_mode(start, card: VirtualCard) -> None:
     terminal.type("\x04")
     assert terminal.code() == 0
     assert not ended(family)
+
+
+@pytest.mark.parametrize("to_all", [False, True])
+def test_the_window_is_closed_during_a_reply(start, card: VirtualCard, to_all: bool) -> None:
+    terminal = talk(start, card)
+    terminal.type("tell me a story\n")
+    terminal.see("▶ speaking", 30)
+    family = terminal.family()
+    terminal.hang_up()
+    # A shell also continues the job that it hangs up.
+    for process in family if to_all else (terminal.guardian,):
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGCONT)
+    assert not ended(family, 20)
