@@ -73,7 +73,8 @@ async def test_a_long_message_unfolds_with_the_key_and_with_a_click() -> None:
         assert "30 more lines" in line.entry_text.body.plain
         await pilot.press("ctrl+o")
         assert "line 39" in line.entry_text.body.plain
-        await pilot.press("ctrl+o", "f9")
+        await pilot.app.run_action("screen.toggle_results")
+        await pilot.press("f9")
         assert "line 39" not in line.entry_text.body.plain
         await pilot.click(EntryLine, offset=(12, 1))
         assert "line 39" in line.entry_text.body.plain
