@@ -76,6 +76,28 @@ def test_a_microphone_that_opens_slowly_is_reported(
     assert not card.of(Problem)
 
 
+@pytest.mark.parametrize("how", COMMANDS)
+@pytest.mark.parametrize("phase", [0.0, 0.05, 0.11, 0.15, 0.19])
+def test_a_microphone_that_opens_at_once_is_not_reported(
+    monkeypatch: pytest.MonkeyPatch, how: str, phase: float
+) -> None:
+    again_s = 1 + PARK_S + 1 + phase
+    stalls = [Stall(again_s, 0.15, "microphone")]
+    card = SimulatedCard(monkeypatch, Room(gain_db=-100, noise=20), stalls)
+    card.open(barge_in="off")
+    card.paced = True
+    off, on = COMMANDS[how]
+    card.run(1)
+    card.engine.command(off)
+    card.run(again_s - card.elapsed)
+    assert not is_open(card)
+    card.engine.command(on)
+    card._wake()
+    card.run(1)
+    assert is_open(card)
+    assert all(each.hears for each in card.of(Levels))
+
+
 def test_a_short_break_does_not_close_it(card: SimulatedCard) -> None:
     for _ in range(4):
         card.engine.command(Mute(True))

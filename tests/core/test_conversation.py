@@ -303,7 +303,7 @@ def test_push_to_talk_commits_and_requests() -> None:
 @pytest.mark.parametrize(
     ("sent_ms", "held_s", "reason"),
     [
-        pytest.param(20, 1.0, "not ready", id="nothing was heard"),
+        pytest.param(20, 1.0, "Nothing was heard", id="nothing was heard"),
         pytest.param(300, 0.1, "too short", id="only what was heard before the key"),
     ],
 )
@@ -323,7 +323,7 @@ def test_the_talk_key_without_a_connection_says_so() -> None:
     driver.feed(inputs.Disconnected())
     effects = driver.feed(inputs.Talk(True))
     assert [e.text for e in effects if isinstance(e, Notice)] == [
-        "You cannot talk yet: there is no connection."
+        "You cannot talk without a connection."
     ]
     assert not driver.feed(inputs.Talk(False)), "there was no turn"
 

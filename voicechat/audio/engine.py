@@ -146,7 +146,7 @@ class Engine:
                 self._cue(time.monotonic())
             case Mute() | CloseMic():
                 self._capture.apply(command)
-                self._unused_since = time.monotonic()
+                self._unused_since = self._heard_at = time.monotonic()
             case Quit():
                 self.finished = True
 

@@ -126,13 +126,10 @@ class Interruption:
         """Handle the push-to-talk key. is_closed: the budget allows no response."""
         if self._mic.hands_free or talk.on is self._mic.talking:
             return
-        if not self._buffer.online:
-            if talk.on:
-                text = "You cannot talk yet: there is no connection."
-                self._buffer.do(effects.Notice(text, hint="Press the key again when it is ready."))
-            return
         if is_closed:
             self._mic.drop()
+        elif not self._buffer.online:
+            self._buffer.do(effects.Notice("You cannot talk without a connection."))
         elif talk.on:
             self._responses.request(False)
             self.barge_in(provider_cancels=False)

@@ -127,8 +127,8 @@ class MicrophoneInput:
             return True
         self._buffer.send(commands.ClearAudio())
         is_short = (now - self._pressed_at) * 1000 < MIN_TALK_MS
-        text = "That was too short to hear." if is_short else "The microphone was not ready yet."
-        self._buffer.do(effects.Notice(text, hint="Talk, then press the key again."))
+        text = "That was too short to hear." if is_short else "Nothing was heard yet."
+        self._buffer.do(effects.Notice(text, hint="Press the key and talk again."))
         return False
 
     def drop(self) -> None:

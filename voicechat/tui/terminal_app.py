@@ -255,4 +255,6 @@ class TerminalApp(App[None]):
         if line is None:
             line = NoticeLine(classes="-over")
             self.screen.mount(line)
+        if not line.is_attached:  # the screen is closing
+            return
         line.show(text, seconds=seconds, is_reply=True)

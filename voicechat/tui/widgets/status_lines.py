@@ -106,11 +106,17 @@ def state_of(session: Session) -> tuple[str, str, str]:
         return _ASKING
     if session.floor is Floor.WORKING and session.questions:
         return _QUESTION
-    opens = session.microphone is None or not session.loudness.hears
-    listens = session.floor is Floor.LISTENING or session.talking
-    if opens and listens and session.with_sound:
+    if session.with_sound and _is_opening(session):
         return _OPENING
     return glyph, word, style
+
+
+def _is_opening(session: Session) -> bool:
+    """Return True if the user may talk, but the microphone delivers nothing yet."""
+    if session.microphone is None:
+        return session.floor is Floor.LISTENING
+    listens = session.floor is Floor.LISTENING or session.talking
+    return listens and not session.loudness.hears
 
 
 def floor_line(
