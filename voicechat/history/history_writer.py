@@ -207,12 +207,12 @@ class HistoryWriter:
     # ----------------------------------------------------------------- failures
 
     def _fail(self, error: Exception) -> None:
-        """Report the first failure; end the history if another attempt cannot help."""
+        """Report the first failure; then end the history if another attempt cannot help."""
+        self._report(database.reason(error))
         may_pass = isinstance(error, OSError | sqlite3.OperationalError)
         with self._changed:
             self._over = self._over or not may_pass
             self._changed.notify_all()
-        self._report(database.reason(error))
 
     def _report(self, why: str) -> None:
         with self._changed:
