@@ -98,11 +98,11 @@ def test_a_file_of_a_newer_version_ends_the_history_with_one_report(tmp_path: Pa
 def test_a_file_that_is_no_history_is_reported_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     path.write_bytes(b"something else " * 100)
-    reports: list[str] = []
-    writer = HistoryWriter(path, on_failure=reports.append)
+    reports: list[tuple[str, bool]] = []
+    writer = HistoryWriter(path, on_failure=lambda why: reports.append((why, writer.is_over)))
     writer.put(*turn(1))
     assert not writer.wait_saved(SOON_S)
-    assert reports == ["the file is damaged or not a history"]
+    assert reports == [("the file is damaged or not a history", False)], "told before it ends"
     assert path.read_bytes() == b"something else " * 100
 
 
